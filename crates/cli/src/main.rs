@@ -1,0 +1,3 @@
+//! The command `allot`.
+
+fn main() {}

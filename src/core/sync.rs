@@ -1,0 +1,137 @@
+//! The one door to atomics: nothing else in `core` names `std::sync::atomic` or `loom`.
+//!
+//! Three worlds share one interface: the machine's atomics; loom's (`--cfg allot_loom`), which let
+//! a model try every interleaving; and counted ones (`--cfg allot_steps`), which add up the
+//! accesses of the calling thread so that a test can hold an operation to its bound of steps.
+
+pub use std::sync::atomic::Ordering;
+
+#[cfg(allot_loom)]
+pub use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
+#[cfg(allot_loom)]
+pub use loom::sync::{Mutex, MutexGuard};
+
+// Type aliases, not re-exports: clippy's disallowed_types sees through a re-export.
+#[cfg(not(any(allot_loom, allot_steps)))]
+mod machine {
+    #![expect(clippy::disallowed_types, reason = "the one door to the machine's atomics")]
+    pub type AtomicU32 = std::sync::atomic::AtomicU32;
+    pub type AtomicU64 = std::sync::atomic::AtomicU64;
+}
+#[cfg(not(any(allot_loom, allot_steps)))]
+pub use machine::{AtomicU32, AtomicU64};
+
+#[cfg(not(allot_loom))]
+pub use std::sync::{Mutex, MutexGuard, atomic::fence};
+
+#[cfg(all(allot_steps, not(allot_loom)))]
+pub use counted::{AtomicU32, AtomicU64, Steps, count_steps};
+
+/// Locks, ignoring poison: a panic of another thread while it changed a configuration leaves the
+/// tables consistent, because every change becomes visible by one store.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(all(allot_steps, not(allot_loom)))]
+mod counted {
+    use super::Ordering;
+    use std::cell::Cell;
+
+    /// Atomic accesses of one thread.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Steps {
+        /// Plain loads and stores.
+        pub accesses: u64,
+        /// Read-modify-writes, failed exchanges included.
+        pub read_modify_writes: u64,
+    }
+
+    thread_local! {
+        static STEPS: Cell<Steps> = const {
+            Cell::new(Steps { accesses: 0, read_modify_writes: 0 })
+        };
+    }
+
+    fn access() {
+        STEPS.with(|s| s.set(Steps { accesses: s.get().accesses + 1, ..s.get() }));
+    }
+
+    fn read_modify_write() {
+        let one_more = |s: Steps| Steps { read_modify_writes: s.read_modify_writes + 1, ..s };
+        STEPS.with(|s| s.set(one_more(s.get())));
+    }
+
+    /// Runs `f` and says how many atomic accesses it made on this thread.
+    pub fn count_steps<T>(f: impl FnOnce() -> T) -> (T, Steps) {
+        STEPS.with(|s| s.set(Steps::default()));
+        let result = f();
+        (result, STEPS.with(Cell::get))
+    }
+
+    macro_rules! counted {
+        ($name:ident, $value:ty) => {
+            /// Counts every access of the calling thread.
+            #[repr(transparent)]
+            #[derive(Debug, Default)]
+            pub struct $name(std::sync::atomic::$name);
+
+            #[expect(missing_docs, reason = "the interface of the standard type")]
+            impl $name {
+                pub const fn new(value: $value) -> Self {
+                    Self(std::sync::atomic::$name::new(value))
+                }
+                pub fn load(&self, order: Ordering) -> $value {
+                    access();
+                    self.0.load(order)
+                }
+                pub fn store(&self, value: $value, order: Ordering) {
+                    access();
+                    self.0.store(value, order);
+                }
+                pub fn compare_exchange(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    read_modify_write();
+                    self.0.compare_exchange(current, new, success, failure)
+                }
+                pub fn swap(&self, value: $value, order: Ordering) -> $value {
+                    read_modify_write();
+                    self.0.swap(value, order)
+                }
+                pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    read_modify_write();
+                    self.0.fetch_add(value, order)
+                }
+                pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    read_modify_write();
+                    self.0.fetch_sub(value, order)
+                }
+                pub fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                    read_modify_write();
+                    self.0.fetch_or(value, order)
+                }
+                pub fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                    read_modify_write();
+                    self.0.fetch_and(value, order)
+                }
+                pub fn fetch_max(&self, value: $value, order: Ordering) -> $value {
+                    read_modify_write();
+                    self.0.fetch_max(value, order)
+                }
+            }
+        };
+    }
+
+    #[expect(clippy::disallowed_types, reason = "the counted form wraps the machine's")]
+    mod types {
+        use super::*;
+        counted!(AtomicU32, u32);
+        counted!(AtomicU64, u64);
+    }
+    pub use types::{AtomicU32, AtomicU64};
+}
