@@ -9,6 +9,7 @@ pub mod word;
 
 pub mod region;
 
+pub mod account;
 pub mod rate;
 pub mod registry;
 pub mod ring;
