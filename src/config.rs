@@ -178,7 +178,7 @@ impl GovernorConfig {
             hysteresis_percent: 5,
             high_relief_percent: 20,
             critical_relief_percent: 40,
-            clock: Clock::Monotonic,
+            clock: Clock::monotonic(),
         }
     }
 

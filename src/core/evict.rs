@@ -26,7 +26,7 @@
 
 use super::Core;
 use super::account::{ROOT, Trimmed};
-use super::grants::{Settled, Victim, flag};
+use super::grants::{Refused, Settled, Victim, flag};
 use super::queue::{Pick, Sight};
 use super::sync::Ordering;
 use super::tenant::TYPES;
@@ -85,14 +85,25 @@ pub enum Order {
     PriorityFirst,
 }
 
+/// When a shortage is relieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// So many bytes are asked of the account: what is free and on its way covers all demand (E1).
+    Demand(u64),
+    /// So many bytes were freed or promised.
+    Bytes(u64),
+    /// One grant ended.
+    OneGrant,
+}
+
 /// A shortage to be relieved.
 #[derive(Clone, Copy, Debug)]
 pub struct Shortage {
     /// The account that is short.
     pub account: u32,
-    /// Bytes to be freed.
-    pub need: u64,
-    /// Who wants them; none: the balancer.
+    /// When it is short no more.
+    pub goal: Goal,
+    /// Who wants the bytes; none: the balancer.
     pub requester: Option<Requester>,
     /// Types that may go, as one bit each.
     pub types: u8,
@@ -174,13 +185,11 @@ impl Core {
     }
 
     fn join_demand(&self, shortage: &Shortage) -> u64 {
-        if shortage.requester.is_none() {
-            return 0;
-        }
+        let Goal::Demand(bytes) = shortage.goal else { return 0 };
         // AcqRel: pairs with the Acquire in `is_enough`; withdrawn before the next charge.
         let demand = &self.accounts.get(shortage.account).demand;
-        demand.fetch_add(shortage.need, Ordering::AcqRel);
-        shortage.need
+        demand.fetch_add(bytes, Ordering::AcqRel);
+        bytes
     }
 
     fn leave_demand(&self, shortage: &Shortage, joined: u64) {
@@ -188,7 +197,8 @@ impl Core {
         self.accounts.get(shortage.account).demand.fetch_sub(joined, Ordering::AcqRel);
     }
 
-    fn freeing(&self, account: u32) -> OnTheWay {
+    /// Bytes of an account that are being evicted.
+    pub fn freeing(&self, account: u32) -> OnTheWay {
         // Acquire: pairs with the Release half of `count_freeing` and `leave_freeing`; what has
         // left this count has left the used word that is read next.
         OnTheWay(self.accounts.get(account).freeing.load(Ordering::Acquire))
@@ -211,8 +221,10 @@ impl Core {
     /// on, which must not have moved when the next victim is counted.
     fn is_enough(&self, shortage: &Shortage, relief: &Relief, joined: u64) -> (bool, OnTheWay) {
         let freeing = self.freeing(shortage.account);
-        if shortage.requester.is_none() {
-            return (relief.freed + relief.deferred >= shortage.need, freeing);
+        match shortage.goal {
+            Goal::Bytes(bytes) => return (relief.freed + relief.deferred >= bytes, freeing),
+            Goal::OneGrant => return (relief.grants > 0 || relief.deferred > 0, freeing),
+            Goal::Demand(_) => {}
         }
         let free = self.accounts.room(shortage.account);
         // Acquire: pairs with the AcqRel in `join_demand`.
@@ -360,6 +372,22 @@ impl Core {
         self.bytes_arrived(tenant, short, bytes);
     }
 
+    /// The owner of a deferred victim keeps it after all.
+    pub fn decline(
+        &self,
+        slot: u32,
+        generation: u32,
+        owner: Owner,
+        keep_until_ns: u64,
+    ) -> Result<(), Refused> {
+        let held = self.grants.hold_to_end(slot, generation, owner)?;
+        match self.grants.keep_deferred(held, keep_until_ns) {
+            Some(short) => self.bytes_arrived(owner.account(), short, held.word.bytes()),
+            None => return Err(Refused::Stale),
+        }
+        Ok(())
+    }
+
     fn bytes_arrived(&self, tenant: u32, short: u32, bytes: u64) {
         self.leave_freeing(short, bytes);
         if tenant != short {
@@ -417,6 +445,24 @@ impl Core {
         let weight = u64::from(priority(self.accounts.traits(account))) + 1;
         let share = self.accounts.guarantee(account).saturating_add(weight.saturating_mul(water));
         self.accounts.used(account) as i64 - share.min(i64::MAX as u64) as i64
+    }
+
+    /// An upper bound of what could be freed for the shortage, without looking at single grants.
+    pub fn reclaimable(&self, shortage: &Shortage) -> u64 {
+        if !self.accounts.is_inner(shortage.account) {
+            return self.accounts.used(shortage.account);
+        }
+        let water = self.accounts.water();
+        let own = shortage.requester.map(|r| r.account);
+        let beyond = |t: u32| match own == Some(t) {
+            true => self.accounts.used(t),
+            false => self.accounts.used(t).saturating_sub(self.accounts.guarantee(t)),
+        };
+        self.accounts
+            .tenants()
+            .filter(|&t| shortage.account == ROOT || self.accounts.is_below(t, shortage.account))
+            .filter(|&t| self.may_be_asked(shortage, t, water))
+            .fold(0, |sum: u64, t| sum.saturating_add(beyond(t)))
     }
 
     /// Whether any grant of the tenant may go for this shortage, whatever its size.

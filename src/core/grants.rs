@@ -509,6 +509,26 @@ impl Grants {
         }
     }
 
+    /// Makes a held grant live again if it was deferred; answers the account that was short.
+    /// Otherwise lets it go as it was.
+    pub fn keep_deferred(&self, held: Held, keep_until_ns: u64) -> Option<u32> {
+        let (segment, lane) = place(held.slot);
+        let segment = &self.segments[segment];
+        if held.word.state() != State::Deferred {
+            segment.set_word(lane, held.word);
+            return None;
+        }
+        let details = &segment.details[lane as usize];
+        // Relaxed: written by the evictor before the word was acquired; published by the store of
+        // the word below.
+        let order = Ordering::Relaxed;
+        let evictor = details.evictor.load(order);
+        let keep = details.keep_until_ns.load(order).max(keep_until_ns);
+        details.keep_until_ns.store(keep, order);
+        segment.set_word(lane, held.word.with_state(State::Live).with_special(true));
+        Some(evictor)
+    }
+
     /// Claims a live grant as a victim if its word is still the one seen.
     pub fn claim_victim(&self, slot: u32, seen: SlotWord) -> Option<Victim> {
         let (index, lane) = place(slot);
