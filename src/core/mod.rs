@@ -13,6 +13,7 @@ pub mod ghost;
 pub mod policy;
 
 pub mod account;
+pub mod events;
 pub mod grants;
 pub mod pressure;
 pub mod queue;
