@@ -27,7 +27,9 @@ pub enum Error {
         number: u64,
     },
     /// The tenant or group was unregistered, or never existed.
-    #[error("{what} {number:016x} is not registered (any more); register it and use the new handle")]
+    #[error(
+        "{what} {number:016x} is not registered (any more); register it and use the new handle"
+    )]
     Gone {
         /// "tenant" or "group".
         what: &'static str,

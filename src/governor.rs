@@ -14,6 +14,7 @@
 use crate::config::{AllocationType, GovernorConfig};
 use crate::core::admission::{Ask, Granted, No};
 use crate::core::batch::BATCH_MAX;
+use crate::core::events::EventKind;
 use crate::core::evict::{ALL_TYPES, Goal, Order, Relief, Requester, Shortage};
 use crate::core::grants::{Fields, Refused, flag};
 use crate::core::handle::{GrantId, TenantHandle};
@@ -80,6 +81,7 @@ impl Governor {
             grants_max: config.grants_max,
             ghost_keys_max: config.ghost_keys_max,
             quantum_bytes: config.quantum_bytes,
+            events_max: config.events_max,
         });
         Ok(Self {
             core,
@@ -301,7 +303,8 @@ impl Governor {
         let mut answer = self.try_grow(tenant, id, by)?;
         for _ in 0..REQUEST_ROUNDS_MAX {
             let Err(no) = answer else { return Ok(()) };
-            let ask = Ask { now_ns: self.clock().now_ns(), ..self.growth(self.owner(tenant, id)?, by) };
+            let ask =
+                Ask { now_ns: self.clock().now_ns(), ..self.growth(self.owner(tenant, id)?, by) };
             if !self.make_room(&ask, no, by, &mut relief) {
                 break;
             }
@@ -321,9 +324,15 @@ impl Governor {
     ) -> Result<Result<(), No>, Error> {
         let owner = self.owner(tenant, grant)?;
         check_size(self.grant_bytes(grant, owner).saturating_add(by))?;
-        self.core
-            .grow(grant.index(), grant.generation(), owner, by)
-            .map_err(|refused| refusal(refused, grant))
+        let place = (grant.index(), grant.generation());
+        let answer = self
+            .core
+            .grow(place.0, place.1, owner, by)
+            .map_err(|refused| refusal(refused, grant))?;
+        if answer.is_ok() {
+            self.note(EventKind::Grown, owner, place, by);
+        }
+        Ok(answer)
     }
 
     /// Gives back part of a grant. Two read-modify-writes.
@@ -338,7 +347,9 @@ impl Governor {
         self.core
             .shrink(slot, generation, owner, by)
             .map_err(|refused| refusal(refused, grant))?
-            .map_err(|held| Error::ShrinkTooMuch { grant, held, by })
+            .map_err(|held| Error::ShrinkTooMuch { grant, held, by })?;
+        self.note(EventKind::Shrunk, owner, (slot, generation), by);
+        Ok(())
     }
 
     /// Grows or shrinks a grant to what was measured, at least 1 byte. Does not evict.
@@ -419,8 +430,12 @@ impl Governor {
     #[inline]
     fn release_owned(&self, grant: GrantId, owner: Owner) -> Result<Released, Error> {
         match self.core.release(grant.index(), grant.generation(), owner) {
-            Ok((_, false)) => Ok(Released::Returned),
-            Ok((_, true)) | Err(Refused::Evicted) => Ok(Released::Evicted),
+            Ok((bytes, evicting)) => {
+                let place = (grant.index(), grant.generation());
+                self.note(EventKind::Released, owner, place, bytes);
+                Ok(if evicting { Released::Evicted } else { Released::Returned })
+            }
+            Err(Refused::Evicted) => Ok(Released::Evicted),
             Err(refused) => Err(refusal(refused, grant)),
         }
     }
@@ -505,6 +520,7 @@ impl Governor {
 
     #[inline]
     fn granted(&self, ask: &Ask, (slot, generation): Granted) -> Grant<'_> {
+        self.note(EventKind::Granted, ask.owner(), (slot, generation), ask.bytes);
         Grant::new(self, GrantId::new(self.tag, generation, slot), ask.owner())
     }
 
@@ -593,10 +609,14 @@ impl Governor {
             No::Slots => denial.reason = DenialReason::SlotsExhausted,
             No::Closed | No::Contended => {}
         }
+        if self.core.events.is_enabled() {
+            let code = denial.reason.code();
+            self.record(EventKind::Denied, ask.owner(), (0, 0), ask.bytes, code);
+        }
         denial.into()
     }
 
-    fn reason_of(&self, account: u32, tenant: u32) -> DenialReason {
+    pub(crate) fn reason_of(&self, account: u32, tenant: u32) -> DenialReason {
         match account {
             crate::core::account::ROOT => DenialReason::Capacity,
             account if account == tenant => DenialReason::TenantLimit,

@@ -6,6 +6,7 @@
 //! released or declined.
 
 use crate::config::AllocationType;
+use crate::core::events::EventKind;
 use crate::core::evict::{Owners, ReclaimAnswer};
 use crate::core::grants;
 use crate::core::handle::{GrantId, TenantHandle};
@@ -156,13 +157,19 @@ impl Governor {
 
 impl Owners for Governor {
     fn reclaim(&self, victim: &grants::Victim) -> ReclaimAnswer {
+        let (owner, place) = (victim.owner, (victim.slot, victim.generation));
         let victim = self.victim(victim);
         let handlers = self.reclaim.handlers.load();
-        match handlers.of.get(&victim.tenant).or(handlers.any.as_ref()) {
+        let answer = match handlers.of.get(&victim.tenant).or(handlers.any.as_ref()) {
             // A handler that panics has not freed anything it could vouch for.
-            Some(handler) => catch_unwind(AssertUnwindSafe(|| handler(&victim)))
-                .unwrap_or(ReclaimAnswer::Busy),
+            Some(handler) => {
+                catch_unwind(AssertUnwindSafe(|| handler(&victim))).unwrap_or(ReclaimAnswer::Busy)
+            }
             None => self.hand_out(&victim),
+        };
+        if answer == ReclaimAnswer::Freed {
+            self.note(EventKind::Evicted, owner, place, victim.bytes);
         }
+        answer
     }
 }

@@ -9,6 +9,7 @@
 
 use crate::config::{AllocationType, GovernorConfig, GroupConfig, TenantConfig, TenantId, Traits};
 use crate::core::account::{LEVELS, Obstacle, ROOT, Settings};
+use crate::core::events::EventKind;
 use crate::core::grants::SLOTS;
 use crate::core::handle::{GrantId, GroupHandle, TenantHandle};
 use crate::core::pressure::{Fill, Pressure};
@@ -22,6 +23,8 @@ use std::sync::atomic::Ordering;
 
 /// Closed slots looked at for one that has drained before a fresh one is taken.
 const DRAINED_LOOK_MAX: usize = 16;
+/// Times a slot that is being published is looked at again before the caller has to.
+const COUNT_TURNS_MAX: u32 = 1_000;
 
 /// What becomes of a tenant's grants when it is unregistered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +173,9 @@ impl Governor {
             queue.set_grants_max(max);
         }
         self.enter(&mut admin, index, generation, parent, Kind::Tenant(config));
-        self.core.registry_insert(id.as_u128(), index);
+        // Cannot fail: the id is new and there are as many entries as tenants.
+        let entered = self.core.enter(id.as_u128(), index);
+        debug_assert!(entered.is_ok());
         Ok(TenantHandle::new(self.tag, generation, index))
     }
 
@@ -199,6 +204,8 @@ impl Governor {
         if let Some(parent) = admin.nodes.get_mut(&parent) {
             parent.children += 1;
         }
+        let owner = Owner::new(index, generation, 0);
+        self.note(EventKind::Registered, owner, (0, 0), node.guarantee());
         admin.nodes.insert(index, node);
     }
 
@@ -247,8 +254,7 @@ impl Governor {
                 begin + admin.fresh[kind] - 1
             }
             None => {
-                let (what, field) =
-                    [("groups", "groups_max"), ("tenants", "tenants_max")][kind];
+                let (what, field) = [("groups", "groups_max"), ("tenants", "tenants_max")][kind];
                 return Err(Error::TableFull { what, max, field });
             }
         };
@@ -290,14 +296,14 @@ impl Governor {
 
     /// Finds a tenant by its id. Lock-free.
     pub fn find(&self, id: TenantId) -> Option<TenantHandle> {
-        let index = self.core.registry_find(id.as_u128())?;
+        let index = self.core.find(id.as_u128())?;
         let head = self.core.accounts.head(index);
         let live = !head.closed() && self.core.tenant(index).uuid() == id.as_u128();
         live.then(|| TenantHandle::new(self.tag, head.generation(), index))
     }
 
     fn find_locked(&self, admin: &Admin, id: TenantId) -> Option<u32> {
-        let index = self.core.registry_find(id.as_u128())?;
+        let index = self.core.find(id.as_u128())?;
         admin.nodes.contains_key(&index).then_some(index)
     }
 
@@ -344,7 +350,8 @@ impl Governor {
             queue.set_policy(after.policy);
             queue.set_grants_max(after.grants_max[kind]);
         }
-        let newly = |kind: usize| after.grants_max[kind].is_some() && before.grants_max[kind].is_none();
+        let newly =
+            |kind: usize| after.grants_max[kind].is_some() && before.grants_max[kind].is_none();
         let kinds = (0..4).filter(|&kind| newly(kind));
         let settled = kinds.map(|kind| self.count_existing(index, kind as u8)).all(|done| done);
         if let Some(node) = admin.nodes.get_mut(&index) {
@@ -360,12 +367,12 @@ impl Governor {
         let queue = &self.core.tenant(index).queues[usize::from(kind)];
         let segments = queue.chain(&self.core.grants, owner);
         segments.flat_map(|s| s * SLOTS..(s + 1) * SLOTS).all(|slot| {
-            (0..1_000).any(|_| match self.core.count_existing(slot, owner) {
-                Some(done) => done,
-                None => {
+            (0..COUNT_TURNS_MAX).any(|_| {
+                let settled = self.core.count_existing(slot, owner);
+                if !settled {
                     std::thread::yield_now();
-                    false
                 }
+                settled
             })
         })
     }
@@ -414,6 +421,8 @@ impl Governor {
         self.core.accounts.configure(index, settings).map_err(guarantee_error)?;
         let promised = admin.promised(parent);
         *promised = *promised - old_guarantee + settings.guarantee;
+        let owner = Owner::new(index, self.core.accounts.generation(index), 0);
+        self.note(EventKind::LimitsChanged, owner, (0, 0), settings.limits[0]);
         Ok(())
     }
 
@@ -438,6 +447,7 @@ impl Governor {
         };
         self.core.accounts.configure(ROOT, &settings).map_err(guarantee_error)?;
         admin.capacity_bytes = capacity_bytes;
+        self.note(EventKind::CapacityChanged, Owner::new(ROOT, 0, 0), (0, 0), capacity_bytes);
         Ok(())
     }
 
@@ -454,7 +464,7 @@ impl Governor {
         if how == Unregister::IfIdle && bytes > 0 {
             return Err(Error::GrantsLive { bytes });
         }
-        self.core.registry_remove(self.core.tenant(index).uuid(), index);
+        self.core.registry.remove(self.core.tenant(index).uuid(), index);
         self.leave(&mut admin, TENANTS, index);
         drop(admin);
         self.forget_handler(tenant);
@@ -487,6 +497,8 @@ impl Governor {
             parent.children -= 1;
         }
         self.core.accounts.close(index);
+        let owner = Owner::new(index, node.generation, 0);
+        self.note(EventKind::Unregistered, owner, (0, 0), self.core.accounts.used(index));
         admin.closed[kind].push_back((index, node.generation));
     }
 
@@ -497,7 +509,7 @@ impl Governor {
             let owner = Owner::new(index, generation, kind);
             for segment in queue.chain(&self.core.grants, owner) {
                 for slot in segment * SLOTS..(segment + 1) * SLOTS {
-                    while self.core.end_by_force(slot, owner) == Some(false) {
+                    while !self.core.end_by_force(slot, owner) {
                         std::thread::yield_now();
                     }
                 }
@@ -518,6 +530,8 @@ impl Governor {
             let Some(owner) = admin.owners.remove(&number) else { continue };
             let grant = GrantId::from_u64(number);
             if self.core.end_expired(grant.index(), grant.generation(), owner, now_ns) {
+                let place = (grant.index(), grant.generation());
+                self.note(EventKind::ReservationExpired, owner, place, 0);
                 returned += 1;
             }
         }

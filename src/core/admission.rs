@@ -14,6 +14,7 @@ use super::account::Obstacle;
 use super::grants::{Ended, Fields, Refused, flag};
 use super::policy::Recency;
 use super::queue::{NoSlot, Queue};
+use super::rate::RateRefused;
 use super::word::Owner;
 
 /// Times an admission begins again because the types that are counted have changed meanwhile.
@@ -98,6 +99,15 @@ impl From<Obstacle> for No {
     }
 }
 
+impl From<RateRefused> for No {
+    fn from(refused: RateRefused) -> Self {
+        match refused {
+            RateRefused::RetryAfter { wait_ns } => Self::Rate(wait_ns),
+            RateRefused::Contended => Self::Contended,
+        }
+    }
+}
+
 impl From<NoSlot> for No {
     fn from(none: NoSlot) -> Self {
         match none {
@@ -147,7 +157,7 @@ impl Core {
         if let Some(limit) = tenant.rate_limit()
             && !ask.paced
         {
-            tenant.rate.try_pass(limit, ask.now_ns).map_err(No::Rate)?;
+            tenant.rate.try_pass(limit, ask.now_ns)?;
         }
         let queue = &tenant.queues[usize::from(ask.kind)];
         let counted = head.counted();

@@ -132,13 +132,15 @@ pub struct Relief {
 
 /// A queue in the order of eviction; less goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
+pub struct Rank {
     first: u8,
     second: u8,
     /// Bytes below (or, negative, above) the fair share: the furthest above goes first.
     below_share: i64,
-    account: u32,
-    kind: u8,
+    /// The tenant's account.
+    pub account: u32,
+    /// The allocation type.
+    pub kind: u8,
 }
 
 enum Step {
@@ -171,7 +173,7 @@ impl Core {
         let mut joined = self.join_demand(shortage);
         let mut races = 0;
         while relief.grants + relief.busy < shortage.victims_max && races < RACES_MAX {
-            let Some(rank) = self.next_queue(shortage, &barren) else { break };
+            let Some(rank) = self.next_queue(shortage, &barren, &|_| 0) else { break };
             match self.evict_from(shortage, rank, owners, &mut relief, &mut joined) {
                 Step::Enough => break,
                 Step::NoVictim if !barren.add(rank.account, rank.kind) => break,
@@ -249,7 +251,8 @@ impl Core {
         let Some(pick) = self.pick(owner, shortage.now_ns) else { return Step::NoVictim };
         let bytes = pick.word.bytes();
         let own_freeing = self.freeing(rank.account);
-        if !self.may_lose(shortage, rank.account, own_freeing, bytes) {
+        let leaving = own_freeing.bytes() + bytes;
+        if !self.may_lose(shortage, rank.account, leaving) {
             return Step::NoVictim;
         }
         if !self.count_freeing(shortage.account, freeing, bytes) {
@@ -276,6 +279,15 @@ impl Core {
         let tenant = self.tenant(owner.account());
         let sight = Sight { grants: &self.grants, owner, clock: tenant.clock(), now_ns };
         tenant.queues[usize::from(owner.allocation_type())].pick(&sight)
+    }
+
+    /// Everything in a queue that may go, in the order in which it would. Allocates; for people.
+    pub fn picks(&self, owner: Owner, now_ns: u64) -> Vec<Pick> {
+        let tenant = self.tenant(owner.account());
+        let sight = Sight { grants: &self.grants, owner, clock: tenant.clock(), now_ns };
+        let mut picks = tenant.queues[usize::from(owner.allocation_type())].candidates(&sight);
+        picks.sort_by_key(|pick| pick.worth);
+        picks
     }
 
     /// Claims a candidate, and lets it go again if it may not be evicted after all.
@@ -313,10 +325,7 @@ impl Core {
             }
             (Settled::Kept, _) => relief.busy += 1,
             (Settled::Ended | Settled::ReleasedByOwner, _) => {
-                self.slot_is_free(victim);
-                if settled == Settled::Ended {
-                    self.end_evicted(victim);
-                }
+                self.after_settled(victim, settled);
                 relief.grants += 1;
                 relief.freed += victim.bytes;
                 self.pass_on(shortage, tenant, victim.bytes, joined);
@@ -344,7 +353,20 @@ impl Core {
         }
     }
 
-    fn slot_is_free(&self, victim: &Victim) {
+    /// Ends a claimed victim without asking its owner.
+    pub fn end_victim(&self, victim: &Victim) {
+        self.after_settled(victim, self.grants.settle_freed(victim));
+    }
+
+    fn after_settled(&self, victim: &Victim, settled: Settled) {
+        self.slot_is_free(victim);
+        if settled == Settled::Ended {
+            self.end_evicted(victim);
+        }
+    }
+
+    /// Offers the slot of a victim that has ended to the next request.
+    pub fn slot_is_free(&self, victim: &Victim) {
         let kind = usize::from(victim.owner.allocation_type());
         self.tenant(victim.owner.account()).queues[kind].note_freed(victim.slot);
     }
@@ -395,21 +417,21 @@ impl Core {
         }
     }
 
-    /// The queue whose turn it is, among those that may be asked and are not known to be barren.
-    /// Steps grow with the number of tenants.
-    fn next_queue(&self, shortage: &Shortage, barren: &Barren) -> Option<Rank> {
+    /// The queue whose turn it is, among those that may be asked and are not known to be barren,
+    /// as if `gone(tenant)` bytes had left each tenant already. Steps grow with the number of
+    /// tenants.
+    pub fn next_queue(&self, shortage: &Shortage, barren: &Barren, gone: Gone) -> Option<Rank> {
         if !self.accounts.is_inner(shortage.account) {
-            return self.queues_of(shortage, shortage.account, barren).min();
+            return self.queues_of(shortage, shortage.account, barren, gone).min();
         }
         let water = self.accounts.water();
-        let tenants = self.accounts.tenants();
-        let below = |&t: &u32| {
-            shortage.account == ROOT || self.accounts.is_below(t, shortage.account)
-        };
-        tenants
+        let below =
+            |&t: &u32| shortage.account == ROOT || self.accounts.is_below(t, shortage.account);
+        self.accounts
+            .tenants()
             .filter(below)
-            .filter(|&t| self.may_be_asked(shortage, t, water))
-            .filter_map(|t| self.queues_of(shortage, t, barren).min())
+            .filter(|&t| self.may_be_asked(shortage, t, water, gone))
+            .filter_map(|t| self.queues_of(shortage, t, barren, gone).min())
             .min()
     }
 
@@ -418,6 +440,7 @@ impl Core {
         shortage: &'a Shortage,
         account: u32,
         barren: &'a Barren,
+        gone: Gone,
     ) -> impl Iterator<Item = Rank> + 'a {
         let own = shortage.requester.filter(|r| r.account == account);
         let may_go = move |kind: u8| match own {
@@ -426,7 +449,8 @@ impl Core {
         };
         let tenant = self.tenant(account);
         let priority = priority(self.accounts.traits(account));
-        let below_share = -self.above_share(account, self.accounts.water());
+        let above_share = self.above_share(account, self.accounts.water());
+        let below_share = gone(account) as i64 - above_share;
         (0..TYPES as u8)
             .filter(move |&kind| shortage.types & (1 << kind) != 0 && may_go(kind))
             .filter(move |&kind| tenant.queues[usize::from(kind)].segments() > 0)
@@ -461,32 +485,32 @@ impl Core {
         self.accounts
             .tenants()
             .filter(|&t| shortage.account == ROOT || self.accounts.is_below(t, shortage.account))
-            .filter(|&t| self.may_be_asked(shortage, t, water))
+            .filter(|&t| self.may_be_asked(shortage, t, water, &|_| 0))
             .fold(0, |sum: u64, t| sum.saturating_add(beyond(t)))
     }
 
     /// Whether any grant of the tenant may go for this shortage, whatever its size.
-    fn may_be_asked(&self, shortage: &Shortage, tenant: u32, water: u64) -> bool {
+    fn may_be_asked(&self, shortage: &Shortage, tenant: u32, water: u64, gone: Gone) -> bool {
+        let left = self.accounts.used(tenant).saturating_sub(gone(tenant));
         let Some(requester) = shortage.requester else {
-            return self.accounts.used(tenant) > self.accounts.guarantee(tenant);
+            return left > self.accounts.guarantee(tenant);
         };
         if requester.account == tenant {
             return true;
         }
         let theirs = priority(self.accounts.traits(tenant));
         let ours = priority(self.accounts.traits(requester.account));
-        self.accounts.used(tenant) > self.accounts.guarantee(tenant)
-            && (theirs < ours || (theirs == ours && self.above_share(tenant, water) > 0))
+        let above = || self.above_share(tenant, water) > gone(tenant) as i64;
+        left > self.accounts.guarantee(tenant) && (theirs < ours || (theirs == ours && above()))
     }
 
-    /// E2, and no ping-pong between equals: whether the tenant may lose this many bytes.
-    fn may_lose(&self, shortage: &Shortage, tenant: u32, freeing: OnTheWay, bytes: u64) -> bool {
-        let own = shortage.requester.filter(|r| r.account == tenant);
-        if own.is_some() {
+    /// E2, and no ping-pong between equals: whether the tenant may lose `leaving` bytes in all.
+    pub fn may_lose(&self, shortage: &Shortage, tenant: u32, leaving: u64) -> bool {
+        if shortage.requester.is_some_and(|r| r.account == tenant) {
             return true;
         }
         let (used, guarantee) = (self.accounts.used(tenant), self.accounts.guarantee(tenant));
-        if used < freeing.bytes().saturating_add(bytes).saturating_add(guarantee) {
+        if used < leaving.saturating_add(guarantee) {
             return false;
         }
         let Some(requester) = shortage.requester else { return true };
@@ -495,8 +519,7 @@ impl Core {
         let water = self.accounts.water();
         let requester_after =
             self.above_share(requester.account, water).saturating_add(requester.bytes as i64);
-        let leaving = (freeing.bytes() + bytes) as i64;
-        theirs < ours || self.above_share(tenant, water) - leaving >= requester_after
+        theirs < ours || self.above_share(tenant, water) - leaving as i64 >= requester_after
     }
 }
 
@@ -506,8 +529,11 @@ pub fn goes_for_own(kind: u8, requested: u8) -> bool {
     kind != INFERENCE && type_rank(kind) <= type_rank(requested)
 }
 
+/// Bytes that count as gone from a tenant already, when an eviction is only planned.
+pub type Gone<'a> = &'a dyn Fn(u32) -> u64;
+
 /// Queues in which nothing may go, so that a search does not come back to them.
-struct Barren {
+pub struct Barren {
     queues: [(u32, u8); BARREN_MAX],
     count: usize,
 }
@@ -524,7 +550,7 @@ impl Barren {
     }
 
     /// Remembers a queue; says whether there was room for it.
-    fn add(&mut self, account: u32, kind: u8) -> bool {
+    pub fn add(&mut self, account: u32, kind: u8) -> bool {
         let room = self.count < BARREN_MAX;
         if room {
             self.queues[self.count] = (account, kind);

@@ -26,12 +26,15 @@ pub mod tenant;
 pub mod admission;
 pub mod batch;
 pub mod evict;
+pub mod force;
 
 use account::Accounts;
 use batch::Batches;
+use events::Events;
 use ghost::Ghosts;
 use grants::{Grants, SLOTS};
 use region::Table;
+use registry::{InsertRefused, Lookup, Registry};
 use tenant::{TYPES, Tenant};
 
 /// All state there is: what the files above keep, side by side.
@@ -46,6 +49,10 @@ pub struct Core {
     pub ghosts: Ghosts,
     /// Batches over several tenants.
     pub batches: Batches,
+    /// From a tenant's UUID to its account.
+    pub registry: Registry,
+    /// What happened, if it is recorded.
+    pub events: Events,
 }
 
 /// How large everything is.
@@ -63,7 +70,12 @@ pub struct Sizes {
     pub ghost_keys_max: u32,
     /// Bytes of claim bought beyond the need.
     pub quantum_bytes: u64,
+    /// Events kept for readers; 0: none are recorded.
+    pub events_max: u32,
 }
+
+/// Decides which UUIDs collide; any number will do.
+const REGISTRY_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Core {
     /// Empty tables of these sizes.
@@ -79,7 +91,22 @@ impl Core {
             tenants: Table::new(tenants as usize),
             ghosts: Ghosts::new(sizes.ghost_keys_max),
             batches: Batches::new(),
+            registry: Registry::new(tenants, REGISTRY_SEED),
+            events: Events::new(sizes.events_max),
         }
+    }
+
+    /// The account of a UUID. Lock-free.
+    pub fn find(&self, uuid: u128) -> Option<u32> {
+        match self.registry.find(uuid, |index| self.tenant(index).uuid() == uuid) {
+            Lookup::Found(index) => Some(index),
+            Lookup::Missing | Lookup::Contended => None,
+        }
+    }
+
+    /// Makes a UUID findable. The caller holds the administrative mutex.
+    pub fn enter(&self, uuid: u128, index: u32) -> Result<(), InsertRefused> {
+        self.registry.insert(uuid, index, |other| self.tenant(other).uuid() == uuid)
     }
 
     /// The tenant record beside an account.

@@ -264,6 +264,14 @@ impl Queue {
         least.first()
     }
 
+    /// Every grant of the queue that is allowed to go. Allocates; for people, not for evictions.
+    pub fn candidates(&self, sight: &Sight) -> Vec<Pick> {
+        let policy = self.policy();
+        let segments = self.chain(sight.grants, sight.owner);
+        let slots = segments.flat_map(|s| s * SLOTS..(s + 1) * SLOTS);
+        slots.filter_map(|slot| look(sight, policy, slot)).collect()
+    }
+
     /// Limits the number of grants; `None` lifts the limit.
     pub fn set_grants_max(&self, grants_max: Option<u32>) {
         // Relaxed: requests read it after the account's record told them that they are counted.
@@ -383,22 +391,30 @@ fn look_at_segment(sight: &Sight, policy: Policy, segment: u32, least: &mut Leas
 
 #[inline]
 fn look_at_slot(sight: &Sight, policy: Policy, slot: u32, least: &mut Least) {
+    if let Some(pick) = look(sight, policy, slot) {
+        least.add(pick);
+    }
+}
+
+/// The grant in a slot as a candidate, if it may go.
+#[inline]
+fn look(sight: &Sight, policy: Policy, slot: u32) -> Option<Pick> {
     let word = sight.grants.word(slot);
     if word.state() != State::Live {
-        return;
+        return None;
     }
     let mut expires_ns = 0;
     if word.special() {
         let fields = sight.grants.fields(slot);
         if !fields.is_evictable(sight.now_ns) {
-            return;
+            return None;
         }
         expires_ns = fields.expires_ns;
     }
     let recency = Recency(sight.grants.recency(slot));
     let candidate = Candidate { bytes: word.bytes(), recency, expires_ns };
     let worth = policy.worth(&candidate, sight.clock, sight.now_ns);
-    least.add(Pick { slot, word, worth });
+    Some(Pick { slot, word, worth })
 }
 
 /// The least worth candidates seen, in order: the one to take and those to remember.

@@ -22,9 +22,9 @@
 //! ```
 //!
 //! Why a miss is certain: by G3 a search in the table in force passes every entry that stays. It
-//! can go wrong only if that table was cleared under it, by G4 after `version` had moved on. Entries
-//! are stored with Release and loaded with Acquire, so who saw any of the clearing also sees the
-//! moved version, and searches again.
+//! can go wrong only if that table was cleared under it, by G4 after `version` had moved on.
+//! Entries are stored with Release and loaded with Acquire, so who saw any of the clearing also
+//! sees the moved version, and searches again.
 
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU64, Ordering};
