@@ -27,6 +27,14 @@ pub use std::sync::{Mutex, MutexGuard, atomic::fence};
 #[cfg(all(allot_steps, not(allot_loom)))]
 pub use counted::{AtomicU32, AtomicU64, Steps, count_steps};
 
+/// Tells the processor (or loom's scheduler) that this thread waits for another one.
+pub fn pause() {
+    #[cfg(allot_loom)]
+    loom::thread::yield_now();
+    #[cfg(not(allot_loom))]
+    std::hint::spin_loop();
+}
+
 /// Locks, ignoring poison: a panic of another thread while it changed a configuration leaves the
 /// tables consistent, because every change becomes visible by one store.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,7 +7,7 @@
 //! | [`Head`] | generation, stamp, counted types, closed | `account.rs` |
 //! | [`OnTheWay`] | sequence, bytes | `account.rs`, used by `evict.rs` |
 //! | [`CountWord`] | pending, count | `queue.rs` |
-//! | [`SlotWord`] | state, low generation, bytes | `grants.rs` |
+//! | [`SlotWord`] | state, special, low generation, bytes | `grants.rs` |
 //! | [`Owner`] | account generation, account, allocation type, attached | `grants.rs` |
 
 /// Width of a byte count in the words of an account: 256 TiB.
@@ -201,11 +201,12 @@ pub const GRANT_BITS: u32 = 44;
 pub const GRANT_BYTES_MAX: u64 = (1 << GRANT_BITS) - 1;
 // Under loom two generations share their low bits, so that models reach the confusion.
 #[cfg(not(allot_loom))]
-const SLOT_GENERATION_BITS: u32 = 17;
+const SLOT_GENERATION_BITS: u32 = 16;
 #[cfg(allot_loom)]
 const SLOT_GENERATION_BITS: u32 = 1;
 
-const _: () = assert!(3 + SLOT_GENERATION_BITS + GRANT_BITS <= 64);
+const SPECIAL: u64 = 1 << 60;
+const _: () = assert!(3 + 1 + SLOT_GENERATION_BITS + GRANT_BITS <= 64);
 
 /// What a grant slot is doing. The transitions are drawn in `grants.rs`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -229,7 +230,7 @@ pub enum State {
     Deferred = 7,
 }
 
-/// `state | low generation | bytes`: all that decides about a grant, in one word.
+/// `state | special | low generation | bytes`: all that decides about a grant, in one word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SlotWord(pub u64);
 
@@ -261,6 +262,19 @@ impl SlotWord {
     #[inline]
     pub fn bytes(self) -> u64 {
         self.0 & GRANT_BYTES_MAX
+    }
+
+    /// Whether the fields say more about evicting this grant than the word does: it is pinned,
+    /// kept alive, uncommitted, of a type that stays, or it expires.
+    #[inline]
+    pub fn special(self) -> bool {
+        self.0 & SPECIAL != 0
+    }
+
+    /// The same grant, marked special or not.
+    #[inline]
+    pub fn with_special(self, special: bool) -> Self {
+        Self(if special { self.0 | SPECIAL } else { self.0 & !SPECIAL })
     }
 
     /// Whether the low bits of `generation` are the ones in this word.
