@@ -17,14 +17,18 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The files of `src/core` from the ground up. A file may use those of the layers before its own.
+/// The files of `src/core` from the ground up. A file may use those of the layers before its own;
+/// `mod.rs` puts them all together.
 const LAYERS: &[&[&str]] = &[
     &["sync"],
     &["word", "handle"],
     &["region"],
     &["policy", "ghost"],
-    &["account", "registry", "grants", "queue", "rate", "pressure", "ring", "events"],
-    &["admission", "evict"],
+    &["account", "grants", "registry", "rate", "pressure", "share", "ring", "events"],
+    &["queue"],
+    &["tenant"],
+    &["admission"],
+    &["batch", "evict"],
     &["wait"],
     &["snapshot", "explain"],
 ];
