@@ -30,7 +30,7 @@ if [ ! -d "$(rustc --print target-libdir --target "$target" 2> /dev/null || echo
     log=$RUSTUP_HOME/check-macos.log
     timeout "$seconds_max" rustup toolchain install "$version" --profile minimal \
         --no-self-update --component clippy --target "$target" > "$log" 2>&1 ||
-        skip "$target could not be fetched ($(tail -n 1 "$log"))"
+        skip "$target could not be fetched ($(grep -m 1 "^error" "$log" || tail -n 1 "$log"))"
     run=(rustup run "$version")
 fi
 

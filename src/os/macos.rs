@@ -6,7 +6,7 @@
 //! | in use, available | `host_statistics64(HOST_VM_INFO64)`, summed up in `mac_pages.rs` |
 //! | footprint of this process | `task_info(TASK_VM_INFO)`, its `phys_footprint` |
 //! | swap | `sysctl vm.swapusage` |
-//! | level | a dispatch source and `sysctl kern.memorystatus_vm_pressure_level`, the worse of both |
+//! | level | the worse of a dispatch source and `kern.memorystatus_vm_pressure_level` |
 //!
 //! Every struct that the kernel fills is asked for up to the last field used here and no further,
 //! so that older and newer systems agree on its size; the offsets are checked when this compiles.

@@ -2,7 +2,7 @@
 //!
 //! | file | what is there |
 //! |---|---|
-//! | `mod.rs` | [`Sample`], [`Probe`], [`OsError`], and [`probe`], which picks this machine's probe |
+//! | `mod.rs` | [`Sample`], [`Probe`], [`OsError`]; [`probe`] picks the probe of this machine |
 //! | `clock.rs` | [`Clock`]: nanoseconds since creation, or a hand that a test moves |
 //! | `fake.rs` | [`Scripted`]: samples and errors in a given order |
 //! | `linux.rs` | `/proc` and cgroup v2; `linux/text.rs` reads their texts, as pure functions |
@@ -128,9 +128,7 @@ pub enum OsError {
         kind: ErrorKind,
     },
     /// No probe was written for this system.
-    #[error(
-        "memory of {system} cannot be sampled; use a machine with Linux or macOS, or a probe of your own"
-    )]
+    #[error("no probe for {system}: write one of your own, or use Linux or macOS")]
     Unsupported {
         /// The system's name.
         system: &'static str,
