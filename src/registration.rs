@@ -350,10 +350,11 @@ impl Governor {
             queue.set_policy(after.policy);
             queue.set_grants_max(after.grants_max[kind]);
         }
-        let newly =
-            |kind: usize| after.grants_max[kind].is_some() && before.grants_max[kind].is_none();
-        let kinds = (0..4).filter(|&kind| newly(kind));
-        let settled = kinds.map(|kind| self.count_existing(index, kind as u8)).all(|done| done);
+        // Also when it was limited before: an earlier call may have met grants being published.
+        let mut settled = true;
+        for kind in (0..4).filter(|&kind| after.grants_max[kind].is_some()) {
+            settled &= self.count_existing(index, kind as u8);
+        }
         if let Some(node) = admin.nodes.get_mut(&index) {
             node.kind = Kind::Tenant(after);
         }

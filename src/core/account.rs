@@ -5,8 +5,8 @@
 //! limit is the capacity. Units are anonymous here: nothing in this file knows what a byte is for.
 //!
 //! ```text
-//! used word    trim version | config version | used   every charge exchanges it, a release subtracts
-//! claim word   closed | marks | claim                 changed only when claim is bought or handed back
+//! used word    trim version | config version | used    charges exchange it, releases subtract
+//! claim word   closed | marks | claim                  changed when claim is bought or handed back
 //!
 //! V1  used(a) <= claim(a)            V2  claim(a) >= guarantee(a)
 //! V3  used(p) = sum of claim(c) over the children c of p + payments in flight
@@ -21,12 +21,12 @@
 //!
 //! **Release.** One subtraction. The claim stays; what is above max(used, guarantee) is *idle*.
 //!
-//! **Trim.** Hands idle claim back: lower the claim (and mark it), then bump the trim version of the
-//! used word, then subtract from the parent and count the return. Whoever read the higher claim
+//! **Trim.** Hands idle claim back: lower the claim (and mark it), then bump the trim version of
+//! the used word, then subtract from the parent and count the return. Whoever read the higher claim
 //! fails its exchange of the used word: lowering is the only change that needs the version.
 //!
 //! **Denied above the tenant.** True only if nothing was on its way: no mark, no idle claim below
-//! the refusing account, return counters unmoved ([`Accounts::certify`], the one path whose steps
+//! the refusing account, return counters unmoved (`certify`, the one path whose steps
 //! grow with the number of accounts). Else what is idle is collected and the charge tried again, a
 //! bounded number of rounds, and then the answer is [`Obstacle::Contended`].
 //!
@@ -52,8 +52,8 @@ const QUANTUM_SHARE: u64 = 8;
 /// Pressure levels a limit is kept for.
 pub const LEVELS: usize = 3;
 
-/// One version of an account's configuration. Two of them take turns, by the parity of the config
-/// version; all fields are published by the exchange of the used word that makes the record current.
+/// One version of an account's configuration. Two of them take turns, by the parity of the
+/// config version; all fields are published by the exchange of the used word that makes the record current.
 struct Record {
     head: AtomicU64,
     limits: [AtomicU64; LEVELS],

@@ -30,7 +30,7 @@ const BEGUN: u64 = 1 << 16;
 impl Reading {
     /// Whether no batch was in flight.
     pub fn quiet(self) -> bool {
-        self.0 % BEGUN == 0
+        self.0.is_multiple_of(BEGUN)
     }
 }
 

@@ -188,8 +188,8 @@ impl Core {
 
     fn join_demand(&self, shortage: &Shortage) -> u64 {
         let Goal::Demand(bytes) = shortage.goal else { return 0 };
-        // AcqRel: pairs with the Acquire in `is_enough`; withdrawn before the next charge.
         let demand = &self.accounts.get(shortage.account).demand;
+        // AcqRel: pairs with the Acquire in `is_enough`; withdrawn before the next charge.
         demand.fetch_add(bytes, Ordering::AcqRel);
         bytes
     }

@@ -191,6 +191,10 @@ pub enum Settled {
     Kept,
 }
 
+/// The bound of steps ran out because other threads were faster.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OutOfTurns;
+
 /// All slots of all grants.
 pub struct Grants {
     segments: Table<Segment>,
@@ -608,7 +612,7 @@ impl Grants {
 
     /// A segment nobody owns, given to `owner`; nothing if all are taken, or if the bound of
     /// steps ran out (then `Err`).
-    pub fn take_segment(&self, owner: Owner) -> Result<Option<u32>, ()> {
+    pub fn take_segment(&self, owner: Owner) -> Result<Option<u32>, OutOfTurns> {
         let taken = match self.pop_free()? {
             Some(index) => Some(index),
             None => self.take_fresh()?,
@@ -622,7 +626,7 @@ impl Grants {
         Ok(taken)
     }
 
-    fn pop_free(&self) -> Result<Option<u32>, ()> {
+    fn pop_free(&self) -> Result<Option<u32>, OutOfTurns> {
         for _ in 0..SEGMENT_TURNS_MAX {
             // Acquire: pairs with the Release in `push_free`; the link below belongs to the head.
             let head = self.free.load(Ordering::Acquire);
@@ -637,10 +641,10 @@ impl Grants {
                 return Ok(Some(index));
             }
         }
-        Err(())
+        Err(OutOfTurns)
     }
 
-    fn take_fresh(&self) -> Result<Option<u32>, ()> {
+    fn take_fresh(&self) -> Result<Option<u32>, OutOfTurns> {
         for _ in 0..SEGMENT_TURNS_MAX {
             // Relaxed: a count of cells never used; their content is all zero for everybody.
             let index = self.fresh.load(Ordering::Relaxed);
@@ -653,7 +657,7 @@ impl Grants {
                 return Ok(Some(index));
             }
         }
-        Err(())
+        Err(OutOfTurns)
     }
 
     /// Takes an unlinked segment from its owner, if all its slots are free; the grants published

@@ -13,19 +13,23 @@ pub mod ghost;
 pub mod policy;
 
 pub mod account;
-pub mod events;
 pub mod grants;
 pub mod pressure;
-pub mod queue;
 pub mod rate;
 pub mod registry;
 pub mod ring;
 pub mod share;
+
+pub mod events;
+pub mod queue;
+
 pub mod tenant;
 
 pub mod admission;
+
 pub mod batch;
 pub mod evict;
+
 pub mod force;
 
 use account::Accounts;

@@ -13,7 +13,7 @@
 //! administrator at a time. Who walks the chain checks the owner of each segment and begins again
 //! if one has changed hands.
 
-use super::grants::{Grants, SLOTS};
+use super::grants::{Grants, OutOfTurns, SLOTS};
 use super::policy::{Candidate, POOL, Policy, Recency, WINDOW, Worth};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{CountWord, Owner, SlotWord, State};
@@ -172,7 +172,7 @@ impl Queue {
         match grants.take_segment(owner) {
             Ok(Some(index)) => self.link(grants, index, owner),
             Ok(None) => self.search_all(grants, owner),
-            Err(()) => Err(NoSlot::Contended),
+            Err(OutOfTurns) => Err(NoSlot::Contended),
         }
     }
 
