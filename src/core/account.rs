@@ -53,7 +53,8 @@ const QUANTUM_SHARE: u64 = 8;
 pub const LEVELS: usize = 3;
 
 /// One version of an account's configuration. Two of them take turns, by the parity of the
-/// config version; all fields are published by the exchange of the used word that makes the record current.
+/// config version; all fields are published by the exchange of the used word that makes the
+/// record current.
 struct Record {
     head: AtomicU64,
     limits: [AtomicU64; LEVELS],
