@@ -61,3 +61,7 @@ pub struct Candidate {
 /// Less goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Worth(pub u64);
+impl Worth {
+    /// Interim.
+    pub const MAX: Self = Self(u64::MAX);
+}

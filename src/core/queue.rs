@@ -13,7 +13,7 @@
 //! administrator at a time. Who walks the chain checks the owner of each segment and begins again
 //! if one has changed hands.
 
-use super::grants::{Grants, OutOfTurns, SLOTS};
+use super::grants::{Grants, OutOfTurns, SLOTS, Segment};
 use super::policy::{Candidate, POOL, Policy, Recency, WINDOW, Worth};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{CountWord, Owner, SlotWord, State};
@@ -244,7 +244,10 @@ impl Queue {
             if let Some(slot) = cell.load(order).checked_sub(1)
                 && sight.grants.owner(slot) == sight.owner
             {
-                look_at_slot(sight, policy, slot, &mut least);
+                let segment = sight.grants.segment(slot / SLOTS);
+                if let Some(pick) = look(sight, segment, policy, slot) {
+                    least.add(pick);
+                }
             }
         }
         let mut hand = self.hand.load(order).checked_sub(1);
@@ -258,8 +261,9 @@ impl Queue {
             hand = sight.grants.segment(index).next();
         }
         self.hand.store(hand.map_or(0, |i| i + 1), order);
-        for (cell, pick) in self.pool.iter().zip(least.after_first()) {
-            cell.store(pick.map_or(0, |p| p.slot + 1), order);
+        let mut remembered = least.after_first().iter();
+        for cell in &self.pool {
+            cell.store(remembered.next().map_or(0, |pick| pick.slot + 1), order);
         }
         least.first()
     }
@@ -269,7 +273,8 @@ impl Queue {
         let policy = self.policy();
         let segments = self.chain(sight.grants, sight.owner);
         let slots = segments.flat_map(|s| s * SLOTS..(s + 1) * SLOTS);
-        slots.filter_map(|slot| look(sight, policy, slot)).collect()
+        let look_at = |slot| look(sight, sight.grants.segment(slot / SLOTS), policy, slot);
+        slots.filter_map(look_at).collect()
     }
 
     /// Limits the number of grants; `None` lifts the limit.
@@ -383,23 +388,19 @@ fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
 }
 
 #[inline]
-fn look_at_segment(sight: &Sight, policy: Policy, segment: u32, least: &mut Least) {
-    for slot in segment * SLOTS..(segment + 1) * SLOTS {
-        look_at_slot(sight, policy, slot, least);
+fn look_at_segment(sight: &Sight, policy: Policy, index: u32, least: &mut Least) {
+    let segment = sight.grants.segment(index);
+    for lane in 0..SLOTS {
+        if let Some(pick) = look(sight, segment, policy, index * SLOTS + lane) {
+            least.add(pick);
+        }
     }
 }
 
+/// The grant in a slot of `segment` as a candidate, if it may go.
 #[inline]
-fn look_at_slot(sight: &Sight, policy: Policy, slot: u32, least: &mut Least) {
-    if let Some(pick) = look(sight, policy, slot) {
-        least.add(pick);
-    }
-}
-
-/// The grant in a slot as a candidate, if it may go.
-#[inline]
-fn look(sight: &Sight, policy: Policy, slot: u32) -> Option<Pick> {
-    let word = sight.grants.word(slot);
+fn look(sight: &Sight, segment: &Segment, policy: Policy, slot: u32) -> Option<Pick> {
+    let (word, recency) = segment.look(slot % SLOTS);
     if word.state() != State::Live {
         return None;
     }
@@ -411,7 +412,7 @@ fn look(sight: &Sight, policy: Policy, slot: u32) -> Option<Pick> {
         }
         expires_ns = fields.expires_ns;
     }
-    let recency = Recency(sight.grants.recency(slot));
+    let recency = Recency(recency);
     let candidate = Candidate { bytes: word.bytes(), recency, expires_ns };
     let worth = policy.worth(&candidate, sight.clock, sight.now_ns);
     Some(Pick { slot, word, worth })
@@ -419,33 +420,42 @@ fn look(sight: &Sight, policy: Policy, slot: u32) -> Option<Pick> {
 
 /// The least worth candidates seen, in order: the one to take and those to remember.
 struct Least {
-    picks: [Option<Pick>; POOL + 1],
+    picks: [Pick; POOL + 1],
+    count: usize,
 }
 
 impl Least {
     fn new() -> Self {
-        Self { picks: [None; POOL + 1] }
+        let none = Pick { slot: 0, word: SlotWord(0), worth: Worth::MAX };
+        Self { picks: [none; POOL + 1], count: 0 }
     }
 
+    /// Most candidates are worth more than those remembered: one comparison.
     #[inline]
     fn add(&mut self, pick: Pick) {
-        let worse = |other: &Option<Pick>| other.is_none_or(|o| pick.worth < o.worth);
-        if !worse(&self.picks[POOL]) || self.picks.iter().flatten().any(|p| p.slot == pick.slot) {
+        if pick.worth < self.picks[POOL].worth || self.count <= POOL {
+            self.insert(pick);
+        }
+    }
+
+    fn insert(&mut self, pick: Pick) {
+        if self.picks[..self.count].iter().any(|known| known.slot == pick.slot) {
             return;
         }
-        let mut at = POOL;
-        while at > 0 && worse(&self.picks[at - 1]) {
+        let mut at = self.count.min(POOL);
+        while at > 0 && pick.worth < self.picks[at - 1].worth {
             self.picks[at] = self.picks[at - 1];
             at -= 1;
         }
-        self.picks[at] = Some(pick);
+        self.picks[at] = pick;
+        self.count = (self.count + 1).min(POOL + 1);
     }
 
     fn first(&self) -> Option<Pick> {
-        self.picks[0]
+        self.picks[..self.count].first().copied()
     }
 
-    fn after_first(&self) -> &[Option<Pick>] {
-        &self.picks[1..]
+    fn after_first(&self) -> &[Pick] {
+        self.picks[..self.count].get(1..).unwrap_or(&[])
     }
 }
