@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["sync"],
     &["word", "handle"],
     &["region"],
+    &["lessons"],
     &["policy", "ghost"],
     &["account", "grants", "registry", "rate", "pressure", "share", "ring"],
     &["queue", "events"],

@@ -204,7 +204,8 @@ impl Core {
             fields.flags |= flag::COUNTED;
         }
         let clock = tenant.tick();
-        let frequency = self.ghosts.recall(ask.owner(), fields.key, clock);
+        let ghost = self.ghosts.recall(ask.owner(), fields.key, clock);
+        let frequency = tenant.queues[usize::from(ask.kind)].frequency_of(ghost);
         let recency = Recency::new(clock, ask.cost, frequency);
         let generation = self.grants.publish(ready.slot, ask.bytes, recency.0, &fields);
         if counted {

@@ -13,8 +13,12 @@
 //! administrator at a time. Who walks the chain checks the owner of each segment and begins again
 //! if one has changed hands.
 
+use super::ghost::Ghost;
 use super::grants::{Grants, OutOfTurns, SLOTS, Segment};
-use super::policy::{Candidate, POOL, Policy, Recency, WINDOW, Worth};
+use super::lessons::Lessons;
+use super::policy::{Candidate, Judge, Policy, Recency, Worth, frequency_at_return};
+use super::policy::{EXACT_SLOTS, POOL, WINDOW};
+use super::region::Zeroed;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{CountWord, Owner, SlotWord, State};
 
@@ -24,6 +28,7 @@ const SEARCH_SEGMENTS: u32 = 8;
 const QUEUE_TURNS_MAX: u32 = 32;
 const HINTS: usize = 4;
 const WINDOW_SEGMENTS: u32 = WINDOW / SLOTS;
+const EXACT_SEGMENTS: u32 = EXACT_SLOTS / SLOTS;
 
 /// The slots, and the order of eviction, of one allocation type of one account.
 #[repr(C, align(64))]
@@ -43,6 +48,7 @@ pub struct Queue {
     policy: AtomicU32,
     /// The least worth candidates of earlier windows, plus one.
     pool: [AtomicU32; POOL],
+    lessons: Lessons,
 }
 
 /// Why no slot could be reserved.
@@ -92,6 +98,7 @@ impl Queue {
             grants_max: zero(),
             policy: zero(),
             pool: std::array::from_fn(|_| zero()),
+            lessons: Lessons::empty(),
         }
     }
 
@@ -105,6 +112,34 @@ impl Queue {
     pub fn set_policy(&self, policy: Policy) {
         // Relaxed: as in `policy`.
         self.policy.store(u32::from(policy.as_u8()), Ordering::Relaxed);
+    }
+
+    /// The rule by which victims are chosen now.
+    fn judge(&self, sight: &Sight) -> Judge {
+        let (clock, now_ns) = (sight.clock, sight.now_ns);
+        Judge { policy: self.policy(), clock, now_ns, weights: self.lessons.weights() }
+    }
+
+    /// Forgets what evictions taught: the queue gets another owner.
+    pub fn forget_lessons(&self) {
+        self.lessons.forget();
+    }
+
+    /// Learns that a grant used `frequency` times was evicted and will be remembered.
+    pub fn note_evicted(&self, frequency: u32) {
+        self.lessons.evicted(frequency);
+    }
+
+    /// Learns that content came back, and says with which frequency it begins.
+    pub fn frequency_of(&self, ghost: Option<Ghost>) -> u32 {
+        let Some(Ghost { frequency, absent }) = ghost else { return 1 };
+        let slots = self.segments().saturating_mul(SLOTS);
+        self.lessons.returned(frequency, absent, slots);
+        // Counts begin anew under the other policies, which order by less.
+        if self.policy() != Policy::Hybrid {
+            return 1;
+        }
+        frequency_at_return(frequency, absent, slots)
     }
 
     /// Segments in the queue.
@@ -229,12 +264,12 @@ impl Queue {
     /// The grant of the queue that should go first, and is allowed to go. Looks at a window of
     /// candidates; goes on around the whole queue only if nothing there may be evicted.
     pub fn pick(&self, sight: &Sight) -> Option<Pick> {
-        let policy = self.policy();
+        let judge = self.judge(sight);
         let mut least = Least::new();
         let segments = self.segments();
-        if segments <= WINDOW_SEGMENTS {
+        if segments <= EXACT_SEGMENTS {
             for index in self.chain(sight.grants, sight.owner) {
-                look_at_segment(sight, policy, index, &mut least);
+                look_at_segment(sight, &judge, index, &mut least);
             }
             return least.first();
         }
@@ -245,7 +280,7 @@ impl Queue {
                 && sight.grants.owner(slot) == sight.owner
             {
                 let segment = sight.grants.segment(slot / SLOTS);
-                if let Some(pick) = look(sight, segment, policy, slot) {
+                if let Some(pick) = look(sight, segment, &judge, slot) {
                     least.add(pick);
                 }
             }
@@ -257,7 +292,7 @@ impl Queue {
             }
             let ours = |i: &u32| sight.grants.segment(*i).owner() == sight.owner;
             let Some(index) = hand.filter(ours).or_else(|| self.head()).filter(ours) else { break };
-            look_at_segment(sight, policy, index, &mut least);
+            look_at_segment(sight, &judge, index, &mut least);
             hand = sight.grants.segment(index).next();
         }
         self.hand.store(hand.map_or(0, |i| i + 1), order);
@@ -270,10 +305,10 @@ impl Queue {
 
     /// Every grant of the queue that is allowed to go. Allocates; for people, not for evictions.
     pub fn candidates(&self, sight: &Sight) -> Vec<Pick> {
-        let policy = self.policy();
+        let judge = self.judge(sight);
         let segments = self.chain(sight.grants, sight.owner);
         let slots = segments.flat_map(|s| s * SLOTS..(s + 1) * SLOTS);
-        let look_at = |slot| look(sight, sight.grants.segment(slot / SLOTS), policy, slot);
+        let look_at = |slot| look(sight, sight.grants.segment(slot / SLOTS), &judge, slot);
         slots.filter_map(look_at).collect()
     }
 
@@ -388,10 +423,10 @@ fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
 }
 
 #[inline]
-fn look_at_segment(sight: &Sight, policy: Policy, index: u32, least: &mut Least) {
+fn look_at_segment(sight: &Sight, judge: &Judge, index: u32, least: &mut Least) {
     let segment = sight.grants.segment(index);
     for lane in 0..SLOTS {
-        if let Some(pick) = look(sight, segment, policy, index * SLOTS + lane) {
+        if let Some(pick) = look(sight, segment, judge, index * SLOTS + lane) {
             least.add(pick);
         }
     }
@@ -399,7 +434,7 @@ fn look_at_segment(sight: &Sight, policy: Policy, index: u32, least: &mut Least)
 
 /// The grant in a slot of `segment` as a candidate, if it may go.
 #[inline]
-fn look(sight: &Sight, segment: &Segment, policy: Policy, slot: u32) -> Option<Pick> {
+fn look(sight: &Sight, segment: &Segment, judge: &Judge, slot: u32) -> Option<Pick> {
     let (word, recency) = segment.look(slot % SLOTS);
     if word.state() != State::Live {
         return None;
@@ -414,7 +449,7 @@ fn look(sight: &Sight, segment: &Segment, policy: Policy, slot: u32) -> Option<P
     }
     let recency = Recency(recency);
     let candidate = Candidate { bytes: word.bytes(), recency, expires_ns };
-    let worth = policy.worth(&candidate, sight.clock, sight.now_ns);
+    let worth = judge.worth(&candidate);
     Some(Pick { slot, word, worth })
 }
 
