@@ -45,7 +45,7 @@ pub const BACKGROUND: u8 = 3;
 /// All allocation types, as one bit each.
 pub const ALL_TYPES: u8 = 0xf;
 /// Queues remembered as without a victim in one search.
-const BARREN_MAX: usize = 64;
+const BARREN_MAX: usize = 32;
 /// Attempts on one queue whose victims others claim first.
 const RACES_MAX: u32 = 64;
 

@@ -180,18 +180,14 @@ pub struct Candidate {
     pub expires_ns: u64,
 }
 
-/// What a grant is worth: the least worth goes first. Comparable within one queue, policy and
-/// moment.
+/// `rank:64 | youth:32`: what a grant is worth. The least worth goes first; among equals, the
+/// least recently touched. Comparable within one queue, policy and moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Worth {
-    rank: u64,
-    /// Among equals, the least recently touched goes first.
-    youth: u32,
-}
+pub struct Worth(u128);
 
 impl Worth {
     /// No grant is worth more.
-    pub const MAX: Self = Self { rank: u64::MAX, youth: u32::MAX };
+    pub const MAX: Self = Self(u128::MAX);
 }
 
 /// The rule of one search for victims.
@@ -214,7 +210,7 @@ impl Judge {
         let age = candidate.recency.age(self.clock);
         let expired = candidate.expires_ns != 0 && candidate.expires_ns <= self.now_ns;
         let rank = if expired { 0 } else { self.rank(candidate, age) };
-        Worth { rank, youth: u32::MAX - age }
+        Worth(u128::from(rank) << 32 | u128::from(u32::MAX - age))
     }
 
     /// At least 1: nothing that has not expired goes before what has.

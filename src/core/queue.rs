@@ -15,7 +15,7 @@
 
 use super::ghost::Ghost;
 use super::grants::{Grants, OutOfTurns, SLOTS, Segment};
-use super::lessons::Lessons;
+use super::lessons::{Lessons, Weights};
 use super::policy::{Candidate, Judge, Policy, Recency, Worth, frequency_at_return};
 use super::policy::{EXACT_SLOTS, POOL, WINDOW};
 use super::region::Zeroed;
@@ -117,7 +117,10 @@ impl Queue {
     /// The rule by which victims are chosen now.
     fn judge(&self, sight: &Sight) -> Judge {
         let (clock, now_ns) = (sight.clock, sight.now_ns);
-        Judge { policy: self.policy(), clock, now_ns, weights: self.lessons.weights() }
+        let policy = self.policy();
+        let learned = policy == Policy::Hybrid;
+        let weights = if learned { self.lessons.weights() } else { Weights::EVEN };
+        Judge { policy, clock, now_ns, weights }
     }
 
     /// Forgets what evictions taught: the queue gets another owner.
@@ -433,7 +436,7 @@ fn look_at_segment(sight: &Sight, judge: &Judge, index: u32, least: &mut Least) 
 }
 
 /// The grant in a slot of `segment` as a candidate, if it may go.
-#[inline]
+#[inline(always)]
 fn look(sight: &Sight, segment: &Segment, judge: &Judge, slot: u32) -> Option<Pick> {
     let (word, recency) = segment.look(slot % SLOTS);
     if word.state() != State::Live {
