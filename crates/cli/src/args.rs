@@ -54,8 +54,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = quantity)]
     pub slots: Vec<u64>,
 
-    /// Who is evicted first; several make a sweep
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "hybrid")]
+    /// Who is evicted first; several make a sweep [default: as --config says, else hybrid]
+    #[arg(long, value_enum, value_delimiter = ',')]
     pub policy: Vec<PolicyName>,
 
     /// What a key counts (keys formats) [default: bytes where the trace has sizes, else objects]
@@ -193,9 +193,7 @@ impl ReplayArgs {
         }
         match chosen {
             Some((_, sizes)) => Ok(sizes),
-            None if self.config.is_some() && self.format != Format::AlibabaLora => {
-                Ok(vec![Size::Configured])
-            }
+            None if self.config.is_some() => Ok(vec![Size::Configured]),
             None => Err(CliError::new(format!(
                 "--format {format} needs a size: give {}",
                 suitable.join(" or ")
@@ -227,12 +225,26 @@ impl ReplayArgs {
                 )));
             }
         }
+        if self.format == Format::AlibabaLora && self.config.is_some() {
+            return Err(CliError::new(
+                "--config does not go with --format alibaba-lora, which has tenants of its own",
+            ));
+        }
         if self.format == Format::Csv && self.config.is_none() {
             return Err(CliError::new(
                 "--format csv needs --config FILE, which names tenants, guarantees and limits",
             ));
         }
         Ok(())
+    }
+
+    /// The policies of the sweep, in the order given; none: as the configuration says.
+    pub fn policies(&self) -> Vec<Option<PolicyName>> {
+        match (self.policy.is_empty(), &self.config) {
+            (false, _) => self.policy.iter().copied().map(Some).collect(),
+            (true, Some(_)) => vec![None],
+            (true, None) => vec![Some(PolicyName::Hybrid)],
+        }
     }
 
     /// The unit of the replay.

@@ -14,6 +14,9 @@ use crate::trace::workload::Workload;
 /// The cookie of a job is this bit and its tenant; the cookie of an item is its number.
 pub const JOB_COOKIE: u64 = 1 << 63;
 
+/// The tenant for whom the balancer evicts.
+pub const NOBODY: u32 = u32::MAX;
+
 /// Where an item is.
 pub enum Found {
     /// Resident under this grant.
@@ -58,6 +61,9 @@ pub trait Books {
         bytes: u64,
         give_back: impl FnOnce() -> Result<bool, CliError>,
     ) -> Result<(), CliError>;
+
+    /// Lets the balancer take a step, which may evict on nobody's behalf.
+    fn balance<T>(&mut self, step: impl FnOnce() -> T);
 
     /// Some requests have passed: a time for costly checks.
     fn pause(&mut self);
@@ -179,6 +185,11 @@ impl Books for OwnBooks<'_> {
             self.ledger.released(tenant, bytes);
         }
         Ok(())
+    }
+
+    fn balance<T>(&mut self, step: impl FnOnce() -> T) {
+        step();
+        self.settle(NOBODY);
     }
 
     fn pause(&mut self) {}

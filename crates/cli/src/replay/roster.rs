@@ -8,6 +8,7 @@ use allotment::{
 };
 
 use super::worker::misuse;
+use crate::config::Tenant;
 use crate::failure::CliError;
 
 /// What a tenant of a replay is registered as.
@@ -28,6 +29,18 @@ pub struct TenantPlan {
 }
 
 impl TenantPlan {
+    /// A tenant as the configuration has it.
+    pub fn of(tenant: &Tenant) -> Self {
+        Self {
+            name: tenant.name.clone(),
+            group: tenant.group,
+            priority: tenant.priority,
+            isolation: tenant.isolation,
+            guarantee_bytes: tenant.guarantee_bytes,
+            limit_bytes: tenant.limit_bytes,
+        }
+    }
+
     /// A tenant that is counted and nothing else.
     pub fn unlimited(name: &str) -> Self {
         Self {
@@ -61,6 +74,13 @@ impl Roster {
     ) -> Self {
         let handles = plans.iter().map(|_| OnceLock::new()).collect();
         Self { plans, groups, policy, seed, handles, registering: Mutex::new(()) }
+    }
+
+    /// Tenants that are all registered.
+    pub fn registered(handles: Vec<TenantHandle>) -> Self {
+        let handles = handles.into_iter().map(OnceLock::from).collect();
+        let roster = Self::new(Vec::new(), Vec::new(), Policy::default(), 0);
+        Self { handles, ..roster }
     }
 
     /// The handle of `tenant`, registered on first sight.

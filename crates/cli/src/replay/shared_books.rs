@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use allotment::{GrantId, Victim};
 
-use super::books::{Books, Found, JOB_COOKIE};
+use super::books::{Books, Found, JOB_COOKIE, NOBODY};
 use super::gate::Gate;
 use crate::failure::CliError;
 use crate::ledger::{Bounds, Ledger, Observed, TenantSums};
@@ -317,6 +317,11 @@ impl Books for WorkerBooks<'_> {
             gate.released(if is_ours { 0 } else { bytes });
         }
         Ok(())
+    }
+
+    fn balance<T>(&mut self, step: impl FnOnce() -> T) {
+        WORKER.set((self.worker, NOBODY));
+        step();
     }
 
     fn pause(&mut self) {

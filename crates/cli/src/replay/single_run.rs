@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use allotment::os::{Clock, ManualClock};
-use allotment::{Governor, GovernorConfig, GrantId, GroupConfig, ReclaimAnswer, TenantId, Victim};
+use allotment::{Governor, GovernorConfig, GrantId, GroupConfig, ReclaimAnswer, Victim};
 
 use super::books::{OwnBooks, TakenBox};
 use super::history::{Sampler, asked_bytes};
@@ -21,16 +21,21 @@ use crate::report::{History, RunReport, TenantReport};
 use crate::trace::Format;
 use crate::trace::workload::Workload;
 
+/// The policy of a run whose configuration names one for each tenant.
+const CONFIGURED: &str = "configured";
+
 /// One point of a sweep.
 pub struct SingleRun<'a> {
     /// The options.
     pub args: &'a ReplayArgs,
     /// The trace.
     pub workload: &'a Arc<Workload>,
-    /// The size.
+    /// The governor to replay it against.
+    pub plan: Plan,
+    /// The size, as it was asked for.
     pub size: Size,
-    /// The policy.
-    pub policy: PolicyName,
+    /// The policy; none: as the configuration says.
+    pub policy: Option<PolicyName>,
 }
 
 /// What came out of the loop.
@@ -46,71 +51,69 @@ struct Played {
 impl SingleRun<'_> {
     /// Replays and reports.
     pub fn report(&self, progress: &Progress) -> Result<RunReport, CliError> {
-        let plan = Plan::of_trace(self.args, self.workload, self.size)?;
         let clock = ManualClock::new();
-        let governor = self.governor(&plan, &clock)?;
-        let roster = self.roster(&plan, &governor)?;
+        let (governor, roster) = self.governor(&clock)?;
         let floor = Floor {
             workload: self.workload,
             governor: &governor,
             roster: &roster,
             clock: &clock,
-            with_jobs: plan.with_jobs,
+            with_jobs: self.plan.with_jobs,
+            balance_every_ns: self.plan.balance_every_ns,
             workers: self.args.threads as usize,
         };
         let mut played = match floor.workers {
-            1 => self.play(&floor, &plan, progress)?,
-            _ => self.play_together(&floor, &plan, progress)?,
+            1 => self.play(&floor, progress)?,
+            _ => self.play_together(&floor, progress)?,
         };
         let tracking_bytes = governor.tracking_bytes();
         self.give_back(&floor, &mut played)?;
-        Ok(self.filled(&plan, &played, tracking_bytes))
+        Ok(self.filled(&played, tracking_bytes))
     }
 
-    fn governor(&self, plan: &Plan, clock: &ManualClock) -> Result<Governor, CliError> {
+    /// The governor and its tenants: those of the configuration at once, those of a trace later.
+    fn governor(&self, clock: &ManualClock) -> Result<(Governor, Roster), CliError> {
+        let plan = &self.plan;
+        let clock = Clock::Manual(clock.clone());
+        if let Some(setup) = &plan.setup {
+            let built = setup.build(clock).map_err(|error| misuse(&error))?;
+            let handles = plan.places.iter().map(|place| built.tenants[*place]).collect();
+            return Ok((built.governor, Roster::registered(handles)));
+        }
         let config = GovernorConfig {
-            tenants_max: plan.tenants.len() as u64,
-            groups_max: plan.groups.len() as u64,
+            tenants_max: plan.tenants.len() as u32,
+            groups_max: plan.groups.len() as u32,
             grants_max: plan.grants_max,
-            ghost_keys_max: plan.items_max,
-            clock: Clock::Manual(clock.clone()),
+            ghost_keys_max: plan.ghost_keys_max,
+            clock,
             pool_pressure: false,
             ..GovernorConfig::new(plan.capacity_bytes)
         };
-        Governor::new(config).map_err(|error| misuse(&error))
-    }
-
-    fn roster(&self, plan: &Plan, governor: &Governor) -> Result<Roster, CliError> {
+        let governor = Governor::new(config).map_err(|error| misuse(&error))?;
         let mut groups = Vec::new();
-        for (number, group) in plan.groups.iter().enumerate() {
-            // Groups and tenants count from different ends, so that no two ids are alike.
-            let id = TenantId::from_u64_pair(self.args.seed, u64::MAX - number as u64);
+        for group in &plan.groups {
             let config = GroupConfig {
                 parent: group.parent.map(|parent| groups[parent]),
                 guarantee_bytes: group.guarantee_bytes,
                 limit_bytes: group.limit_bytes,
-                ..GroupConfig::new(id, &group.name)
+                ..GroupConfig::new(&group.name)
             };
             groups.push(governor.register_group(config).map_err(|error| misuse(&error))?);
         }
-        let policy = self.policy.policy();
-        Ok(Roster::new(plan.tenants.clone(), groups, policy, self.args.seed))
+        let policy = self.policy.unwrap_or(PolicyName::Hybrid).policy();
+        let roster = Roster::new(plan.tenants.clone(), groups, policy, self.args.seed);
+        Ok((governor, roster))
     }
 
     /// The loop in this thread.
-    fn play(
-        &self,
-        floor: &Floor<'_>,
-        plan: &Plan,
-        progress: &Progress,
-    ) -> Result<Played, CliError> {
+    fn play(&self, floor: &Floor<'_>, progress: &Progress) -> Result<Played, CliError> {
         let taken = TakenBox::default();
         let to_box = taken.clone();
-        floor.governor.on_reclaim(Box::new(move |victim: &Victim| {
+        floor.governor.on_reclaim(move |victim: &Victim| {
             to_box.put(victim);
             ReclaimAnswer::Freed
-        }));
-        let books = OwnBooks::new(self.workload, Ledger::new(plan.bounds()), taken);
+        });
+        let books = OwnBooks::new(self.workload, Ledger::new(self.plan.bounds()), taken);
         let mut worker = Worker::new(floor, 0, books);
         let mut sampler = Sampler::new(self.workload, &asked_bytes(self.workload));
         let bar = progress.bar(self.workload.requests_len() as u64, "replaying");
@@ -126,19 +129,14 @@ impl SingleRun<'_> {
     }
 
     /// The loop in several threads, as fast as they can.
-    fn play_together(
-        &self,
-        floor: &Floor<'_>,
-        plan: &Plan,
-        progress: &Progress,
-    ) -> Result<Played, CliError> {
+    fn play_together(&self, floor: &Floor<'_>, progress: &Progress) -> Result<Played, CliError> {
         let workload = Arc::clone(self.workload);
-        let shared = Arc::new(SharedBooks::new(workload, plan.bounds(), floor.workers));
+        let shared = Arc::new(SharedBooks::new(workload, self.plan.bounds(), floor.workers));
         let to_books = Arc::clone(&shared);
-        floor.governor.on_reclaim(Box::new(move |victim: &Victim| {
+        floor.governor.on_reclaim(move |victim: &Victim| {
             to_books.take(victim);
             ReclaimAnswer::Freed
-        }));
+        });
         let mut sampler = Sampler::new(self.workload, &asked_bytes(self.workload));
         let bar = progress.bar(self.workload.requests_len() as u64, "replaying");
         let mut tally = Tally::default();
@@ -180,7 +178,8 @@ impl SingleRun<'_> {
         Ok(())
     }
 
-    fn filled(&self, plan: &Plan, played: &Played, tracking_bytes: u64) -> RunReport {
+    fn filled(&self, played: &Played, tracking_bytes: u64) -> RunReport {
+        let plan = &self.plan;
         let Played { tally, ledger, .. } = played;
         let workload = self.workload;
         let observed = ledger.observed();
@@ -194,7 +193,7 @@ impl SingleRun<'_> {
         RunReport {
             trace: workload.name.clone(),
             format: self.args.format.name().to_string(),
-            policy: self.policy.name().to_string(),
+            policy: self.policy.map_or(CONFIGURED, PolicyName::name).to_string(),
             unit: self.args.format.is_keys().then(|| self.args.unit().name().to_string()),
             capacity_bytes: Some(plan.capacity_bytes),
             capacity_percent: match self.size {
@@ -230,27 +229,27 @@ impl SingleRun<'_> {
             plain_lru_ratio: plain.map(|plain| events_per_second / plain),
             threads: self.args.threads,
             seed: self.args.seed,
-            tenants: self.tenants(plan, ledger),
+            tenants: tenant_reports(plan, ledger),
             history: played.history.clone(),
         }
     }
+}
 
-    fn tenants(&self, plan: &Plan, ledger: &Ledger) -> Vec<TenantReport> {
-        let told = plan.tenants.iter().zip(ledger.tenants());
-        told.map(|(tenant, sums)| TenantReport {
-            name: tenant.name.clone(),
-            group: tenant.group.map(|group| plan.groups[group].name.clone()),
-            priority: format!("{:?}", tenant.priority).to_lowercase(),
-            isolation: format!("{:?}", tenant.isolation).to_lowercase(),
-            granted: sums.granted,
-            denied: sums.denied,
-            evicted: sums.evicted,
-            peak_used_bytes: sums.peak_used_bytes,
-            guarantee_bytes: tenant.guarantee_bytes,
-            limit_bytes: tenant.limit_bytes,
-        })
-        .collect()
-    }
+fn tenant_reports(plan: &Plan, ledger: &Ledger) -> Vec<TenantReport> {
+    let told = plan.tenants.iter().zip(ledger.tenants());
+    told.map(|(tenant, sums)| TenantReport {
+        name: tenant.name.clone(),
+        group: tenant.group.map(|group| plan.groups[group].name.clone()),
+        priority: tenant.priority.name().to_string(),
+        isolation: tenant.isolation.name().to_string(),
+        granted: sums.granted,
+        denied: sums.denied,
+        evicted: sums.evicted,
+        peak_used_bytes: sums.peak_used_bytes,
+        guarantee_bytes: tenant.guarantee_bytes,
+        limit_bytes: tenant.limit_bytes,
+    })
+    .collect()
 }
 
 /// One of several workers, on its own thread.

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use allotment::os::ManualClock;
-use allotment::{AllocationType, Governor, Refusal, Released, Request, TenantHandle};
+use allotment::{AllocationType, Error, Governor, Refusal, Released, Request, TenantHandle};
 use indicatif::ProgressBar;
 
 use super::books::{Books, Found, JOB_COOKIE};
@@ -70,6 +70,8 @@ pub struct Floor<'a> {
     pub clock: &'a ManualClock,
     /// False where jobs are outside the budget and not asked for.
     pub with_jobs: bool,
+    /// Virtual time between two steps of the balancer; none: it never runs.
+    pub balance_every_ns: Option<u64>,
     /// Workers in all.
     pub workers: usize,
 }
@@ -83,13 +85,15 @@ pub struct Worker<'a, B> {
     /// Worker 0 leads: it moves the clock, takes samples and draws the bar.
     number: usize,
     now_ns: u64,
+    /// When the balancer takes its next step.
+    balance_ns: u64,
 }
 
 impl<'a, B: Books> Worker<'a, B> {
     /// A worker with nothing to do yet.
     pub fn new(floor: &'a Floor<'a>, number: usize, books: B) -> Self {
         let (tally, agenda) = (Tally::default(), Agenda::default());
-        Self { floor, books, tally, agenda, number, now_ns: 0 }
+        Self { floor, books, tally, agenda, number, now_ns: 0, balance_ns: 0 }
     }
 
     /// Makes this worker's share of the requests, then lets all jobs with an end come to it.
@@ -147,6 +151,7 @@ impl<'a, B: Books> Worker<'a, B> {
         for request in requests {
             self.do_until(request.at_ns)?;
             self.set_time(request.at_ns);
+            self.balance(request.at_ns);
             let mut is_prefix = true;
             for place in request.uses.clone() {
                 let place = place as usize;
@@ -265,7 +270,7 @@ impl<'a, B: Books> Worker<'a, B> {
     fn grow(&mut self, mut job: Running, at_ns: u64) -> Result<(), CliError> {
         let bytes = job.step_bytes.min(job.left_bytes);
         self.books.asks(job.tenant);
-        match self.floor.governor.grow(job.handle, job.grant, bytes) {
+        match self.floor.governor.grow_evicting(job.handle, job.grant, bytes) {
             Ok(()) => self.books.grown(job.tenant, bytes),
             Err(Refusal::Denied(_)) => {
                 self.books.denied(job.tenant, bytes);
@@ -284,13 +289,29 @@ impl<'a, B: Books> Worker<'a, B> {
     fn end(&mut self, job: &Running) -> Result<(), CliError> {
         let governor = self.floor.governor;
         self.books.release(job.tenant, job.bytes, || {
-            match governor.release(job.handle, job.grant) {
-                Ok(Released::Returned) => Ok(true),
-                Ok(Released::Evicted) => Ok(false),
-                Err(error) if error.is_stale() => Ok(false),
-                Err(error) => Err(misuse(&error)),
+            loop {
+                return match governor.release(job.handle, job.grant) {
+                    Ok(Released::Returned) => Ok(true),
+                    Ok(Released::Evicted) => Ok(false),
+                    Err(Error::StaleGrant(_) | Error::Evicted(_)) => Ok(false),
+                    Err(Error::Busy(_)) => {
+                        std::thread::yield_now();
+                        continue;
+                    }
+                    Err(error) => Err(misuse(&error)),
+                };
             }
         })
+    }
+
+    /// A step of the balancer, where one is due.
+    fn balance(&mut self, now_ns: u64) {
+        let Some(every_ns) = self.floor.balance_every_ns else { return };
+        if self.number == 0 && now_ns >= self.balance_ns {
+            self.balance_ns = now_ns.saturating_add(every_ns);
+            let governor = self.floor.governor;
+            self.books.balance(|| governor.balance());
+        }
     }
 
     #[inline]
@@ -303,6 +324,6 @@ impl<'a, B: Books> Worker<'a, B> {
 }
 
 /// The governor calls the driver's call a mistake.
-pub fn misuse(error: &allotment::Error) -> CliError {
+pub fn misuse(error: &Error) -> CliError {
     CliError::new(format!("the governor refused a call: {error}"))
 }
