@@ -22,11 +22,13 @@ use crate::core::sync::{Mutex, lock};
 use crate::core::word::{GRANT_BYTES_MAX, Owner};
 use crate::core::{Core, Sizes};
 use crate::error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
-use crate::grant::{Grant, Released, Reservation};
+use crate::grant::{Grant, OwnedGrant, Released, Reservation};
+use crate::leak::Listeners;
 use crate::os::Clock;
 use crate::reclaim::Reclaim;
 use crate::registration::Admin;
 use crate::request::Request;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Rounds of evicting and asking again before a request gives up.
@@ -64,6 +66,7 @@ pub struct Governor {
     pub(crate) config: GovernorConfig,
     pub(crate) admin: Mutex<Admin>,
     pub(crate) reclaim: Reclaim,
+    pub(crate) leaks: Listeners,
 }
 
 impl Governor {
@@ -88,6 +91,7 @@ impl Governor {
             tag: crate::registration::next_tag(),
             admin: Mutex::new(Admin::new(&config)),
             reclaim: Reclaim::default(),
+            leaks: Listeners::default(),
             config,
         })
     }
@@ -133,6 +137,17 @@ impl Governor {
             Ok(granted) => Ok(self.granted(&ask, granted)),
             Err(no) => self.request_evicting(Ask { paced: true, ..ask }, no),
         }
+    }
+
+    /// Like [`Governor::request`], with a grant that keeps the governor alive and can be stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::try_request`].
+    pub fn request_owned(self: &Arc<Self>, request: &Request) -> Result<OwnedGrant, Refusal> {
+        let owner = self.ask(request)?.owner();
+        let id = self.request(request)?.into_id();
+        Ok(OwnedGrant::new(self.clone(), id, owner))
     }
 
     #[cold]

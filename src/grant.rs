@@ -5,7 +5,9 @@ use crate::core::handle::{GrantId, TenantHandle};
 use crate::core::word::Owner;
 use crate::error::{Error, Refusal};
 use crate::governor::Governor;
+use std::borrow::Borrow;
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a release went.
@@ -18,20 +20,30 @@ pub enum Released {
     Evicted,
 }
 
-/// Bytes granted to a tenant. Dropping it releases them; [`Grant::into_id`] keeps them granted and
-/// leaves the release to whoever has the id.
+/// A grant that borrows its governor: what requests answer.
+pub type Grant<'g> = HeldGrant<&'g Governor>;
+
+/// A grant that shares its governor, to be stored wherever its memory is.
+pub type OwnedGrant = HeldGrant<Arc<Governor>>;
+
+/// Bytes granted to a tenant. Dropping it releases them; [`HeldGrant::into_id`] keeps them granted
+/// and leaves the release to whoever has the id. Used as [`Grant`] and [`OwnedGrant`].
 ///
 /// `Send` and `Sync`. Releasing takes two read-modify-writes and never blocks or allocates.
 #[must_use = "a grant is released when it is dropped"]
-pub struct Grant<'g> {
-    governor: &'g Governor,
+pub struct HeldGrant<G: Borrow<Governor>> {
+    governor: G,
     id: GrantId,
     owner: Owner,
 }
 
-impl<'g> Grant<'g> {
-    pub(crate) fn new(governor: &'g Governor, id: GrantId, owner: Owner) -> Self {
+impl<G: Borrow<Governor>> HeldGrant<G> {
+    pub(crate) fn new(governor: G, id: GrantId, owner: Owner) -> Self {
         Self { governor, id, owner }
+    }
+
+    fn governor(&self) -> &Governor {
+        self.governor.borrow()
     }
 
     /// The grant's id, for logs and for the calls that take ids.
@@ -41,7 +53,7 @@ impl<'g> Grant<'g> {
 
     /// The tenant that holds it.
     pub fn tenant(&self) -> TenantHandle {
-        self.governor.tenant_handle(self.owner)
+        self.governor().tenant_handle(self.owner)
     }
 
     /// What it was requested for.
@@ -51,12 +63,15 @@ impl<'g> Grant<'g> {
 
     /// Bytes it holds now; 0 once it was evicted.
     pub fn bytes(&self) -> u64 {
-        self.governor.grant_bytes(self.id, self.owner)
+        self.governor().grant_bytes(self.id, self.owner)
     }
 
     /// Keeps the bytes granted and gives up this object.
     pub fn into_id(self) -> GrantId {
-        ManuallyDrop::new(self).id
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `this` is never dropped, so its share of the governor is taken exactly once.
+        drop(unsafe { std::ptr::read(&this.governor) });
+        this.id
     }
 
     /// Tells the eviction queue that the content was used: a few plain accesses.
@@ -65,7 +80,7 @@ impl<'g> Grant<'g> {
     ///
     /// [`Error::Evicted`] or [`Error::StaleGrant`] if the grant has ended.
     pub fn touch(&self) -> Result<(), Error> {
-        self.governor.touch(self.tenant(), self.id)
+        self.governor().touch(self.tenant(), self.id)
     }
 
     /// Adds bytes, without evicting. Bounded.
@@ -74,7 +89,7 @@ impl<'g> Grant<'g> {
     ///
     /// As [`Governor::grow`].
     pub fn grow(&self, by_bytes: u64) -> Result<(), Refusal> {
-        self.governor.grow(self.tenant(), self.id, by_bytes)
+        self.governor().grow(self.tenant(), self.id, by_bytes)
     }
 
     /// Gives back part of the bytes. Bounded.
@@ -83,7 +98,7 @@ impl<'g> Grant<'g> {
     ///
     /// As [`Governor::shrink`].
     pub fn shrink(&self, by_bytes: u64) -> Result<(), Error> {
-        self.governor.shrink(self.tenant(), self.id, by_bytes)
+        self.governor().shrink(self.tenant(), self.id, by_bytes)
     }
 
     /// Grows or shrinks to what was measured.
@@ -92,16 +107,16 @@ impl<'g> Grant<'g> {
     ///
     /// As [`Governor::true_up`].
     pub fn true_up(&self, measured_bytes: u64) -> Result<(), Refusal> {
-        self.governor.true_up(self.tenant(), self.id, measured_bytes)
+        self.governor().true_up(self.tenant(), self.id, measured_bytes)
     }
 
-    /// Forbids eviction until [`Grant::unpin`].
+    /// Forbids eviction until [`HeldGrant::unpin`].
     ///
     /// # Errors
     ///
     /// As [`Governor::pin`].
     pub fn pin(&self) -> Result<(), Error> {
-        self.governor.pin(self.tenant(), self.id)
+        self.governor().pin(self.tenant(), self.id)
     }
 
     /// Allows eviction again.
@@ -110,7 +125,7 @@ impl<'g> Grant<'g> {
     ///
     /// As [`Governor::unpin`].
     pub fn unpin(&self) -> Result<(), Error> {
-        self.governor.unpin(self.tenant(), self.id)
+        self.governor().unpin(self.tenant(), self.id)
     }
 
     /// Forbids eviction for a while.
@@ -119,7 +134,7 @@ impl<'g> Grant<'g> {
     ///
     /// As [`Governor::keep_alive`].
     pub fn keep_alive(&self, for_: Duration) -> Result<(), Error> {
-        self.governor.keep_alive(self.tenant(), self.id, for_)
+        self.governor().keep_alive(self.tenant(), self.id, for_)
     }
 
     /// Gives the bytes back and says whether the grant was still held.
@@ -129,18 +144,21 @@ impl<'g> Grant<'g> {
     /// [`Error::StaleGrant`] if it was released before by its id.
     pub fn release(self) -> Result<Released, Error> {
         let this = ManuallyDrop::new(self);
-        this.governor.release_certainly(this.id, this.owner)
+        let released = this.governor().release_certainly(this.id, this.owner);
+        // SAFETY: `this` is never dropped, so its share of the governor is taken exactly once.
+        drop(unsafe { std::ptr::read(&this.governor) });
+        released
     }
 }
 
-impl Drop for Grant<'_> {
+impl<G: Borrow<Governor>> Drop for HeldGrant<G> {
     fn drop(&mut self) {
         // A grant that was evicted, or released by its id, has nothing left to give back.
-        let _ = self.governor.release_certainly(self.id, self.owner);
+        let _ = self.governor().release_certainly(self.id, self.owner);
     }
 }
 
-impl std::fmt::Debug for Grant<'_> {
+impl<G: Borrow<Governor>> std::fmt::Debug for HeldGrant<G> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Grant");
         shown.field("id", &self.id).field("type", &self.allocation_type());
@@ -172,7 +190,7 @@ impl<'g> Reservation<'g> {
     /// [`Error::Expired`] if the time to commit ran out; the bytes are back then.
     pub fn commit(self) -> Result<Grant<'g>, Error> {
         let grant = self.grant;
-        grant.governor.commit(grant.tenant(), grant.id)?;
+        grant.governor().commit(grant.tenant(), grant.id)?;
         Ok(grant)
     }
 

@@ -257,3 +257,30 @@ fn groups_bound_their_children() {
     let _four = governor.request(&Request::new(two, AllocationType::Cache, 4)).unwrap();
     assert!(matches!(governor.unregister_group(team), Err(Error::HasChildren { children: 2 })));
 }
+
+#[test]
+fn an_owned_grant_keeps_its_governor() {
+    let governor = Arc::new(Governor::new(small(10)).unwrap());
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let grant = governor.request_owned(&Request::new(one, AllocationType::Cache, 4)).unwrap();
+    let stored = governor.request_owned(&Request::new(one, AllocationType::Cache, 4)).unwrap();
+    assert_eq!(Arc::strong_count(&governor), 3);
+    let id = stored.into_id();
+    assert_eq!(grant.release(), Ok(Released::Returned));
+    assert_eq!(Arc::strong_count(&governor), 1);
+    assert_eq!(governor.release(one, id), Ok(Released::Returned));
+}
+
+#[test]
+fn a_governor_dropped_with_live_grants_reports_them() {
+    let governor = Governor::new(small(10)).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let report = Arc::new(Mutex::new(None));
+    let seen = report.clone();
+    governor.on_leak(move |leak| *seen.lock().unwrap() = Some(leak.clone()));
+    let _kept = governor.request(&Request::new(one, AllocationType::Cache, 4)).unwrap().into_id();
+    drop(governor);
+    let leak = report.lock().unwrap().take().expect("a report");
+    assert_eq!((leak.grants, leak.bytes), (1, 4));
+    assert_eq!(leak.tenants[0].name, "tenant 1");
+}

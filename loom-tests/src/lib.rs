@@ -19,3 +19,8 @@ pub fn model(name: &str, preemptions: Option<usize>, f: impl Fn() + Send + Sync 
     let seconds = started.elapsed().as_secs_f64();
     eprintln!("model {name}: {executions} executions, preemption bound {bound}, {seconds:.1} s");
 }
+
+/// Whether `ALLOT_LOOM=full` asks for the higher bounds, which take minutes instead of seconds.
+pub fn full() -> bool {
+    std::env::var("ALLOT_LOOM").is_ok_and(|bounds| bounds == "full")
+}

@@ -5,8 +5,10 @@
 //! limit is the capacity. Units are anonymous here: nothing in this file knows what a byte is for.
 //!
 //! ```text
-//! used word    trim version | config version | used    charges exchange it, releases subtract
-//! claim word   closed | marks | claim                  changed when claim is bought or handed back
+//! used word    releases | trim version | config version | used
+//!              every charge exchanges it, every release subtracts from it
+//! claim word   closed | marks | claim
+//!              changed only when claim is bought or handed back
 //!
 //! V1  used(a) <= claim(a)            V2  claim(a) >= guarantee(a)
 //! V3  used(p) = sum of claim(c) over the children c of p + payments in flight
@@ -19,16 +21,18 @@
 //! what is missing (and at best a quantum more), add it to the claim, take the mark away. A parent
 //! is paid before its child shows anything, so no level is ever short of what is below it.
 //!
-//! **Release.** One subtraction. The claim stays; what is above max(used, guarantee) is *idle*.
+//! **Release.** One subtraction, which also counts itself in the word's highest bits. The claim
+//! stays; what is above max(used, guarantee) is *idle*.
 //!
 //! **Trim.** Hands idle claim back: lower the claim (and mark it), then bump the trim version of
 //! the used word, then subtract from the parent and count the return. Whoever read the higher claim
 //! fails its exchange of the used word: lowering is the only change that needs the version.
 //!
 //! **Denied above the tenant.** True only if nothing was on its way: no mark, no idle claim below
-//! the refusing account, return counters unmoved (`certify`, the one path whose steps
-//! grow with the number of accounts). Else what is idle is collected and the charge tried again, a
-//! bounded number of rounds, and then the answer is [`Obstacle::Contended`].
+//! the refusing account, nothing handed back and nothing released between two looks (`certify`,
+//! the one path whose steps grow with the number of accounts). Else what is idle is collected and
+//! the charge tried again, a bounded number of rounds, and then the answer is
+//! [`Obstacle::Contended`].
 //!
 //! Steps of a charge: at most [`CHARGE_TURNS_MAX`] turns of the exchange loop in each of
 //! [`CHARGE_ROUNDS_MAX`] rounds, whatever other threads do. Release: one step.
@@ -41,11 +45,12 @@ use crossbeam_utils::CachePadded;
 /// The account that is the whole.
 pub const ROOT: u32 = 0;
 /// Levels below the root: groups in groups, then the tenant.
-pub const DEPTH_MAX: u32 = 6;
+pub const DEPTH_MAX: u32 = if cfg!(allot_loom) { 3 } else { 6 };
 /// Turns of the exchange loop of one attempt, all levels together.
 pub const CHARGE_TURNS_MAX: u32 = 64;
-/// Attempts of a charge that an ancestor refused while bytes were on their way.
-pub const CHARGE_ROUNDS_MAX: u32 = 4;
+/// Attempts of a charge that ancestors refused while bytes were on their way: each ancestor may
+/// have to collect once, even if nobody else is at work.
+pub const CHARGE_ROUNDS_MAX: u32 = DEPTH_MAX + 1;
 const TRIM_TURNS_MAX: u32 = 3;
 /// A purchase takes at most this part of the parent's room beyond what it needs.
 const QUANTUM_SHARE: u64 = 8;
@@ -53,7 +58,8 @@ const QUANTUM_SHARE: u64 = 8;
 pub const LEVELS: usize = 3;
 
 /// One version of an account's configuration. Two of them take turns, by the parity of the
-/// config version; all fields are published by the exchange of the used word that makes the record current.
+/// config version; all fields are published by the exchange of the used word that makes the
+/// record current.
 struct Record {
     head: AtomicU64,
     limits: [AtomicU64; LEVELS],
@@ -200,7 +206,7 @@ impl Account {
     fn subtract(&self, bytes: u64) {
         // AcqRel: Release, so that whoever charges these bytes again (acquiring in `used`) comes
         // after everything their holder did; Acquire keeps the release sequence readable both ways.
-        let before = UsedWord(self.used.fetch_sub(bytes, Ordering::AcqRel));
+        let before = UsedWord(self.used.fetch_add(UsedWord::release(bytes), Ordering::AcqRel));
         debug_assert!(before.used() >= bytes, "more released than used");
     }
 
@@ -288,6 +294,7 @@ impl Record {
         // Release: pairs with the Acquire of each getter; a reader that sees any of these values
         // also sees the exchange that made the other record current before they were written.
         let order = Ordering::Release;
+        debug_assert!(settings.limits.iter().all(|&limit| limit <= BYTES_MAX));
         for (limit, bytes) in self.limits.iter().zip(settings.limits) {
             limit.store(bytes, order);
         }
@@ -299,7 +306,7 @@ impl Record {
 }
 
 impl View<'_> {
-    /// Whether the record read is the one in force: a refusal that rests on it is true.
+    /// Whether the record read is the one in force: an answer that rests on its head is true.
     fn is_current(&self) -> bool {
         let version = self.account.used().config_version();
         version == self.word.config_version() && self.record.head() == self.head
@@ -319,7 +326,8 @@ impl View<'_> {
         // Had either version come round to the same bits while this thread slept, the exchange
         // would have succeeded by mistake. A trim counts itself before it bumps, hence the one.
         let trims = self.account.trims().wrapping_sub(self.trims) + 1;
-        let stamps = self.record.head().stamps_since(self.head);
+        // The head was read after the word and may have been ahead of it already.
+        let stamps = self.record.head().stamps_since(self.head) + self.head.ahead_of(self.word);
         if trims >= TRIM_VERSIONS || stamps >= CONFIG_VERSIONS {
             self.account.subtract(bytes);
             return Err(Obstacle::Contended);
@@ -483,16 +491,27 @@ impl Accounts {
             let payer = Payer { index, identity: Some((generation, counted)) };
             match self.attempt(payer, bytes, bytes, &mut turns) {
                 Ok(_) => return Ok(()),
-                Err(Obstacle::Full { account, asked, .. }) if account != index => {
-                    if let Some(refusal) = self.certify(account, asked) {
-                        return Err(refusal);
-                    }
-                    self.collect(account, asked);
-                }
-                Err(obstacle) => return Err(obstacle),
+                Err(obstacle) => self.clear(obstacle, index, bytes)?,
             }
         }
         Err(Obstacle::Contended)
+    }
+
+    /// Collects what is idle below an ancestor that refused. Not only what it was asked for: the
+    /// trims may take the claim of `index` too, and then all of `bytes` has to be bought.
+    ///
+    /// # Errors
+    ///
+    /// The obstacle, if it is not an ancestor's refusal or certainly true.
+    fn clear(&self, obstacle: Obstacle, index: u32, bytes: u64) -> Result<(), Obstacle> {
+        match obstacle {
+            Obstacle::Full { account, asked, .. } if account != index => {
+                self.certify(account, asked).map_or(Ok(()), Err)?;
+                self.collect(account, bytes);
+                Ok(())
+            }
+            _ => Err(obstacle),
+        }
     }
 
     /// One attempt to charge at least `min` and at best `want` bytes, holding marks only while
@@ -502,16 +521,18 @@ impl Accounts {
         while *turns > 0 {
             *turns -= 1;
             let view = self.view(payer.index);
-            let (used, limit) = (view.word.used(), view.limit);
-            let obstacle = payer.obstacle(view.head).or_else(|| {
-                let full = Obstacle::Full { account: payer.index, asked: min, used, limit };
-                (used + min > limit).then_some(full)
-            });
-            if let Some(obstacle) = obstacle {
+            if let Some(obstacle) = payer.obstacle(view.head) {
                 if view.is_current() {
                     return Err(obstacle);
                 }
                 continue;
+            }
+            let wanted = view.word.used().saturating_add(min);
+            if wanted > view.limit {
+                match self.refusal(payer.index, &view, min) {
+                    Some(full) => return Err(full),
+                    None => continue,
+                }
             }
             if view.room() >= min {
                 let bytes = min + (want - min).min((view.room() - min) / QUANTUM_SHARE);
@@ -523,22 +544,36 @@ impl Accounts {
             }
             let marked = account.mark();
             let stranger = payer.identity.is_some_and(|(g, _)| g != account.generation());
-            let bought = if marked.closed() || stranger {
-                Err(Obstacle::Closed)
-            } else {
-                let missing = used + min - view.top;
-                let parent = Payer { index: account.parent(), identity: None };
-                self.attempt(parent, missing.max(self.quantum), missing, turns)
-            };
-            match bought {
-                Ok(bytes) => account.change_claim(bytes.wrapping_sub(ClaimWord::MARK)),
-                Err(obstacle) => {
-                    account.unmark();
-                    return Err(obstacle);
-                }
-            };
+            if marked.closed() || stranger {
+                account.unmark();
+                return Err(Obstacle::Closed);
+            }
+            let missing = wanted - view.top;
+            self.pay(account, missing.max(self.quantum), missing, turns)?;
         }
         Err(Obstacle::Contended)
+    }
+
+    /// Adds at least `min` and at best `want` bytes of the parent to the claim of an account that
+    /// the caller has marked, and takes the mark away.
+    fn pay(&self, account: &Account, want: u64, min: u64, turns: &mut u32) -> Result<(), Obstacle> {
+        let parent = Payer { index: account.parent(), identity: None };
+        let bought = self.attempt(parent, want, min, turns);
+        account.change_claim(bought.unwrap_or(0).wrapping_sub(ClaimWord::MARK));
+        bought.map(|_| ())
+    }
+
+    /// The refusal of `asked` bytes that a view suggests, if it was true at one instant of this
+    /// call: record, level and use belong together.
+    fn refusal(&self, index: u32, view: &View<'_>, asked: u64) -> Option<Obstacle> {
+        let word = view.account.used();
+        let (used, limit) = (word.used(), view.limit);
+        // The limit was the same before and after the word was read.
+        let same = word.config_version() == view.word.config_version()
+            && self.limit_in_force(view.record) == limit
+            && view.record.head() == view.head;
+        let full = used.saturating_add(asked) > limit;
+        (same && full).then_some(Obstacle::Full { account: index, asked, used, limit })
     }
 
     /// Takes `bytes` out of use. One step; the claim stays with the account.
@@ -618,46 +653,52 @@ impl Accounts {
 
     /// The refusal of `asked` bytes by `account`, if it was true at one instant of this call:
     /// nothing below was on its way or idle. Steps grow with the number of accounts.
+    ///
+    /// That instant is the end of the first look. What was in use when it was looked at was still
+    /// in use then, because the second look finds that nothing was released in between.
     fn certify(&self, account: u32, asked: u64) -> Option<Obstacle> {
-        let mut returned = self.table[account].returned();
-        let view = self.view(account);
-        let (used, limit) = (view.word.used(), view.limit);
-        if used + asked <= limit || !view.is_current() {
-            return None;
-        }
-        // From the top down, so that what a parent hands to a child after the parent was looked at
-        // had to be bought or handed back before, which shows in marks and counters.
+        let returned = self.table[account].returned();
+        let refusal = self.refusal(account, &self.view(account), asked)?;
+        let first = self.look_below(account)?;
+        let second = self.look_below(account)?;
+        let same = first == second && self.table[account].returned() == returned;
+        same.then_some(refusal)
+    }
+
+    /// A fingerprint of all that can lower what is needed below `account`; `None` if bytes are on
+    /// their way or idle there.
+    fn look_below(&self, account: u32) -> Option<u64> {
+        let mut fingerprint = 0;
+        // From the top down, so that what a group passes on to a child after it was looked at had
+        // to be bought or handed back before, which shows in marks and counters.
         for depth in 1..=DEPTH_MAX {
             for group in self.groups().filter(|&g| self.depth(g) == depth) {
                 if self.is_below(group, account) {
-                    returned = returned.wrapping_add(self.table[group].returned());
-                    if self.has_bytes_on_their_way(group) {
-                        return None;
-                    }
+                    fingerprint = mix(fingerprint, self.table[group].returned());
+                    fingerprint = mix(fingerprint, self.look_at(group)?);
                 }
             }
         }
-        let below = |&t: &u32| account == ROOT || self.is_below(t, account);
-        if self.tenants().filter(below).any(|t| self.has_bytes_on_their_way(t)) {
-            return None;
+        for tenant in self.tenants() {
+            if account == ROOT || self.is_below(tenant, account) {
+                fingerprint = mix(fingerprint, self.look_at(tenant)?);
+            }
         }
-        let same = self.returned_at_and_below(account) == returned;
-        same.then_some(Obstacle::Full { account, asked, used, limit })
+        Some(fingerprint)
     }
 
-    fn has_bytes_on_their_way(&self, index: u32) -> bool {
+    /// The versions of an account that has no bytes on their way and no idle claim.
+    fn look_at(&self, index: u32) -> Option<u64> {
         let account = &self.table[index];
         let word = account.used();
         let guarantee = account.guarantee(word);
         let claim = account.claim();
-        claim.marks() > 0 || claim.claim() > word.used().max(guarantee)
-    }
-
-    fn returned_at_and_below(&self, account: u32) -> u64 {
-        let groups = self.groups().filter(|&g| self.is_below(g, account));
-        groups.fold(self.table[account].returned(), |sum, group| {
-            sum.wrapping_add(self.table[group].returned())
-        })
+        if claim.marks() > 0 || claim.claim() > word.used().max(guarantee) {
+            return None;
+        }
+        // What is released within the guarantee frees nothing for others.
+        let released = if claim.claim() > guarantee { word.releases() } else { 0 };
+        Some((released << 32) | word.config_version())
     }
 
     /// Trims below `account` until it has room for `needed` bytes or nothing idle is left.
@@ -696,7 +737,8 @@ impl Accounts {
     ///
     /// # Errors
     ///
-    /// [`Obstacle::Full`] if a higher guarantee cannot be paid for now; nothing has changed then.
+    /// [`Obstacle::Full`] if a higher guarantee cannot be paid for, [`Obstacle::Contended`] if that
+    /// is not certain; nothing has changed then.
     pub fn configure(&self, index: u32, settings: &Settings) -> Result<(), Obstacle> {
         self.configure_as(index, settings, self.table[index].generation(), false)
     }
@@ -712,7 +754,8 @@ impl Accounts {
         loop {
             let word = account.used();
             if index != ROOT && account.claim().claim() < settings.guarantee {
-                self.buy_guarantee(account, settings.guarantee)?;
+                // Again from the start: a trim may take it back before it is promised.
+                self.buy_guarantee(index, settings.guarantee)?;
                 continue;
             }
             let stamp = account.record(word).head().stamp();
@@ -726,27 +769,21 @@ impl Accounts {
     }
 
     /// Pays for the missing part of a guarantee before it is promised.
-    fn buy_guarantee(&self, account: &Account, guarantee: u64) -> Result<(), Obstacle> {
-        account.mark();
-        let mut result = Err(Obstacle::Contended);
+    fn buy_guarantee(&self, index: u32, guarantee: u64) -> Result<(), Obstacle> {
+        let account = &self.table[index];
         for _ in 0..CHARGE_ROUNDS_MAX {
             let missing = guarantee.saturating_sub(account.claim().claim());
             if missing == 0 {
-                result = Ok(());
-                break;
+                return Ok(());
             }
-            let parent = Payer { index: account.parent(), identity: None };
             let mut turns = CHARGE_TURNS_MAX;
-            result = self.attempt(parent, missing, missing, &mut turns).map(|bytes| {
-                account.change_claim(bytes);
-            });
-            match result {
-                Err(Obstacle::Full { account, asked, .. }) => self.collect(account, asked),
-                _ => break,
+            account.mark();
+            match self.pay(account, missing, missing, &mut turns) {
+                Ok(()) => return Ok(()),
+                Err(obstacle) => self.clear(obstacle, index, guarantee)?,
             }
         }
-        account.unmark();
-        result
+        Err(Obstacle::Contended)
     }
 
     /// Refuses every further charge. The caller holds the administrative mutex.
@@ -780,17 +817,21 @@ impl Accounts {
     ///
     /// # Errors
     ///
-    /// [`Obstacle::Full`] if the guarantee cannot be paid for; the slot stays free then.
+    /// [`Obstacle::Full`] or [`Obstacle::Contended`] if the guarantee cannot be paid for now,
+    /// `Contended` also if the slot is not drained; the slot stays as it is then.
     pub fn open(&self, index: u32, parent: u32, settings: &Settings) -> Result<u32, Obstacle> {
         let account = &self.table[index];
         self.notice(index);
-        // AcqRel: as in `close`; a slot that was never used is closed until it is ready.
-        account.claim.fetch_or(ClaimWord::CLOSED, Ordering::AcqRel);
+        if account.generation() == 0 {
+            // AcqRel: as in `close`; a slot that was never used is closed until it is ready.
+            account.claim.fetch_or(ClaimWord::CLOSED, Ordering::AcqRel);
+        }
         if !self.is_drained(index) {
             return Err(Obstacle::Contended);
         }
         let generation = account.generation().checked_add(1).ok_or(Obstacle::Closed)?;
         let depth = self.depth(parent) + 1;
+        debug_assert!(depth <= DEPTH_MAX && self.is_inner(parent));
         // Release: pairs with the Acquire in `depth`, `parent` and `generation`; the generation
         // goes last, so whoever sees it sees the parent that goes with it.
         let order = Ordering::Release;
@@ -929,4 +970,10 @@ impl Payer {
             () => None,
         }
     }
+}
+
+/// Adds a value to a fingerprint, so that order and every bit count.
+fn mix(fingerprint: u64, value: u64) -> u64 {
+    // The multiplier of Knuth's 64-bit linear congruential generator.
+    (fingerprint ^ value).wrapping_mul(6_364_136_223_846_793_005).rotate_left(29)
 }

@@ -2,7 +2,7 @@
 //!
 //! | word | fields, high bits first | kept in |
 //! |---|---|---|
-//! | [`UsedWord`] | trim version, config version, used | `account.rs` |
+//! | [`UsedWord`] | releases, trim version, config version, used | `account.rs` |
 //! | [`ClaimWord`] | closed, marks, claim | `account.rs` |
 //! | [`Head`] | generation, stamp, counted types, closed | `account.rs` |
 //! | [`OnTheWay`] | sequence, bytes | `account.rs`, used by `evict.rs` |
@@ -17,9 +17,13 @@ pub const BYTES_MAX: u64 = (1 << BYTES_BITS) - 1;
 
 // Under loom the versions are narrow on purpose, so that models reach their wrap-around.
 #[cfg(not(allot_loom))]
-const TRIM_BITS: u32 = 10;
+const RELEASE_BITS: u32 = 6;
 #[cfg(not(allot_loom))]
-const CONFIG_BITS: u32 = 6;
+const TRIM_BITS: u32 = 6;
+#[cfg(not(allot_loom))]
+const CONFIG_BITS: u32 = 4;
+#[cfg(allot_loom)]
+const RELEASE_BITS: u32 = 2;
 #[cfg(allot_loom)]
 const TRIM_BITS: u32 = 2;
 #[cfg(allot_loom)]
@@ -30,9 +34,12 @@ pub const TRIM_VERSIONS: u64 = 1 << TRIM_BITS;
 /// A config version that moved this often may look unmoved.
 pub const CONFIG_VERSIONS: u32 = 1 << CONFIG_BITS;
 
-const _: () = assert!(BYTES_BITS + CONFIG_BITS + TRIM_BITS <= 64);
+const RELEASES_SHIFT: u32 = 64 - RELEASE_BITS;
 
-/// `trim version | config version | used`: every request exchanges it, every release subtracts.
+const _: () = assert!(BYTES_BITS + CONFIG_BITS + TRIM_BITS <= RELEASES_SHIFT);
+
+/// `releases | trim version | config version | used`: every request exchanges it, every release
+/// subtracts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UsedWord(pub u64);
 
@@ -53,10 +60,23 @@ impl UsedWord {
         (self.0 >> (BYTES_BITS + CONFIG_BITS)) & (TRIM_VERSIONS - 1)
     }
 
-    fn pack(trim: u64, config: u64, used: u64) -> Self {
+    /// How often bytes were taken out of use, modulo 2^`RELEASE_BITS`.
+    pub fn releases(self) -> u64 {
+        self.0 >> RELEASES_SHIFT
+    }
+
+    /// What to add to the word when `bytes` leave it: the release counts itself in the highest
+    /// bits, where its carry is lost.
+    #[inline]
+    pub fn release(bytes: u64) -> u64 {
+        (1 << RELEASES_SHIFT) - bytes
+    }
+
+    fn with_versions(self, trim: u64, config: u64) -> Self {
+        let releases = self.releases() << RELEASES_SHIFT;
         let trim = (trim & (TRIM_VERSIONS - 1)) << (BYTES_BITS + CONFIG_BITS);
         let config = (config & (u64::from(CONFIG_VERSIONS) - 1)) << BYTES_BITS;
-        Self(trim | config | used)
+        Self(releases | trim | config | self.used())
     }
 
     /// The same word with `bytes` more in use; the caller knows that they fit.
@@ -68,12 +88,12 @@ impl UsedWord {
 
     /// The same bytes under the next trim version.
     pub fn next_trim(self) -> Self {
-        Self::pack(self.trim_version() + 1, self.config_version(), self.used())
+        self.with_versions(self.trim_version() + 1, self.config_version())
     }
 
     /// The same bytes under the next configuration.
     pub fn next_config(self) -> Self {
-        Self::pack(self.trim_version(), self.config_version() + 1, self.used())
+        self.with_versions(self.trim_version(), self.config_version() + 1)
     }
 }
 
@@ -140,6 +160,13 @@ impl Head {
     #[inline]
     pub fn stamps_since(self, earlier: Self) -> u32 {
         self.stamp().wrapping_sub(earlier.stamp()) & Self::STAMP_MASK as u32
+    }
+
+    /// Configurations by which this head, read after `word`, is ahead of it: the config version
+    /// is the stamp's low bits.
+    #[inline]
+    pub fn ahead_of(self, word: UsedWord) -> u32 {
+        self.stamp().wrapping_sub(word.config_version() as u32) & (CONFIG_VERSIONS - 1)
     }
 
     /// One bit for each allocation type whose grants are counted.
