@@ -1,3 +1,10 @@
 //! The command `allot`.
 
-fn main() {}
+pub mod report;
+
+fn main() {
+    let runs: Vec<report::RunReport> = Vec::new();
+    for show in [report::table, report::json, report::html] {
+        println!("{}", show(&runs));
+    }
+}
