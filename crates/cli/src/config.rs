@@ -150,13 +150,11 @@ pub struct Rate {
     pub bucket_depth: u32,
 }
 
-/// A governor with everyone registered; handles in the order of the `Setup`.
+/// A governor with everyone registered.
 pub struct Built {
     /// The governor.
     pub governor: Governor,
-    /// One handle for each group.
-    pub groups: Vec<GroupHandle>,
-    /// One handle for each tenant.
+    /// One handle for each tenant, in the order of the `Setup`.
     pub tenants: Vec<TenantHandle>,
 }
 
@@ -305,7 +303,7 @@ impl Setup {
         for tenant in &self.tenants {
             tenants.push(governor.register_tenant(tenant.config(&groups))?);
         }
-        Ok(Built { governor, groups, tenants })
+        Ok(Built { governor, tenants })
     }
 }
 

@@ -35,17 +35,29 @@ type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64
 pub struct Ink(u8);
 
 impl Ink {
+    /// What areas are drawn on.
     pub const PAPER: Ink = Ink(12);
+    /// Words and figures.
     pub const TEXT: Ink = Ink(13);
+    /// Axes.
     pub const GRID: Ink = Ink(14);
+    /// The capacity.
     pub const LIMIT: Ink = Ink(15);
+    /// The band from the warning on.
     pub const WARNING: Ink = Ink(16);
+    /// The band of High pressure.
     pub const HIGH: Ink = Ink(17);
+    /// The band of Critical pressure.
     pub const CRITICAL: Ink = Ink(18);
+    /// Normal pressure.
     pub const CALM: Ink = Ink(19);
+    /// Denials.
     pub const DENIED: Ink = Ink(20);
+    /// Evictions.
     pub const EVICTED: Ink = Ink(21);
+    /// High pressure.
     pub const STRAINED: Ink = Ink(22);
+    /// Critical pressure.
     pub const CHOKED: Ink = Ink(23);
 
     /// The colour of the n-th of several things; the last one serves all that follow.

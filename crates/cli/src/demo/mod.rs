@@ -1,0 +1,145 @@
+//! `allot demo`: one minute of four tenants on one machine, twice. First everything is simply
+//! taken; then a governor is asked. Nothing that is printed is typed by hand.
+//!
+//! - `machine.toml`: the machine; `load.rs`: the minute, from a seed
+//! - `ungoverned.rs`, `governed.rs`: the two runs; `timeline.rs`: what was held when
+//! - `ledger.rs`: the independent books of the second run
+//! - `text.rs`, `picture.rs`: for people; `json.rs`: for programs
+
+mod governed;
+mod json;
+mod ledger;
+mod load;
+mod picture;
+mod text;
+mod timeline;
+mod ungoverned;
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use self::governed::{Governed, Timing};
+use self::load::Load;
+use self::picture::Ink;
+use self::ungoverned::Ungoverned;
+use crate::config::{self, Setup};
+
+/// The seed of the minute that is shown where none is asked for.
+pub const SEED: u64 = 42;
+
+const MACHINE: &str = include_str!("machine.toml");
+
+/// What the user asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Which minute.
+    pub seed: u64,
+    /// For programs rather than for people.
+    pub json: bool,
+    /// Letters rather than blocks.
+    pub ascii: bool,
+}
+
+/// Both runs of a minute.
+struct Minute {
+    seed: u64,
+    setup: Setup,
+    without: Ungoverned,
+    with: Governed,
+    timing: Timing,
+}
+
+/// Lives through the minute and tells of it. Takes about a second.
+pub fn demo(options: Options) -> Result<String, Box<dyn std::error::Error>> {
+    let minute = Minute::of(options.seed)?;
+    if options.json {
+        return Ok(json::json(&minute));
+    }
+    Ok(text::text(&minute, ink(options.ascii)))
+}
+
+impl Minute {
+    fn of(seed: u64) -> Result<Minute, Box<dyn std::error::Error>> {
+        let setup = config::parse(MACHINE, Path::new("machine.toml"))?;
+        let load = Load::of(seed);
+        let without = ungoverned::run(&load, setup.capacity_bytes, setup.tenants.len());
+        let with = governed::run(&load, &setup)?;
+        let timing = governed::time(&load, &setup)?;
+        Ok(Minute { seed, setup, without, with, timing })
+    }
+
+    /// Whether the independent books found nothing to complain about.
+    fn is_sound(&self) -> bool {
+        let ledger = &self.with.ledger;
+        ledger.over_bytes == 0 && ledger.leaked_bytes == 0 && ledger.broken == 0
+    }
+}
+
+/// What the terminal can show: colour only on a terminal and unless NO_COLOR is set, blocks only
+/// where the locale says UTF-8.
+fn ink(ascii: bool) -> Ink {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default();
+    let locale = locale.to_ascii_lowercase();
+    if ascii || !(locale.contains("utf-8") || locale.contains("utf8")) {
+        Ink::Ascii
+    } else if set("NO_COLOR").is_some() || !std::io::stdout().is_terminal() {
+        Ink::Shade
+    } else {
+        Ink::Color
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_is_the_one_the_load_is_made_for() {
+        let setup = config::parse(MACHINE, Path::new("machine.toml")).unwrap();
+        let names: Vec<&str> = setup.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+        assert_eq!(names, ["chat", "coder", "images", "indexer"]);
+        assert_eq!((load::CHAT, load::CODER, load::IMAGES, load::INDEXER), (0, 1, 2, 3));
+    }
+
+    #[test]
+    fn many_minutes_are_sound_and_worth_telling() {
+        for seed in [SEED, 1, 2, 3, 7] {
+            let setup = config::parse(MACHINE, Path::new("machine.toml")).unwrap();
+            let load = Load::of(seed);
+            let without = ungoverned::run(&load, setup.capacity_bytes, setup.tenants.len());
+            assert!(without.out_of_memory_ns.is_some(), "seed {seed}: nothing to save");
+            let with = governed::run(&load, &setup).unwrap();
+            let ledger = &with.ledger;
+            assert_eq!(ledger.over_bytes, 0, "seed {seed}");
+            assert_eq!(ledger.leaked_bytes, 0, "seed {seed}");
+            assert_eq!(ledger.broken, 0, "seed {seed}");
+            assert_eq!(with.got[load::CHAT].denied, 0, "seed {seed}: chat was refused");
+            assert!(with.got[load::INDEXER].evicted > 0, "seed {seed}: nothing went back");
+            assert!(with.refused.is_some(), "seed {seed}: no denial to explain");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_tells_the_same_story() {
+        let told = |seed| {
+            let mut minute = Minute::of(seed).unwrap();
+            minute.timing = Timing { decisions: 1, ns_per_decision: 1.0 };
+            (text::text(&minute, Ink::Ascii), json::json(&minute))
+        };
+        assert_eq!(told(5), told(5));
+    }
+
+    #[test]
+    fn the_text_fits_a_terminal() {
+        let minute = Minute::of(SEED).unwrap();
+        let plain = text::text(&minute, Ink::Ascii);
+        assert!(plain.is_ascii(), "{plain}");
+        for ink in [Ink::Ascii, Ink::Shade] {
+            for line in text::text(&minute, ink).lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+        }
+        assert!(plain.lines().count() <= 48, "{} lines", plain.lines().count());
+    }
+}
