@@ -17,12 +17,13 @@ mod reader;
 mod size;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use allotment::os::Clock;
 use allotment::{
-    Governor, GovernorConfig, GroupConfig, GroupHandle, Isolation, Policy, Priority, TenantConfig,
-    TenantHandle,
+    Governor, GovernorConfig, GroupConfig, GroupHandle, Isolation, Policy, Priority, RateLimit,
+    TenantConfig, TenantHandle,
 };
 use toml::de::DeTable;
 use uuid::Uuid;
@@ -31,9 +32,10 @@ use self::reader::{Fault, Reader};
 
 /// The most bytes a governor counts: 256 TiB less one.
 const BYTES_MAX: u64 = (1 << 48) - 1;
-const GRANTS_MAX: u64 = u32::MAX as u64;
-const RATE_MAX: f64 = 1e9;
-const DEPTH_MAX: u64 = 1_000_000;
+/// The most grants a governor keeps: 2^23.
+const GRANTS_MAX: u64 = 1 << 23;
+const RATES: RangeInclusive<f64> = 0.001..=1e9;
+const BUCKET_MAX: u64 = 1_000_000;
 
 const TOP_KEYS: [&str; 5] = ["capacity", "grants_max", "pressure", "groups", "tenants"];
 const PRESSURE_KEYS: [&str; 5] = ["warning", "high", "critical", "hysteresis", "pool"];
@@ -138,16 +140,7 @@ pub struct Tenant {
     /// Background.
     pub grants_max: [Option<u32>; 4],
     /// How often it may ask.
-    pub rate: Option<Rate>,
-}
-
-/// How often a tenant may ask.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
-    /// Requests a second in the long run.
-    pub requests_per_second: f64,
-    /// Requests at once.
-    pub bucket_depth: u32,
+    pub rate: Option<RateLimit>,
 }
 
 /// A governor with everyone registered.
@@ -296,7 +289,7 @@ impl Setup {
                 parent: group.parent.map(|at| groups[at]),
                 guarantee_bytes: group.guarantee_bytes,
                 limit_bytes: group.limit_bytes,
-                ..GroupConfig::new(id_of("group", &group.name), &group.name)
+                ..GroupConfig::new(&group.name)
             })?);
         }
         let mut tenants = Vec::with_capacity(self.tenants.len());
@@ -318,20 +311,17 @@ impl Tenant {
             isolation: self.isolation,
             policy: self.policy,
             grants_max: self.grants_max,
-            rate: self.rate.map(|rate| allotment::Rate {
-                requests_per_second: rate.requests_per_second,
-                bucket_depth: rate.bucket_depth,
-            }),
+            rate: self.rate,
             ..TenantConfig::new(self.id, &self.name)
         }
     }
 }
 
-/// The identity of a tenant or group of which only the name is known: always the same for the
-/// same name. A UUID of version 8, two independent FNV-1a hashes wide.
-pub fn id_of(kind: &str, name: &str) -> Uuid {
+/// The identity of a tenant of which only the name is known: always the same for the same name.
+/// A UUID of version 8, two FNV-1a hashes with different beginnings wide.
+pub fn id_of(name: &str) -> Uuid {
     let hash = |mut state: u64| {
-        for byte in kind.bytes().chain([0]).chain(name.bytes()) {
+        for byte in name.bytes() {
             state = (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
         // The last bytes of a name must reach the high bits too.

@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::reader::{Fault, Reader, suggestion};
 use super::{
-    BYTES_MAX, DEPTH_MAX, GRANTS_MAX, Group, ISOLATIONS, POLICIES, PRIORITIES, RATE_KEYS, RATE_MAX,
-    Rate, Setup, TYPE_KEYS, Tenant, id_of,
+    BUCKET_MAX, BYTES_MAX, GRANTS_MAX, Group, ISOLATIONS, POLICIES, PRIORITIES, RATE_KEYS, RATES,
+    Setup, TYPE_KEYS, Tenant, id_of,
 };
-use allotment::{Isolation, Policy, Priority};
+use allotment::{Isolation, Policy, Priority, RateLimit};
 
 /// Groups may stand in groups this deep; the tenant is the level below.
 const GROUP_DEPTH_MAX: usize = 5;
@@ -97,7 +97,7 @@ fn tenant(
 }
 
 fn identity(reader: &Reader<'_>, name: &str) -> Result<Uuid, Fault> {
-    let Some(text) = reader.text("id")? else { return Ok(id_of("tenant", name)) };
+    let Some(text) = reader.text("id")? else { return Ok(id_of(name)) };
     Uuid::parse_str(&text).map_err(|_| {
         let message = format!("`id` is `{text}`, which is not a UUID; leave it out to derive one");
         Fault::at(reader.place("id"), message)
@@ -114,14 +114,18 @@ fn grants_max(reader: &Reader<'_>) -> Result<[Option<u32>; 4], Fault> {
     Ok(most)
 }
 
-fn rate(reader: &Reader<'_>) -> Result<Option<Rate>, Fault> {
+fn rate(reader: &Reader<'_>) -> Result<Option<RateLimit>, Fault> {
     let Some(table) = reader.table("rate", "rate", &RATE_KEYS)? else { return Ok(None) };
-    let Some(requests_per_second) = table.positive("requests_per_second", RATE_MAX)? else {
+    let Some(requests_per_second) = table.real("requests_per_second", RATES)? else {
         let message = "`rate` needs `requests_per_second`";
         return Err(Fault::at(table.span, message));
     };
-    let bucket_depth = table.number("bucket_depth", 1..=DEPTH_MAX)?.unwrap_or(1) as u32;
-    Ok(Some(Rate { requests_per_second, bucket_depth }))
+    let bucket_depth = table.number("bucket_depth", 1..=BUCKET_MAX)?.unwrap_or(1);
+    // Rounded up, so that the rate kept is never above the one asked for.
+    let interval_ns = (1e9 / requests_per_second).ceil() as u64;
+    RateLimit::from_interval(interval_ns, bucket_depth)
+        .map(Some)
+        .map_err(|error| Fault::at(table.span.clone(), format!("`rate`: {error}")))
 }
 
 /// Guarantees of the members of each group, and of all that stand in none, fit into what is above
@@ -242,6 +246,10 @@ fn floor_under_ceiling(
     limit_bytes: Option<u64>,
 ) -> Result<(), Fault> {
     match limit_bytes {
+        Some(0) => {
+            let message = format!("`{name}` has a limit of 0 bytes; give it 1 at least, or none");
+            Err(Fault::at(reader.place("limit"), message))
+        }
         Some(limit) if guarantee_bytes > limit => {
             let message = format!(
                 "`{name}` is guaranteed {guarantee_bytes} bytes, above its limit of {limit} bytes"

@@ -113,8 +113,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A number, whole or not, above zero and up to a bound.
-    pub fn positive(&self, key: &str, most: f64) -> Result<Option<f64>, Fault> {
+    /// A number, whole or not, within bounds.
+    pub fn real(&self, key: &str, bounds: RangeInclusive<f64>) -> Result<Option<f64>, Fault> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let number = match value.get_ref() {
             DeValue::Integer(digits) => {
@@ -124,9 +124,10 @@ impl<'a> Reader<'a> {
             other => return Err(wrong(value, key, "a number", other)),
         };
         match number {
-            Some(number) if number > 0.0 && number <= most => Ok(Some(number)),
+            Some(number) if bounds.contains(&number) => Ok(Some(number)),
             _ => {
-                let message = format!("`{key}` must be above 0 and at most {most}");
+                let (low, high) = (bounds.start(), bounds.end());
+                let message = format!("`{key}` must be {low} to {high}");
                 Err(Fault::at(value.span(), message))
             }
         }

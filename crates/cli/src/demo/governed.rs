@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use allotment::os::{Clock, ManualClock};
-use allotment::{AllocationType, Error, GrantId, ReclaimAnswer, Refusal, Request, Victim};
+use allotment::{AllocationType, Error, GrantId, Isolation, ReclaimAnswer, Refusal, Request};
 
-use super::ledger::Ledger;
 use super::load::{Event, Load, Step, Wish};
-use crate::config::{Built, Setup};
+use super::timeline::Timeline;
+use crate::config::{Built, Setup, Tenant};
+use crate::ledger::{Bounds, Ledger, TenantBounds};
 
 /// How often the balancer looks.
 const BALANCE_NS: u64 = 1_000_000_000;
+/// The balancer acts for no tenant in particular.
+const NOBODY: u32 = u32::MAX;
 /// For how long the minute is repeated to measure it.
 const TIMED: Duration = Duration::from_millis(400);
 
@@ -44,7 +47,15 @@ pub struct Refused {
 /// How it went.
 #[derive(Debug)]
 pub struct Governed {
-    pub ledger: Ledger,
+    /// What was granted, when.
+    pub timeline: Timeline,
+    /// The most bytes above the capacity or a limit, by the books.
+    pub over_bytes: u64,
+    /// Bytes at the end on which the books and the governor disagree.
+    pub leaked_bytes: u64,
+    /// Guarantees not kept, and models evicted.
+    pub broken: u64,
+    /// One entry for each tenant.
     pub got: Vec<Got>,
     pub refused: Option<Refused>,
     /// Bytes the governor itself needs.
@@ -64,29 +75,32 @@ pub struct Timing {
 /// Lives through the load once, with books.
 pub fn run(load: &Load, setup: &Setup) -> Result<Governed, Error> {
     let (mut machine, evicted) = Machine::with_record(load, setup)?;
-    let guarantees = setup.tenants.iter().map(|tenant| tenant.guarantee_bytes).collect();
-    let mut story = Story {
-        ledger: Ledger::new(setup.capacity_bytes, guarantees),
-        got: vec![Got::default(); setup.tenants.len()],
-        refused: None,
-    };
+    let mut story = Story::new(setup);
     let mut balanced_ns = 0;
     for event in &load.events {
         if event.at_ns >= balanced_ns + BALANCE_NS {
             balanced_ns = event.at_ns;
             machine.clock.set_ns(event.at_ns);
             machine.built.governor.balance();
-            story.evictions(load, &evicted, None);
+            story.evictions(load, &evicted, NOBODY);
         }
-        let answer = machine.step(event, &load.wishes[event.wish])?;
-        story.evictions(load, &evicted, Some(load.wishes[event.wish].tenant));
-        story.answer(answer, event, load, &machine);
-        story.ledger.timeline.mark(event.at_ns);
+        let wish = &load.wishes[event.wish];
+        let answer = machine.step(event, wish)?;
+        story.evictions(load, &evicted, wish.tenant as u32);
+        story.answer(answer, event, wish, &machine);
+        story.timeline.mark(event.at_ns);
     }
-    let Story { mut ledger, got, refused } = story;
-    ledger.close(machine.built.governor.snapshot().live_bytes);
-    let tracking_bytes = machine.built.governor.tracking_bytes();
-    Ok(Governed { ledger, got, refused, tracking_bytes })
+    let governor = &machine.built.governor;
+    let observed = story.ledger.observed();
+    Ok(Governed {
+        over_bytes: observed.overcommit_bytes,
+        leaked_bytes: story.ledger.leaked_bytes(governor.snapshot().live_bytes),
+        broken: observed.guarantee_violations + story.models_evicted,
+        timeline: story.timeline,
+        got: story.got,
+        refused: story.refused,
+        tracking_bytes: governor.tracking_bytes(),
+    })
 }
 
 /// Lives through the load without books, for as long as `TIMED`, and takes the median minute.
@@ -135,7 +149,7 @@ impl Machine {
     fn new(load: &Load, setup: &Setup) -> Result<Machine, Error> {
         let clock = ManualClock::new();
         let built = setup.build(Clock::Manual(clock.clone()))?;
-        built.governor.on_reclaim(Box::new(|_: &Victim| ReclaimAnswer::Freed));
+        built.governor.on_reclaim(|_| ReclaimAnswer::Freed);
         Ok(Machine { built, clock, held: vec![None; load.wishes.len()] })
     }
 
@@ -144,10 +158,10 @@ impl Machine {
         let machine = Machine::new(load, setup)?;
         let evicted = Evicted::default();
         let record = evicted.clone();
-        machine.built.governor.on_reclaim(Box::new(move |victim: &Victim| {
+        machine.built.governor.on_reclaim(move |victim| {
             record.lock().expect("nobody panics with it").push(victim.cookie as usize);
             ReclaimAnswer::Freed
-        }));
+        });
         Ok((machine, evicted))
     }
 
@@ -190,39 +204,69 @@ impl Machine {
 /// What is written down along the way.
 struct Story {
     ledger: Ledger,
+    timeline: Timeline,
     got: Vec<Got>,
     refused: Option<Refused>,
+    models_evicted: u64,
 }
 
 impl Story {
-    /// Books what was evicted for a tenant, or by the balancer for all.
-    fn evictions(&mut self, load: &Load, evicted: &Evicted, asker: Option<usize>) {
-        for place in evicted.lock().expect("nobody panics with it").drain(..) {
-            let wish = &load.wishes[place];
-            let is_model = wish.kind == AllocationType::ModelLoad;
-            let for_another = asker != Some(wish.tenant);
-            self.ledger.evicted(wish.tenant, wish.bytes, for_another, is_model);
-            let got = &mut self.got[wish.tenant];
-            got.evicted += 1;
-            got.evicted_bytes += wish.bytes;
-            got.evicted_cost_ms += wish.cost_ms;
+    fn new(setup: &Setup) -> Story {
+        let bounds = |tenant: &Tenant| TenantBounds {
+            guarantee_bytes: tenant.guarantee_bytes,
+            limit_bytes: match tenant.isolation {
+                Isolation::None => None,
+                Isolation::Soft => tenant.burst_bytes.or(tenant.limit_bytes),
+                Isolation::Hard => tenant.limit_bytes,
+            },
+            group: None,
+        };
+        let tenants = setup.tenants.iter().map(bounds).collect();
+        Story {
+            ledger: Ledger::new(Bounds {
+                capacity_bytes: setup.capacity_bytes,
+                tenants,
+                groups: Vec::new(),
+            }),
+            timeline: Timeline::new(setup.tenants.len()),
+            got: vec![Got::default(); setup.tenants.len()],
+            refused: None,
+            models_evicted: 0,
         }
     }
 
-    fn answer(&mut self, answer: Answer, event: &Event, load: &Load, machine: &Machine) {
-        let wish = &load.wishes[event.wish];
+    /// Books what was evicted for a tenant, or by the balancer for nobody in particular.
+    fn evictions(&mut self, load: &Load, evicted: &Evicted, by: u32) {
+        for place in evicted.lock().expect("nobody panics with it").drain(..) {
+            let wish = &load.wishes[place];
+            self.ledger.evicted(wish.tenant as u32, wish.bytes, by);
+            self.timeline.subtract(wish.tenant, wish.bytes);
+            self.models_evicted += u64::from(wish.kind == AllocationType::ModelLoad);
+            let got = &mut self.got[wish.tenant];
+            got.evicted += 1;
+            got.evicted_bytes += wish.bytes;
+            got.evicted_cost_ms += u64::from(wish.cost_ms);
+        }
+    }
+
+    fn answer(&mut self, answer: Answer, event: &Event, wish: &Wish, machine: &Machine) {
+        let tenant = wish.tenant as u32;
         let got = &mut self.got[wish.tenant];
         match answer {
             Answer::Granted => {
                 got.granted += 1;
-                self.ledger.granted(wish.tenant, wish.bytes);
+                self.ledger.granted(tenant, wish.bytes);
+                self.timeline.add(wish.tenant, wish.bytes);
             }
             Answer::Denied => {
                 got.denied += 1;
-                self.ledger.denied(wish.tenant, wish.bytes);
+                self.ledger.denied(tenant, wish.bytes);
                 self.remember(event, wish, machine);
             }
-            Answer::Released => self.ledger.released(wish.tenant, wish.bytes),
+            Answer::Released => {
+                self.ledger.released(tenant, wish.bytes);
+                self.timeline.subtract(wish.tenant, wish.bytes);
+            }
             Answer::Hit => got.hits += 1,
             Answer::Nothing => {}
         }

@@ -42,8 +42,8 @@ struct With {
 #[derive(Serialize)]
 struct Tenant<'a> {
     name: &'a str,
-    priority: String,
-    isolation: String,
+    priority: &'static str,
+    isolation: &'static str,
     guarantee_bytes: u64,
     limit_bytes: Option<u64>,
     burst_bytes: Option<u64>,
@@ -61,7 +61,7 @@ struct Tenant<'a> {
 struct Denial<'a> {
     at_s: f64,
     tenant: &'a str,
-    allocation_type: String,
+    allocation_type: &'static str,
     bytes: u64,
     explanation: &'a str,
 }
@@ -76,7 +76,6 @@ struct Moment {
 /// The minute as indented JSON, ending in a new line.
 pub(super) fn json(minute: &Minute) -> String {
     let Minute { setup, without, with, timing, .. } = minute;
-    let ledger = &with.ledger;
     let document = Document {
         schema: SCHEMA,
         seed: minute.seed,
@@ -88,17 +87,17 @@ pub(super) fn json(minute: &Minute) -> String {
             out_of_memory_s: without.out_of_memory_ns.map(seconds),
         },
         with: With {
-            peak_bytes: ledger.timeline.peak_bytes,
-            over_bytes: ledger.over_bytes,
-            leaked_bytes: ledger.leaked_bytes,
-            guarantees_broken: ledger.broken,
+            peak_bytes: with.timeline.peak_bytes,
+            over_bytes: with.over_bytes,
+            leaked_bytes: with.leaked_bytes,
+            guarantees_broken: with.broken,
             tracking_bytes: with.tracking_bytes,
         },
         tenants: (0..setup.tenants.len()).map(|at| tenant(minute, at)).collect(),
         denial: with.refused.as_ref().map(|refused| Denial {
             at_s: seconds(refused.at_ns),
             tenant: &setup.tenants[refused.tenant].name,
-            allocation_type: format!("{:?}", refused.kind),
+            allocation_type: refused.kind.name(),
             bytes: refused.bytes,
             explanation: &refused.explanation,
         }),
@@ -116,13 +115,13 @@ fn tenant(minute: &Minute, at: usize) -> Tenant<'_> {
     let (tenant, got) = (&minute.setup.tenants[at], &minute.with.got[at]);
     Tenant {
         name: &tenant.name,
-        priority: format!("{:?}", tenant.priority),
-        isolation: format!("{:?}", tenant.isolation),
+        priority: tenant.priority.name(),
+        isolation: tenant.isolation.name(),
         guarantee_bytes: tenant.guarantee_bytes,
         limit_bytes: tenant.limit_bytes,
         burst_bytes: tenant.burst_bytes,
         wished_peak_bytes: minute.without.timeline.peaks[at],
-        peak_bytes: minute.with.ledger.timeline.peaks[at],
+        peak_bytes: minute.with.timeline.peaks[at],
         granted: got.granted,
         denied: got.denied,
         reused: got.hits,
@@ -134,7 +133,7 @@ fn tenant(minute: &Minute, at: usize) -> Tenant<'_> {
 
 fn timeline(minute: &Minute) -> Vec<Moment> {
     let wished = minute.without.timeline.columns(MOMENTS);
-    let used = minute.with.ledger.timeline.columns(MOMENTS);
+    let used = minute.with.timeline.columns(MOMENTS);
     let moments = wished.into_iter().zip(used).enumerate();
     moments
         .map(|(at, (wished_bytes, used_bytes))| Moment {

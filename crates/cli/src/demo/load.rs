@@ -27,7 +27,7 @@ pub struct Wish {
     /// How much.
     pub bytes: u64,
     /// Milliseconds it would take to build the contents again.
-    pub cost_ms: u64,
+    pub cost_ms: u32,
 }
 
 /// What happens to a wish.
@@ -85,7 +85,7 @@ impl Load {
 
     fn model(&mut self, tenant: usize, mib: u64, from_ns: u64, until_ns: u64) {
         let kind = AllocationType::ModelLoad;
-        let wish = Wish { tenant, kind, bytes: mib * MIB, cost_ms: mib * 2 };
+        let wish = Wish { tenant, kind, bytes: mib * MIB, cost_ms: mib as u32 * 2 };
         self.wish(wish, &[from_ns], until_ns);
     }
 
@@ -108,7 +108,7 @@ impl Load {
             }
             let kept_until = turns[turns.len() - 1] + 8 * SECOND;
             let kind = AllocationType::Cache;
-            let wish = Wish { tenant, kind, bytes: size * MIB, cost_ms: size * 4 };
+            let wish = Wish { tenant, kind, bytes: size * MIB, cost_ms: size as u32 * 4 };
             self.wish(wish, &turns, kept_until);
         }
     }

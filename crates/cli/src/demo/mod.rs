@@ -2,13 +2,12 @@
 //! taken; then a governor is asked. Nothing that is printed is typed by hand.
 //!
 //! - `machine.toml`: the machine; `load.rs`: the minute, from a seed
-//! - `ungoverned.rs`, `governed.rs`: the two runs; `timeline.rs`: what was held when
-//! - `ledger.rs`: the independent books of the second run
+//! - `ungoverned.rs`, `governed.rs`: the two runs, the second with the independent books of
+//!   `crate::ledger`; `timeline.rs`: what was held when
 //! - `text.rs`, `picture.rs`: for people; `json.rs`: for programs
 
 mod governed;
 mod json;
-mod ledger;
 mod load;
 mod picture;
 mod text;
@@ -70,8 +69,8 @@ impl Minute {
 
     /// Whether the independent books found nothing to complain about.
     fn is_sound(&self) -> bool {
-        let ledger = &self.with.ledger;
-        ledger.over_bytes == 0 && ledger.leaked_bytes == 0 && ledger.broken == 0
+        let with = &self.with;
+        with.over_bytes == 0 && with.leaked_bytes == 0 && with.broken == 0
     }
 }
 
@@ -110,10 +109,8 @@ mod tests {
             let without = ungoverned::run(&load, setup.capacity_bytes, setup.tenants.len());
             assert!(without.out_of_memory_ns.is_some(), "seed {seed}: nothing to save");
             let with = governed::run(&load, &setup).unwrap();
-            let ledger = &with.ledger;
-            assert_eq!(ledger.over_bytes, 0, "seed {seed}");
-            assert_eq!(ledger.leaked_bytes, 0, "seed {seed}");
-            assert_eq!(ledger.broken, 0, "seed {seed}");
+            let faults = (with.over_bytes, with.leaked_bytes, with.broken);
+            assert_eq!(faults, (0, 0, 0), "seed {seed}");
             assert_eq!(with.got[load::CHAT].denied, 0, "seed {seed}: chat was refused");
             assert!(with.got[load::INDEXER].evicted > 0, "seed {seed}: nothing went back");
             assert!(with.refused.is_some(), "seed {seed}: no denial to explain");

@@ -25,7 +25,7 @@ pub enum Ink {
 impl Ink {
     /// A tenant's sign in front of its name, so that the table explains the picture.
     pub fn sign(self, tenant: usize) -> String {
-        self.paint(Fill::Tenant(tenant), '█')
+        self.paint(Fill::Tenant(tenant), None, '█')
     }
 
     /// Something to be read first.
@@ -44,13 +44,16 @@ impl Ink {
         if self == Ink::Color { format!("\x1b[1;{color}m{text}\x1b[0m") } else { text.to_string() }
     }
 
-    fn paint(self, fill: Fill, block: char) -> String {
-        const COLORS: [u8; 4] = [75, 215, 79, 175];
+    /// One character. In colour, `block` shows how much of the cell is `lower`, and the rest of it
+    /// is `upper`.
+    fn paint(self, lower: Fill, upper: Option<Fill>, block: char) -> String {
         const SHADES: [char; 4] = ['█', '▓', '▒', '░'];
         const LETTERS: [char; 4] = ['#', '=', 'o', '.'];
-        match (self, fill) {
-            (Ink::Color, Fill::Tenant(n)) => format!("\x1b[38;5;{}m{block}\x1b[0m", COLORS[n % 4]),
-            (Ink::Color, Fill::Over) => format!("\x1b[38;5;196m{block}\x1b[0m"),
+        match (self, lower) {
+            (Ink::Color, _) => {
+                let above = upper.map(|fill| format!(";48;5;{}", fill.color())).unwrap_or_default();
+                format!("\x1b[38;5;{}{above}m{block}\x1b[0m", lower.color())
+            }
             (Ink::Shade, Fill::Tenant(n)) => SHADES[n % 4].to_string(),
             (Ink::Shade, Fill::Over) => "×".to_string(),
             (Ink::Ascii, Fill::Tenant(n)) => LETTERS[n % 4].to_string(),
@@ -63,10 +66,22 @@ impl Ink {
     }
 }
 
-#[derive(Clone, Copy)]
+/// What a byte of the picture belongs to: a tenant, or nobody who could have it.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Fill {
     Tenant(usize),
     Over,
+}
+
+impl Fill {
+    /// In the palette of 256 colours.
+    fn color(self) -> u8 {
+        const TENANTS: [u8; 4] = [75, 215, 79, 175];
+        match self {
+            Fill::Tenant(n) => TENANTS[n % 4],
+            Fill::Over => 203,
+        }
+    }
 }
 
 /// Both pictures and their axes, in lines of fewer than 80 characters.
@@ -100,27 +115,29 @@ pub fn picture(ink: Ink, capacity_bytes: u64, left: &Timeline, right: &Timeline)
     lines
 }
 
-/// One character: the tenant that holds the middle of the cell. `None` if nobody does.
+/// One character; `None` if the cell is empty. In colour a cell shows the first border in it, to
+/// an eighth; otherwise it is whatever its middle is.
 fn cell(ink: Ink, held: &[u64], row: u64, row_bytes: u64, capacity_bytes: u64) -> Option<String> {
-    let total: u64 = held.iter().sum();
-    let (low, middle) = (row * row_bytes, row * row_bytes + row_bytes / 2);
-    let eighth = (total.saturating_sub(low) * 8 / row_bytes).min(8);
-    let seen = if ink == Ink::Color { eighth > 0 } else { total > middle };
-    if !seen {
-        return None;
-    }
-    let mut upper = 0;
-    let tenant = held.iter().position(|bytes| {
-        upper += bytes;
-        upper > middle
-    });
-    let last = held.iter().rposition(|bytes| *bytes > 0).unwrap_or(0);
-    let fill = if low >= capacity_bytes || (total > capacity_bytes && middle > capacity_bytes) {
-        Fill::Over
-    } else {
-        Fill::Tenant(tenant.unwrap_or(last))
+    let at = |part: u64, parts: u64| {
+        fill(held, row * row_bytes + row_bytes * (2 * part + 1) / (2 * parts), capacity_bytes)
     };
-    Some(ink.paint(fill, EIGHTHS[eighth.clamp(1, 8) as usize - 1]))
+    if ink != Ink::Color {
+        return Some(ink.paint(at(0, 1)?, None, '█'));
+    }
+    let lower = at(0, 8)?;
+    let border = (1..8).find(|part| at(*part, 8) != Some(lower)).unwrap_or(8);
+    let upper = if border < 8 { at(border, 8) } else { None };
+    Some(ink.paint(lower, upper, EIGHTHS[border as usize - 1]))
+}
+
+/// Whose a byte is when the tenants' bytes lie on top of each other.
+fn fill(held: &[u64], byte: u64, capacity_bytes: u64) -> Option<Fill> {
+    let mut top = 0;
+    let tenant = held.iter().position(|bytes| {
+        top += bytes;
+        byte < top
+    })?;
+    Some(if byte < capacity_bytes { Fill::Tenant(tenant) } else { Fill::Over })
 }
 
 #[cfg(test)]

@@ -46,14 +46,14 @@ fn head(lines: &mut Vec<String>, minute: &Minute, ink: Ink) {
     lines.push("The same wishes twice: simply taken, and asked for.".to_string());
     lines.push(String::new());
     lines.push(format!("{:12}{:<33}{}", "", "without a governor", "with one"));
-    lines.extend(picture(ink, capacity, &without.timeline, &with.ledger.timeline));
+    lines.extend(picture(ink, capacity, &without.timeline, &with.timeline));
     let peak = without.timeline.peak_bytes;
     let (left, left_good) = match without.out_of_memory_ns {
         Some(at_ns) => (format!("out of memory at {}", second(at_ns)), false),
         None => ("never out of memory".to_string(), true),
     };
-    let most = with.ledger.timeline.peak_bytes;
-    let (right, right_good) = match with.ledger.over_bytes {
+    let most = with.timeline.peak_bytes;
+    let (right, right_good) = match with.over_bytes {
         0 => ("never over".to_string(), true),
         over => (format!("over by {}", human::bytes(over)), false),
     };
@@ -83,10 +83,10 @@ fn table(lines: &mut Vec<String>, minute: &Minute, ink: Ink) {
             "{} {:<9}{:<10}{:<10}{:>10}{:>11}{:>9}{:>8}{:>9}",
             ink.sign(at),
             tenant.name,
-            format!("{:?}", tenant.priority),
-            format!("{:?}", tenant.isolation),
+            tenant.priority.name(),
+            tenant.isolation.name(),
             human::bytes(tenant.guarantee_bytes),
-            human::bytes(minute.with.ledger.timeline.peaks[at]),
+            human::bytes(minute.with.timeline.peaks[at]),
             human::count(got.granted),
             human::count(got.denied),
             human::count(got.evicted),
@@ -100,12 +100,12 @@ fn story(lines: &mut Vec<String>, minute: &Minute) {
     let (chat, chat_got) = (&setup.tenants[CHAT], &with.got[CHAT]);
     let refused = match chat_got.denied {
         0 => format!("asked {} and was never refused", times(chat_got.granted)),
-        denied => format!("was refused {}, {}", times(denied), within(with.ledger.broken)),
+        denied => format!("was refused {}, {}", times(denied), within(with.broken)),
     };
     let hits = human::count(chat_got.hits);
     lines.push(format!("{} {refused}; {hits} turns found their context.", chat.name));
     let (indexer, got) = (&setup.tenants[INDEXER], &with.got[INDEXER]);
-    let peak = human::bytes(with.ledger.timeline.peaks[INDEXER]);
+    let peak = human::bytes(with.timeline.peaks[INDEXER]);
     lines.push(format!(
         "{} lived on idle memory, up to {peak}, and gave {} back when others",
         indexer.name,
@@ -128,10 +128,10 @@ fn within(broken: u64) -> &'static str {
 
 fn denial(lines: &mut Vec<String>, minute: &Minute, refused: &Refused, ink: Ink) {
     let title = format!(
-        "One no, explained: {} asked for {} of {:?} at {}",
+        "One no, explained: {} asked for {} ({}) at {}",
         minute.setup.tenants[refused.tenant].name,
         human::bytes(refused.bytes),
-        refused.kind,
+        refused.kind.name(),
         second(refused.at_ns)
     );
     lines.push(ink.strong(&title));
@@ -141,13 +141,13 @@ fn denial(lines: &mut Vec<String>, minute: &Minute, refused: &Refused, ink: Ink)
 }
 
 fn verdict(lines: &mut Vec<String>, minute: &Minute, ink: Ink) {
-    let ledger = &minute.with.ledger;
+    let with = &minute.with;
     let amount = |bytes: u64| if bytes == 0 { "0".to_string() } else { human::bytes(bytes) };
     let sentence = format!(
         "{} over, {} leaked, {} guarantees broken",
-        amount(ledger.over_bytes),
-        amount(ledger.leaked_bytes),
-        human::count(ledger.broken)
+        amount(with.over_bytes),
+        amount(with.leaked_bytes),
+        human::count(with.broken)
     );
     let sentence = ink.verdict(&sentence, minute.is_sound());
     lines.push(format!("Independent ledger: {sentence}."));

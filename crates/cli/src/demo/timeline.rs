@@ -41,11 +41,6 @@ impl Timeline {
         self.now.iter().sum()
     }
 
-    /// What a tenant holds now.
-    pub fn of(&self, tenant: usize) -> u64 {
-        self.now[tenant]
-    }
-
     /// Keeps this moment if it is the highest of its half second.
     pub fn mark(&mut self, at_ns: u64) {
         let moment = ((at_ns * MOMENTS as u64 / END_NS) as usize).min(MOMENTS - 1);

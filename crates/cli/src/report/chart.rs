@@ -10,7 +10,7 @@ use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use super::{History, Point};
+use super::{History, Point, RunReport, human};
 
 /// A drawing, or why there is none.
 pub type Drawn = Result<String, Box<dyn Error>>;
@@ -122,12 +122,13 @@ fn layer(name: String, n: usize, used_bytes: Vec<u64>) -> Layer {
 
 /// Bytes in use over time: stacked areas, the capacity, the pressure bands, and below them a
 /// ribbon that says what the pressure was.
-pub fn memory(history: &History, layers: &[Layer], capacity_bytes: Option<u64>) -> Drawn {
+pub fn memory(run: &RunReport, layers: &[Layer]) -> Drawn {
+    let (history, capacity_bytes) = (&run.history, run.capacity_bytes);
     draw(WIDE, |canvas| {
         let clock = Clock::of(history);
         let stack = stacked(layers, history.points.len());
         let top = stack.last().map_or(0, |line| line.iter().copied().max().unwrap_or(0));
-        let scale = ByteScale::of(top.max(capacity_bytes.unwrap_or(0)));
+        let scale = ByteScale::of(top.max(capacity_bytes.unwrap_or(0)), run.counts_bytes());
         let y_max = scale.value(top).max(capacity_bytes.map_or(0.0, |c| scale.value(c))) * 1.06;
         let (upper, lower) = canvas.split_vertically(WIDE.1 - 14 * SCALE);
         let mut chart = frame(&upper, clock.end, y_max.max(f64::MIN_POSITIVE), 58)?;
@@ -479,9 +480,9 @@ fn binned(history: &History, total: impl Fn(&Point) -> u64) -> Vec<u64> {
 
 fn si(value: f64) -> String {
     match value {
-        v if v >= 1e6 => format!("{} M", super::human::short(v / 1e6)),
-        v if v >= 1e3 => format!("{} k", super::human::short(v / 1e3)),
-        v => super::human::short(v),
+        v if v >= 1e6 => format!("{} M", human::short(v / 1e6)),
+        v if v >= 1e3 => format!("{} k", human::short(v / 1e3)),
+        v => human::short(v),
     }
 }
 
@@ -511,7 +512,7 @@ impl Clock {
     }
 
     fn label(&self, value: f64) -> String {
-        format!("{} {}", super::human::short(value), self.unit)
+        format!("{} {}", human::short(value), self.unit)
     }
 }
 
@@ -522,8 +523,9 @@ struct ByteScale {
 }
 
 impl ByteScale {
-    fn of(bytes: u64) -> ByteScale {
+    fn of(bytes: u64, counts_bytes: bool) -> ByteScale {
         let (shift, unit) = match bytes {
+            _ if !counts_bytes => (0, ""),
             b if b >= 2 << 40 => (40, "TiB"),
             b if b >= 2 << 30 => (30, "GiB"),
             b if b >= 2 << 20 => (20, "MiB"),
@@ -538,7 +540,11 @@ impl ByteScale {
     }
 
     fn label(&self, value: f64) -> String {
-        format!("{} {}", super::human::short(value), self.unit)
+        if self.unit.is_empty() {
+            si(value)
+        } else {
+            format!("{} {}", human::short(value), self.unit)
+        }
     }
 }
 
@@ -557,6 +563,10 @@ mod tests {
         History { tenants, points: (0..10).map(point).collect() }
     }
 
+    fn run(history: History, capacity_bytes: Option<u64>) -> RunReport {
+        RunReport { history, capacity_bytes, ..RunReport::default() }
+    }
+
     #[test]
     fn many_tenants_become_twelve_layers() {
         assert_eq!(layers(&history(12)).len(), 12);
@@ -571,8 +581,8 @@ mod tests {
 
     #[test]
     fn colours_are_named_not_drawn() {
-        let history = history(3);
-        let svg = memory(&history, &layers(&history), Some(40 << 30)).unwrap();
+        let run = run(history(3), Some(40 << 30));
+        let svg = memory(&run, &layers(&run.history)).unwrap();
         assert!(svg.contains("var(--ink-0)") && svg.contains("var(--ink-15)"));
         assert!(!svg.contains("#0102"), "a colour was left unnamed");
         assert_eq!(name_colors("\"#0102zz\" \"#010203\""), "\"#0102zz\" \"var(--ink-3)\"");
@@ -583,9 +593,10 @@ mod tests {
         for history in
             [History::default(), History { points: vec![Point::default()], ..history(2) }]
         {
-            memory(&history, &layers(&history), None).unwrap();
-            refusals(&history).unwrap();
-            assert!(hits(&history).is_none());
+            let run = run(history, None);
+            memory(&run, &layers(&run.history)).unwrap();
+            refusals(&run.history).unwrap();
+            assert!(hits(&run.history).is_none());
         }
     }
 

@@ -20,42 +20,42 @@ pub struct Grid {
     pub rows: Vec<Vec<String>>,
 }
 
-type Column<T> = (&'static str, bool, fn(&T) -> Option<String>);
+type Column<T> = (&'static str, bool, fn(&RunReport, &T) -> Option<String>);
 
 const RUN_COLUMNS: [Column<RunReport>; 15] = [
-    ("Trace", false, |run| Some(shorten(&run.trace))),
-    ("Policy", false, |run| Some(run.policy.clone())),
-    ("Size", true, RunReport::size),
-    ("Requests", true, |run| Some(human::count(run.requests))),
-    ("Granted", true, |run| Some(human::count(run.granted))),
-    ("Denied", true, |run| Some(human::count(run.denied))),
-    ("Evicted", true, |run| Some(human::count(run.evicted_grants))),
-    ("Hits", true, |run| run.hit_ratio.map(human::percent)),
-    ("Prefix hits", true, |run| run.prefix_hit_ratio.map(human::percent)),
-    ("Loading", true, |run| run.load_seconds.map(human::seconds)),
-    ("Peak", true, |run| Some(human::bytes(run.peak_used_bytes))),
-    ("Ledger", false, |run| Some(run.ledger())),
-    ("Events", true, |run| Some(human::rate(run.events_per_second))),
-    ("vs LRU", true, |run| run.plain_lru_ratio.map(|ratio| format!("{ratio:.2}x"))),
-    ("Threads", true, |run| (run.threads > 1).then(|| human::count(run.threads))),
+    ("Trace", false, |run, _| Some(shorten(&run.trace))),
+    ("Policy", false, |run, _| Some(run.policy.clone())),
+    ("Size", true, |run, _| run.size()),
+    ("Requests", true, |run, _| Some(human::count(run.requests))),
+    ("Granted", true, |run, _| Some(human::count(run.granted))),
+    ("Denied", true, |run, _| Some(human::count(run.denied))),
+    ("Evicted", true, |run, _| Some(human::count(run.evicted_grants))),
+    ("Hits", true, |run, _| run.hit_ratio.map(human::percent)),
+    ("Prefix hits", true, |run, _| run.prefix_hit_ratio.map(human::percent)),
+    ("Loading", true, |run, _| run.load_seconds.map(human::seconds)),
+    ("Peak", true, |run, _| Some(run.amount(run.peak_used_bytes))),
+    ("Ledger", false, |run, _| Some(run.ledger())),
+    ("Events", true, |run, _| Some(human::rate(run.events_per_second))),
+    ("vs LRU", true, |run, _| run.plain_lru_ratio.map(|ratio| format!("{ratio:.2}x"))),
+    ("Threads", true, |run, _| (run.threads > 1).then(|| human::count(run.threads))),
 ];
 
 const TENANT_COLUMNS: [Column<TenantReport>; 10] = [
-    ("Tenant", false, |tenant| Some(shorten(&tenant.name))),
-    ("Group", false, |tenant| tenant.group.as_deref().map(shorten)),
-    ("Priority", false, |tenant| Some(tenant.priority.clone())),
-    ("Isolation", false, |tenant| Some(tenant.isolation.clone())),
-    ("Guarantee", true, |tenant| Some(human::bytes(tenant.guarantee_bytes))),
-    ("Limit", true, |tenant| tenant.limit_bytes.map(human::bytes)),
-    ("Peak", true, |tenant| Some(human::bytes(tenant.peak_used_bytes))),
-    ("Granted", true, |tenant| Some(human::count(tenant.granted))),
-    ("Denied", true, |tenant| Some(human::count(tenant.denied))),
-    ("Evicted", true, |tenant| Some(human::count(tenant.evicted))),
+    ("Tenant", false, |_, tenant| Some(shorten(&tenant.name))),
+    ("Group", false, |_, tenant| tenant.group.as_deref().map(shorten)),
+    ("Priority", false, |_, tenant| Some(tenant.priority.clone())),
+    ("Isolation", false, |_, tenant| Some(tenant.isolation.clone())),
+    ("Guarantee", true, |run, tenant| Some(run.amount(tenant.guarantee_bytes))),
+    ("Limit", true, |run, tenant| Some(run.amount(tenant.limit_bytes?))),
+    ("Peak", true, |run, tenant| Some(run.amount(tenant.peak_used_bytes))),
+    ("Granted", true, |_, tenant| Some(human::count(tenant.granted))),
+    ("Denied", true, |_, tenant| Some(human::count(tenant.denied))),
+    ("Evicted", true, |_, tenant| Some(human::count(tenant.evicted))),
 ];
 
 /// One row for each run.
 pub fn runs(runs: &[RunReport]) -> Grid {
-    grid(&RUN_COLUMNS, &runs.iter().collect::<Vec<_>>())
+    grid(&RUN_COLUMNS, &runs.iter().map(|run| (run, run)).collect::<Vec<_>>())
 }
 
 /// One row for each tenant of a run, and how many more there are. `None` for a run of fewer
@@ -69,13 +69,14 @@ pub fn tenants(run: &RunReport) -> Option<(Grid, usize)> {
         shown.sort_by_key(|tenant| std::cmp::Reverse(tenant.granted));
         shown.truncate(TENANTS_TOP);
     }
-    Some((grid(&TENANT_COLUMNS, &shown), run.tenants.len() - shown.len()))
+    let rows: Vec<_> = shown.into_iter().map(|tenant| (run, tenant)).collect();
+    Some((grid(&TENANT_COLUMNS, &rows), run.tenants.len() - rows.len()))
 }
 
-fn grid<T>(columns: &[Column<T>], rows: &[&T]) -> Grid {
+fn grid<T>(columns: &[Column<T>], rows: &[(&RunReport, &T)]) -> Grid {
     let mut grid = Grid { headers: Vec::new(), rows: vec![Vec::new(); rows.len()] };
     for (name, is_number, cell) in columns {
-        let cells: Vec<Option<String>> = rows.iter().map(|row| cell(row)).collect();
+        let cells: Vec<Option<String>> = rows.iter().map(|(run, row)| cell(run, row)).collect();
         if cells.iter().all(Option::is_none) {
             continue;
         }

@@ -85,7 +85,12 @@ fn tiles(runs: &[RunReport]) -> Vec<Tile> {
         if requests == 0 { String::new() } else { human::percent(part as f64 / requests as f64) }
     };
     let (granted, denied) = (sum(|run| run.granted), sum(|run| run.denied));
-    let evicted_bytes = human::bytes(sum(|run| run.evicted_bytes));
+    let evicted_bytes = match runs {
+        [run, ..] if runs.iter().all(|other| other.unit == run.unit) && run.counts_bytes() => {
+            human::bytes(sum(|run| run.evicted_bytes))
+        }
+        _ => String::new(),
+    };
     let mut tiles = vec![
         ("Requests", human::count(requests), String::new()),
         ("Granted", human::count(granted), share(granted)),
@@ -102,8 +107,8 @@ fn tiles(runs: &[RunReport]) -> Vec<Tile> {
         tiles.push((name, best.hit_ratio.map(human::percent).unwrap_or_default(), note));
     }
     if let [run] = runs {
-        let note = run.capacity_bytes.map(|capacity| format!("of {}", human::bytes(capacity)));
-        let peak = human::bytes(run.peak_used_bytes);
+        let note = run.capacity_bytes.map(|capacity| format!("of {}", run.amount(capacity)));
+        let peak = run.amount(run.peak_used_bytes);
         tiles.push(("Peak", peak, note.unwrap_or_default()));
     }
     let fastest = runs.iter().map(|run| run.events_per_second).fold(0.0, f64::max);
@@ -147,22 +152,31 @@ fn sweeps(out: &mut String, runs: &[RunReport]) {
 enum SizeAxis {
     Percent,
     Blocks,
+    Slots,
     Bytes,
+    Objects,
 }
+
+/// The first that all runs of a trace have is drawn.
+const SIZE_AXES: [SizeAxis; 5] =
+    [SizeAxis::Percent, SizeAxis::Blocks, SizeAxis::Slots, SizeAxis::Bytes, SizeAxis::Objects];
 
 impl SizeAxis {
     fn size(self, run: &RunReport) -> Option<f64> {
         match self {
             SizeAxis::Percent => run.capacity_percent,
             SizeAxis::Blocks => run.capacity_blocks.map(|blocks| blocks as f64),
-            SizeAxis::Bytes => run.capacity_bytes.map(|bytes| bytes as f64),
+            SizeAxis::Slots => run.slots.map(|slots| slots as f64),
+            SizeAxis::Bytes if run.counts_bytes() => run.capacity_bytes.map(|bytes| bytes as f64),
+            SizeAxis::Objects => run.capacity_bytes.map(|objects| objects as f64),
+            SizeAxis::Bytes => None,
         }
     }
 
     fn label(self, size: f64) -> String {
         match self {
             SizeAxis::Percent => format!("{} %", human::short(size)),
-            SizeAxis::Blocks => human::count(size as u64),
+            SizeAxis::Blocks | SizeAxis::Slots | SizeAxis::Objects => human::count(size as u64),
             SizeAxis::Bytes => human::bytes(size as u64),
         }
     }
@@ -170,9 +184,8 @@ impl SizeAxis {
 
 /// The curves of one trace, the best on average first; `None` unless there are two sizes.
 fn curves(runs: &[&RunReport]) -> Option<(SizeAxis, Vec<Curve>)> {
-    let axis = [SizeAxis::Percent, SizeAxis::Blocks, SizeAxis::Bytes]
-        .into_iter()
-        .find(|axis| runs.iter().all(|run| axis.size(run).is_some()))?;
+    let axis =
+        SIZE_AXES.into_iter().find(|axis| runs.iter().all(|run| axis.size(run).is_some()))?;
     let mut by_policy: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     for run in runs {
         let at = (axis.size(run)?, run.hit_ratio?);
@@ -219,7 +232,7 @@ fn history(out: &mut String, run: &RunReport) {
         .iter()
         .rev()
         .map(|layer| {
-            let peak = format!("peak {}", human::bytes(layer.peak_bytes));
+            let peak = format!("peak {}", run.amount(layer.peak_bytes));
             (layer.name.clone(), layer.ink, peak)
         })
         .collect();
@@ -231,7 +244,7 @@ fn history(out: &mut String, run: &RunReport) {
             legend.push((format!("pressure {name}"), ink, String::new()));
         }
     }
-    let memory = chart::memory(&run.history, &layers, run.capacity_bytes);
+    let memory = chart::memory(run, &layers);
     card(out, "Memory in use", &legend, memory);
     out.push_str("<div class=\"pair\">\n");
     let last = run.history.points.last();

@@ -28,7 +28,8 @@ pub struct RunReport {
     pub format: String,
     /// The eviction policy.
     pub policy: String,
-    /// What a request counts: bytes, blocks or objects.
+    /// What a key counts: `bytes`, or `objects` where every key counts as one and the figures
+    /// called bytes are numbers of objects.
     pub unit: Option<String>,
     /// The capacity that was governed.
     pub capacity_bytes: Option<u64>,
@@ -149,14 +150,24 @@ impl RunReport {
         self.overcommit_bytes == 0 && self.leaked_bytes == 0 && self.guarantee_violations == 0
     }
 
+    /// Whether the figures called bytes are bytes; else every object counts as one.
+    pub fn counts_bytes(&self) -> bool {
+        self.unit.as_deref() != Some("objects")
+    }
+
+    /// An amount of memory, in the unit of the run.
+    pub fn amount(&self, amount: u64) -> String {
+        if self.counts_bytes() { human::bytes(amount) } else { human::count(amount) }
+    }
+
     /// The promises that were broken, in words; "clean" where none was.
     pub fn ledger(&self) -> String {
         let mut broken = Vec::new();
         if self.overcommit_bytes > 0 {
-            broken.push(format!("{} over", human::bytes(self.overcommit_bytes)));
+            broken.push(format!("{} over", self.amount(self.overcommit_bytes)));
         }
         if self.leaked_bytes > 0 {
-            broken.push(format!("{} leaked", human::bytes(self.leaked_bytes)));
+            broken.push(format!("{} leaked", self.amount(self.leaked_bytes)));
         }
         if self.guarantee_violations > 0 {
             broken.push(human::plural(self.guarantee_violations, "guarantee") + " broken");
@@ -170,7 +181,8 @@ impl RunReport {
         let absolute = match (self.capacity_bytes, self.capacity_blocks, self.slots) {
             (_, Some(blocks), _) => Some(human::plural(blocks, "block")),
             (_, _, Some(slots)) => Some(human::plural(slots, "slot")),
-            (Some(bytes), _, _) => Some(human::bytes(bytes)),
+            (Some(bytes), _, _) if self.counts_bytes() => Some(human::bytes(bytes)),
+            (Some(objects), _, _) => Some(human::plural(objects, "object")),
             _ => None,
         };
         match (absolute, share) {
@@ -233,5 +245,9 @@ mod tests {
         let run = RunReport { capacity_blocks: Some(1), ..RunReport::default() };
         assert_eq!(run.size().as_deref(), Some("1 block"));
         assert_eq!(RunReport::default().size(), None);
+        let objects = Some("objects".to_string());
+        let run = RunReport { unit: objects, capacity_bytes: Some(2048), ..RunReport::default() };
+        assert_eq!(run.size().as_deref(), Some("2,048 objects"));
+        assert_eq!(run.amount(1024), "1,024");
     }
 }
