@@ -1,7 +1,72 @@
-//! Allotment: a memory governor.
+//! Allotment: a memory governor. Many tenants share one memory; the governor grants or denies
+//! every request under quotas, guarantees, bursts and priorities, evicts what can be rebuilt when
+//! memory is short, never over-commits by a byte, and can say who holds what and why.
+//!
+//! ```
+//! use allotment::*;
+//!
+//! let governor = Governor::new(GovernorConfig::new(24 << 30))?;
+//! let chat = governor.register_tenant(TenantConfig {
+//!     guarantee_bytes: 8 << 30,
+//!     priority: Priority::Critical,
+//!     ..TenantConfig::new(TenantId::from_u128(1), "chat")
+//! })?;
+//! match governor.request(&Request::new(chat, AllocationType::Inference, 2 << 30)) {
+//!     Ok(grant) => println!("{} bytes until it is dropped", grant.bytes()),
+//!     Err(Refusal::Denied(denial)) => println!("not now: {denial}"),
+//!     Err(Refusal::Misuse(error)) => return Err(error),
+//! }
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # Where is ...?
+//!
+//! | I want to see | open |
+//! |---|---|
+//! | where a grant is decided | `core/admission.rs` |
+//! | the counting: used and claim, buying, trimming, the pool | `core/account.rs` |
+//! | a grant's life in one word | `core/grants.rs` |
+//! | who is evicted first | `core/evict.rs` across tenants, `core/policy.rs` within a queue |
+//! | how a victim is found | `core/queue.rs` |
+//! | what the machine says | `os/linux.rs`, `os/macos.rs` |
+//! | what is configured | `config.rs` |
+//! | what can be refused, and why | `error.rs`, `explain.rs` |
+//! | that it is true | `tests/`, `loom-tests/tests/`, by the same file names |
 
+mod balance;
+mod config;
 mod core;
+mod error;
+mod events;
+mod explain;
+mod governor;
+mod grant;
 pub mod os;
+mod reclaim;
+mod registration;
+mod request;
+mod snapshot;
+
+pub use crate::core::events::{Event, EventKind};
+pub use crate::core::evict::ReclaimAnswer;
+pub use crate::core::handle::{GrantId, GroupHandle, TenantHandle};
+pub use crate::core::policy::Policy;
+pub use crate::core::pressure::Pressure;
+pub use crate::core::rate::RateLimit;
+pub use crate::core::ring::Read as EventRead;
+pub use balance::BalanceReport;
+pub use config::{
+    AllocationType, GovernorConfig, GroupConfig, Isolation, Priority, TenantConfig, TenantId,
+};
+pub use error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
+pub use events::EventReader;
+pub use explain::{Explanation, Holder, Plan, PlannedVictim};
+pub use governor::Governor;
+pub use grant::{Grant, Released, Reservation};
+pub use reclaim::Victim;
+pub use registration::Unregister;
+pub use request::Request;
+pub use snapshot::{Snapshot, TenantSnapshot};
 
 /// The core's own types, for its models and tests. Not part of the interface.
 #[doc(hidden)]

@@ -9,6 +9,109 @@ pub mod word;
 
 pub mod region;
 
+pub mod ghost;
+pub mod policy;
+
+pub mod account;
+pub mod events;
+pub mod grants;
+pub mod pressure;
+pub mod queue;
 pub mod rate;
 pub mod registry;
 pub mod ring;
+pub mod share;
+pub mod tenant;
+
+pub mod admission;
+pub mod batch;
+pub mod evict;
+pub mod force;
+
+use account::Accounts;
+use batch::Batches;
+use events::Events;
+use ghost::Ghosts;
+use grants::{Grants, SLOTS};
+use region::Table;
+use registry::{InsertRefused, Lookup, Registry};
+use tenant::{TYPES, Tenant};
+
+/// All state there is: what the files above keep, side by side.
+pub struct Core {
+    /// The counting.
+    pub accounts: Accounts,
+    /// The slots of all grants.
+    pub grants: Grants,
+    /// What tenants have beside their accounts.
+    pub tenants: Table<Tenant>,
+    /// How often evicted content was used.
+    pub ghosts: Ghosts,
+    /// Batches over several tenants.
+    pub batches: Batches,
+    /// From a tenant's UUID to its account.
+    pub registry: Registry,
+    /// What happened, if it is recorded.
+    pub events: Events,
+}
+
+/// How large everything is.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Bytes to share.
+    pub capacity_bytes: u64,
+    /// Most groups.
+    pub groups_max: u32,
+    /// Most tenants.
+    pub tenants_max: u32,
+    /// Most live grants.
+    pub grants_max: u32,
+    /// Keys remembered after eviction.
+    pub ghost_keys_max: u32,
+    /// Bytes of claim bought beyond the need.
+    pub quantum_bytes: u64,
+    /// Events kept for readers; 0: none are recorded.
+    pub events_max: u32,
+}
+
+/// Decides which UUIDs collide; any number will do.
+const REGISTRY_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Core {
+    /// Empty tables of these sizes.
+    pub fn new(sizes: &Sizes) -> Self {
+        // Every queue may hold one segment that is not full.
+        let partial = sizes.tenants_max.saturating_mul(TYPES as u32);
+        let segments = sizes.grants_max.div_ceil(SLOTS) + partial.min(sizes.grants_max);
+        let segments = segments.min((handle::INDEX_MAX + 1) / SLOTS);
+        let (groups, tenants) = (sizes.groups_max, sizes.tenants_max);
+        Self {
+            accounts: Accounts::new(sizes.capacity_bytes, groups, tenants, sizes.quantum_bytes),
+            grants: Grants::new(segments),
+            tenants: Table::new(tenants as usize),
+            ghosts: Ghosts::new(sizes.ghost_keys_max),
+            batches: Batches::new(),
+            registry: Registry::new(tenants, REGISTRY_SEED),
+            events: Events::new(sizes.events_max),
+        }
+    }
+
+    /// The account of a UUID. Lock-free.
+    pub fn find(&self, uuid: u128) -> Option<u32> {
+        match self.registry.find(uuid, |index| self.tenant(index).uuid() == uuid) {
+            Lookup::Found(index) => Some(index),
+            Lookup::Missing | Lookup::Contended => None,
+        }
+    }
+
+    /// Makes a UUID findable. The caller holds the administrative mutex.
+    pub fn enter(&self, uuid: u128, index: u32) -> Result<(), InsertRefused> {
+        self.registry.insert(uuid, index, |other| self.tenant(other).uuid() == uuid)
+    }
+
+    /// The tenant record beside an account.
+    #[inline]
+    pub fn tenant(&self, account: u32) -> &Tenant {
+        &self.tenants[account - self.accounts.tenants_begin()]
+    }
+}

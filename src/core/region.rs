@@ -16,19 +16,17 @@ pub unsafe trait Zeroed: Sized {
 
 /// A fixed number of cells.
 pub struct Table<T> {
+    #[cfg(not(allot_loom))]
+    cells: pages::Pages<T>,
+    #[cfg(allot_loom)]
     cells: Box<[T]>,
 }
 
 impl<T: Zeroed> Table<T> {
-    /// A table of `capacity` empty cells.
-    ///
-    /// The machine gives zeroed pages on demand: nothing is written here.
+    /// A table of `capacity` empty cells. Nothing is written: the machine gives zeroed pages.
     #[cfg(not(allot_loom))]
     pub fn new(capacity: usize) -> Self {
-        const { assert!(!std::mem::needs_drop::<T>()) };
-        let cells = Box::<[T]>::new_zeroed_slice(capacity);
-        // SAFETY: `T: Zeroed` says that all zero bytes are a valid `T`.
-        Self { cells: unsafe { cells.assume_init() } }
+        Self { cells: pages::Pages::new(capacity) }
     }
 
     /// A table of `capacity` empty cells.
@@ -63,5 +61,64 @@ impl<T> std::ops::Index<u32> for Table<T> {
     #[inline]
     fn index(&self, index: u32) -> &T {
         &self.cells[index as usize]
+    }
+}
+
+/// Zeroed cells on pages that are touched on demand.
+#[cfg(not(allot_loom))]
+mod pages {
+    use super::Zeroed;
+    use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+    use std::ptr::NonNull;
+
+    /// Alignment every allocator gives without touching what it gives. A wider one makes it fall
+    /// back to an aligned allocation that it then clears by hand, page after page.
+    const PLAIN_ALIGNMENT: usize = 16;
+
+    pub struct Pages<T> {
+        base: NonNull<u8>,
+        layout: Layout,
+        cells: NonNull<T>,
+        count: usize,
+    }
+
+    // SAFETY: `Pages` owns its cells like a boxed slice does.
+    unsafe impl<T: Send> Send for Pages<T> {}
+    // SAFETY: as above; shared access gives out shared references only.
+    unsafe impl<T: Sync> Sync for Pages<T> {}
+
+    impl<T: Zeroed> Pages<T> {
+        pub fn new(count: usize) -> Self {
+            const { assert!(!std::mem::needs_drop::<T>() && size_of::<T>() > 0) };
+            // Room to align the first cell by hand; never empty, so there is always a pointer.
+            let cells = Layout::array::<T>(count.max(1)).expect("table within address space");
+            let size = cells.size() + cells.align();
+            let layout = Layout::from_size_align(size, PLAIN_ALIGNMENT).expect("as above");
+            // SAFETY: the layout's size is not zero.
+            let base = unsafe { alloc_zeroed(layout) };
+            let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
+            let offset = base.as_ptr().align_offset(cells.align());
+            // SAFETY: `offset` is below the alignment, and so much more was allocated.
+            let cells = unsafe { base.add(offset) }.cast::<T>();
+            Self { base, layout, cells, count }
+        }
+    }
+
+    impl<T> std::ops::Deref for Pages<T> {
+        type Target = [T];
+
+        #[inline]
+        fn deref(&self) -> &[T] {
+            // SAFETY: `count` cells of zeroed, aligned memory lie there, valid by `Zeroed`, and
+            // live as long as `self`.
+            unsafe { std::slice::from_raw_parts(self.cells.as_ptr(), self.count) }
+        }
+    }
+
+    impl<T> Drop for Pages<T> {
+        fn drop(&mut self) {
+            // SAFETY: allocated in `new` with this layout; the cells need no drop of their own.
+            unsafe { dealloc(self.base.as_ptr(), self.layout) };
+        }
     }
 }

@@ -15,7 +15,9 @@ pub use loom::sync::{Mutex, MutexGuard};
 #[cfg(not(any(allot_loom, allot_steps)))]
 mod machine {
     #![expect(clippy::disallowed_types, reason = "the one door to the machine's atomics")]
+    /// The machine's.
     pub type AtomicU32 = std::sync::atomic::AtomicU32;
+    /// The machine's.
     pub type AtomicU64 = std::sync::atomic::AtomicU64;
 }
 #[cfg(not(any(allot_loom, allot_steps)))]
@@ -27,10 +29,27 @@ pub use std::sync::{Mutex, MutexGuard, atomic::fence};
 #[cfg(all(allot_steps, not(allot_loom)))]
 pub use counted::{AtomicU32, AtomicU64, Steps, count_steps};
 
+/// Tells the processor (or loom's scheduler) that this thread waits for another one.
+pub fn pause() {
+    #[cfg(allot_loom)]
+    loom::thread::yield_now();
+    #[cfg(not(allot_loom))]
+    std::hint::spin_loop();
+}
+
 /// Locks, ignoring poison: a panic of another thread while it changed a configuration leaves the
 /// tables consistent, because every change becomes visible by one store.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Locks if that needs no waiting, ignoring poison as [`lock`] does.
+pub fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(std::sync::TryLockError::WouldBlock) => None,
+    }
 }
 
 #[cfg(all(allot_steps, not(allot_loom)))]

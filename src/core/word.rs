@@ -1,1 +1,334 @@
-//! (to come)
+//! Packed words as types: what is in each, how wide, and the only arithmetic allowed on it.
+//!
+//! | word | fields, high bits first | kept in |
+//! |---|---|---|
+//! | [`UsedWord`] | trim version, config version, used | `account.rs` |
+//! | [`ClaimWord`] | closed, marks, claim | `account.rs` |
+//! | [`Head`] | generation, stamp, counted types, closed | `account.rs` |
+//! | [`OnTheWay`] | sequence, bytes | `account.rs`, used by `evict.rs` |
+//! | [`CountWord`] | pending, count | `queue.rs` |
+//! | [`SlotWord`] | state, special, low generation, bytes | `grants.rs` |
+//! | [`Owner`] | account generation, account, allocation type, attached | `grants.rs` |
+
+/// Width of a byte count in the words of an account: 256 TiB.
+pub const BYTES_BITS: u32 = 48;
+/// The most bytes an account can count.
+pub const BYTES_MAX: u64 = (1 << BYTES_BITS) - 1;
+
+// Under loom the versions are narrow on purpose, so that models reach their wrap-around.
+#[cfg(not(allot_loom))]
+const TRIM_BITS: u32 = 10;
+#[cfg(not(allot_loom))]
+const CONFIG_BITS: u32 = 6;
+#[cfg(allot_loom)]
+const TRIM_BITS: u32 = 2;
+#[cfg(allot_loom)]
+const CONFIG_BITS: u32 = 2;
+
+/// A trim version that moved this often may look unmoved.
+pub const TRIM_VERSIONS: u64 = 1 << TRIM_BITS;
+/// A config version that moved this often may look unmoved.
+pub const CONFIG_VERSIONS: u32 = 1 << CONFIG_BITS;
+
+const _: () = assert!(BYTES_BITS + CONFIG_BITS + TRIM_BITS <= 64);
+
+/// `trim version | config version | used`: every request exchanges it, every release subtracts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UsedWord(pub u64);
+
+impl UsedWord {
+    /// Bytes in use.
+    #[inline]
+    pub fn used(self) -> u64 {
+        self.0 & BYTES_MAX
+    }
+
+    /// Which configuration is in force, modulo [`CONFIG_VERSIONS`].
+    #[inline]
+    pub fn config_version(self) -> u64 {
+        (self.0 >> BYTES_BITS) & (u64::from(CONFIG_VERSIONS) - 1)
+    }
+
+    fn trim_version(self) -> u64 {
+        (self.0 >> (BYTES_BITS + CONFIG_BITS)) & (TRIM_VERSIONS - 1)
+    }
+
+    fn pack(trim: u64, config: u64, used: u64) -> Self {
+        let trim = (trim & (TRIM_VERSIONS - 1)) << (BYTES_BITS + CONFIG_BITS);
+        let config = (config & (u64::from(CONFIG_VERSIONS) - 1)) << BYTES_BITS;
+        Self(trim | config | used)
+    }
+
+    /// The same word with `bytes` more in use; the caller knows that they fit.
+    #[inline]
+    pub fn plus(self, bytes: u64) -> Self {
+        debug_assert!(self.used() + bytes <= BYTES_MAX);
+        Self(self.0 + bytes)
+    }
+
+    /// The same bytes under the next trim version.
+    pub fn next_trim(self) -> Self {
+        Self::pack(self.trim_version() + 1, self.config_version(), self.used())
+    }
+
+    /// The same bytes under the next configuration.
+    pub fn next_config(self) -> Self {
+        Self::pack(self.trim_version(), self.config_version() + 1, self.used())
+    }
+}
+
+/// `closed | marks | claim`: what the account has paid its parent for, and whether bytes are on
+/// their way between the two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClaimWord(pub u64);
+
+impl ClaimWord {
+    /// One payment or hand-back on its way.
+    pub const MARK: u64 = 1 << BYTES_BITS;
+    /// The account is closed to new payments.
+    pub const CLOSED: u64 = 1 << 63;
+
+    /// Bytes paid for.
+    #[inline]
+    pub fn claim(self) -> u64 {
+        self.0 & BYTES_MAX
+    }
+
+    /// Payments and hand-backs on their way: at most one a thread, 32,767 in all.
+    #[inline]
+    pub fn marks(self) -> u64 {
+        (self.0 & !Self::CLOSED) >> BYTES_BITS
+    }
+
+    /// Whether the account takes no more payments.
+    #[inline]
+    pub fn closed(self) -> bool {
+        self.0 & Self::CLOSED != 0
+    }
+}
+
+/// `generation | stamp | counted types | closed`: the first word of a config record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Head(pub u64);
+
+impl Head {
+    const CLOSED: u64 = 1;
+    const COUNTED_SHIFT: u32 = 1;
+    const STAMP_SHIFT: u32 = 5;
+    const STAMP_MASK: u64 = (1 << 27) - 1;
+
+    /// Packs a record's head; the stamp wraps at 2^27.
+    pub fn new(generation: u32, stamp: u32, counted: u8, closed: bool) -> Self {
+        let stamp = (u64::from(stamp) & Self::STAMP_MASK) << Self::STAMP_SHIFT;
+        let counted = u64::from(counted & 0xf) << Self::COUNTED_SHIFT;
+        Self((u64::from(generation) << 32) | stamp | counted | u64::from(closed))
+    }
+
+    /// Whose record this is.
+    #[inline]
+    pub fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// How often the account was configured.
+    #[inline]
+    pub fn stamp(self) -> u32 {
+        ((self.0 >> Self::STAMP_SHIFT) & Self::STAMP_MASK) as u32
+    }
+
+    /// Configurations between `earlier` and this one.
+    #[inline]
+    pub fn stamps_since(self, earlier: Self) -> u32 {
+        self.stamp().wrapping_sub(earlier.stamp()) & Self::STAMP_MASK as u32
+    }
+
+    /// One bit for each allocation type whose grants are counted.
+    #[inline]
+    pub fn counted(self) -> u8 {
+        ((self.0 >> Self::COUNTED_SHIFT) & 0xf) as u8
+    }
+
+    /// Whether the account refuses everything.
+    #[inline]
+    pub fn closed(self) -> bool {
+        self.0 & Self::CLOSED != 0
+    }
+}
+
+/// `sequence | bytes`: bytes being evicted. The sequence makes an exchange fail if anything was
+/// added since the word was read, also when the same amount has left in between.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OnTheWay(pub u64);
+
+impl OnTheWay {
+    /// Bytes claimed from their holders and not yet returned.
+    #[inline]
+    pub fn bytes(self) -> u64 {
+        self.0 & BYTES_MAX
+    }
+
+    /// The word after `bytes` more were claimed.
+    #[inline]
+    pub fn plus(self, bytes: u64) -> Self {
+        Self(self.0.wrapping_add(bytes).wrapping_add(1 << BYTES_BITS))
+    }
+}
+
+/// `pending | count`: grants of one type, where their number is limited.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CountWord(pub u64);
+
+impl CountWord {
+    /// One request that was counted and is not yet decided.
+    pub const PENDING: u64 = 1 << 32;
+
+    /// Grants counted, undecided requests included.
+    #[inline]
+    pub fn count(self) -> u64 {
+        self.0 & (Self::PENDING - 1)
+    }
+
+    /// Requests that were counted and are not yet decided.
+    #[inline]
+    pub fn pending(self) -> u64 {
+        self.0 >> 32
+    }
+}
+
+/// Width of a grant's size: 16 TiB.
+pub const GRANT_BITS: u32 = 44;
+/// The most bytes one grant can hold.
+pub const GRANT_BYTES_MAX: u64 = (1 << GRANT_BITS) - 1;
+// Under loom two generations share their low bits, so that models reach the confusion.
+#[cfg(not(allot_loom))]
+const SLOT_GENERATION_BITS: u32 = 16;
+#[cfg(allot_loom)]
+const SLOT_GENERATION_BITS: u32 = 1;
+
+const SPECIAL: u64 = 1 << 60;
+const _: () = assert!(3 + 1 + SLOT_GENERATION_BITS + GRANT_BITS <= 64);
+
+/// What a grant slot is doing. The transitions are drawn in `grants.rs`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum State {
+    /// Holds nothing; may be reserved.
+    Free = 0,
+    /// Being filled by the one thread that reserved it.
+    Reserved = 1,
+    /// A grant its owner holds.
+    Live = 2,
+    /// Chosen as a victim; its owner is being asked.
+    Evicting = 3,
+    /// Taken from its owner for good; its evictor is returning the bytes.
+    Ending = 4,
+    /// Held still by one thread that resizes, releases or changes it.
+    Tuning = 5,
+    /// Released by its owner while it was being evicted; the evictor frees the slot.
+    Gone = 6,
+    /// Its owner has promised to release it.
+    Deferred = 7,
+}
+
+/// `state | special | low generation | bytes`: all that decides about a grant, in one word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SlotWord(pub u64);
+
+impl SlotWord {
+    /// Packs a slot's word.
+    #[inline]
+    pub fn new(state: State, generation: u32, bytes: u64) -> Self {
+        debug_assert!(bytes <= GRANT_BYTES_MAX);
+        let low = u64::from(generation) & ((1 << SLOT_GENERATION_BITS) - 1);
+        Self(((state as u64) << 61) | (low << GRANT_BITS) | bytes)
+    }
+
+    /// What the slot is doing.
+    #[inline]
+    pub fn state(self) -> State {
+        match self.0 >> 61 {
+            0 => State::Free,
+            1 => State::Reserved,
+            2 => State::Live,
+            3 => State::Evicting,
+            4 => State::Ending,
+            5 => State::Tuning,
+            6 => State::Gone,
+            _ => State::Deferred,
+        }
+    }
+
+    /// Bytes the grant holds.
+    #[inline]
+    pub fn bytes(self) -> u64 {
+        self.0 & GRANT_BYTES_MAX
+    }
+
+    /// Whether the fields say more about evicting this grant than the word does: it is pinned,
+    /// kept alive, uncommitted, of a type that stays, or it expires.
+    #[inline]
+    pub fn special(self) -> bool {
+        self.0 & SPECIAL != 0
+    }
+
+    /// The same grant, marked special or not.
+    #[inline]
+    pub fn with_special(self, special: bool) -> Self {
+        Self(if special { self.0 | SPECIAL } else { self.0 & !SPECIAL })
+    }
+
+    /// Whether the low bits of `generation` are the ones in this word.
+    #[inline]
+    pub fn may_be(self, generation: u32) -> bool {
+        let low = u64::from(generation) & ((1 << SLOT_GENERATION_BITS) - 1);
+        (self.0 >> GRANT_BITS) & ((1 << SLOT_GENERATION_BITS) - 1) == low
+    }
+
+    /// The same grant in another state.
+    #[inline]
+    pub fn with_state(self, state: State) -> Self {
+        Self((self.0 & !(7 << 61)) | ((state as u64) << 61))
+    }
+
+    /// The same grant with another size.
+    #[inline]
+    pub fn with_bytes(self, bytes: u64) -> Self {
+        debug_assert!(bytes <= GRANT_BYTES_MAX);
+        Self((self.0 & !GRANT_BYTES_MAX) | bytes)
+    }
+}
+
+/// `account generation | account | allocation type | attached`: whose grants a segment holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner(pub u64);
+
+impl Owner {
+    /// A segment that belongs to nobody.
+    pub const NOBODY: Self = Self(0);
+
+    /// The owner of the grants of one allocation type of one account.
+    #[inline]
+    pub fn new(account: u32, generation: u32, allocation_type: u8) -> Self {
+        debug_assert!(account < 1 << 24);
+        let low = (u64::from(account) << 8) | (u64::from(allocation_type & 3) << 1) | 1;
+        Self((u64::from(generation) << 32) | low)
+    }
+
+    /// Index of the account.
+    #[inline]
+    pub fn account(self) -> u32 {
+        (self.0 as u32) >> 8
+    }
+
+    /// Generation of the account.
+    #[inline]
+    pub fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// Number of the allocation type.
+    #[inline]
+    pub fn allocation_type(self) -> u8 {
+        ((self.0 >> 1) & 3) as u8
+    }
+}

@@ -1,0 +1,147 @@
+//! The balancer's step, and where pressure is evaluated.
+//!
+//! A step gives expired reservations back, evaluates pressure from the pool's fill and the
+//! machine's last report, computes the fair shares, and frees memory: at High background work and
+//! caches until live bytes have fallen by a fifth, at Critical by two fifths, lowest priority
+//! first. It never takes a tenant below its guarantee.
+
+use crate::core::account::ROOT;
+use crate::core::events::EventKind;
+use crate::core::evict::{ALL_TYPES, BACKGROUND, CACHE, Goal, Order, Relief, Shortage, priority};
+use crate::core::pressure::Pressure;
+use crate::core::share::{Party, water_level};
+use crate::core::sync::{lock, try_lock};
+use crate::governor::Governor;
+use crate::registration::Admin;
+
+/// What a balancer step saw and did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BalanceReport {
+    /// Pressure before anything was freed.
+    pub pressure: Pressure,
+    /// Bytes in live grants before anything was freed.
+    pub live_bytes: u64,
+    /// Grants that ended.
+    pub evicted_grants: u32,
+    /// Bytes that are free now.
+    pub freed_bytes: u64,
+    /// Bytes whose owners promised to free them.
+    pub deferred_bytes: u64,
+    /// Reservations that were given back because nobody committed them.
+    pub reservations_expired: u32,
+}
+
+impl Governor {
+    /// One step of the balancer; call it every second or so. Calls reclaim handlers with nothing
+    /// held. Steps grow with the number of tenants.
+    pub fn balance(&self) -> BalanceReport {
+        let now_ns = self.clock().now_ns();
+        let reservations_expired = self.return_expired(now_ns);
+        let live_bytes = self.live_bytes();
+        let pressure = self.evaluate_pressure(live_bytes);
+        self.share_out();
+        let percent = match pressure {
+            Pressure::Normal => 0,
+            Pressure::High => self.config.high_relief_percent,
+            Pressure::Critical => self.config.critical_relief_percent,
+        };
+        let target = (u128::from(live_bytes) * u128::from(percent)).div_ceil(100) as u64;
+        let relief = match pressure {
+            _ if target == 0 => Relief::default(),
+            Pressure::Critical => self.relieve(target, ALL_TYPES, Order::PriorityFirst, now_ns),
+            _ => {
+                let types = 1 << BACKGROUND | 1 << CACHE;
+                self.relieve(target, types, Order::TypeFirst, now_ns)
+            }
+        };
+        if relief.grants > 0 {
+            self.evaluate_pressure(self.live_bytes());
+        }
+        BalanceReport {
+            pressure,
+            live_bytes,
+            evicted_grants: relief.grants,
+            freed_bytes: relief.freed,
+            deferred_bytes: relief.deferred,
+            reservations_expired,
+        }
+    }
+
+    fn relieve(&self, bytes: u64, types: u8, order: Order, now_ns: u64) -> Relief {
+        let shortage = Shortage {
+            account: ROOT,
+            goal: Goal::Bytes(bytes),
+            requester: None,
+            types,
+            order,
+            victims_max: self.config.victims_max,
+            now_ns,
+            keep_until_ns: now_ns.saturating_add(self.config.busy_cooldown_ns),
+        };
+        self.core.make_room(&shortage, self)
+    }
+
+    /// Tells the governor how short the machine is; pressure is the worse of this and the pool's
+    /// own fill.
+    pub fn report_pressure(&self, machine: Pressure) {
+        lock(&self.admin).machine = machine;
+        self.evaluate_pressure(self.live_bytes());
+    }
+
+    /// The pressure in force.
+    pub fn pressure(&self) -> Pressure {
+        Pressure::ALL[self.core.accounts.level()]
+    }
+
+    /// Bytes in live grants. Steps grow with the number of tenants.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        let tenants = self.core.accounts.tenants();
+        tenants.map(|t| self.core.accounts.used(t)).sum()
+    }
+
+    fn evaluate_pressure(&self, live_bytes: u64) -> Pressure {
+        self.apply_pressure(&mut lock(&self.admin), live_bytes)
+    }
+
+    fn apply_pressure(&self, admin: &mut Admin, live_bytes: u64) -> Pressure {
+        let before = self.pressure();
+        let was_warned = admin.fill.warned;
+        if self.config.pool_pressure {
+            let thresholds = self.config.thresholds();
+            admin.fill = admin.fill.next(&thresholds, live_bytes, admin.capacity_bytes);
+        }
+        let pressure = admin.fill.level.max(admin.machine);
+        if pressure != before {
+            if pressure == Pressure::Critical {
+                self.share_out();
+            }
+            self.core.accounts.set_level(pressure as usize);
+        }
+        if pressure != before || admin.fill.warned != was_warned {
+            self.note_change(EventKind::PressureChanged, before, pressure, live_bytes);
+        }
+        pressure
+    }
+
+    /// Computes everybody's fair share from what is in use now.
+    fn share_out(&self) {
+        let accounts = &self.core.accounts;
+        let party = |t: u32| Party {
+            guarantee: accounts.guarantee(t),
+            weight: u64::from(priority(accounts.traits(t))) + 1,
+            want: accounts.used(t),
+        };
+        let water = water_level(accounts.limit(ROOT), accounts.tenants().map(party));
+        accounts.set_water(water);
+    }
+
+    /// The pool has refused a request: pressure may have risen since the last step. If somebody
+    /// administers at this moment, the next step will notice; nobody waits here.
+    pub(crate) fn note_pool_refusal(&self) {
+        if self.config.pool_pressure
+            && let Some(mut admin) = try_lock(&self.admin)
+        {
+            self.apply_pressure(&mut admin, self.live_bytes());
+        }
+    }
+}

@@ -1,0 +1,932 @@
+//! The counting: what every account uses, what it has paid its parent for, and the one place where
+//! bytes are charged.
+//!
+//! An account is a tenant, a group or the whole; account 0, the root, *is* the global pool and its
+//! limit is the capacity. Units are anonymous here: nothing in this file knows what a byte is for.
+//!
+//! ```text
+//! used word    trim version | config version | used   every charge exchanges it, a release subtracts
+//! claim word   closed | marks | claim                 changed only when claim is bought or handed back
+//!
+//! V1  used(a) <= claim(a)            V2  claim(a) >= guarantee(a)
+//! V3  used(p) = sum of claim(c) over the children c of p + payments in flight
+//! I1  a charge commits only if used + bytes <= limit, the limit of the config version it exchanges
+//! ```
+//!
+//! **Charge.** Read used word, config record, claim word. Over the limit: denied, if the version
+//! still stands. Within the claim: exchange the used word, and that is the whole hot path, inside
+//! the guarantee and beyond it. Otherwise *buy* first: mark the claim word, charge the parent for
+//! what is missing (and at best a quantum more), add it to the claim, take the mark away. A parent
+//! is paid before its child shows anything, so no level is ever short of what is below it.
+//!
+//! **Release.** One subtraction. The claim stays; what is above max(used, guarantee) is *idle*.
+//!
+//! **Trim.** Hands idle claim back: lower the claim (and mark it), then bump the trim version of the
+//! used word, then subtract from the parent and count the return. Whoever read the higher claim
+//! fails its exchange of the used word: lowering is the only change that needs the version.
+//!
+//! **Denied above the tenant.** True only if nothing was on its way: no mark, no idle claim below
+//! the refusing account, return counters unmoved ([`Accounts::certify`], the one path whose steps
+//! grow with the number of accounts). Else what is idle is collected and the charge tried again, a
+//! bounded number of rounds, and then the answer is [`Obstacle::Contended`].
+//!
+//! Steps of a charge: at most [`CHARGE_TURNS_MAX`] turns of the exchange loop in each of
+//! [`CHARGE_ROUNDS_MAX`] rounds, whatever other threads do. Release: one step.
+
+use super::region::{Table, Zeroed};
+use super::sync::{AtomicU32, AtomicU64, Ordering};
+use super::word::{BYTES_MAX, CONFIG_VERSIONS, ClaimWord, Head, TRIM_VERSIONS, UsedWord};
+use crossbeam_utils::CachePadded;
+
+/// The account that is the whole.
+pub const ROOT: u32 = 0;
+/// Levels below the root: groups in groups, then the tenant.
+pub const DEPTH_MAX: u32 = 6;
+/// Turns of the exchange loop of one attempt, all levels together.
+pub const CHARGE_TURNS_MAX: u32 = 64;
+/// Attempts of a charge that an ancestor refused while bytes were on their way.
+pub const CHARGE_ROUNDS_MAX: u32 = 4;
+const TRIM_TURNS_MAX: u32 = 3;
+/// A purchase takes at most this part of the parent's room beyond what it needs.
+const QUANTUM_SHARE: u64 = 8;
+/// Pressure levels a limit is kept for.
+pub const LEVELS: usize = 3;
+
+/// One version of an account's configuration. Two of them take turns, by the parity of the config
+/// version; all fields are published by the exchange of the used word that makes the record current.
+struct Record {
+    head: AtomicU64,
+    limits: [AtomicU64; LEVELS],
+    guarantee: AtomicU64,
+    share_weight: AtomicU64,
+    traits: AtomicU64,
+}
+
+/// The counting record of a tenant, a group or the whole.
+#[repr(C, align(64))]
+pub struct Account {
+    used: AtomicU64,
+    claim: AtomicU64,
+    /// Trims begun, so that a charge that slept through [`TRIM_VERSIONS`] of them notices.
+    trims: AtomicU64,
+    /// Hand-backs received from children.
+    returned: AtomicU64,
+    /// Bytes of this account being evicted ([`super::word::OnTheWay`]); kept by `evict.rs`.
+    pub freeing: AtomicU64,
+    /// Bytes that requests refused by this account are short of; kept by `evict.rs`.
+    pub demand: AtomicU64,
+    parent: AtomicU32,
+    generation: AtomicU32,
+    depth: AtomicU32,
+    records: [Aligned<Record>; 2],
+}
+
+#[repr(align(64))]
+struct Aligned<T>(T);
+
+// SAFETY: atomics only; all zero is an account nobody ever registered.
+unsafe impl Zeroed for Account {
+    fn empty() -> Self {
+        let zero = || AtomicU64::new(0);
+        let record = || {
+            Aligned(Record {
+                head: zero(),
+                limits: [zero(), zero(), zero()],
+                guarantee: zero(),
+                share_weight: zero(),
+                traits: zero(),
+            })
+        };
+        Self {
+            used: zero(),
+            claim: zero(),
+            trims: zero(),
+            returned: zero(),
+            freeing: zero(),
+            demand: zero(),
+            parent: AtomicU32::new(0),
+            generation: AtomicU32::new(0),
+            depth: AtomicU32::new(0),
+            records: [record(), record()],
+        }
+    }
+}
+
+/// What an administrator sets of an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// The ceiling at each pressure level, in bytes, at most [`BYTES_MAX`].
+    pub limits: [u64; LEVELS],
+    /// The floor: always granted, paid for in advance.
+    pub guarantee: u64,
+    /// Weight of the fair share that caps the account at the highest level; 0: no such cap.
+    pub share_weight: u64,
+    /// Priority and isolation, opaque here.
+    pub traits: u64,
+    /// One bit for each allocation type whose grants are counted.
+    pub counted: u8,
+}
+
+/// Why a charge did not happen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Obstacle {
+    /// `account` has no room for `asked` bytes: `used` of `limit` are in use.
+    Full {
+        /// The account that refused; the charged one or an ancestor.
+        account: u32,
+        /// Bytes it was asked for.
+        asked: u64,
+        /// Bytes in use there.
+        used: u64,
+        /// Its limit in force.
+        limit: u64,
+    },
+    /// The account was closed, or belongs to somebody else by now.
+    Closed,
+    /// Which types are counted has changed since the caller looked.
+    Changed,
+    /// The bound of steps ran out before the answer was certain.
+    Contended,
+}
+
+/// What a trim did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trimmed {
+    /// No idle claim.
+    Nothing,
+    /// So many bytes went back to the parent.
+    Freed(u64),
+    /// Bytes were on their way already, or the idle claim was taken into use.
+    Busy,
+}
+
+/// The words of an account as a charge reads them, in this order.
+struct View<'a> {
+    account: &'a Account,
+    record: &'a Record,
+    trims: u64,
+    word: UsedWord,
+    head: Head,
+    limit: u64,
+    top: u64,
+}
+
+/// All accounts: the root, then groups, then tenants.
+pub struct Accounts {
+    table: Table<Account>,
+    groups_max: u32,
+    groups_seen: AtomicU32,
+    tenants_seen: AtomicU32,
+    quantum: u64,
+    level: CachePadded<AtomicU32>,
+    water: CachePadded<AtomicU64>,
+}
+
+impl Account {
+    fn used(&self) -> UsedWord {
+        // Acquire: pairs with the Release half of every exchange of this word, so that the record
+        // and the claim read next are not older than the version read here.
+        UsedWord(self.used.load(Ordering::Acquire))
+    }
+
+    fn exchange(&self, from: UsedWord, to: UsedWord) -> bool {
+        // AcqRel: Release publishes the record or the lowered claim to whoever acquires the new
+        // version in `used`; Acquire orders the checks that follow after the exchange.
+        // Relaxed on failure: the caller reads everything again.
+        let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+        self.used.compare_exchange(from.0, to.0, success, failure).is_ok()
+    }
+
+    fn subtract(&self, bytes: u64) {
+        // AcqRel: Release, so that whoever charges these bytes again (acquiring in `used`) comes
+        // after everything their holder did; Acquire keeps the release sequence readable both ways.
+        let before = UsedWord(self.used.fetch_sub(bytes, Ordering::AcqRel));
+        debug_assert!(before.used() >= bytes, "more released than used");
+    }
+
+    fn claim(&self) -> ClaimWord {
+        // Acquire: pairs with the Release half of `change_claim`.
+        ClaimWord(self.claim.load(Ordering::Acquire))
+    }
+
+    /// Adds `change` (bytes, marks, or the negative of either) to the claim word.
+    fn change_claim(&self, change: u64) -> ClaimWord {
+        // AcqRel: Release publishes the payment before the bytes show; Acquire orders what is paid
+        // next after the mark. Pairs with the Acquire in `claim`.
+        ClaimWord(self.claim.fetch_add(change, Ordering::AcqRel))
+    }
+
+    fn mark(&self) -> ClaimWord {
+        self.change_claim(ClaimWord::MARK)
+    }
+
+    fn unmark(&self) {
+        self.change_claim(ClaimWord::MARK.wrapping_neg());
+    }
+
+    fn trims(&self) -> u64 {
+        // Acquire: pairs with the Release in `trim`, which counts before it bumps the used word.
+        self.trims.load(Ordering::Acquire)
+    }
+
+    fn returned(&self) -> u64 {
+        // Acquire: pairs with the Release half of the count in `hand_back`; the bytes it counted
+        // have left the used word that is read after this.
+        self.returned.load(Ordering::Acquire)
+    }
+
+    fn parent(&self) -> u32 {
+        // Acquire: pairs with the Release in `open`; the parent belongs to the generation seen.
+        self.parent.load(Ordering::Acquire)
+    }
+
+    fn generation(&self) -> u32 {
+        // Acquire: pairs with the Release in `open`, which stores the parent first.
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn record(&self, word: UsedWord) -> &Record {
+        &self.records[(word.config_version() & 1) as usize].0
+    }
+
+    /// The guarantee in force, 0 once the account is closed.
+    fn guarantee(&self, word: UsedWord) -> u64 {
+        let record = self.record(word);
+        if record.head().closed() { 0 } else { record.guarantee() }
+    }
+}
+
+impl Record {
+    fn head(&self) -> Head {
+        // Acquire: pairs with the Release in `write`; who sees a rewritten head also sees that the
+        // used word has moved to the other record before.
+        Head(self.head.load(Ordering::Acquire))
+    }
+
+    fn guarantee(&self) -> u64 {
+        // Acquire: pairs with the Release in `write`, as in `head`.
+        self.guarantee.load(Ordering::Acquire)
+    }
+
+    fn limit(&self, level: usize) -> u64 {
+        // Acquire: pairs with the Release in `write`, as in `head`.
+        self.limits[level].load(Ordering::Acquire)
+    }
+
+    fn share_weight(&self) -> u64 {
+        // Acquire: pairs with the Release in `write`, as in `head`.
+        self.share_weight.load(Ordering::Acquire)
+    }
+
+    fn traits(&self) -> u64 {
+        // Acquire: pairs with the Release in `write`, as in `head`.
+        self.traits.load(Ordering::Acquire)
+    }
+
+    /// Fills the record that is not current. One writer at a time.
+    fn write(&self, settings: &Settings, head: Head) {
+        // Release: pairs with the Acquire of each getter; a reader that sees any of these values
+        // also sees the exchange that made the other record current before they were written.
+        let order = Ordering::Release;
+        for (limit, bytes) in self.limits.iter().zip(settings.limits) {
+            limit.store(bytes, order);
+        }
+        self.guarantee.store(settings.guarantee, order);
+        self.share_weight.store(settings.share_weight, order);
+        self.traits.store(settings.traits, order);
+        self.head.store(head.0, order);
+    }
+}
+
+impl View<'_> {
+    /// Whether the record read is the one in force: a refusal that rests on it is true.
+    fn is_current(&self) -> bool {
+        let version = self.account.used().config_version();
+        version == self.word.config_version() && self.record.head() == self.head
+    }
+
+    /// Room for more, in use and limit alone.
+    fn room(&self) -> u64 {
+        self.limit.min(self.top).saturating_sub(self.word.used())
+    }
+
+    /// Takes `bytes` into use if nothing has moved since the view was read.
+    #[inline]
+    fn commit(&self, bytes: u64) -> Result<bool, Obstacle> {
+        if !self.account.exchange(self.word, self.word.plus(bytes)) {
+            return Ok(false);
+        }
+        // Had either version come round to the same bits while this thread slept, the exchange
+        // would have succeeded by mistake. A trim counts itself before it bumps, hence the one.
+        let trims = self.account.trims().wrapping_sub(self.trims) + 1;
+        let stamps = self.record.head().stamps_since(self.head);
+        if trims >= TRIM_VERSIONS || stamps >= CONFIG_VERSIONS {
+            self.account.subtract(bytes);
+            return Err(Obstacle::Contended);
+        }
+        Ok(true)
+    }
+}
+
+impl Accounts {
+    /// A root with `capacity` and room for so many groups and tenants; a purchase of claim takes
+    /// up to `quantum` more than it needs while there is plenty.
+    pub fn new(capacity: u64, groups_max: u32, tenants_max: u32, quantum: u64) -> Self {
+        let accounts = Self {
+            table: Table::new(1 + groups_max as usize + tenants_max as usize),
+            groups_max,
+            groups_seen: AtomicU32::new(0),
+            tenants_seen: AtomicU32::new(0),
+            quantum,
+            level: CachePadded::new(AtomicU32::new(0)),
+            water: CachePadded::new(AtomicU64::new(0)),
+        };
+        let settings = Settings {
+            limits: [capacity; LEVELS],
+            guarantee: 0,
+            share_weight: 0,
+            traits: 0,
+            counted: 0,
+        };
+        for record in &accounts.table[ROOT].records {
+            record.0.write(&settings, Head::new(0, 0, 0, false));
+        }
+        accounts
+    }
+
+    /// The account at `index`.
+    pub fn get(&self, index: u32) -> &Account {
+        &self.table[index]
+    }
+
+    /// Index of the first tenant.
+    pub fn tenants_begin(&self) -> u32 {
+        1 + self.groups_max
+    }
+
+    /// Indices of all accounts that were ever groups.
+    pub fn groups(&self) -> std::ops::Range<u32> {
+        // Acquire: pairs with the Release in `notice`: an account that may hold claim is seen.
+        1..1 + self.groups_seen.load(Ordering::Acquire)
+    }
+
+    /// Indices of all accounts that were ever tenants.
+    pub fn tenants(&self) -> std::ops::Range<u32> {
+        // Acquire: pairs with the Release in `notice`, as above.
+        let seen = self.tenants_seen.load(Ordering::Acquire);
+        self.tenants_begin()..self.tenants_begin() + seen
+    }
+
+    /// Tenants and groups there is room for, as (groups, tenants).
+    pub fn capacity(&self) -> (u32, u32) {
+        (self.groups_max, self.table.capacity() - 1 - self.groups_max)
+    }
+
+    /// Whether the account has children rather than grants.
+    pub fn is_inner(&self, index: u32) -> bool {
+        index < self.tenants_begin()
+    }
+
+    /// Sets the pressure level that chooses among limits.
+    pub fn set_level(&self, level: usize) {
+        debug_assert!(level < LEVELS);
+        // Release: pairs with the Acquire in `limit_in_force`.
+        self.level.store(level as u32, Ordering::Release);
+    }
+
+    /// The pressure level in force.
+    pub fn level(&self) -> usize {
+        // Acquire: pairs with the Release in `set_level`.
+        self.level.load(Ordering::Acquire) as usize
+    }
+
+    /// Sets the water level of the fair shares: bytes for each unit of weight.
+    pub fn set_water(&self, bytes: u64) {
+        // Release: pairs with the Acquire in `water`.
+        self.water.store(bytes, Ordering::Release);
+    }
+
+    /// The water level of the fair shares: share = guarantee + weight x water.
+    pub fn water(&self) -> u64 {
+        // Acquire: pairs with the Release in `set_water`.
+        self.water.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn limit_in_force(&self, record: &Record) -> u64 {
+        let level = self.level();
+        let limit = record.limit(level);
+        if level + 1 == LEVELS { self.limit_when_critical(record, limit) } else { limit }
+    }
+
+    #[cold]
+    fn limit_when_critical(&self, record: &Record, limit: u64) -> u64 {
+        match record.share_weight() {
+            0 => limit,
+            weight => {
+                let share = record.guarantee().saturating_add(weight.saturating_mul(self.water()));
+                limit.min(share)
+            }
+        }
+    }
+
+    #[inline]
+    fn view(&self, index: u32) -> View<'_> {
+        let account = &self.table[index];
+        let trims = account.trims();
+        let word = account.used();
+        let record = account.record(word);
+        let head = record.head();
+        let limit = self.limit_in_force(record);
+        // The guarantee counts even while a trim that will be taken back has lowered the claim.
+        let top = match index {
+            ROOT => BYTES_MAX,
+            _ => record.guarantee().max(account.claim().claim()),
+        };
+        View { account, record, trims, word, head, limit, top }
+    }
+
+    /// Charges `bytes` to an account of the given generation, whose counted types are `counted`.
+    ///
+    /// Steps: a dozen accesses and one read-modify-write when the claim suffices.
+    #[inline]
+    pub fn charge(
+        &self,
+        index: u32,
+        generation: u32,
+        counted: u8,
+        bytes: u64,
+    ) -> Result<(), Obstacle> {
+        let view = self.view(index);
+        let same = view.head == Head::new(generation, view.head.stamp(), counted, false);
+        if same && bytes <= view.room() {
+            match view.commit(bytes) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(obstacle) => return Err(obstacle),
+            }
+        }
+        self.charge_slow(index, generation, counted, bytes)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn charge_slow(
+        &self,
+        index: u32,
+        generation: u32,
+        counted: u8,
+        bytes: u64,
+    ) -> Result<(), Obstacle> {
+        for _ in 0..CHARGE_ROUNDS_MAX {
+            let mut turns = CHARGE_TURNS_MAX;
+            let payer = Payer { index, identity: Some((generation, counted)) };
+            match self.attempt(payer, bytes, bytes, &mut turns) {
+                Ok(_) => return Ok(()),
+                Err(Obstacle::Full { account, asked, .. }) if account != index => {
+                    if let Some(refusal) = self.certify(account, asked) {
+                        return Err(refusal);
+                    }
+                    self.collect(account, asked);
+                }
+                Err(obstacle) => return Err(obstacle),
+            }
+        }
+        Err(Obstacle::Contended)
+    }
+
+    /// One attempt to charge at least `min` and at best `want` bytes, holding marks only while
+    /// bytes are on their way. Looks at no other account than the ancestors.
+    fn attempt(&self, payer: Payer, want: u64, min: u64, turns: &mut u32) -> Result<u64, Obstacle> {
+        let account = &self.table[payer.index];
+        while *turns > 0 {
+            *turns -= 1;
+            let view = self.view(payer.index);
+            let (used, limit) = (view.word.used(), view.limit);
+            let obstacle = payer.obstacle(view.head).or_else(|| {
+                let full = Obstacle::Full { account: payer.index, asked: min, used, limit };
+                (used + min > limit).then_some(full)
+            });
+            if let Some(obstacle) = obstacle {
+                if view.is_current() {
+                    return Err(obstacle);
+                }
+                continue;
+            }
+            if view.room() >= min {
+                let bytes = min + (want - min).min((view.room() - min) / QUANTUM_SHARE);
+                match view.commit(bytes) {
+                    Ok(true) => return Ok(bytes),
+                    Ok(false) => continue,
+                    Err(obstacle) => return Err(obstacle),
+                }
+            }
+            let marked = account.mark();
+            let stranger = payer.identity.is_some_and(|(g, _)| g != account.generation());
+            let bought = if marked.closed() || stranger {
+                Err(Obstacle::Closed)
+            } else {
+                let missing = used + min - view.top;
+                let parent = Payer { index: account.parent(), identity: None };
+                self.attempt(parent, missing.max(self.quantum), missing, turns)
+            };
+            match bought {
+                Ok(bytes) => account.change_claim(bytes.wrapping_sub(ClaimWord::MARK)),
+                Err(obstacle) => {
+                    account.unmark();
+                    return Err(obstacle);
+                }
+            };
+        }
+        Err(Obstacle::Contended)
+    }
+
+    /// Takes `bytes` out of use. One step; the claim stays with the account.
+    #[inline]
+    pub fn uncharge(&self, index: u32, bytes: u64) {
+        self.table[index].subtract(bytes);
+    }
+
+    /// Hands the idle claim of an account back to its parent. Bounded.
+    pub fn trim(&self, index: u32) -> Trimmed {
+        let account = &self.table[index];
+        let word = account.used();
+        let guarantee = account.guarantee(word);
+        let claim = account.claim();
+        if claim.marks() > 0 {
+            return Trimmed::Busy;
+        }
+        let idle = claim.claim().saturating_sub(word.used().max(guarantee));
+        if idle == 0 {
+            return Trimmed::Nothing;
+        }
+        let lowered = claim.0 - idle + ClaimWord::MARK;
+        // AcqRel: pairs with the Acquire in `claim`; the mark excludes other trims, so the count
+        // below has one writer. Relaxed on failure: somebody else is at work here.
+        let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+        if account.claim.compare_exchange(claim.0, lowered, success, failure).is_err() {
+            return Trimmed::Busy;
+        }
+        // Release: pairs with the Acquire in `trims`; counted before the version is bumped.
+        account.trims.store(account.trims().wrapping_add(1), Ordering::Release);
+        if !self.forbid_higher_claim(account) {
+            account.change_claim(idle.wrapping_sub(ClaimWord::MARK));
+            return Trimmed::Busy;
+        }
+        self.hand_back(account, idle);
+        Trimmed::Freed(idle)
+    }
+
+    /// Bumps the trim version, unless use or guarantee have grown into what was taken away.
+    fn forbid_higher_claim(&self, account: &Account) -> bool {
+        for _ in 0..TRIM_TURNS_MAX {
+            let word = account.used();
+            let needed = word.used().max(account.guarantee(word));
+            if needed > account.claim().claim() {
+                return false;
+            }
+            if account.exchange(word, word.next_trim()) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn hand_back(&self, account: &Account, bytes: u64) {
+        let parent = &self.table[account.parent()];
+        parent.subtract(bytes);
+        // AcqRel: Release pairs with the Acquire in `returned`; counted after the bytes left the
+        // parent and before the mark goes, so a scan sees the one or the other.
+        parent.returned.fetch_add(1, Ordering::AcqRel);
+        account.unmark();
+    }
+
+    /// Whether `ancestor` is above `index`.
+    pub fn is_below(&self, index: u32, ancestor: u32) -> bool {
+        let mut at = index;
+        for _ in 0..DEPTH_MAX {
+            if at == ROOT {
+                return false;
+            }
+            at = self.table[at].parent();
+            if at == ancestor {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The refusal of `asked` bytes by `account`, if it was true at one instant of this call:
+    /// nothing below was on its way or idle. Steps grow with the number of accounts.
+    fn certify(&self, account: u32, asked: u64) -> Option<Obstacle> {
+        let mut returned = self.table[account].returned();
+        let view = self.view(account);
+        let (used, limit) = (view.word.used(), view.limit);
+        if used + asked <= limit || !view.is_current() {
+            return None;
+        }
+        // From the top down, so that what a parent hands to a child after the parent was looked at
+        // had to be bought or handed back before, which shows in marks and counters.
+        for depth in 1..=DEPTH_MAX {
+            for group in self.groups().filter(|&g| self.depth(g) == depth) {
+                if self.is_below(group, account) {
+                    returned = returned.wrapping_add(self.table[group].returned());
+                    if self.has_bytes_on_their_way(group) {
+                        return None;
+                    }
+                }
+            }
+        }
+        let below = |&t: &u32| account == ROOT || self.is_below(t, account);
+        if self.tenants().filter(below).any(|t| self.has_bytes_on_their_way(t)) {
+            return None;
+        }
+        let same = self.returned_at_and_below(account) == returned;
+        same.then_some(Obstacle::Full { account, asked, used, limit })
+    }
+
+    fn has_bytes_on_their_way(&self, index: u32) -> bool {
+        let account = &self.table[index];
+        let word = account.used();
+        let guarantee = account.guarantee(word);
+        let claim = account.claim();
+        claim.marks() > 0 || claim.claim() > word.used().max(guarantee)
+    }
+
+    fn returned_at_and_below(&self, account: u32) -> u64 {
+        let groups = self.groups().filter(|&g| self.is_below(g, account));
+        groups.fold(self.table[account].returned(), |sum, group| {
+            sum.wrapping_add(self.table[group].returned())
+        })
+    }
+
+    /// Trims below `account` until it has room for `needed` bytes or nothing idle is left.
+    pub fn collect(&self, account: u32, needed: u64) {
+        for tenant in self.tenants() {
+            if self.is_below(tenant, account)
+                && matches!(self.trim(tenant), Trimmed::Freed(_))
+                && self.collect_above(tenant, account, needed)
+            {
+                return;
+            }
+        }
+        for depth in (1..=DEPTH_MAX).rev() {
+            for group in self.groups().filter(|&g| self.depth(g) == depth) {
+                if self.is_below(group, account) {
+                    self.trim(group);
+                }
+            }
+        }
+    }
+
+    /// Passes what came back from `index` on to `account`; says whether that is enough.
+    pub fn collect_above(&self, index: u32, account: u32, needed: u64) -> bool {
+        let mut at = self.table[index].parent();
+        for _ in 0..DEPTH_MAX {
+            if at == account || at == ROOT {
+                break;
+            }
+            self.trim(at);
+            at = self.table[at].parent();
+        }
+        self.room(account) >= needed
+    }
+
+    /// Puts other settings in force. The caller holds the administrative mutex.
+    ///
+    /// # Errors
+    ///
+    /// [`Obstacle::Full`] if a higher guarantee cannot be paid for now; nothing has changed then.
+    pub fn configure(&self, index: u32, settings: &Settings) -> Result<(), Obstacle> {
+        self.configure_as(index, settings, self.table[index].generation(), false)
+    }
+
+    fn configure_as(
+        &self,
+        index: u32,
+        settings: &Settings,
+        generation: u32,
+        closed: bool,
+    ) -> Result<(), Obstacle> {
+        let account = &self.table[index];
+        loop {
+            let word = account.used();
+            if index != ROOT && account.claim().claim() < settings.guarantee {
+                self.buy_guarantee(account, settings.guarantee)?;
+                continue;
+            }
+            let stamp = account.record(word).head().stamp();
+            let next = word.next_config();
+            let head = Head::new(generation, stamp.wrapping_add(1), settings.counted, closed);
+            account.record(next).write(settings, head);
+            if account.exchange(word, next) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Pays for the missing part of a guarantee before it is promised.
+    fn buy_guarantee(&self, account: &Account, guarantee: u64) -> Result<(), Obstacle> {
+        account.mark();
+        let mut result = Err(Obstacle::Contended);
+        for _ in 0..CHARGE_ROUNDS_MAX {
+            let missing = guarantee.saturating_sub(account.claim().claim());
+            if missing == 0 {
+                result = Ok(());
+                break;
+            }
+            let parent = Payer { index: account.parent(), identity: None };
+            let mut turns = CHARGE_TURNS_MAX;
+            result = self.attempt(parent, missing, missing, &mut turns).map(|bytes| {
+                account.change_claim(bytes);
+            });
+            match result {
+                Err(Obstacle::Full { account, asked, .. }) => self.collect(account, asked),
+                _ => break,
+            }
+        }
+        account.unmark();
+        result
+    }
+
+    /// Refuses every further charge. The caller holds the administrative mutex.
+    pub fn close(&self, index: u32) {
+        let account = &self.table[index];
+        let generation = account.generation();
+        let settings = Settings { limits: [0; LEVELS], guarantee: 0, ..self.settings(index) };
+        // Cannot fail: a guarantee of zero needs no payment.
+        let closed = self.configure_as(index, &settings, generation, true);
+        debug_assert!(closed.is_ok());
+        // AcqRel: pairs with the AcqRel of the mark in `attempt`: whoever marks later sees the
+        // flag, whoever marked earlier is seen by `is_drained`.
+        account.claim.fetch_or(ClaimWord::CLOSED, Ordering::AcqRel);
+        self.trim(index);
+    }
+
+    /// Whether a closed account holds nothing and nobody is paying for it any more.
+    pub fn is_drained(&self, index: u32) -> bool {
+        let account = &self.table[index];
+        if account.used().used() != 0 {
+            return false;
+        }
+        if account.claim().claim() > 0 {
+            self.trim(index);
+        }
+        account.claim().0 == ClaimWord::CLOSED
+    }
+
+    /// Gives a slot that was never used, or is closed and drained, to a new account under
+    /// `parent`; answers its generation. The caller holds the administrative mutex.
+    ///
+    /// # Errors
+    ///
+    /// [`Obstacle::Full`] if the guarantee cannot be paid for; the slot stays free then.
+    pub fn open(&self, index: u32, parent: u32, settings: &Settings) -> Result<u32, Obstacle> {
+        let account = &self.table[index];
+        self.notice(index);
+        // AcqRel: as in `close`; a slot that was never used is closed until it is ready.
+        account.claim.fetch_or(ClaimWord::CLOSED, Ordering::AcqRel);
+        if !self.is_drained(index) {
+            return Err(Obstacle::Contended);
+        }
+        let generation = account.generation().checked_add(1).ok_or(Obstacle::Closed)?;
+        let depth = self.depth(parent) + 1;
+        // Release: pairs with the Acquire in `depth`, `parent` and `generation`; the generation
+        // goes last, so whoever sees it sees the parent that goes with it.
+        let order = Ordering::Release;
+        account.depth.store(depth, order);
+        account.parent.store(parent, order);
+        account.generation.store(generation, order);
+        self.configure_as(index, settings, generation, false).inspect_err(|_| {
+            self.trim(index);
+        })?;
+        // AcqRel: pairs with the AcqRel of the mark in `attempt`.
+        account.claim.fetch_and(!ClaimWord::CLOSED, Ordering::AcqRel);
+        Ok(generation)
+    }
+
+    /// Makes every later scan include the account.
+    fn notice(&self, index: u32) {
+        let (seen, count) = if self.is_inner(index) {
+            (&self.groups_seen, index)
+        } else {
+            (&self.tenants_seen, index - self.tenants_begin() + 1)
+        };
+        // Release: pairs with the Acquire in `groups` and `tenants`; before anything is paid.
+        seen.fetch_max(count, Ordering::Release);
+    }
+
+    /// Levels between the account and the root.
+    pub fn depth(&self, index: u32) -> u32 {
+        // Acquire: pairs with the Release in `open`.
+        self.table[index].depth.load(Ordering::Acquire)
+    }
+
+    /// The parent of an account other than the root.
+    pub fn parent(&self, index: u32) -> u32 {
+        self.table[index].parent()
+    }
+
+    /// How often the slot was given away; 0: never.
+    pub fn generation(&self, index: u32) -> u32 {
+        self.table[index].generation()
+    }
+
+    /// The head in force: generation, counted types, closed.
+    #[inline]
+    pub fn head(&self, index: u32) -> Head {
+        let account = &self.table[index];
+        account.record(account.used()).head()
+    }
+
+    /// Bytes in use.
+    pub fn used(&self, index: u32) -> u64 {
+        self.table[index].used().used()
+    }
+
+    /// Bytes paid for; for the root, its limit.
+    pub fn claim(&self, index: u32) -> u64 {
+        match index {
+            ROOT => self.limit(ROOT),
+            _ => self.table[index].claim().claim(),
+        }
+    }
+
+    /// The guarantee in force.
+    pub fn guarantee(&self, index: u32) -> u64 {
+        let account = &self.table[index];
+        account.guarantee(account.used())
+    }
+
+    /// The limit in force at the present pressure level.
+    pub fn limit(&self, index: u32) -> u64 {
+        let account = &self.table[index];
+        self.limit_in_force(account.record(account.used()))
+    }
+
+    /// Priority and isolation, as they were configured.
+    pub fn traits(&self, index: u32) -> u64 {
+        let account = &self.table[index];
+        account.record(account.used()).traits()
+    }
+
+    /// Bytes below the limit that are not in use.
+    pub fn room(&self, index: u32) -> u64 {
+        let view = self.view(index);
+        view.limit.saturating_sub(view.word.used())
+    }
+
+    /// All settings in force. Exact while nobody configures.
+    pub fn settings(&self, index: u32) -> Settings {
+        let account = &self.table[index];
+        let record = account.record(account.used());
+        Settings {
+            limits: std::array::from_fn(|level| record.limit(level)),
+            guarantee: record.guarantee(),
+            share_weight: record.share_weight(),
+            traits: record.traits(),
+            counted: record.head().counted(),
+        }
+    }
+
+    /// Checks V1, V2 and V3 at rest: no call of this governor may be running.
+    ///
+    /// # Panics
+    ///
+    /// If an invariant is broken, naming account and figures.
+    pub fn assert_at_rest(&self) {
+        let mut claims = vec![0; self.tenants_begin() as usize];
+        for index in self.groups().chain(self.tenants()) {
+            let (used, claim) = (self.used(index), self.table[index].claim());
+            let guarantee = self.guarantee(index);
+            assert_eq!(claim.marks(), 0, "account {index}: a mark is left");
+            assert!(used <= claim.claim(), "V1 account {index}: {used} > {}", claim.claim());
+            assert!(claim.claim() >= guarantee, "V2 account {index}: claim {}", claim.claim());
+            claims[self.parent(index) as usize] += claim.claim();
+        }
+        for index in std::iter::once(ROOT).chain(self.groups()) {
+            let (used, sum) = (self.used(index), claims[index as usize]);
+            assert_eq!(used, sum, "V3 account {index}: used {used}, sum of claims {sum}");
+        }
+    }
+}
+
+/// Who is charged in an attempt: the account a request names, or an ancestor that is paid.
+#[derive(Clone, Copy)]
+struct Payer {
+    index: u32,
+    /// Generation and counted types the caller relies on; an ancestor is whoever it is.
+    identity: Option<(u32, u8)>,
+}
+
+impl Payer {
+    fn obstacle(self, head: Head) -> Option<Obstacle> {
+        let stranger = self.identity.is_some_and(|(g, _)| g != head.generation());
+        let changed = self.identity.is_some_and(|(_, counted)| counted != head.counted());
+        match () {
+            () if head.closed() || stranger => Some(Obstacle::Closed),
+            () if changed => Some(Obstacle::Changed),
+            () => None,
+        }
+    }
+}

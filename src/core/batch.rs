@@ -1,0 +1,127 @@
+//! Requests that are granted together or not at all.
+//!
+//! A batch of one tenant is one charge of the sum. A batch over several tenants has to charge them
+//! in turn, and give back what it got when a later one refuses; meanwhile other requests could be
+//! refused because of bytes that are about to return. The *batch word* forbids that such a refusal
+//! stands as true:
+//!
+//! ```text
+//! batch word   begun | in flight
+//! a denial is certain only if no batch was in flight, and none began, while it was decided
+//! ```
+
+use super::Core;
+use super::account::Obstacle;
+use super::admission::{Ask, Granted, No, Prepared};
+use super::sync::{AtomicU64, Ordering};
+
+/// Requests a batch may hold.
+pub const BATCH_MAX: usize = 64;
+
+/// The batch word.
+pub struct Batches(AtomicU64);
+
+/// A reading of the batch word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reading(u64);
+
+const BEGUN: u64 = 1 << 16;
+
+impl Reading {
+    /// Whether no batch was in flight.
+    pub fn quiet(self) -> bool {
+        self.0 % BEGUN == 0
+    }
+}
+
+impl Batches {
+    /// No batch yet.
+    pub fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Whether there ever was a batch over several tenants.
+    #[inline]
+    pub fn any_yet(&self) -> bool {
+        self.read().0 != 0
+    }
+
+    /// The word now.
+    #[inline]
+    pub fn read(&self) -> Reading {
+        // Acquire: pairs with the AcqRel in `begin` and `end`: who was refused because of a
+        // batch's charge has acquired it in the used word, so it sees the batch here.
+        Reading(self.0.load(Ordering::Acquire))
+    }
+
+    fn begin(&self) {
+        // AcqRel: before the first charge, which publishes it through the used word.
+        self.0.fetch_add(BEGUN + 1, Ordering::AcqRel);
+    }
+
+    fn end(&self) {
+        // AcqRel: after the last hand-back; pairs with the Acquire in `read`.
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Core {
+    /// Grants all of `asks`, at most [`BATCH_MAX`], or none. `granted` receives the slots in the
+    /// same order. Bounded, like the requests one by one.
+    pub fn admit_all(&self, asks: &[Ask], granted: &mut [Granted]) -> Result<(), No> {
+        debug_assert!(asks.len() <= BATCH_MAX && asks.len() == granted.len());
+        let mut ready = [Prepared::default(); BATCH_MAX];
+        let mut prepared = 0;
+        let answer = asks.iter().zip(&mut ready).try_for_each(|(ask, ready)| {
+            *ready = self.prepare(ask)?;
+            prepared += 1;
+            Ok(())
+        });
+        let answer = answer.and_then(|()| self.charge_all(asks, &ready));
+        for (i, ask) in asks[..prepared].iter().enumerate() {
+            match answer {
+                Ok(()) => granted[i] = self.publish(ask, &ready[i]),
+                Err(_) => self.abandon(ask, &ready[i]),
+            }
+        }
+        answer
+    }
+
+    /// One charge for each tenant, of the sum of its requests.
+    fn charge_all(&self, asks: &[Ask], ready: &[Prepared]) -> Result<(), No> {
+        let first = |i: &usize| asks[..*i].iter().all(|a| a.account != asks[*i].account);
+        let same = |i: usize| (i..asks.len()).filter(move |&j| asks[j].account == asks[i].account);
+        let sum = |i: usize| same(i).map(|j| asks[j].bytes).sum::<u64>();
+        let tenants = (0..asks.len()).filter(first);
+        let several = tenants.clone().nth(1).is_some();
+        if several {
+            self.batches.begin();
+        }
+        let mut answer = Ok(());
+        for i in tenants.clone() {
+            let (account, generation) = (asks[i].account, asks[i].generation);
+            let counted = ready[i].counted;
+            let charged = if same(i).all(|j| ready[j].counted == counted) {
+                self.accounts.charge(account, generation, counted, sum(i))
+            } else {
+                Err(Obstacle::Contended)
+            };
+            if let Err(obstacle) = charged {
+                let before = tenants.clone().take_while(|&j| j != i);
+                before.for_each(|j| self.accounts.uncharge(asks[j].account, sum(j)));
+                answer = Err(obstacle.into());
+                break;
+            }
+        }
+        if several {
+            self.batches.end();
+        }
+        answer
+    }
+}

@@ -1,0 +1,451 @@
+//! The eviction queue of one account and allocation type.
+//!
+//! There is no list to maintain: the queue *is* the chain of the type's segments. Reserving a slot
+//! enters it, freeing the slot leaves it, a touch is two plain accesses, and nothing can be stale.
+//! A victim is found by looking: a small queue is scanned whole, a large one by a rotating hand
+//! that looks at a window of candidates and remembers the least worth of earlier windows.
+//!
+//! ```text
+//! slots of the queue = SLOTS x segments          grants of the queue <= grants_max, if limited
+//! ```
+//!
+//! Segments are linked at the head by anybody (lock-free, bounded turns) and unlinked by one
+//! administrator at a time. Who walks the chain checks the owner of each segment and begins again
+//! if one has changed hands.
+
+use super::grants::{Grants, SLOTS};
+use super::policy::{Candidate, POOL, Policy, Recency, WINDOW, Worth};
+use super::sync::{AtomicU32, AtomicU64, Ordering};
+use super::word::{CountWord, Owner, SlotWord, State};
+
+/// Segments looked at for a free slot before a new segment is taken.
+const SEARCH_SEGMENTS: u32 = 8;
+/// Turns of the loops that link a segment or count a grant.
+const QUEUE_TURNS_MAX: u32 = 32;
+const HINTS: usize = 4;
+const WINDOW_SEGMENTS: u32 = WINDOW / SLOTS;
+
+/// The slots, and the order of eviction, of one allocation type of one account.
+#[repr(C, align(64))]
+pub struct Queue {
+    /// Slots freed last, plus one: where the next request looks first.
+    freed: [AtomicU32; HINTS],
+    /// First segment, plus one.
+    head: AtomicU32,
+    /// Segment where the search for a free slot goes on, plus one.
+    search: AtomicU32,
+    /// Segment where the search for a victim goes on, plus one.
+    hand: AtomicU32,
+    segments: AtomicU32,
+    count: AtomicU64,
+    /// Most grants, plus one; 0: not limited.
+    grants_max: AtomicU32,
+    policy: AtomicU32,
+    /// The least worth candidates of earlier windows, plus one.
+    pool: [AtomicU32; POOL],
+}
+
+/// Why no slot could be reserved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoSlot {
+    /// Every slot of the queue is taken and no segment is left.
+    Exhausted,
+    /// The bound of steps ran out, or slots were on their way.
+    Contended,
+}
+
+/// What a search for victims needs to know.
+#[derive(Clone, Copy)]
+pub struct Sight<'a> {
+    /// All slots.
+    pub grants: &'a Grants,
+    /// Whose queue it is.
+    pub owner: Owner,
+    /// The tenant's clock.
+    pub clock: u32,
+    /// Now, by the governor's clock.
+    pub now_ns: u64,
+}
+
+/// A candidate as it was seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pick {
+    /// Its slot.
+    pub slot: u32,
+    /// Its word, for the exchange that claims it.
+    pub word: SlotWord,
+    /// What it is worth: less goes first.
+    pub worth: Worth,
+}
+
+impl Queue {
+    /// A queue without segments.
+    pub fn empty() -> Self {
+        let zero = || AtomicU32::new(0);
+        Self {
+            freed: std::array::from_fn(|_| zero()),
+            head: zero(),
+            search: zero(),
+            hand: zero(),
+            segments: zero(),
+            count: AtomicU64::new(0),
+            grants_max: zero(),
+            policy: zero(),
+            pool: std::array::from_fn(|_| zero()),
+        }
+    }
+
+    /// The order in which grants go.
+    pub fn policy(&self) -> Policy {
+        // Relaxed: a choice among rules; a search that races a change follows either.
+        Policy::from_u8(self.policy.load(Ordering::Relaxed) as u8).unwrap_or_default()
+    }
+
+    /// Sets the order in which grants go.
+    pub fn set_policy(&self, policy: Policy) {
+        // Relaxed: as in `policy`.
+        self.policy.store(u32::from(policy.as_u8()), Ordering::Relaxed);
+    }
+
+    /// Segments in the queue.
+    pub fn segments(&self) -> u32 {
+        // Relaxed: tells how to search; the chain itself is what is searched.
+        self.segments.load(Ordering::Relaxed)
+    }
+
+    fn head(&self) -> Option<u32> {
+        // Acquire: pairs with the Release half of the exchange in `link`.
+        self.head.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    /// Reserves a free slot, taking a new segment if that is quicker than searching on.
+    ///
+    /// Steps: one exchange if a slot was freed a moment ago; bounded otherwise, unless the table
+    /// is full and the whole queue must be searched to say so.
+    #[inline]
+    pub fn reserve(&self, grants: &Grants, owner: Owner) -> Result<u32, NoSlot> {
+        if let Some(slot) = self.take_hint()
+            && grants.reserve(slot, owner)
+        {
+            return Ok(slot);
+        }
+        self.reserve_slow(grants, owner)
+    }
+
+    #[inline]
+    fn take_hint(&self) -> Option<u32> {
+        // Relaxed: a hint; the exchange on the slot's word decides.
+        let order = Ordering::Relaxed;
+        for hint in &self.freed {
+            let slot = hint.load(order);
+            if slot != 0 {
+                hint.store(0, order);
+                return Some(slot - 1);
+            }
+        }
+        None
+    }
+
+    /// Remembers a slot that was freed.
+    #[inline]
+    pub fn note_freed(&self, slot: u32) {
+        // Relaxed: a hint, as in `take_hint`.
+        let order = Ordering::Relaxed;
+        let empty = self.freed.iter().find(|hint| hint.load(order) == 0);
+        empty.unwrap_or(&self.freed[slot as usize % HINTS]).store(slot + 1, order);
+    }
+
+    #[cold]
+    fn reserve_slow(&self, grants: &Grants, owner: Owner) -> Result<u32, NoSlot> {
+        // Relaxed: where to look first; every segment is checked for its owner.
+        let order = Ordering::Relaxed;
+        let mut at = self.search.load(order).checked_sub(1).or_else(|| self.head());
+        for _ in 0..SEARCH_SEGMENTS {
+            let Some(index) = at.filter(|&i| grants.segment(i).owner() == owner) else { break };
+            if let Some(slot) = reserve_in(grants, index, owner) {
+                self.search.store(index + 1, order);
+                return Ok(slot);
+            }
+            at = grants.segment(index).next();
+        }
+        self.search.store(at.map_or(0, |i| i + 1), order);
+        match grants.take_segment(owner) {
+            Ok(Some(index)) => self.link(grants, index, owner),
+            Ok(None) => self.search_all(grants, owner),
+            Err(()) => Err(NoSlot::Contended),
+        }
+    }
+
+    /// Reserves the first slot of a new segment and offers the others.
+    fn link(&self, grants: &Grants, index: u32, owner: Owner) -> Result<u32, NoSlot> {
+        let reserved = grants.reserve(index * SLOTS, owner);
+        debug_assert!(reserved, "a new segment is nobody else's");
+        for _ in 0..QUEUE_TURNS_MAX {
+            // Relaxed: a guess; the exchange decides.
+            let head = self.head.load(Ordering::Relaxed);
+            grants.segment(index).set_next(head.checked_sub(1));
+            // AcqRel: Release pairs with the Acquire in `head`, the link is written before;
+            // Acquire keeps what earlier linkers published. Relaxed on failure: read again.
+            let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+            if self.head.compare_exchange(head, index + 1, success, failure).is_ok() {
+                // Relaxed: `segments` and `search` tell where to look, no more.
+                let order = Ordering::Relaxed;
+                self.segments.fetch_add(1, order);
+                self.search.store(index + 1, order);
+                return Ok(index * SLOTS);
+            }
+        }
+        grants.unreserve(index * SLOTS);
+        // Never linked, so nobody else can have reserved a slot in it.
+        let retired = grants.retire_segment(index);
+        debug_assert!(retired.is_some());
+        grants.recycle_segment(index);
+        Err(NoSlot::Contended)
+    }
+
+    /// The search that ends in certainty: every slot of the queue, once.
+    fn search_all(&self, grants: &Grants, owner: Owner) -> Result<u32, NoSlot> {
+        let mut unsettled = false;
+        for index in self.chain(grants, owner) {
+            if let Some(slot) = reserve_in(grants, index, owner) {
+                return Ok(slot);
+            }
+            unsettled |= (0..SLOTS).any(|lane| {
+                let settled = [State::Live, State::Evicting, State::Deferred];
+                !settled.contains(&grants.word(index * SLOTS + lane).state())
+            });
+        }
+        Err(if unsettled { NoSlot::Contended } else { NoSlot::Exhausted })
+    }
+
+    /// The segments of the queue, newest first; ends early if one changes hands meanwhile.
+    pub fn chain<'a>(&self, grants: &'a Grants, owner: Owner) -> impl Iterator<Item = u32> + 'a {
+        let ours = move |i: &u32| grants.segment(*i).owner() == owner;
+        let first = self.head().filter(ours);
+        let limit = grants.segments_seen() as usize;
+        std::iter::successors(first, move |&i| grants.segment(i).next().filter(ours)).take(limit)
+    }
+
+    /// The grant of the queue that should go first, and is allowed to go. Looks at a window of
+    /// candidates; goes on around the whole queue only if nothing there may be evicted.
+    pub fn pick(&self, sight: &Sight) -> Option<Pick> {
+        let policy = self.policy();
+        let mut least = Least::new();
+        let segments = self.segments();
+        if segments <= WINDOW_SEGMENTS {
+            for index in self.chain(sight.grants, sight.owner) {
+                look_at_segment(sight, policy, index, &mut least);
+            }
+            return least.first();
+        }
+        // Relaxed: hand and pool are hints; every candidate is looked at again.
+        let order = Ordering::Relaxed;
+        for cell in &self.pool {
+            if let Some(slot) = cell.load(order).checked_sub(1)
+                && sight.grants.owner(slot) == sight.owner
+            {
+                look_at_slot(sight, policy, slot, &mut least);
+            }
+        }
+        let mut hand = self.hand.load(order).checked_sub(1);
+        for seen in 0..segments.saturating_add(WINDOW_SEGMENTS) {
+            if seen >= WINDOW_SEGMENTS && least.first().is_some() {
+                break;
+            }
+            let ours = |i: &u32| sight.grants.segment(*i).owner() == sight.owner;
+            let Some(index) = hand.filter(ours).or_else(|| self.head()).filter(ours) else { break };
+            look_at_segment(sight, policy, index, &mut least);
+            hand = sight.grants.segment(index).next();
+        }
+        self.hand.store(hand.map_or(0, |i| i + 1), order);
+        for (cell, pick) in self.pool.iter().zip(least.after_first()) {
+            cell.store(pick.map_or(0, |p| p.slot + 1), order);
+        }
+        least.first()
+    }
+
+    /// Every grant of the queue that is allowed to go. Allocates; for people, not for evictions.
+    pub fn candidates(&self, sight: &Sight) -> Vec<Pick> {
+        let policy = self.policy();
+        let segments = self.chain(sight.grants, sight.owner);
+        let slots = segments.flat_map(|s| s * SLOTS..(s + 1) * SLOTS);
+        slots.filter_map(|slot| look(sight, policy, slot)).collect()
+    }
+
+    /// Limits the number of grants; `None` lifts the limit.
+    pub fn set_grants_max(&self, grants_max: Option<u32>) {
+        // Relaxed: requests read it after the account's record told them that they are counted.
+        self.grants_max.store(grants_max.map_or(0, |n| n.saturating_add(1)), Ordering::Relaxed);
+    }
+
+    /// The limit of the number of grants, if there is one.
+    pub fn grants_max(&self) -> Option<u32> {
+        // Relaxed: as in `set_grants_max`.
+        self.grants_max.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Counts `grants` more that are not yet decided.
+    ///
+    /// # Errors
+    ///
+    /// `Some(count)` if the limit refuses them, `None` if that depends on undecided ones.
+    pub fn count_in(&self, grants: u32) -> Result<(), Option<u64>> {
+        for _ in 0..QUEUE_TURNS_MAX {
+            // Acquire: pairs with the Release half of the changes below.
+            let word = CountWord(self.count.load(Ordering::Acquire));
+            let after = word.count() + u64::from(grants);
+            if self.grants_max().is_some_and(|max| after > u64::from(max)) {
+                return Err((word.pending() == 0).then_some(word.count()));
+            }
+            let next = word.0 + u64::from(grants) + CountWord::PENDING;
+            // AcqRel: every change follows the one it builds on. Relaxed on failure: read again.
+            let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+            if self.count.compare_exchange(word.0, next, success, failure).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(None)
+    }
+
+    /// Decides what [`Queue::count_in`] counted: it stays, or it leaves the count again.
+    pub fn count_decided(&self, grants: u32, granted: bool) {
+        let leaving = if granted { 0 } else { u64::from(grants) };
+        // AcqRel: pairs with the Acquire in `count_in`.
+        self.count.fetch_sub(CountWord::PENDING + leaving, Ordering::AcqRel);
+    }
+
+    /// Takes one grant out of the count.
+    pub fn count_out(&self) {
+        // AcqRel: pairs with the Acquire in `count_in`; a slot is free before its count is.
+        self.count.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Counts a grant that was made before its type was counted.
+    pub fn count_late(&self) {
+        // AcqRel: pairs with the Acquire in `count_in`.
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Grants counted, if they are counted.
+    pub fn counted(&self) -> u64 {
+        // Acquire: pairs with the Release half of the changes above.
+        CountWord(self.count.load(Ordering::Acquire)).count()
+    }
+
+    /// Gives free segments back to everybody: all of them, or all but the first; says how many
+    /// grants had been published in them, and whether any segment is left. One caller at a time.
+    pub fn shed(&self, grants: &Grants, owner: Owner, all: bool) -> (u64, bool) {
+        let (mut granted, mut before) = (0, None);
+        let mut at = self.head();
+        while let Some(index) = at {
+            at = grants.segment(index).next();
+            let keep = before.is_none() && !all;
+            match (!keep).then(|| grants.retire_segment(index)).flatten() {
+                Some(published) if self.unlink(grants, before, index) => {
+                    granted += published;
+                    grants.recycle_segment(index);
+                }
+                Some(_) => {
+                    grants.unretire_segment(index);
+                    before = Some(index);
+                }
+                None => before = Some(index),
+            }
+        }
+        debug_assert!(grants.segments_seen() == 0 || owner != Owner::NOBODY);
+        (granted, self.head().is_some())
+    }
+
+    fn unlink(&self, grants: &Grants, before: Option<u32>, index: u32) -> bool {
+        let next = grants.segment(index).next();
+        let unlinked = match before {
+            Some(before) => {
+                grants.segment(before).set_next(next);
+                true
+            }
+            // AcqRel: as in `link`. Relaxed on failure: a new head was linked, it stays for now.
+            None => {
+                let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+                let after = next.map_or(0, |n| n + 1);
+                self.head.compare_exchange(index + 1, after, success, failure).is_ok()
+            }
+        };
+        if unlinked {
+            // Relaxed: tells how to search, no more.
+            self.segments.fetch_sub(1, Ordering::Relaxed);
+        }
+        unlinked
+    }
+}
+
+fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
+    (segment * SLOTS..(segment + 1) * SLOTS).find(|&slot| grants.reserve(slot, owner))
+}
+
+#[inline]
+fn look_at_segment(sight: &Sight, policy: Policy, segment: u32, least: &mut Least) {
+    for slot in segment * SLOTS..(segment + 1) * SLOTS {
+        look_at_slot(sight, policy, slot, least);
+    }
+}
+
+#[inline]
+fn look_at_slot(sight: &Sight, policy: Policy, slot: u32, least: &mut Least) {
+    if let Some(pick) = look(sight, policy, slot) {
+        least.add(pick);
+    }
+}
+
+/// The grant in a slot as a candidate, if it may go.
+#[inline]
+fn look(sight: &Sight, policy: Policy, slot: u32) -> Option<Pick> {
+    let word = sight.grants.word(slot);
+    if word.state() != State::Live {
+        return None;
+    }
+    let mut expires_ns = 0;
+    if word.special() {
+        let fields = sight.grants.fields(slot);
+        if !fields.is_evictable(sight.now_ns) {
+            return None;
+        }
+        expires_ns = fields.expires_ns;
+    }
+    let recency = Recency(sight.grants.recency(slot));
+    let candidate = Candidate { bytes: word.bytes(), recency, expires_ns };
+    let worth = policy.worth(&candidate, sight.clock, sight.now_ns);
+    Some(Pick { slot, word, worth })
+}
+
+/// The least worth candidates seen, in order: the one to take and those to remember.
+struct Least {
+    picks: [Option<Pick>; POOL + 1],
+}
+
+impl Least {
+    fn new() -> Self {
+        Self { picks: [None; POOL + 1] }
+    }
+
+    #[inline]
+    fn add(&mut self, pick: Pick) {
+        let worse = |other: &Option<Pick>| other.is_none_or(|o| pick.worth < o.worth);
+        if !worse(&self.picks[POOL]) || self.picks.iter().flatten().any(|p| p.slot == pick.slot) {
+            return;
+        }
+        let mut at = POOL;
+        while at > 0 && worse(&self.picks[at - 1]) {
+            self.picks[at] = self.picks[at - 1];
+            at -= 1;
+        }
+        self.picks[at] = Some(pick);
+    }
+
+    fn first(&self) -> Option<Pick> {
+        self.picks[0]
+    }
+
+    fn after_first(&self) -> &[Option<Pick>] {
+        &self.picks[1..]
+    }
+}

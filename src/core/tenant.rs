@@ -1,0 +1,170 @@
+//! What a tenant has beside its account: identity, clock, rate, tallies and its eviction queues.
+//!
+//! Nothing on the hot path adds a read-modify-write here. The clock loses a tick when two threads
+//! tick at once, which recency can bear; the number of grants is derived from the generations of
+//! the slots; the peak is exchanged only when it rises.
+
+use super::queue::Queue;
+use super::rate::Rate;
+use super::region::Zeroed;
+use super::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// Allocation types there are: one queue for each.
+pub const TYPES: usize = 4;
+
+/// The record of a tenant beside its account; same generation as the account.
+#[repr(C, align(64))]
+pub struct Tenant {
+    peak: AtomicU64,
+    /// Rate of requests, if it is limited.
+    pub rate: Rate,
+    rate_interval_ns: AtomicU64,
+    rate_tolerance_ns: AtomicU64,
+    uuid: [AtomicU64; 2],
+    /// Operations of this tenant, the time by which recency is told; wraps.
+    clock: AtomicU32,
+    /// What happened to this tenant, for people.
+    pub tally: Tally,
+    /// One eviction queue for each allocation type.
+    pub queues: [Queue; TYPES],
+}
+
+/// Counts that only slow paths write.
+#[repr(C)]
+pub struct Tally {
+    denied: AtomicU64,
+    evicted_grants: AtomicU64,
+    evicted_bytes: AtomicU64,
+    granted_before: AtomicU64,
+}
+
+// SAFETY: atomics only; all zero is a tenant that was never registered.
+unsafe impl Zeroed for Tenant {
+    fn empty() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            peak: zero(),
+            rate: Rate::empty(),
+            rate_interval_ns: zero(),
+            rate_tolerance_ns: zero(),
+            uuid: [zero(), zero()],
+            clock: AtomicU32::new(0),
+            tally: Tally {
+                denied: zero(),
+                evicted_grants: zero(),
+                evicted_bytes: zero(),
+                granted_before: zero(),
+            },
+            queues: std::array::from_fn(|_| Queue::empty()),
+        }
+    }
+}
+
+impl Tenant {
+    /// Clears what the slot's last tenant left; the caller holds the administrative mutex and the
+    /// account is closed.
+    pub fn begin(&self, uuid: u128) {
+        // Release: pairs with the Acquire in `uuid`; the registry publishes the tenant after this.
+        let order = Ordering::Release;
+        self.uuid[0].store((uuid >> 64) as u64, order);
+        self.uuid[1].store(uuid as u64, order);
+        self.peak.store(0, order);
+        self.rate.reset();
+        let tally = &self.tally;
+        for count in
+            [&tally.denied, &tally.evicted_grants, &tally.evicted_bytes, &tally.granted_before]
+        {
+            count.store(0, order);
+        }
+    }
+
+    /// The tenant's UUID.
+    pub fn uuid(&self) -> u128 {
+        // Acquire: pairs with the Release in `begin`.
+        let half = |i: usize| u128::from(self.uuid[i].load(Ordering::Acquire));
+        (half(0) << 64) | half(1)
+    }
+
+    /// The next tick of the tenant's clock: two plain accesses, no read-modify-write.
+    #[inline]
+    pub fn tick(&self) -> u32 {
+        let next = self.clock().wrapping_add(1);
+        // Relaxed: a lost tick makes two operations look simultaneous, no more.
+        self.clock.store(next, Ordering::Relaxed);
+        next
+    }
+
+    /// Operations so far.
+    #[inline]
+    pub fn clock(&self) -> u32 {
+        // Relaxed: as in `tick`.
+        self.clock.load(Ordering::Relaxed)
+    }
+
+    /// Notes that `used` bytes are in use now.
+    #[inline]
+    pub fn note_used(&self, used: u64) {
+        if used > self.peak() {
+            // Relaxed: a statistic; the maximum is kept whoever comes first.
+            self.peak.fetch_max(used, Ordering::Relaxed);
+        }
+    }
+
+    /// The most bytes in use at once.
+    #[inline]
+    pub fn peak(&self) -> u64 {
+        // Relaxed: a statistic.
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Limits the rate of requests; `None` lifts the limit.
+    pub fn set_rate(&self, limit: Option<super::rate::RateLimit>) {
+        let (interval, tolerance) = limit.map_or((0, 0), |l| (l.interval_ns, l.tolerance_ns));
+        // Relaxed: a request that races the change meets the old pace, the new one or a mixture
+        // of both for one decision.
+        let order = Ordering::Relaxed;
+        self.rate_tolerance_ns.store(tolerance, order);
+        self.rate_interval_ns.store(interval, order);
+    }
+
+    /// The limit of the rate of requests, if there is one.
+    #[inline]
+    pub fn rate_limit(&self) -> Option<super::rate::RateLimit> {
+        // Relaxed: as in `set_rate`.
+        let order = Ordering::Relaxed;
+        let interval_ns = self.rate_interval_ns.load(order);
+        (interval_ns != 0).then(|| super::rate::RateLimit {
+            interval_ns,
+            tolerance_ns: self.rate_tolerance_ns.load(order),
+        })
+    }
+}
+
+impl Tally {
+    /// Counts a denial.
+    pub fn note_denied(&self) {
+        // Relaxed: a statistic.
+        self.denied.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an evicted grant.
+    pub fn note_evicted(&self, bytes: u64) {
+        // Relaxed: statistics.
+        let order = Ordering::Relaxed;
+        self.evicted_grants.fetch_add(1, order);
+        self.evicted_bytes.fetch_add(bytes, order);
+    }
+
+    /// Keeps the count of grants of a segment that leaves the tenant.
+    pub fn note_retired(&self, granted: u64) {
+        // Relaxed: a statistic.
+        self.granted_before.fetch_add(granted, Ordering::Relaxed);
+    }
+
+    /// Denials, evicted grants, evicted bytes and the grants of segments that left.
+    pub fn read(&self) -> [u64; 4] {
+        // Relaxed: statistics.
+        [&self.denied, &self.evicted_grants, &self.evicted_bytes, &self.granted_before]
+            .map(|count| count.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,648 @@
+//! The front door. Each verb is short and names the file that does it.
+//!
+//! | verbs | done in |
+//! |---|---|
+//! | `try_request`, `grow`, `shrink`, `touch`, `release` | `core/admission.rs` |
+//! | `request`, `grow_evicting` | `core/admission.rs`, then `core/evict.rs` |
+//! | `request_all` | `core/batch.rs` |
+//! | `register_…`, `unregister_…`, `set_…` | `registration.rs` |
+//! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs` |
+//! | `balance`, `report_pressure` | `balance.rs` |
+//! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
+//! | `explain` | `explain.rs` |
+
+use crate::config::{AllocationType, GovernorConfig};
+use crate::core::admission::{Ask, Granted, No};
+use crate::core::batch::BATCH_MAX;
+use crate::core::events::EventKind;
+use crate::core::evict::{ALL_TYPES, Goal, Order, Relief, Requester, Shortage};
+use crate::core::grants::{Fields, Refused, flag};
+use crate::core::handle::{GrantId, TenantHandle};
+use crate::core::sync::{Mutex, lock};
+use crate::core::word::{GRANT_BYTES_MAX, Owner};
+use crate::core::{Core, Sizes};
+use crate::error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
+use crate::grant::{Grant, Released, Reservation};
+use crate::os::Clock;
+use crate::reclaim::Reclaim;
+use crate::registration::Admin;
+use crate::request::Request;
+use std::time::Duration;
+
+/// Rounds of evicting and asking again before a request gives up.
+const REQUEST_ROUNDS_MAX: u32 = 8;
+/// Slots looked at to name the pins in the way of a denied request.
+pub(crate) const PINS_LOOK_MAX: usize = 1_024;
+
+/// Lets many tenants share one memory: grants or denies every request under quotas, guarantees,
+/// bursts and priorities, and evicts what can be rebuilt when memory is short.
+///
+/// `Send` and `Sync`; share it by reference or in an `Arc`. Creating one reserves address space
+/// for its tables; after that `try_request`, `grow`, `shrink`, `touch` and `release` finish in a
+/// bounded number of their own steps whatever other threads do, without lock, allocation or
+/// system call.
+///
+/// ```
+/// use allotment::*;
+///
+/// let governor = Governor::new(GovernorConfig::new(24 << 30))?;
+/// let chat = governor.register_tenant(TenantConfig {
+///     guarantee_bytes: 8 << 30,
+///     limit_bytes: Some(12 << 30),
+///     priority: Priority::Critical,
+///     ..TenantConfig::new(TenantId::from_u128(1), "chat")
+/// })?;
+/// let grant = governor.request(&Request::new(chat, AllocationType::Inference, 1 << 30))?;
+/// assert_eq!(governor.snapshot().live_bytes, 1 << 30);
+/// drop(grant);
+/// assert_eq!(governor.snapshot().live_bytes, 0);
+/// # Ok::<(), Refusal>(())
+/// ```
+pub struct Governor {
+    pub(crate) core: Core,
+    pub(crate) tag: u8,
+    pub(crate) config: GovernorConfig,
+    pub(crate) admin: Mutex<Admin>,
+    pub(crate) reclaim: Reclaim,
+}
+
+impl Governor {
+    /// A governor over `config.capacity_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] naming the field that is out of range.
+    pub fn new(config: GovernorConfig) -> Result<Self, Error> {
+        config.validate()?;
+        let core = Core::new(&Sizes {
+            capacity_bytes: config.capacity_bytes,
+            groups_max: config.groups_max,
+            tenants_max: config.tenants_max,
+            grants_max: config.grants_max,
+            ghost_keys_max: config.ghost_keys_max,
+            quantum_bytes: config.quantum_bytes,
+            events_max: config.events_max,
+        });
+        Ok(Self {
+            core,
+            tag: crate::registration::next_tag(),
+            admin: Mutex::new(Admin::new(&config)),
+            reclaim: Reclaim::default(),
+            config,
+        })
+    }
+
+    /// The configuration the governor was created with. The capacity may have changed since: see
+    /// [`crate::Snapshot::capacity_bytes`].
+    pub fn config(&self) -> &GovernorConfig {
+        &self.config
+    }
+
+    /// The governor's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.config.clock
+    }
+
+    /// Looks and answers: no eviction, no callback, bounded steps, no lock or allocation.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Denied`] with the account and check that refused; [`Refusal::Misuse`] for a
+    /// stale or foreign tenant, zero bytes, or more than one grant can hold.
+    #[inline]
+    pub fn try_request(&self, request: &Request) -> Result<Grant<'_>, Refusal> {
+        let ask = self.ask(request)?;
+        match self.core.admit(&ask) {
+            Ok(granted) => Ok(self.granted(&ask, granted)),
+            Err(no) => Err(self.denied(&ask, no, None)),
+        }
+    }
+
+    /// Like [`Governor::try_request`], but when memory is short first evicts what may go: the
+    /// tenant's own grants at its own limit, those of others below it when an ancestor is short.
+    ///
+    /// Calls reclaim handlers, with nothing held. Its steps are not bounded by a constant.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::try_request`].
+    #[inline]
+    pub fn request(&self, request: &Request) -> Result<Grant<'_>, Refusal> {
+        let ask = self.ask(request)?;
+        match self.core.admit(&ask) {
+            Ok(granted) => Ok(self.granted(&ask, granted)),
+            Err(no) => self.request_evicting(Ask { paced: true, ..ask }, no),
+        }
+    }
+
+    #[cold]
+    fn request_evicting(&self, mut ask: Ask, mut no: No) -> Result<Grant<'_>, Refusal> {
+        let mut relief = None;
+        for _ in 0..REQUEST_ROUNDS_MAX {
+            ask.now_ns = self.clock().now_ns();
+            if !self.make_room(&ask, no, ask.bytes, &mut relief) {
+                break;
+            }
+            match self.core.admit(&ask) {
+                Ok(granted) => return Ok(self.granted(&ask, granted)),
+                Err(again) => no = again,
+            }
+        }
+        Err(self.denied(&ask, no, relief))
+    }
+
+    /// Frees what the refusal `no` is short of; says whether asking again makes sense.
+    fn make_room(&self, ask: &Ask, no: No, bytes: u64, sum: &mut Option<Relief>) -> bool {
+        let (account, goal) = match no {
+            No::Contended => return true,
+            No::Full { account, asked, limit, .. } if asked <= limit => {
+                (account, Goal::Demand(asked.saturating_add(self.config.headroom_bytes)))
+            }
+            No::Count { .. } => (ask.account, Goal::OneGrant),
+            _ => return false,
+        };
+        if self.return_expired(ask.now_ns) > 0 {
+            return true;
+        }
+        let shortage = Shortage {
+            account,
+            goal,
+            requester: Some(Requester { account: ask.account, kind: ask.kind, bytes }),
+            types: if goal == Goal::OneGrant { 1 << ask.kind } else { ALL_TYPES },
+            order: Order::TypeFirst,
+            victims_max: self.config.victims_max,
+            now_ns: ask.now_ns,
+            keep_until_ns: ask.now_ns.saturating_add(self.config.busy_cooldown_ns),
+        };
+        if let No::Full { asked, used, limit, .. } = no {
+            let short = (used + asked).saturating_sub(limit);
+            let freeing = self.core.freeing(account).bytes();
+            if self.core.reclaimable(&shortage).saturating_add(freeing) < short {
+                return false;
+            }
+        }
+        let relief = self.core.make_room(&shortage, self);
+        let before = sum.unwrap_or_default();
+        *sum = Some(Relief {
+            grants: before.grants + relief.grants,
+            freed: before.freed + relief.freed,
+            deferred: before.deferred + relief.deferred,
+            busy: before.busy + relief.busy,
+        });
+        relief.grants > 0
+    }
+
+    /// Sets bytes aside for `ttl`: counted like a grant, never evicted, and given back unless
+    /// [`Reservation::commit`] is called in time. Evicts like [`Governor::request`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::try_request`].
+    pub fn reserve(&self, request: &Request, ttl: Duration) -> Result<Reservation<'_>, Refusal> {
+        let mut ask = self.ask(request)?;
+        let ttl_ns = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
+        ask.now_ns = self.clock().now_ns();
+        ask.fields.flags |= flag::UNCOMMITTED;
+        ask.fields.expires_ns = ask.now_ns.saturating_add(ttl_ns).max(1);
+        let grant = match self.core.admit(&ask) {
+            Ok(granted) => self.granted(&ask, granted),
+            Err(no) => self.request_evicting(Ask { paced: true, ..ask }, no)?,
+        };
+        lock(&self.admin).note_reservation(ask.fields.expires_ns, grant.id(), ask.owner());
+        Ok(Reservation::new(grant))
+    }
+
+    /// Makes a reservation a grant.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`] if its time ran out, [`Error::NotReserved`] if it is a grant already.
+    pub fn commit(&self, tenant: TenantHandle, grant: GrantId) -> Result<(), Error> {
+        let now_ns = self.clock().now_ns();
+        self.change(tenant, grant, |fields| {
+            if fields.flags & flag::UNCOMMITTED == 0 {
+                return Err(Error::NotReserved(grant));
+            }
+            if fields.is_expired(now_ns) {
+                return Err(Error::Expired(grant));
+            }
+            fields.flags &= !flag::UNCOMMITTED;
+            fields.expires_ns = 0;
+            Ok(())
+        })
+        .map_err(|error| match error {
+            Error::Evicted(_) => Error::Expired(grant),
+            other => other,
+        })
+    }
+
+    /// Grants all of `requests`, at most 64, or none; does not evict. One charge for each tenant.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::try_request`], for the first request that is refused.
+    pub fn request_all(&self, requests: &[Request]) -> Result<Vec<Grant<'_>>, Refusal> {
+        if requests.len() > BATCH_MAX {
+            let problem = format!("{} in one batch; at most {BATCH_MAX}", requests.len());
+            return Err(Error::Config { field: "requests", problem }.into());
+        }
+        let asks: Vec<Ask> = requests.iter().map(|r| self.ask(r)).collect::<Result<_, _>>()?;
+        let mut granted = vec![Granted::default(); asks.len()];
+        let Some(first) = asks.first() else { return Ok(Vec::new()) };
+        match self.core.admit_all(&asks, &mut granted) {
+            Ok(()) => {
+                let grants = asks.iter().zip(granted);
+                Ok(grants.map(|(ask, granted)| self.granted(ask, granted)).collect())
+            }
+            Err(no) => {
+                let refuser = match no {
+                    No::Full { account, .. } => asks.iter().find(|a| a.account == account),
+                    _ => None,
+                };
+                Err(self.denied(refuser.unwrap_or(first), no, None))
+            }
+        }
+    }
+
+    /// Tells the eviction queue that the content was used: a few plain accesses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StaleGrant`] if the grant has ended, [`Error::NotYours`] if it is another tenant's.
+    #[inline]
+    pub fn touch(&self, tenant: TenantHandle, grant: GrantId) -> Result<(), Error> {
+        let owner = self.owner(tenant, grant)?;
+        if self.core.touch(grant.index(), grant.generation(), owner) {
+            return Ok(());
+        }
+        Err(Error::StaleGrant(grant))
+    }
+
+    /// Adds bytes to a live grant, without evicting. Two read-modify-writes when the tenant's
+    /// claim suffices; bounded always.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Denied`] as for a request; [`Refusal::Misuse`] if the grant has ended, is being
+    /// evicted, is another tenant's, or would exceed what one grant can hold.
+    #[inline]
+    pub fn grow(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Result<(), Refusal> {
+        match self.try_grow(tenant, grant, by)? {
+            Ok(()) => Ok(()),
+            Err(no) => Err(self.denied(&self.growth(self.owner(tenant, grant)?, by), no, None)),
+        }
+    }
+
+    /// Like [`Governor::grow`], but evicts like [`Governor::request`] when memory is short.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::grow`].
+    pub fn grow_evicting(&self, tenant: TenantHandle, id: GrantId, by: u64) -> Result<(), Refusal> {
+        let mut relief = None;
+        let mut answer = self.try_grow(tenant, id, by)?;
+        for _ in 0..REQUEST_ROUNDS_MAX {
+            let Err(no) = answer else { return Ok(()) };
+            let ask =
+                Ask { now_ns: self.clock().now_ns(), ..self.growth(self.owner(tenant, id)?, by) };
+            if !self.make_room(&ask, no, by, &mut relief) {
+                break;
+            }
+            answer = self.try_grow(tenant, id, by)?;
+        }
+        match answer {
+            Ok(()) => Ok(()),
+            Err(no) => Err(self.denied(&self.growth(self.owner(tenant, id)?, by), no, relief)),
+        }
+    }
+
+    fn try_grow(
+        &self,
+        tenant: TenantHandle,
+        grant: GrantId,
+        by: u64,
+    ) -> Result<Result<(), No>, Error> {
+        let owner = self.owner(tenant, grant)?;
+        check_size(self.grant_bytes(grant, owner).saturating_add(by))?;
+        let place = (grant.index(), grant.generation());
+        let answer = self
+            .core
+            .grow(place.0, place.1, owner, by)
+            .map_err(|refused| refusal(refused, grant))?;
+        if answer.is_ok() {
+            self.note(EventKind::Grown, owner, place, by);
+        }
+        Ok(answer)
+    }
+
+    /// Gives back part of a grant. Two read-modify-writes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShrinkTooMuch`] if the grant does not hold more than that; nothing has changed.
+    #[inline]
+    pub fn shrink(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Result<(), Error> {
+        let owner = self.owner(tenant, grant)?;
+        let (slot, generation) = (grant.index(), grant.generation());
+        self.core
+            .shrink(slot, generation, owner, by)
+            .map_err(|refused| refusal(refused, grant))?
+            .map_err(|held| Error::ShrinkTooMuch { grant, held, by })?;
+        self.note(EventKind::Shrunk, owner, (slot, generation), by);
+        Ok(())
+    }
+
+    /// Grows or shrinks a grant to what was measured, at least 1 byte. Does not evict.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::grow`] and [`Governor::shrink`].
+    pub fn true_up(
+        &self,
+        tenant: TenantHandle,
+        grant: GrantId,
+        measured_bytes: u64,
+    ) -> Result<(), Refusal> {
+        check_size(measured_bytes)?;
+        let held = self.grant_bytes(grant, self.owner(tenant, grant)?);
+        match measured_bytes.checked_sub(held) {
+            Some(0) => Ok(()),
+            Some(more) => self.grow(tenant, grant, more),
+            None => Ok(self.shrink(tenant, grant, held - measured_bytes)?),
+        }
+    }
+
+    /// Forbids eviction of a grant until [`Governor::unpin`]. Bounded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Evicted`] if it is too late, [`Error::StaleGrant`] if the grant has ended.
+    pub fn pin(&self, tenant: TenantHandle, grant: GrantId) -> Result<(), Error> {
+        self.change(tenant, grant, |fields| {
+            fields.flags |= flag::PINNED;
+            Ok(())
+        })
+    }
+
+    /// Allows eviction of a grant again. Bounded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::pin`].
+    pub fn unpin(&self, tenant: TenantHandle, grant: GrantId) -> Result<(), Error> {
+        self.change(tenant, grant, |fields| {
+            fields.flags &= !flag::PINNED;
+            Ok(())
+        })
+    }
+
+    /// Forbids eviction of a grant for a while from now on. Bounded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::pin`].
+    pub fn keep_alive(
+        &self,
+        tenant: TenantHandle,
+        grant: GrantId,
+        for_: Duration,
+    ) -> Result<(), Error> {
+        let for_ns = u64::try_from(for_.as_nanos()).unwrap_or(u64::MAX);
+        let until_ns = self.clock().now_ns().saturating_add(for_ns);
+        self.change(tenant, grant, |fields| {
+            fields.keep_until_ns = until_ns;
+            Ok(())
+        })
+    }
+
+    /// Returns a grant. Two read-modify-writes, bounded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StaleGrant`] if it was returned before, [`Error::NotYours`] if it is another
+    /// tenant's, [`Error::Busy`] if another thread is changing it at this moment.
+    #[inline]
+    pub fn release(&self, tenant: TenantHandle, grant: GrantId) -> Result<Released, Error> {
+        let owner = self.owner(tenant, grant)?;
+        self.release_owned(grant, owner)
+    }
+
+    #[inline]
+    fn release_owned(&self, grant: GrantId, owner: Owner) -> Result<Released, Error> {
+        match self.core.release(grant.index(), grant.generation(), owner) {
+            Ok((bytes, evicting)) => {
+                let place = (grant.index(), grant.generation());
+                self.note(EventKind::Released, owner, place, bytes);
+                Ok(if evicting { Released::Evicted } else { Released::Returned })
+            }
+            Err(Refused::Evicted) => Ok(Released::Evicted),
+            Err(refused) => Err(refusal(refused, grant)),
+        }
+    }
+
+    /// Returns a grant whose owner has no way to call again, waiting for a thread that is just
+    /// changing it.
+    #[inline]
+    pub(crate) fn release_certainly(
+        &self,
+        grant: GrantId,
+        owner: Owner,
+    ) -> Result<Released, Error> {
+        loop {
+            match self.release_owned(grant, owner) {
+                Err(Error::Busy(_)) => std::thread::yield_now(),
+                answer => return answer,
+            }
+        }
+    }
+
+    fn change(
+        &self,
+        tenant: TenantHandle,
+        grant: GrantId,
+        change: impl FnOnce(&mut Fields) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let owner = self.owner(tenant, grant)?;
+        self.core
+            .change(grant.index(), grant.generation(), owner, change)
+            .map_err(|refused| refusal(refused, grant))?
+    }
+
+    /// Bytes a grant holds now, 0 if it has ended.
+    pub(crate) fn grant_bytes(&self, grant: GrantId, owner: Owner) -> u64 {
+        let word = self.core.grants.word(grant.index());
+        let (slot, generation) = (grant.index(), grant.generation());
+        let same = self.core.grants.generation(slot) == generation;
+        if same && self.core.grants.owner(slot) == owner { word.bytes() } else { 0 }
+    }
+
+    #[inline]
+    pub(crate) fn ask(&self, request: &Request) -> Result<Ask, Error> {
+        let (account, generation) = self.resolve(request.tenant)?;
+        check_size(request.bytes)?;
+        let mut flags = 0;
+        if request.pinned {
+            flags |= flag::PINNED;
+        }
+        if request.allocation_type == AllocationType::ModelLoad && !request.evictable {
+            flags |= flag::FIXED;
+        }
+        let rated = self.core.tenant(account).rate_limit().is_some();
+        let timed = rated || request.ttl_ns.is_some();
+        let now_ns = if timed { self.clock().now_ns() } else { 0 };
+        let expires_ns = request.ttl_ns.map_or(0, |ttl| now_ns.saturating_add(ttl).max(1));
+        let (key, cookie) = (request.key, request.cookie);
+        let fields = Fields { key, cookie, expires_ns, keep_until_ns: 0, flags };
+        Ok(Ask {
+            account,
+            generation,
+            kind: request.allocation_type as u8,
+            bytes: request.bytes,
+            fields,
+            cost: request.cost,
+            now_ns,
+            paced: false,
+        })
+    }
+
+    fn growth(&self, owner: Owner, bytes: u64) -> Ask {
+        Ask {
+            account: owner.account(),
+            generation: owner.generation(),
+            kind: owner.allocation_type(),
+            bytes,
+            fields: Fields::default(),
+            cost: 0,
+            now_ns: 0,
+            paced: true,
+        }
+    }
+
+    #[inline]
+    fn granted(&self, ask: &Ask, (slot, generation): Granted) -> Grant<'_> {
+        self.note(EventKind::Granted, ask.owner(), (slot, generation), ask.bytes);
+        Grant::new(self, GrantId::new(self.tag, generation, slot), ask.owner())
+    }
+
+    #[inline]
+    pub(crate) fn resolve(&self, tenant: TenantHandle) -> Result<(u32, u32), Error> {
+        let (what, number) = ("tenant", tenant.as_u64());
+        if tenant.tag() != self.tag {
+            return Err(Error::Foreign { what, number });
+        }
+        let accounts = &self.core.accounts;
+        let last = accounts.tenants_begin() + accounts.capacity().1;
+        if !(accounts.tenants_begin()..last).contains(&tenant.index()) {
+            return Err(Error::Gone { what, number });
+        }
+        Ok((tenant.index(), tenant.generation()))
+    }
+
+    /// Whose slots a grant id points into, if that is the tenant named.
+    #[inline]
+    pub(crate) fn owner(&self, tenant: TenantHandle, grant: GrantId) -> Result<Owner, Error> {
+        let (account, generation) = self.resolve(tenant)?;
+        if grant.tag() != self.tag {
+            return Err(Error::Foreign { what: "grant", number: grant.as_u64() });
+        }
+        let slot = grant.index();
+        if !self.core.grants.contains(slot) {
+            return Err(Error::StaleGrant(grant));
+        }
+        let owner = self.core.grants.owner(slot);
+        if owner.account() == account && owner.generation() == generation {
+            return Ok(owner);
+        }
+        if self.core.accounts.generation(account) != generation {
+            return Err(Error::Gone { what: "tenant", number: tenant.as_u64() });
+        }
+        let live = self.core.grants.is_live(slot, grant.generation(), owner);
+        Err(if live { Error::NotYours { grant, tenant } } else { Error::StaleGrant(grant) })
+    }
+
+    pub(crate) fn tenant_handle(&self, owner: Owner) -> TenantHandle {
+        TenantHandle::new(self.tag, owner.generation(), owner.account())
+    }
+
+    #[cold]
+    fn denied(&self, ask: &Ask, no: No, relief: Option<Relief>) -> Refusal {
+        let number = TenantHandle::new(self.tag, ask.generation, ask.account);
+        if no == No::Closed {
+            return Error::Gone { what: "tenant", number: number.as_u64() }.into();
+        }
+        self.core.tenant(ask.account).tally.note_denied();
+        let mut denial = Denial {
+            reason: DenialReason::Contended,
+            account: AccountName::Tenant(number),
+            asked_bytes: ask.bytes,
+            short_bytes: 0,
+            available_bytes: 0,
+            limit: 0,
+            waiting_can_help: true,
+            retry_after_ns: None,
+            pins: Pins::default(),
+        };
+        match no {
+            No::Full { account, asked, used, limit } => {
+                denial.reason = self.reason_of(account, ask.account);
+                denial.account = self.account_name(account);
+                denial.short_bytes = (used + asked).saturating_sub(limit);
+                denial.available_bytes = limit.saturating_sub(used);
+                denial.limit = limit;
+                denial.waiting_can_help = ask.bytes <= limit;
+                if relief.is_some() {
+                    denial.pins = self.pins_in_the_way(account, ask);
+                }
+                if account == crate::core::account::ROOT {
+                    self.note_pool_refusal();
+                }
+            }
+            No::Count { .. } => {
+                let queue = &self.core.tenant(ask.account).queues[usize::from(ask.kind)];
+                denial.reason = DenialReason::GrantCount;
+                denial.limit = queue.grants_max().map_or(0, u64::from);
+            }
+            No::Rate(after_ns) => {
+                denial.reason = DenialReason::RateLimit;
+                denial.retry_after_ns = Some(after_ns);
+            }
+            No::Slots => denial.reason = DenialReason::SlotsExhausted,
+            No::Closed | No::Contended => {}
+        }
+        if self.core.events.is_enabled() {
+            let code = denial.reason.code();
+            self.record(EventKind::Denied, ask.owner(), (0, 0), ask.bytes, code);
+        }
+        denial.into()
+    }
+
+    pub(crate) fn reason_of(&self, account: u32, tenant: u32) -> DenialReason {
+        match account {
+            crate::core::account::ROOT => DenialReason::Capacity,
+            account if account == tenant => DenialReason::TenantLimit,
+            _ => DenialReason::GroupLimit,
+        }
+    }
+}
+
+fn check_size(bytes: u64) -> Result<(), Error> {
+    match bytes {
+        0 => Err(Error::ZeroBytes),
+        1..=GRANT_BYTES_MAX => Ok(()),
+        _ => Err(Error::TooLarge { bytes, max: GRANT_BYTES_MAX }),
+    }
+}
+
+pub(crate) fn refusal(refused: Refused, grant: GrantId) -> Error {
+    match refused {
+        Refused::Stale => Error::StaleGrant(grant),
+        Refused::Evicted => Error::Evicted(grant),
+        Refused::Busy => Error::Busy(grant),
+    }
+}
+
+impl std::fmt::Debug for Governor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Governor").field("tag", &self.tag).finish_non_exhaustive()
+    }
+}

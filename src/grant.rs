@@ -1,0 +1,183 @@
+//! The positive answer: a live object that holds bytes and gives them back exactly once.
+
+use crate::config::AllocationType;
+use crate::core::handle::{GrantId, TenantHandle};
+use crate::core::word::Owner;
+use crate::error::{Error, Refusal};
+use crate::governor::Governor;
+use std::mem::ManuallyDrop;
+use std::time::Duration;
+
+/// How a release went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// The bytes went back.
+    Returned,
+    /// The grant was being evicted, or had been, when it was released: its bytes are back already
+    /// or are on their way, and nothing is lost.
+    Evicted,
+}
+
+/// Bytes granted to a tenant. Dropping it releases them; [`Grant::into_id`] keeps them granted and
+/// leaves the release to whoever has the id.
+///
+/// `Send` and `Sync`. Releasing takes two read-modify-writes and never blocks or allocates.
+#[must_use = "a grant is released when it is dropped"]
+pub struct Grant<'g> {
+    governor: &'g Governor,
+    id: GrantId,
+    owner: Owner,
+}
+
+impl<'g> Grant<'g> {
+    pub(crate) fn new(governor: &'g Governor, id: GrantId, owner: Owner) -> Self {
+        Self { governor, id, owner }
+    }
+
+    /// The grant's id, for logs and for the calls that take ids.
+    pub fn id(&self) -> GrantId {
+        self.id
+    }
+
+    /// The tenant that holds it.
+    pub fn tenant(&self) -> TenantHandle {
+        self.governor.tenant_handle(self.owner)
+    }
+
+    /// What it was requested for.
+    pub fn allocation_type(&self) -> AllocationType {
+        AllocationType::ALL[usize::from(self.owner.allocation_type())]
+    }
+
+    /// Bytes it holds now; 0 once it was evicted.
+    pub fn bytes(&self) -> u64 {
+        self.governor.grant_bytes(self.id, self.owner)
+    }
+
+    /// Keeps the bytes granted and gives up this object.
+    pub fn into_id(self) -> GrantId {
+        ManuallyDrop::new(self).id
+    }
+
+    /// Tells the eviction queue that the content was used: a few plain accesses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Evicted`] or [`Error::StaleGrant`] if the grant has ended.
+    pub fn touch(&self) -> Result<(), Error> {
+        self.governor.touch(self.tenant(), self.id)
+    }
+
+    /// Adds bytes, without evicting. Bounded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::grow`].
+    pub fn grow(&self, by_bytes: u64) -> Result<(), Refusal> {
+        self.governor.grow(self.tenant(), self.id, by_bytes)
+    }
+
+    /// Gives back part of the bytes. Bounded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::shrink`].
+    pub fn shrink(&self, by_bytes: u64) -> Result<(), Error> {
+        self.governor.shrink(self.tenant(), self.id, by_bytes)
+    }
+
+    /// Grows or shrinks to what was measured.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::true_up`].
+    pub fn true_up(&self, measured_bytes: u64) -> Result<(), Refusal> {
+        self.governor.true_up(self.tenant(), self.id, measured_bytes)
+    }
+
+    /// Forbids eviction until [`Grant::unpin`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::pin`].
+    pub fn pin(&self) -> Result<(), Error> {
+        self.governor.pin(self.tenant(), self.id)
+    }
+
+    /// Allows eviction again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::unpin`].
+    pub fn unpin(&self) -> Result<(), Error> {
+        self.governor.unpin(self.tenant(), self.id)
+    }
+
+    /// Forbids eviction for a while.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::keep_alive`].
+    pub fn keep_alive(&self, for_: Duration) -> Result<(), Error> {
+        self.governor.keep_alive(self.tenant(), self.id, for_)
+    }
+
+    /// Gives the bytes back and says whether the grant was still held.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StaleGrant`] if it was released before by its id.
+    pub fn release(self) -> Result<Released, Error> {
+        let this = ManuallyDrop::new(self);
+        this.governor.release_certainly(this.id, this.owner)
+    }
+}
+
+impl Drop for Grant<'_> {
+    fn drop(&mut self) {
+        // A grant that was evicted, or released by its id, has nothing left to give back.
+        let _ = self.governor.release_certainly(self.id, self.owner);
+    }
+}
+
+impl std::fmt::Debug for Grant<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Grant");
+        shown.field("id", &self.id).field("type", &self.allocation_type());
+        shown.field("bytes", &self.bytes()).finish()
+    }
+}
+
+/// Bytes set aside for a grant that is still being prepared: counted like a grant, never evicted,
+/// and given back unless it is committed in time.
+#[must_use = "a reservation is given back when it is dropped"]
+pub struct Reservation<'g> {
+    grant: Grant<'g>,
+}
+
+impl<'g> Reservation<'g> {
+    pub(crate) fn new(grant: Grant<'g>) -> Self {
+        Self { grant }
+    }
+
+    /// The id of the grant to be.
+    pub fn id(&self) -> GrantId {
+        self.grant.id
+    }
+
+    /// Makes it a grant.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`] if the time to commit ran out; the bytes are back then.
+    pub fn commit(self) -> Result<Grant<'g>, Error> {
+        let grant = self.grant;
+        grant.governor.commit(grant.tenant(), grant.id)?;
+        Ok(grant)
+    }
+
+    /// Keeps the bytes reserved and leaves [`Governor::commit`] to whoever has the id.
+    pub fn into_id(self) -> GrantId {
+        self.grant.into_id()
+    }
+}

@@ -1,0 +1,584 @@
+//! Who is registered, and every change of limits: the administrative side of the governor.
+//!
+//! ```text
+//! I2  sum of guarantees of the children <= guarantee of the group, or capacity
+//! ```
+//!
+//! One administrator at a time holds the mutex; no request ever takes it. A slot is given away
+//! again once its tenant has drained: nothing in use, nothing on its way, its segments returned.
+
+use crate::config::{AllocationType, GovernorConfig, GroupConfig, TenantConfig, TenantId, Traits};
+use crate::core::account::{LEVELS, Obstacle, ROOT, Settings};
+use crate::core::events::EventKind;
+use crate::core::grants::SLOTS;
+use crate::core::handle::{GrantId, GroupHandle, TenantHandle};
+use crate::core::pressure::{Fill, Pressure};
+use crate::core::sync::lock;
+use crate::core::word::{BYTES_MAX, Owner, State};
+use crate::error::{AccountName, Error};
+use crate::governor::Governor;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::sync::atomic::Ordering;
+
+/// Closed slots looked at for one that has drained before a fresh one is taken.
+const DRAINED_LOOK_MAX: usize = 16;
+/// Times a slot that is being published is looked at again before the caller has to.
+const COUNT_TURNS_MAX: u32 = 1_000;
+
+/// What becomes of a tenant's grants when it is unregistered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unregister {
+    /// Refuse while it holds grants.
+    IfIdle,
+    /// No new grants; the live ones run on until they are released.
+    Drain,
+    /// All grants end now; releasing them later answers [`crate::Released::Evicted`] or that the
+    /// tenant is gone.
+    Force,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Tenant(TenantConfig),
+    Group(GroupConfig),
+}
+
+/// A registered tenant or group.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub kind: Kind,
+    pub generation: u32,
+    pub parent: u32,
+    pub children: u32,
+    pub children_guarantee: u64,
+}
+
+impl Node {
+    pub(crate) fn name(&self) -> &str {
+        match &self.kind {
+            Kind::Tenant(tenant) => &tenant.name,
+            Kind::Group(group) => &group.name,
+        }
+    }
+
+    fn guarantee(&self) -> u64 {
+        match &self.kind {
+            Kind::Tenant(tenant) => tenant.guarantee_bytes,
+            Kind::Group(group) => group.guarantee_bytes,
+        }
+    }
+}
+
+/// What administration keeps, behind one mutex.
+pub(crate) struct Admin {
+    pub capacity_bytes: u64,
+    /// Registered accounts by index, in order, so that every walk is deterministic.
+    pub nodes: BTreeMap<u32, Node>,
+    root_children_guarantee: u64,
+    closed: [VecDeque<(u32, u32)>; 2],
+    fresh: [u32; 2],
+    reservations: BinaryHeap<Reverse<(u64, u64)>>,
+    owners: BTreeMap<u64, Owner>,
+    pub fill: Fill,
+    pub machine: Pressure,
+}
+
+const GROUPS: usize = 0;
+const TENANTS: usize = 1;
+
+impl Admin {
+    pub(crate) fn new(config: &GovernorConfig) -> Self {
+        Self {
+            capacity_bytes: config.capacity_bytes,
+            nodes: BTreeMap::new(),
+            root_children_guarantee: 0,
+            closed: Default::default(),
+            fresh: [0, 0],
+            reservations: BinaryHeap::new(),
+            owners: BTreeMap::new(),
+            fill: Fill::default(),
+            machine: Pressure::Normal,
+        }
+    }
+
+    pub(crate) fn note_reservation(&mut self, expires_ns: u64, grant: GrantId, owner: Owner) {
+        self.reservations.push(Reverse((expires_ns, grant.as_u64())));
+        self.owners.insert(grant.as_u64(), owner);
+    }
+
+    fn promised(&mut self, parent: u32) -> &mut u64 {
+        match self.nodes.get_mut(&parent) {
+            Some(node) => &mut node.children_guarantee,
+            None => &mut self.root_children_guarantee,
+        }
+    }
+
+    /// I2, for a child of `parent` whose guarantee becomes `new` instead of `old`.
+    fn check_guarantees(&mut self, parent: u32, old: u64, new: u64) -> Result<(), Error> {
+        let (name, bound) = match self.nodes.get(&parent) {
+            Some(node) => (format!("group {}", node.name()), node.guarantee()),
+            None => ("the pool".to_string(), self.capacity_bytes),
+        };
+        let sum = *self.promised(parent) - old + new;
+        if new > old && sum > bound {
+            return Err(Error::GuaranteesExceed { sum, bound, parent: name });
+        }
+        Ok(())
+    }
+
+    /// Children of `account` promise at least this much; its own promise may not go below.
+    fn promised_by(&self, account: u32) -> u64 {
+        match self.nodes.get(&account) {
+            Some(node) => node.children_guarantee,
+            None => self.root_children_guarantee,
+        }
+    }
+}
+
+/// Tags tell governors of one process apart; they come round after 255.
+pub(crate) fn next_tag() -> u8 {
+    #[expect(clippy::disallowed_types, reason = "a name, no part of the core's models")]
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    // Relaxed: only the value matters.
+    (NEXT.fetch_add(1, Ordering::Relaxed) % 255) as u8 + 1
+}
+
+impl Governor {
+    /// Registers a tenant. Its guarantee is paid for before this returns.
+    ///
+    /// Cost: takes the administrative mutex; steps grow with the number of accounts only if the
+    /// guarantee has to be collected from idle claims.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for limits out of order, [`Error::DuplicateTenant`],
+    /// [`Error::GuaranteesExceed`], [`Error::GuaranteeUnavailable`] if others use the bytes now,
+    /// [`Error::TableFull`], [`Error::Gone`] for a parent that is not registered.
+    pub fn register_tenant(&self, config: TenantConfig) -> Result<TenantHandle, Error> {
+        let settings = config.settings()?;
+        let mut admin = lock(&self.admin);
+        let parent = self.parent_of(&admin, config.parent)?;
+        let id = config.id;
+        if self.find_locked(&admin, id).is_some() {
+            return Err(Error::DuplicateTenant(id));
+        }
+        admin.check_guarantees(parent, 0, settings.guarantee)?;
+        let (index, generation) = self.open(&mut admin, TENANTS, parent, &settings)?;
+        let tenant = self.core.tenant(index);
+        tenant.begin(id.as_u128());
+        tenant.set_rate(config.rate);
+        for (queue, max) in tenant.queues.iter().zip(config.grants_max) {
+            queue.set_policy(config.policy);
+            queue.set_grants_max(max);
+        }
+        self.enter(&mut admin, index, generation, parent, Kind::Tenant(config));
+        // Cannot fail: the id is new and there are as many entries as tenants.
+        let entered = self.core.enter(id.as_u128(), index);
+        debug_assert!(entered.is_ok());
+        Ok(TenantHandle::new(self.tag, generation, index))
+    }
+
+    /// Registers a group.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::register_tenant`]; [`Error::TooDeep`] beyond six levels.
+    pub fn register_group(&self, config: GroupConfig) -> Result<GroupHandle, Error> {
+        let settings = config.settings()?;
+        let mut admin = lock(&self.admin);
+        let parent = self.parent_of(&admin, config.parent)?;
+        let (depth, max) = (self.core.accounts.depth(parent) + 1, crate::core::account::DEPTH_MAX);
+        if depth >= max {
+            return Err(Error::TooDeep { depth, max: max - 1 });
+        }
+        admin.check_guarantees(parent, 0, settings.guarantee)?;
+        let (index, generation) = self.open(&mut admin, GROUPS, parent, &settings)?;
+        self.enter(&mut admin, index, generation, parent, Kind::Group(config));
+        Ok(GroupHandle::new(self.tag, generation, index))
+    }
+
+    fn enter(&self, admin: &mut Admin, index: u32, generation: u32, parent: u32, kind: Kind) {
+        let node = Node { kind, generation, parent, children: 0, children_guarantee: 0 };
+        *admin.promised(parent) += node.guarantee();
+        if let Some(parent) = admin.nodes.get_mut(&parent) {
+            parent.children += 1;
+        }
+        let owner = Owner::new(index, generation, 0);
+        self.note(EventKind::Registered, owner, (0, 0), node.guarantee());
+        admin.nodes.insert(index, node);
+    }
+
+    fn parent_of(&self, admin: &Admin, parent: Option<GroupHandle>) -> Result<u32, Error> {
+        parent.map_or(Ok(ROOT), |group| self.group_node(admin, group))
+    }
+
+    fn group_node(&self, admin: &Admin, group: GroupHandle) -> Result<u32, Error> {
+        let (what, number) = ("group", group.as_u64());
+        if group.tag() != self.tag {
+            return Err(Error::Foreign { what, number });
+        }
+        let node = admin.nodes.get(&group.index());
+        let same = node.is_some_and(|n| n.generation == group.generation());
+        let inner = self.core.accounts.is_inner(group.index());
+        if same && inner { Ok(group.index()) } else { Err(Error::Gone { what, number }) }
+    }
+
+    fn tenant_node(&self, admin: &Admin, tenant: TenantHandle) -> Result<u32, Error> {
+        let (index, generation) = self.resolve(tenant)?;
+        match admin.nodes.get(&index) {
+            Some(node) if node.generation == generation => Ok(index),
+            _ => Err(Error::Gone { what: "tenant", number: tenant.as_u64() }),
+        }
+    }
+
+    pub(crate) fn check_registered(&self, tenant: TenantHandle) -> Result<(), Error> {
+        self.tenant_node(&lock(&self.admin), tenant).map(|_| ())
+    }
+
+    /// A slot for a new account: one that has drained, or a fresh one.
+    fn open(
+        &self,
+        admin: &mut Admin,
+        kind: usize,
+        parent: u32,
+        settings: &Settings,
+    ) -> Result<(u32, u32), Error> {
+        let accounts = &self.core.accounts;
+        let (groups_max, tenants_max) = accounts.capacity();
+        let (begin, max) = [(1, groups_max), (accounts.tenants_begin(), tenants_max)][kind];
+        let index = match self.drained(admin, kind) {
+            Some(index) => index,
+            None if admin.fresh[kind] < max => {
+                admin.fresh[kind] += 1;
+                begin + admin.fresh[kind] - 1
+            }
+            None => {
+                let (what, field) = [("groups", "groups_max"), ("tenants", "tenants_max")][kind];
+                return Err(Error::TableFull { what, max, field });
+            }
+        };
+        match accounts.open(index, parent, settings) {
+            Ok(generation) => Ok((index, generation)),
+            Err(obstacle) => {
+                admin.closed[kind].push_front((index, accounts.generation(index)));
+                Err(guarantee_error(obstacle))
+            }
+        }
+    }
+
+    fn drained(&self, admin: &mut Admin, kind: usize) -> Option<u32> {
+        for _ in 0..admin.closed[kind].len().min(DRAINED_LOOK_MAX) {
+            let (index, generation) = admin.closed[kind].pop_front()?;
+            let retired = generation == u32::MAX;
+            if retired {
+                continue;
+            }
+            if self.core.accounts.is_drained(index) && self.shed_all(index, generation) {
+                return Some(index);
+            }
+            admin.closed[kind].push_back((index, generation));
+        }
+        None
+    }
+
+    /// Gives all segments of a drained tenant back; says whether none is left.
+    fn shed_all(&self, index: u32, generation: u32) -> bool {
+        if self.core.accounts.is_inner(index) {
+            return true;
+        }
+        let tenant = self.core.tenant(index);
+        tenant.queues.iter().zip(0..).all(|(queue, kind)| {
+            let owner = Owner::new(index, generation, kind);
+            !queue.shed(&self.core.grants, owner, true).1
+        })
+    }
+
+    /// Finds a tenant by its id. Lock-free.
+    pub fn find(&self, id: TenantId) -> Option<TenantHandle> {
+        let index = self.core.find(id.as_u128())?;
+        let head = self.core.accounts.head(index);
+        let live = !head.closed() && self.core.tenant(index).uuid() == id.as_u128();
+        live.then(|| TenantHandle::new(self.tag, head.generation(), index))
+    }
+
+    fn find_locked(&self, admin: &Admin, id: TenantId) -> Option<u32> {
+        let index = self.core.find(id.as_u128())?;
+        admin.nodes.contains_key(&index).then_some(index)
+    }
+
+    /// The configuration a tenant has now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`] if it is not registered.
+    pub fn tenant_config(&self, tenant: TenantHandle) -> Result<TenantConfig, Error> {
+        let admin = lock(&self.admin);
+        let index = self.tenant_node(&admin, tenant)?;
+        match &admin.nodes[&index].kind {
+            Kind::Tenant(config) => Ok(config.clone()),
+            Kind::Group(_) => Err(Error::Gone { what: "tenant", number: tenant.as_u64() }),
+        }
+    }
+
+    /// Changes guarantee, limits, priority, isolation, policy, rate, counts or name of a tenant
+    /// while it runs: `change` edits its configuration; id and parent stay as they are. A limit
+    /// below what is used revokes nothing; further requests are denied.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::register_tenant`]; nothing has changed then. [`Error::Contended`] if grants
+    /// were being published while their number began to be limited; call again.
+    pub fn set_tenant(
+        &self,
+        tenant: TenantHandle,
+        change: impl FnOnce(&mut TenantConfig),
+    ) -> Result<(), Error> {
+        let mut admin = lock(&self.admin);
+        let index = self.tenant_node(&admin, tenant)?;
+        let Kind::Tenant(before) = admin.nodes[&index].kind.clone() else {
+            return Err(Error::Gone { what: "tenant", number: tenant.as_u64() });
+        };
+        let mut after = before.clone();
+        change(&mut after);
+        (after.id, after.parent) = (before.id, before.parent);
+        let settings = after.settings()?;
+        self.reconfigure(&mut admin, index, before.guarantee_bytes, &settings)?;
+        let record = self.core.tenant(index);
+        record.set_rate(after.rate);
+        for (kind, queue) in record.queues.iter().enumerate() {
+            queue.set_policy(after.policy);
+            queue.set_grants_max(after.grants_max[kind]);
+        }
+        let newly =
+            |kind: usize| after.grants_max[kind].is_some() && before.grants_max[kind].is_none();
+        let kinds = (0..4).filter(|&kind| newly(kind));
+        let settled = kinds.map(|kind| self.count_existing(index, kind as u8)).all(|done| done);
+        if let Some(node) = admin.nodes.get_mut(&index) {
+            node.kind = Kind::Tenant(after);
+        }
+        if settled { Ok(()) } else { Err(Error::Contended) }
+    }
+
+    /// Counts the grants that were made before their number was limited; false if some were still
+    /// being published.
+    fn count_existing(&self, index: u32, kind: u8) -> bool {
+        let owner = Owner::new(index, self.core.accounts.generation(index), kind);
+        let queue = &self.core.tenant(index).queues[usize::from(kind)];
+        let segments = queue.chain(&self.core.grants, owner);
+        segments.flat_map(|s| s * SLOTS..(s + 1) * SLOTS).all(|slot| {
+            (0..COUNT_TURNS_MAX).any(|_| {
+                let settled = self.core.count_existing(slot, owner);
+                if !settled {
+                    std::thread::yield_now();
+                }
+                settled
+            })
+        })
+    }
+
+    /// Changes guarantee, limit or name of a group while it runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::register_group`]; nothing has changed then.
+    pub fn set_group(
+        &self,
+        group: GroupHandle,
+        change: impl FnOnce(&mut GroupConfig),
+    ) -> Result<(), Error> {
+        let mut admin = lock(&self.admin);
+        let index = self.group_node(&admin, group)?;
+        let Kind::Group(before) = admin.nodes[&index].kind.clone() else {
+            return Err(Error::Gone { what: "group", number: group.as_u64() });
+        };
+        let mut after = before.clone();
+        change(&mut after);
+        after.parent = before.parent;
+        let settings = after.settings()?;
+        let promised = admin.promised_by(index);
+        if settings.guarantee < promised {
+            let parent = format!("group {}", before.name);
+            let bound = settings.guarantee;
+            return Err(Error::GuaranteesExceed { sum: promised, bound, parent });
+        }
+        self.reconfigure(&mut admin, index, before.guarantee_bytes, &settings)?;
+        if let Some(node) = admin.nodes.get_mut(&index) {
+            node.kind = Kind::Group(after);
+        }
+        Ok(())
+    }
+
+    fn reconfigure(
+        &self,
+        admin: &mut Admin,
+        index: u32,
+        old_guarantee: u64,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        let parent = admin.nodes[&index].parent;
+        admin.check_guarantees(parent, old_guarantee, settings.guarantee)?;
+        self.core.accounts.configure(index, settings).map_err(guarantee_error)?;
+        let promised = admin.promised(parent);
+        *promised = *promised - old_guarantee + settings.guarantee;
+        let owner = Owner::new(index, self.core.accounts.generation(index), 0);
+        self.note(EventKind::LimitsChanged, owner, (0, 0), settings.limits[0]);
+        Ok(())
+    }
+
+    /// Changes the capacity while everything runs. Below what is in use, nothing is revoked:
+    /// requests are denied until enough was released or evicted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for 0 or more than 2^48 - 1 bytes, [`Error::GuaranteesExceed`] if the
+    /// guarantees would no longer fit.
+    pub fn set_capacity(&self, capacity_bytes: u64) -> Result<(), Error> {
+        GovernorConfig { capacity_bytes, ..GovernorConfig::new(1) }.validate()?;
+        let mut admin = lock(&self.admin);
+        let sum = admin.promised_by(ROOT);
+        if sum > capacity_bytes {
+            let parent = "the pool".to_string();
+            return Err(Error::GuaranteesExceed { sum, bound: capacity_bytes, parent });
+        }
+        let settings = Settings {
+            limits: [capacity_bytes.min(BYTES_MAX); LEVELS],
+            ..self.core.accounts.settings(ROOT)
+        };
+        self.core.accounts.configure(ROOT, &settings).map_err(guarantee_error)?;
+        admin.capacity_bytes = capacity_bytes;
+        self.note(EventKind::CapacityChanged, Owner::new(ROOT, 0, 0), (0, 0), capacity_bytes);
+        Ok(())
+    }
+
+    /// Unregisters a tenant.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::GrantsLive`] with [`Unregister::IfIdle`] while it holds grants, [`Error::Gone`]
+    /// if it is not registered.
+    pub fn unregister_tenant(&self, tenant: TenantHandle, how: Unregister) -> Result<(), Error> {
+        let mut admin = lock(&self.admin);
+        let index = self.tenant_node(&admin, tenant)?;
+        let bytes = self.core.accounts.used(index);
+        if how == Unregister::IfIdle && bytes > 0 {
+            return Err(Error::GrantsLive { bytes });
+        }
+        self.core.registry.remove(self.core.tenant(index).uuid(), index);
+        self.leave(&mut admin, TENANTS, index);
+        drop(admin);
+        self.forget_handler(tenant);
+        if how == Unregister::Force {
+            self.end_all(index, tenant.generation());
+        }
+        Ok(())
+    }
+
+    /// Unregisters a group without children.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HasChildren`], [`Error::Gone`].
+    pub fn unregister_group(&self, group: GroupHandle) -> Result<(), Error> {
+        let mut admin = lock(&self.admin);
+        let index = self.group_node(&admin, group)?;
+        let children = admin.nodes[&index].children;
+        if children > 0 {
+            return Err(Error::HasChildren { children });
+        }
+        self.leave(&mut admin, GROUPS, index);
+        Ok(())
+    }
+
+    fn leave(&self, admin: &mut Admin, kind: usize, index: u32) {
+        let Some(node) = admin.nodes.remove(&index) else { return };
+        *admin.promised(node.parent) -= node.guarantee();
+        if let Some(parent) = admin.nodes.get_mut(&node.parent) {
+            parent.children -= 1;
+        }
+        self.core.accounts.close(index);
+        let owner = Owner::new(index, node.generation, 0);
+        self.note(EventKind::Unregistered, owner, (0, 0), self.core.accounts.used(index));
+        admin.closed[kind].push_back((index, node.generation));
+    }
+
+    /// Ends every grant of a closed tenant, also those that are pinned.
+    fn end_all(&self, index: u32, generation: u32) {
+        let tenant = self.core.tenant(index);
+        for (queue, kind) in tenant.queues.iter().zip(0..) {
+            let owner = Owner::new(index, generation, kind);
+            for segment in queue.chain(&self.core.grants, owner) {
+                for slot in segment * SLOTS..(segment + 1) * SLOTS {
+                    while !self.core.end_by_force(slot, owner) {
+                        std::thread::yield_now();
+                    }
+                }
+            }
+        }
+        self.core.accounts.trim(index);
+    }
+
+    /// Gives back reservations whose time to commit ran out; says how many.
+    pub(crate) fn return_expired(&self, now_ns: u64) -> u32 {
+        let mut returned = 0;
+        let mut admin = lock(&self.admin);
+        while let Some(&Reverse((expires_ns, number))) = admin.reservations.peek() {
+            if expires_ns > now_ns {
+                break;
+            }
+            admin.reservations.pop();
+            let Some(owner) = admin.owners.remove(&number) else { continue };
+            let grant = GrantId::from_u64(number);
+            if self.core.end_expired(grant.index(), grant.generation(), owner, now_ns) {
+                let place = (grant.index(), grant.generation());
+                self.note(EventKind::ReservationExpired, owner, place, 0);
+                returned += 1;
+            }
+        }
+        returned
+    }
+
+    pub(crate) fn account_name(&self, account: u32) -> AccountName {
+        let generation = self.core.accounts.generation(account);
+        match account {
+            ROOT => AccountName::Pool,
+            _ if self.core.accounts.is_inner(account) => {
+                AccountName::Group(GroupHandle::new(self.tag, generation.max(1), account))
+            }
+            _ => AccountName::Tenant(TenantHandle::new(self.tag, generation.max(1), account)),
+        }
+    }
+
+    /// Priority and isolation in force.
+    pub(crate) fn traits(&self, account: u32) -> Traits {
+        Traits::unpack(self.core.accounts.traits(account))
+    }
+
+    /// All live grants of a tenant, as (slot, type); exact only at rest.
+    pub(crate) fn slots_of(
+        &self,
+        account: u32,
+    ) -> impl Iterator<Item = (u32, AllocationType)> + '_ {
+        let generation = self.core.accounts.generation(account);
+        let queues = self.core.tenant(account).queues.iter().zip(AllocationType::ALL);
+        queues.flat_map(move |(queue, kind)| {
+            let owner = Owner::new(account, generation, kind as u8);
+            let slots = |segment: u32| segment * SLOTS..(segment + 1) * SLOTS;
+            let held = [State::Live, State::Evicting, State::Deferred, State::Tuning];
+            queue
+                .chain(&self.core.grants, owner)
+                .flat_map(slots)
+                .filter(move |&slot| held.contains(&self.core.grants.word(slot).state()))
+                .map(move |slot| (slot, kind))
+        })
+    }
+}
+
+fn guarantee_error(obstacle: Obstacle) -> Error {
+    match obstacle {
+        Obstacle::Full { asked, used, limit, .. } => {
+            Error::GuaranteeUnavailable { short: (used + asked).saturating_sub(limit) }
+        }
+        _ => Error::Contended,
+    }
+}

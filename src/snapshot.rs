@@ -1,0 +1,172 @@
+//! The numbers, read in one pass.
+//!
+//! Each figure is exact at the instant it is read; figures of different accounts are read one
+//! after the other while others go on. At rest everything adds up, and a debug build asserts it in
+//! its tests: live bytes are the sum over tenants, and no tenant uses more than its claim.
+
+use crate::config::{AllocationType, Isolation, Priority, TenantId};
+use crate::core::account::Account;
+use crate::core::account::ROOT;
+use crate::core::grants::Segment;
+use crate::core::handle::TenantHandle;
+use crate::core::pressure::Pressure;
+use crate::core::sync::lock;
+use crate::core::tenant::Tenant;
+use crate::core::word::Owner;
+use crate::governor::Governor;
+use crate::registration::Kind;
+
+/// The whole, at one time.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Bytes to share.
+    pub capacity_bytes: u64,
+    /// Bytes in live grants.
+    pub live_bytes: u64,
+    /// Bytes claimed of the pool by tenants and groups: in use, guaranteed, or idle.
+    pub claimed_bytes: u64,
+    /// Pressure in force.
+    pub pressure: Pressure,
+    /// Fair share for each unit of weight beyond the guarantees, as of the last balancer step.
+    pub share_bytes: u64,
+    /// Registered groups.
+    pub groups: u32,
+    /// Registered tenants, in the order of their slots.
+    pub tenants: Vec<TenantSnapshot>,
+}
+
+/// One tenant.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TenantSnapshot {
+    /// Its handle.
+    pub tenant: TenantHandle,
+    /// Its identity.
+    pub id: TenantId,
+    /// What people call it.
+    pub name: String,
+    /// The name of its group, if it has one.
+    pub group: Option<String>,
+    /// Bytes in live grants.
+    pub used_bytes: u64,
+    /// The most bytes in use at once.
+    pub peak_bytes: u64,
+    /// Bytes paid for: in use, guaranteed, or idle.
+    pub claimed_bytes: u64,
+    /// Floor.
+    pub guarantee_bytes: u64,
+    /// Ceiling in force; none: the parent's.
+    pub limit_bytes: Option<u64>,
+    /// Fair share as of the last balancer step.
+    pub share_bytes: u64,
+    /// Priority.
+    pub priority: Priority,
+    /// Isolation.
+    pub isolation: Isolation,
+    /// Requests granted so far.
+    pub granted: u64,
+    /// Requests denied so far.
+    pub denied: u64,
+    /// Grants evicted so far.
+    pub evicted: u64,
+    /// Bytes of those.
+    pub evicted_bytes: u64,
+}
+
+impl Governor {
+    /// Reads everything. Takes the administrative mutex for the names; allocates.
+    pub fn snapshot(&self) -> Snapshot {
+        let admin = lock(&self.admin);
+        let tenants: Vec<_> = admin
+            .nodes
+            .iter()
+            .filter_map(|(&index, node)| match &node.kind {
+                Kind::Tenant(config) => {
+                    let group = admin.nodes.get(&node.parent).map(|g| g.name().to_string());
+                    Some(self.tenant_snapshot(index, config.name.clone(), group))
+                }
+                Kind::Group(_) => None,
+            })
+            .collect();
+        Snapshot {
+            capacity_bytes: admin.capacity_bytes,
+            live_bytes: self.live_bytes(),
+            claimed_bytes: self.core.accounts.used(ROOT),
+            pressure: self.pressure(),
+            share_bytes: self.core.accounts.water(),
+            groups: (admin.nodes.len() - tenants.len()) as u32,
+            tenants,
+        }
+    }
+
+    /// One tenant's numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Gone`] if it is not registered.
+    pub fn usage(&self, tenant: TenantHandle) -> Result<TenantSnapshot, crate::Error> {
+        let config = self.tenant_config(tenant)?;
+        let admin = lock(&self.admin);
+        let group = config.parent.and_then(|g| admin.nodes.get(&g.index()));
+        let group = group.map(|g| g.name().to_string());
+        Ok(self.tenant_snapshot(tenant.index(), config.name, group))
+    }
+
+    fn tenant_snapshot(&self, index: u32, name: String, group: Option<String>) -> TenantSnapshot {
+        let accounts = &self.core.accounts;
+        let tenant = self.core.tenant(index);
+        let traits = self.traits(index);
+        let [denied, evicted, evicted_bytes, granted_before] = tenant.tally.read();
+        let limit = accounts.limit(index);
+        let guarantee = accounts.guarantee(index);
+        let water = traits.priority.weight().saturating_mul(accounts.water());
+        TenantSnapshot {
+            tenant: TenantHandle::new(self.tag, accounts.generation(index), index),
+            id: TenantId::from_u128(tenant.uuid()),
+            name,
+            group,
+            used_bytes: accounts.used(index),
+            peak_bytes: tenant.peak(),
+            claimed_bytes: accounts.claim(index),
+            guarantee_bytes: guarantee,
+            limit_bytes: (limit < crate::core::word::BYTES_MAX).then_some(limit),
+            share_bytes: guarantee.saturating_add(water),
+            priority: traits.priority,
+            isolation: traits.isolation,
+            granted: granted_before + self.granted_now(index),
+            denied,
+            evicted,
+            evicted_bytes,
+        }
+    }
+
+    /// Grants published in the segments a tenant has now, from the generations of their slots.
+    fn granted_now(&self, index: u32) -> u64 {
+        let generation = self.core.accounts.generation(index);
+        let queues = self.core.tenant(index).queues.iter().zip(AllocationType::ALL);
+        queues
+            .map(|(queue, kind)| {
+                let owner = Owner::new(index, generation, kind as u8);
+                let segments = queue.chain(&self.core.grants, owner);
+                segments.map(|s| self.core.grants.segment(s).granted()).sum::<u64>()
+            })
+            .sum()
+    }
+
+    /// Bytes of memory in use for tracking: the cells of every table that were ever touched, and
+    /// the names. Address space that was only reserved does not count.
+    pub fn tracking_bytes(&self) -> u64 {
+        let accounts = &self.core.accounts;
+        let (groups, tenants) = (accounts.groups().len(), accounts.tenants().len());
+        let admin = lock(&self.admin);
+        let nodes: usize =
+            admin.nodes.values().map(|n| size_of_val(n) + n.name().len() + size_of::<u32>()).sum();
+        let segments = self.core.grants.segments_seen() as usize * size_of::<Segment>();
+        let cells = (1 + groups + tenants) * size_of::<Account>() + tenants * size_of::<Tenant>();
+        let tables = self.core.registry.tracking_bytes()
+            + self.core.events.tracking_bytes()
+            + self.core.ghosts.tracking_bytes();
+        (size_of::<Self>() + nodes + segments + cells) as u64 + tables
+    }
+}

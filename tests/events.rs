@@ -1,0 +1,83 @@
+//! Events: what is encoded is decoded, word by word and through the ring.
+
+use allotment::internals::events::{EVENT_WORDS, Event, EventKind, Events};
+use allotment::internals::ring::{Cursor, Read};
+use proptest::prelude::*;
+
+fn event() -> impl Strategy<Value = Event> {
+    let kind = prop::sample::select(EventKind::ALL.as_slice());
+    let small = (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), any::<u32>());
+    let words = any::<[u64; 6]>();
+    (kind, small, words).prop_map(|(kind, (from, to, allocation_type, reason, account), w)| {
+        let [sequence, time_ns, grant, bytes, detail, used_bytes] = w;
+        Event {
+            sequence,
+            time_ns,
+            kind,
+            from,
+            to,
+            account,
+            allocation_type,
+            reason,
+            grant,
+            bytes,
+            detail,
+            used_bytes,
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn decoding_undoes_encoding(event in event()) {
+        prop_assert_eq!(Event::decode(event.sequence, &event.encode()), Some(event));
+    }
+
+    /// Whatever words decode, they are the words of the event that they decode to.
+    #[test]
+    fn encoding_undoes_decoding(mut words in any::<[u64; EVENT_WORDS]>(), kind in any::<u8>()) {
+        words[1] = words[1] & !0xff | u64::from(kind % 16);
+        words[6] >>= 60 - 4 * u32::from(kind % 16);
+        match Event::decode(7, &words) {
+            Some(event) => prop_assert_eq!(event.encode(), words),
+            None => prop_assert!(EventKind::from_code(words[1] as u8).is_none() || words[6] > 255),
+        }
+    }
+
+    #[test]
+    fn the_ring_numbers_events_and_returns_them(events in prop::collection::vec(event(), 0..40)) {
+        let ring = Events::new(64);
+        for event in &events {
+            ring.push(event);
+        }
+        let mut cursor = Cursor::default();
+        for (sequence, event) in (0..).zip(&events) {
+            prop_assert_eq!(ring.read(&mut cursor), Read::Event(Event { sequence, ..*event }));
+        }
+        prop_assert_eq!(ring.read(&mut cursor), Read::Empty);
+        prop_assert_eq!(cursor, ring.end());
+        prop_assert_eq!(ring.pushed(), events.len() as u64);
+    }
+}
+
+#[test]
+fn codes_and_kinds_correspond() {
+    let kinds: Vec<_> = (0..=255).filter_map(EventKind::from_code).collect();
+    assert_eq!(kinds, EventKind::ALL);
+    assert_eq!(EventKind::from_code(0), None, "an empty record is not an event");
+}
+
+#[test]
+fn fields_that_mean_nothing_are_zero() {
+    let denied = Event { reason: 3, ..Event::new(EventKind::Denied, 5) };
+    assert_eq!(denied.encode(), [5, EventKind::Denied.code().into(), 0, 0, 0, 0, 3]);
+}
+
+#[test]
+fn without_a_ring_events_vanish() {
+    let none = Events::new(0);
+    assert!(!none.is_enabled());
+    assert_eq!(none.push(&Event::new(EventKind::Granted, 1)), None);
+    assert_eq!(none.read(&mut Cursor::default()), Read::Empty);
+    assert_eq!(none.pushed() + none.dropped(), 0);
+}

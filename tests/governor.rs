@@ -1,0 +1,259 @@
+//! The governor by its public interface: what each verb grants, denies, refuses and evicts.
+
+use allotment::os::ManualClock;
+use allotment::*;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const MIB: u64 = 1 << 20;
+
+fn small(capacity_bytes: u64) -> GovernorConfig {
+    GovernorConfig {
+        tenants_max: 8,
+        groups_max: 4,
+        grants_max: 256,
+        pool_pressure: false,
+        ..GovernorConfig::new(capacity_bytes)
+    }
+}
+
+fn tenant(number: u128) -> TenantConfig {
+    TenantConfig::new(TenantId::from_u128(number), format!("tenant {number}"))
+}
+
+fn denial(refusal: Refusal) -> Denial {
+    *refusal.denial().expect("a denial")
+}
+
+#[test]
+fn a_grant_is_counted_until_it_is_dropped() {
+    let governor = Governor::new(small(100 * MIB)).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let grant = governor.try_request(&Request::new(one, AllocationType::Cache, MIB)).unwrap();
+    assert_eq!(governor.snapshot().live_bytes, MIB);
+    grant.grow(MIB).unwrap();
+    assert_eq!(grant.bytes(), 2 * MIB);
+    grant.shrink(MIB / 2).unwrap();
+    grant.true_up(5 * MIB).unwrap();
+    assert_eq!(governor.usage(one).unwrap().used_bytes, 5 * MIB);
+    assert_eq!(grant.release(), Ok(Released::Returned));
+    let usage = governor.usage(one).unwrap();
+    assert_eq!((usage.used_bytes, usage.peak_bytes, usage.granted), (0, 5 * MIB, 1));
+}
+
+#[test]
+fn the_pool_denies_with_data() {
+    let governor = Governor::new(small(10)).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let two = governor.register_tenant(tenant(2)).unwrap();
+    let held = governor.try_request(&Request::new(one, AllocationType::Inference, 7)).unwrap();
+    let no = governor.try_request(&Request::new(two, AllocationType::Inference, 5)).unwrap_err();
+    let no = denial(no);
+    assert_eq!(no.reason, DenialReason::Capacity);
+    assert_eq!((no.asked_bytes, no.short_bytes, no.available_bytes), (5, 2, 3));
+    assert!(no.waiting_can_help);
+    drop(held);
+    let _five = governor.try_request(&Request::new(two, AllocationType::Inference, 5)).unwrap();
+}
+
+#[test]
+fn a_guarantee_is_kept_whatever_others_do() {
+    let governor = Governor::new(small(10)).unwrap();
+    let one = governor.register_tenant(TenantConfig { guarantee_bytes: 4, ..tenant(1) }).unwrap();
+    let two = governor.register_tenant(tenant(2)).unwrap();
+    let all = governor.try_request(&Request::new(two, AllocationType::Inference, 7));
+    assert_eq!(denial(all.unwrap_err()).short_bytes, 1);
+    let _six = governor.try_request(&Request::new(two, AllocationType::Inference, 6)).unwrap();
+    let _four = governor.try_request(&Request::new(one, AllocationType::Inference, 4)).unwrap();
+}
+
+#[test]
+fn a_short_request_evicts_the_least_recently_used_of_its_own() {
+    let governor = Governor::new(small(4)).unwrap();
+    let config = TenantConfig { policy: Policy::Lru, ..tenant(1) };
+    let one = governor.register_tenant(config).unwrap();
+    let gone = Arc::new(Mutex::new(Vec::new()));
+    let seen = gone.clone();
+    governor.on_reclaim(move |victim| {
+        seen.lock().unwrap().push(victim.cookie);
+        ReclaimAnswer::Freed
+    });
+    let block = |n: u64| Request::new(one, AllocationType::Cache, 1).cookie(n);
+    let ids: Vec<GrantId> =
+        (0..4).map(|n| governor.request(&block(n)).unwrap().into_id()).collect();
+    governor.touch(one, ids[0]).unwrap();
+    let _fifth = governor.request(&block(4)).unwrap().into_id();
+    assert_eq!(*gone.lock().unwrap(), [1]);
+    assert_eq!(governor.release(one, ids[1]), Ok(Released::Evicted));
+    assert_eq!(governor.release(one, ids[0]), Ok(Released::Returned));
+    assert_eq!(governor.snapshot().live_bytes, 3);
+}
+
+#[test]
+fn eviction_follows_type_then_priority_and_keeps_guarantees() {
+    let governor = Governor::new(small(12)).unwrap();
+    let gone = Arc::new(Mutex::new(Vec::new()));
+    let seen = gone.clone();
+    governor.on_reclaim(move |victim| {
+        seen.lock().unwrap().push(victim.cookie);
+        ReclaimAnswer::Freed
+    });
+    let with = |n, priority, guarantee_bytes| {
+        let config = TenantConfig { priority, guarantee_bytes, ..tenant(n) };
+        governor.register_tenant(config).unwrap()
+    };
+    let low = with(1, Priority::Low, 2);
+    let normal = with(2, Priority::Normal, 0);
+    let critical = with(3, Priority::Critical, 0);
+    let take = |tenant, kind, cookie| {
+        let request = Request::new(tenant, kind, 2).cookie(cookie);
+        governor.request(&request).unwrap().into_id();
+    };
+    take(low, AllocationType::Cache, 1);
+    take(low, AllocationType::Cache, 2);
+    take(low, AllocationType::Inference, 3);
+    take(normal, AllocationType::Background, 4);
+    take(normal, AllocationType::Cache, 5);
+    take(normal, AllocationType::ModelLoad, 6);
+    let explained =
+        governor.explain(&Request::new(critical, AllocationType::Inference, 8)).unwrap();
+    assert_eq!(explained.reason, Some(DenialReason::Capacity));
+    assert_eq!((explained.evictions.grants, explained.evictions.missing_bytes), (4, 0));
+    let request = Request::new(critical, AllocationType::Inference, 8);
+    governor.request(&request).unwrap().into_id();
+    // Background first, then caches by priority; the low tenant keeps its guarantee of 2.
+    assert_eq!(*gone.lock().unwrap(), [4, 1, 2, 5]);
+    let no = governor.request(&Request::new(critical, AllocationType::Inference, 2)).unwrap_err();
+    assert_eq!(denial(no).reason, DenialReason::Capacity);
+    assert_eq!(gone.lock().unwrap().len(), 4);
+}
+
+#[test]
+fn pins_forbid_eviction_and_are_named() {
+    let governor = Governor::new(small(4)).unwrap();
+    governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let block = Request::new(one, AllocationType::Cache, 2).pinned(true);
+    let a = governor.request(&block).unwrap();
+    let b = governor.request(&block).unwrap();
+    let no = denial(governor.request(&block).unwrap_err());
+    assert_eq!((no.pins.grants, no.pins.bytes, no.pins.first), (2, 4, Some(a.id())));
+    b.unpin().unwrap();
+    let c = governor.request(&block).unwrap();
+    assert_eq!(b.release(), Ok(Released::Evicted));
+    assert_eq!((a.bytes(), c.bytes()), (2, 2));
+}
+
+#[test]
+fn a_reservation_that_is_not_committed_gives_its_bytes_back() {
+    let clock = ManualClock::new();
+    let config = GovernorConfig { clock: clock.clone().into(), ..small(4) };
+    let governor = Governor::new(config).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let all = Request::new(one, AllocationType::ModelLoad, 4);
+    let kept = governor.reserve(&all, Duration::from_secs(1)).unwrap().commit().unwrap();
+    drop(kept);
+    let lost = governor.reserve(&all, Duration::from_secs(1)).unwrap();
+    assert!(governor.request(&all).is_err());
+    clock.advance_ns(1_000_000_000);
+    let grant = governor.request(&all).unwrap();
+    let id = lost.id();
+    assert_eq!(lost.commit().unwrap_err(), Error::Expired(id));
+    assert_eq!(grant.bytes(), 4);
+    drop(grant);
+    let _forgotten = governor.reserve(&all, Duration::from_secs(1)).unwrap().into_id();
+    clock.advance_ns(1_000_000_000);
+    assert_eq!(governor.balance().reservations_expired, 1);
+    assert_eq!(governor.snapshot().live_bytes, 0);
+}
+
+#[test]
+fn a_batch_is_granted_whole_or_not_at_all() {
+    let governor = Governor::new(small(10)).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let two = governor.register_tenant(tenant(2)).unwrap();
+    let of = |tenant, bytes| Request::new(tenant, AllocationType::Inference, bytes);
+    let batch = governor.request_all(&[of(one, 3), of(two, 4), of(one, 3)]).unwrap();
+    assert_eq!(governor.snapshot().live_bytes, 10);
+    drop(batch);
+    let no = governor.request_all(&[of(one, 3), of(two, 8)]).unwrap_err();
+    assert_eq!(denial(no).reason, DenialReason::Capacity);
+    assert_eq!(governor.snapshot().live_bytes, 0);
+}
+
+#[test]
+fn the_number_of_grants_can_be_limited_also_later() {
+    let governor = Governor::new(small(100)).unwrap();
+    governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let block = Request::new(one, AllocationType::Cache, 1);
+    let a = governor.request(&block).unwrap();
+    governor.set_tenant(one, |c| c.grants_max[AllocationType::Cache as usize] = Some(2)).unwrap();
+    let b = governor.try_request(&block).unwrap();
+    let no = denial(governor.try_request(&block).unwrap_err());
+    assert_eq!((no.reason, no.limit), (DenialReason::GrantCount, 2));
+    let c = governor.request(&block).unwrap();
+    assert_eq!(governor.snapshot().live_bytes, 2);
+    drop((a, b, c));
+    assert_eq!(governor.snapshot().live_bytes, 0);
+    let _two = (governor.try_request(&block).unwrap(), governor.try_request(&block).unwrap());
+    assert!(governor.try_request(&block).is_err());
+}
+
+#[test]
+fn victims_without_a_handler_are_polled() {
+    let governor = Governor::new(small(4)).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let block = Request::new(one, AllocationType::Cache, 4).cookie(7);
+    let first = governor.request(&block).unwrap();
+    let no = denial(governor.request(&block).unwrap_err());
+    assert!(no.waiting_can_help);
+    let victim = governor.next_victim().unwrap();
+    assert_eq!((victim.grant, victim.cookie), (first.id(), 7));
+    assert_eq!(first.release(), Ok(Released::Evicted));
+    assert!(governor.next_victim().is_none());
+    let second = governor.request(&block).unwrap();
+    governor.request(&block).unwrap_err();
+    governor.decline(one, second.id()).unwrap();
+    assert_eq!(second.bytes(), 4);
+    second.touch().unwrap();
+}
+
+#[test]
+fn a_tenant_is_unregistered_idle_drained_or_by_force() {
+    let governor = Governor::new(small(100)).unwrap();
+    let one = governor.register_tenant(TenantConfig { guarantee_bytes: 9, ..tenant(1) }).unwrap();
+    let block = Request::new(one, AllocationType::Cache, 3).pinned(true);
+    let held = governor.request(&block).unwrap();
+    let busy = governor.unregister_tenant(one, Unregister::IfIdle);
+    assert_eq!(busy, Err(Error::GrantsLive { bytes: 3 }));
+    governor.unregister_tenant(one, Unregister::Drain).unwrap();
+    assert!(matches!(governor.request(&block), Err(Refusal::Misuse(Error::Gone { .. }))));
+    assert_eq!(governor.find(TenantId::from_u128(1)), None);
+    drop(held);
+    let again = governor.register_tenant(tenant(1)).unwrap();
+    assert_ne!(again, one);
+    let forced = governor.request(&Request::new(again, AllocationType::Cache, 5)).unwrap();
+    governor.unregister_tenant(again, Unregister::Force).unwrap();
+    assert_eq!(governor.snapshot().live_bytes, 0);
+    assert_eq!(governor.snapshot().claimed_bytes, 0);
+    assert_eq!(forced.bytes(), 0);
+}
+
+#[test]
+fn groups_bound_their_children() {
+    let governor = Governor::new(small(100)).unwrap();
+    let team =
+        GroupConfig { limit_bytes: Some(10), guarantee_bytes: 6, ..GroupConfig::new("team") };
+    let team = governor.register_group(team).unwrap();
+    let child = |n, g| TenantConfig { parent: Some(team), guarantee_bytes: g, ..tenant(n) };
+    let one = governor.register_tenant(child(1, 4)).unwrap();
+    let over = governor.register_tenant(child(2, 3)).unwrap_err();
+    assert!(matches!(over, Error::GuaranteesExceed { sum: 7, bound: 6, .. }));
+    let two = governor.register_tenant(child(2, 2)).unwrap();
+    let _six = governor.request(&Request::new(one, AllocationType::Cache, 6).pinned(true)).unwrap();
+    let no = governor.request(&Request::new(two, AllocationType::Cache, 5)).unwrap_err();
+    assert_eq!(denial(no).reason, DenialReason::GroupLimit);
+    let _four = governor.request(&Request::new(two, AllocationType::Cache, 4)).unwrap();
+    assert!(matches!(governor.unregister_group(team), Err(Error::HasChildren { children: 2 })));
+}
