@@ -15,7 +15,7 @@ fn main() {
         ascii: has("--ascii"),
     };
     match demo::demo(options) {
-        Ok(text) => print!("{text}"),
+        Ok(told) => print!("{}", told.text),
         Err(error) => eprintln!("allot: {error}"),
     }
 }

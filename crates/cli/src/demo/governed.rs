@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use allotment::os::{Clock, ManualClock};
-use allotment::{AllocationType, Error, GrantId, Isolation, ReclaimAnswer, Refusal, Request};
+use allotment::{
+    AllocationType, DenialReason, Error, GrantId, Isolation, ReclaimAnswer, Refusal, Released,
+    Request,
+};
 
 use super::load::{Event, Load, Step, Wish};
 use super::timeline::Timeline;
@@ -41,6 +44,8 @@ pub struct Refused {
     pub tenant: usize,
     pub kind: AllocationType,
     pub bytes: u64,
+    /// Whether the pool was short, rather than a limit reached.
+    pub by_pool: bool,
     pub explanation: String,
 }
 
@@ -87,7 +92,7 @@ pub fn run(load: &Load, setup: &Setup) -> Result<Governed, Error> {
         let wish = &load.wishes[event.wish];
         let answer = machine.step(event, wish)?;
         story.evictions(load, &evicted, wish.tenant as u32);
-        story.answer(answer, event, wish, &machine);
+        story.answer(answer, event, wish, &machine)?;
         story.timeline.mark(event.at_ns);
     }
     let governor = &machine.built.governor;
@@ -182,8 +187,9 @@ impl Machine {
             (Step::Done, None) => Ok(Answer::Nothing),
             (Step::Done, Some(grant)) => {
                 self.held[event.wish] = None;
-                // An error here means that the grant was taken back before: its id is stale.
-                Ok(governor.release(tenant, grant).map_or(Answer::Nothing, |_| Answer::Released))
+                // Anything else means that the grant was taken back before.
+                let released = governor.release(tenant, grant) == Ok(Released::Returned);
+                Ok(if released { Answer::Released } else { Answer::Nothing })
             }
             (Step::Use, Some(grant)) if governor.touch(tenant, grant).is_ok() => Ok(Answer::Hit),
             (Step::Use, _) => match governor.request(&self.request(event.wish, wish)) {
@@ -249,7 +255,13 @@ impl Story {
         }
     }
 
-    fn answer(&mut self, answer: Answer, event: &Event, wish: &Wish, machine: &Machine) {
+    fn answer(
+        &mut self,
+        answer: Answer,
+        event: &Event,
+        wish: &Wish,
+        machine: &Machine,
+    ) -> Result<(), Error> {
         let tenant = wish.tenant as u32;
         let got = &mut self.got[wish.tenant];
         match answer {
@@ -261,7 +273,7 @@ impl Story {
             Answer::Denied => {
                 got.denied += 1;
                 self.ledger.denied(tenant, wish.bytes);
-                self.remember(event, wish, machine);
+                self.remember(event, wish, machine)?;
             }
             Answer::Released => {
                 self.ledger.released(tenant, wish.bytes);
@@ -270,22 +282,26 @@ impl Story {
             Answer::Hit => got.hits += 1,
             Answer::Nothing => {}
         }
+        Ok(())
     }
 
-    /// Keeps the largest denial of the most important tenant that met one.
-    fn remember(&mut self, event: &Event, wish: &Wish, machine: &Machine) {
-        let weight = |tenant: usize, bytes: u64| (std::cmp::Reverse(tenant), bytes);
-        let kept = self.refused.as_ref().map(|kept| weight(kept.tenant, kept.bytes));
-        if kept.is_some_and(|kept| kept >= weight(wish.tenant, wish.bytes)) {
-            return;
-        }
+    /// Keeps the most telling denial: by the pool rather than by a limit of one's own, then of the
+    /// more important tenant, then the larger.
+    fn remember(&mut self, event: &Event, wish: &Wish, machine: &Machine) -> Result<(), Error> {
         let request = machine.request(event.wish, wish);
-        self.refused = Some(Refused {
+        let explanation = machine.built.governor.explain(&request)?;
+        let refused = Refused {
             at_ns: event.at_ns,
             tenant: wish.tenant,
             kind: wish.kind,
             bytes: wish.bytes,
-            explanation: machine.built.governor.explain(&request).to_string(),
-        });
+            by_pool: explanation.reason == Some(DenialReason::Capacity),
+            explanation: explanation.to_string(),
+        };
+        let weight = |of: &Refused| (of.by_pool, std::cmp::Reverse(of.tenant), of.bytes);
+        if self.refused.as_ref().is_none_or(|kept| weight(kept) < weight(&refused)) {
+            self.refused = Some(refused);
+        }
+        Ok(())
     }
 }

@@ -64,8 +64,8 @@ impl Load {
         let mut dice = Dice(seed);
         load.model(CHAT, 5120, 0, END_NS);
         load.model(CODER, 3584, 2 * SECOND, END_NS);
-        load.conversations(CHAT, 120, (32, 96), &mut dice);
-        load.conversations(CODER, 36, (128, 352), &mut dice);
+        load.conversations(CHAT, 140, (32, 96), &mut dice);
+        load.conversations(CODER, 42, (128, 352), &mut dice);
         for (from, until) in [(16, 25), (38, 50)] {
             load.image_burst(from * SECOND, until * SECOND, &mut dice);
         }
@@ -119,10 +119,10 @@ impl Load {
         let mut at = from_ns + 300 * MS;
         while at < until_ns {
             let kind = AllocationType::Inference;
-            let bytes = dice.between(500, 1_100) * MIB;
+            let bytes = dice.between(600, 1_200) * MIB;
             let wish = Wish { tenant: IMAGES, kind, bytes, cost_ms: 0 };
             self.wish(wish, &[at], (at + dice.between(2_000 * MS, 3_600 * MS)).min(until_ns));
-            at += dice.between(250 * MS, 600 * MS);
+            at += dice.between(220 * MS, 500 * MS);
         }
     }
 

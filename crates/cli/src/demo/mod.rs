@@ -48,13 +48,21 @@ struct Minute {
     timing: Timing,
 }
 
-/// Lives through the minute and tells of it. Takes about a second.
-pub fn demo(options: Options) -> Result<String, Box<dyn std::error::Error>> {
+/// What is to be printed, and whether every promise was kept.
+#[derive(Debug)]
+pub struct Told {
+    /// Ends in a new line.
+    pub text: String,
+    /// False if the independent books found a fault: then the command should fail.
+    pub is_sound: bool,
+}
+
+/// Lives through the minute and tells of it. Takes about half a second.
+pub fn demo(options: Options) -> Result<Told, Box<dyn std::error::Error>> {
     let minute = Minute::of(options.seed)?;
-    if options.json {
-        return Ok(json::json(&minute));
-    }
-    Ok(text::text(&minute, ink(options.ascii)))
+    let text =
+        if options.json { json::json(&minute) } else { text::text(&minute, ink(options.ascii)) };
+    Ok(Told { text, is_sound: minute.is_sound() })
 }
 
 impl Minute {
@@ -130,6 +138,7 @@ mod tests {
     #[test]
     fn the_text_fits_a_terminal() {
         let minute = Minute::of(SEED).unwrap();
+        assert!(minute.with.refused.as_ref().is_some_and(|refused| refused.by_pool));
         let plain = text::text(&minute, Ink::Ascii);
         assert!(plain.is_ascii(), "{plain}");
         for ink in [Ink::Ascii, Ink::Shade] {

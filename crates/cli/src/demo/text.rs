@@ -97,25 +97,26 @@ fn table(lines: &mut Vec<String>, minute: &Minute, ink: Ink) {
 /// What the table means, said only where it is so.
 fn story(lines: &mut Vec<String>, minute: &Minute) {
     let Minute { setup, with, .. } = minute;
-    let (chat, chat_got) = (&setup.tenants[CHAT], &with.got[CHAT]);
-    let refused = match chat_got.denied {
-        0 => format!("asked {} and was never refused", times(chat_got.granted)),
+    let (chat, got) = (&setup.tenants[CHAT], &with.got[CHAT]);
+    let refused = match got.denied {
+        0 => format!("asked {} and was never refused", times(got.granted)),
         denied => format!("was refused {}, {}", times(denied), within(with.broken)),
     };
-    let hits = human::count(chat_got.hits);
-    lines.push(format!("{} {refused}; {hits} turns found their context.", chat.name));
+    let hits = human::count(got.hits);
+    let first = format!("{} {refused}; {hits} turns found their context.", chat.name);
     let (indexer, got) = (&setup.tenants[INDEXER], &with.got[INDEXER]);
-    let peak = human::bytes(with.timeline.peaks[INDEXER]);
-    lines.push(format!(
-        "{} lived on idle memory, up to {peak}, and gave {} back when others",
+    let second = format!(
+        "{} lived on idle memory, up to {}, and gave {} back when memory got short.",
         indexer.name,
+        human::bytes(with.timeline.peaks[INDEXER]),
         human::bytes(got.evicted_bytes)
-    ));
-    let lost: u64 = with.got.iter().map(|got| got.evicted_cost_ms).sum();
-    lines.push(format!(
-        "needed room. To build again what all evictions took: {}.",
-        human::seconds(lost as f64 / 1e3)
-    ));
+    );
+    let lost_ms: u64 = with.got.iter().map(|got| got.evicted_cost_ms).sum();
+    let third = format!(
+        "Building again all that was evicted would take {}.",
+        human::seconds(lost_ms as f64 / 1e3)
+    );
+    lines.extend(wrapped(&[first, second, third].join(" "), WIDTH, 0));
 }
 
 fn times(count: u64) -> String {
@@ -136,7 +137,7 @@ fn denial(lines: &mut Vec<String>, minute: &Minute, refused: &Refused, ink: Ink)
     );
     lines.push(ink.strong(&title));
     for line in refused.explanation.lines() {
-        lines.extend(wrapped(line, WIDTH - 2).into_iter().map(|line| format!("  {line}")));
+        lines.extend(wrapped(line, WIDTH - 2, 2).into_iter().map(|line| format!("  {line}")));
     }
 }
 
@@ -151,23 +152,23 @@ fn verdict(lines: &mut Vec<String>, minute: &Minute, ink: Ink) {
     );
     let sentence = ink.verdict(&sentence, minute.is_sound());
     lines.push(format!("Independent ledger: {sentence}."));
-    lines.push(format!(
-        "{} decisions, {:.0} ns each on this machine, with every reuse, release and",
+    let cost = format!(
+        "{} decisions, {:.0} ns each on this machine, with every reuse, release and eviction; the \
+         governor itself needs {}.",
         human::count(minute.timing.decisions),
-        minute.timing.ns_per_decision
-    ));
-    lines.push(format!(
-        "eviction; the governor itself needs {}.",
+        minute.timing.ns_per_decision,
         human::bytes(minute.with.tracking_bytes)
-    ));
+    );
+    lines.extend(wrapped(&cost, WIDTH, 0));
 }
 
 fn second(at_ns: u64) -> String {
     format!("{:.1} s", at_ns as f64 / 1e9)
 }
 
-/// A line in pieces of so many characters at most, broken at spaces, with its indentation kept.
-fn wrapped(line: &str, width: usize) -> Vec<String> {
+/// A line in pieces of so many characters at most, broken at spaces, with its indentation kept
+/// and further pieces indented by `hang` more.
+fn wrapped(line: &str, width: usize, hang: usize) -> Vec<String> {
     let indent = &line[..line.len() - line.trim_start().len()];
     let mut lines: Vec<String> = Vec::new();
     let mut current = String::new();
@@ -177,7 +178,7 @@ fn wrapped(line: &str, width: usize) -> Vec<String> {
             lines.push(std::mem::take(&mut current));
         }
         if current.is_empty() {
-            current = format!("{indent}{}", if lines.is_empty() { "" } else { "  " });
+            current = format!("{indent}{:1$}", "", if lines.is_empty() { 0 } else { hang });
         } else {
             current.push(' ');
         }
@@ -193,8 +194,8 @@ mod tests {
 
     #[test]
     fn lines_are_broken_at_spaces() {
-        assert_eq!(wrapped("  one two three", 9), ["  one two", "    three"]);
-        assert_eq!(wrapped("", 9), [""]);
-        assert_eq!(wrapped("averylongword", 5), ["averylongword"]);
+        assert_eq!(wrapped("  one two three", 9, 2), ["  one two", "    three"]);
+        assert_eq!(wrapped("", 9, 2), [""]);
+        assert_eq!(wrapped("averylongword", 5, 2), ["averylongword"]);
     }
 }
