@@ -29,6 +29,8 @@ pub mod tenant;
 
 pub mod admission;
 
+pub mod steps;
+
 pub mod batch;
 pub mod evict;
 

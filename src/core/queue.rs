@@ -23,10 +23,11 @@ use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{CountWord, Owner, SlotWord, State};
 
 /// Segments looked at for a free slot before a new segment is taken.
-const SEARCH_SEGMENTS: u32 = 8;
+pub const SEARCH_SEGMENTS: u32 = 8;
 /// Turns of the loops that link a segment or count a grant.
-const QUEUE_TURNS_MAX: u32 = 32;
-const HINTS: usize = 4;
+pub const QUEUE_TURNS_MAX: u32 = 32;
+/// Slots remembered as freed a moment ago.
+pub const HINTS: usize = 4;
 const WINDOW_SEGMENTS: u32 = WINDOW / SLOTS;
 const EXACT_SEGMENTS: u32 = EXACT_SLOTS / SLOTS;
 
