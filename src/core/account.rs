@@ -51,7 +51,8 @@ pub const CHARGE_TURNS_MAX: u32 = 64;
 /// Attempts of a charge that ancestors refused while bytes were on their way: each ancestor may
 /// have to collect once, even if nobody else is at work.
 pub const CHARGE_ROUNDS_MAX: u32 = DEPTH_MAX + 1;
-const TRIM_TURNS_MAX: u32 = 3;
+/// Turns in which a trim tries to bump the trim version.
+pub const TRIM_TURNS_MAX: u32 = 3;
 /// A purchase takes at most this part of the parent's room beyond what it needs.
 const QUANTUM_SHARE: u64 = 8;
 /// Pressure levels a limit is kept for.

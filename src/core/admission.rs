@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The slot is taken before the bytes are charged, so nothing that was charged is ever rolled
-//! back: a large request that is refused never makes a small one fail. Bounded on every path: no
-//! lock, no allocation, no system call, no callback.
+//! back: a large request that is refused never makes a small one fail. Bounded on every path (by
+//! how much, says `steps.rs`): no lock, no allocation, no system call, no callback.
 
 use super::Core;
 use super::account::Obstacle;
@@ -18,7 +18,7 @@ use super::rate::RateRefused;
 use super::word::Owner;
 
 /// Times an admission begins again because the types that are counted have changed meanwhile.
-const RESTARTS_MAX: u32 = 4;
+pub const RESTARTS_MAX: u32 = 4;
 
 /// A request as the core sees it.
 #[derive(Clone, Copy, Debug)]
@@ -204,7 +204,8 @@ impl Core {
             fields.flags |= flag::COUNTED;
         }
         let clock = tenant.tick();
-        let frequency = self.ghosts.recall(ask.owner(), fields.key, clock);
+        let ghost = self.ghosts.recall(ask.owner(), fields.key, clock);
+        let frequency = tenant.queues[usize::from(ask.kind)].frequency_of(ghost);
         let recency = Recency::new(clock, ask.cost, frequency);
         let generation = self.grants.publish(ready.slot, ask.bytes, recency.0, &fields);
         if counted {

@@ -27,6 +27,7 @@
 use super::Core;
 use super::account::{ROOT, Trimmed};
 use super::grants::{Refused, Settled, Victim, flag};
+use super::policy::Recency;
 use super::queue::{Pick, Sight};
 use super::sync::Ordering;
 use super::tenant::TYPES;
@@ -44,7 +45,7 @@ pub const BACKGROUND: u8 = 3;
 /// All allocation types, as one bit each.
 pub const ALL_TYPES: u8 = 0xf;
 /// Queues remembered as without a victim in one search.
-const BARREN_MAX: usize = 64;
+const BARREN_MAX: usize = 32;
 /// Attempts on one queue whose victims others claim first.
 const RACES_MAX: u32 = 64;
 
@@ -381,8 +382,9 @@ impl Core {
         self.accounts.uncharge(victim.owner.account(), victim.bytes);
         tenant.tally.note_evicted(victim.bytes);
         if victim.fields.key != 0 {
-            let recency = self.grants.recency(victim.slot);
-            self.ghosts.remember(victim.owner, victim.fields.key, recency, tenant.clock());
+            let frequency = Recency(self.grants.recency(victim.slot)).frequency();
+            self.ghosts.remember(victim.owner, victim.fields.key, frequency, tenant.clock());
+            tenant.queues[kind].note_evicted(frequency);
         }
     }
 

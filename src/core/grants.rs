@@ -236,6 +236,13 @@ impl Segment {
         SlotWord(self.words.0[lane as usize].load(Ordering::Acquire))
     }
 
+    /// Word and recency of a slot, as a scan for victims sees them.
+    #[inline]
+    pub fn look(&self, lane: u32) -> (SlotWord, u64) {
+        // Relaxed: recency is a hint for the choice of victims and orders nothing.
+        (self.word(lane), self.recency[lane as usize].load(Ordering::Relaxed))
+    }
+
     /// Plain store by the one thread that holds the slot.
     #[inline]
     fn set_word(&self, lane: u32, word: SlotWord) {

@@ -9,6 +9,8 @@ pub mod word;
 
 pub mod region;
 
+pub mod lessons;
+
 pub mod ghost;
 pub mod policy;
 
@@ -26,6 +28,8 @@ pub mod queue;
 pub mod tenant;
 
 pub mod admission;
+
+pub mod steps;
 
 pub mod batch;
 pub mod evict;

@@ -13,17 +13,23 @@
 //! administrator at a time. Who walks the chain checks the owner of each segment and begins again
 //! if one has changed hands.
 
-use super::grants::{Grants, OutOfTurns, SLOTS};
-use super::policy::{Candidate, POOL, Policy, Recency, WINDOW, Worth};
+use super::ghost::Ghost;
+use super::grants::{Grants, OutOfTurns, SLOTS, Segment};
+use super::lessons::{Lessons, Weights};
+use super::policy::{Candidate, Judge, Policy, Recency, Worth, frequency_at_return};
+use super::policy::{EXACT_SLOTS, POOL, WINDOW};
+use super::region::Zeroed;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{CountWord, Owner, SlotWord, State};
 
 /// Segments looked at for a free slot before a new segment is taken.
-const SEARCH_SEGMENTS: u32 = 8;
+pub const SEARCH_SEGMENTS: u32 = 8;
 /// Turns of the loops that link a segment or count a grant.
-const QUEUE_TURNS_MAX: u32 = 32;
-const HINTS: usize = 4;
+pub const QUEUE_TURNS_MAX: u32 = 32;
+/// Slots remembered as freed a moment ago.
+pub const HINTS: usize = 4;
 const WINDOW_SEGMENTS: u32 = WINDOW / SLOTS;
+const EXACT_SEGMENTS: u32 = EXACT_SLOTS / SLOTS;
 
 /// The slots, and the order of eviction, of one allocation type of one account.
 #[repr(C, align(64))]
@@ -43,6 +49,7 @@ pub struct Queue {
     policy: AtomicU32,
     /// The least worth candidates of earlier windows, plus one.
     pool: [AtomicU32; POOL],
+    lessons: Lessons,
 }
 
 /// Why no slot could be reserved.
@@ -92,6 +99,7 @@ impl Queue {
             grants_max: zero(),
             policy: zero(),
             pool: std::array::from_fn(|_| zero()),
+            lessons: Lessons::empty(),
         }
     }
 
@@ -105,6 +113,37 @@ impl Queue {
     pub fn set_policy(&self, policy: Policy) {
         // Relaxed: as in `policy`.
         self.policy.store(u32::from(policy.as_u8()), Ordering::Relaxed);
+    }
+
+    /// The rule by which victims are chosen now.
+    fn judge(&self, sight: &Sight) -> Judge {
+        let (clock, now_ns) = (sight.clock, sight.now_ns);
+        let policy = self.policy();
+        let learned = policy == Policy::Hybrid;
+        let weights = if learned { self.lessons.weights() } else { Weights::EVEN };
+        Judge { policy, clock, now_ns, weights }
+    }
+
+    /// Forgets what evictions taught: the queue gets another owner.
+    pub fn forget_lessons(&self) {
+        self.lessons.forget();
+    }
+
+    /// Learns that a grant used `frequency` times was evicted and will be remembered.
+    pub fn note_evicted(&self, frequency: u32) {
+        self.lessons.evicted(frequency);
+    }
+
+    /// Learns that content came back, and says with which frequency it begins.
+    pub fn frequency_of(&self, ghost: Option<Ghost>) -> u32 {
+        let Some(Ghost { frequency, absent }) = ghost else { return 1 };
+        let slots = self.segments().saturating_mul(SLOTS);
+        self.lessons.returned(frequency, absent, slots);
+        // Counts begin anew under the other policies, which order by less.
+        if self.policy() != Policy::Hybrid {
+            return 1;
+        }
+        frequency_at_return(frequency, absent, slots)
     }
 
     /// Segments in the queue.
@@ -229,12 +268,12 @@ impl Queue {
     /// The grant of the queue that should go first, and is allowed to go. Looks at a window of
     /// candidates; goes on around the whole queue only if nothing there may be evicted.
     pub fn pick(&self, sight: &Sight) -> Option<Pick> {
-        let policy = self.policy();
+        let judge = self.judge(sight);
         let mut least = Least::new();
         let segments = self.segments();
-        if segments <= WINDOW_SEGMENTS {
+        if segments <= EXACT_SEGMENTS {
             for index in self.chain(sight.grants, sight.owner) {
-                look_at_segment(sight, policy, index, &mut least);
+                look_at_segment(sight, &judge, index, &mut least);
             }
             return least.first();
         }
@@ -244,7 +283,10 @@ impl Queue {
             if let Some(slot) = cell.load(order).checked_sub(1)
                 && sight.grants.owner(slot) == sight.owner
             {
-                look_at_slot(sight, policy, slot, &mut least);
+                let segment = sight.grants.segment(slot / SLOTS);
+                if let Some(pick) = look(sight, segment, &judge, slot) {
+                    least.add(pick);
+                }
             }
         }
         let mut hand = self.hand.load(order).checked_sub(1);
@@ -254,22 +296,24 @@ impl Queue {
             }
             let ours = |i: &u32| sight.grants.segment(*i).owner() == sight.owner;
             let Some(index) = hand.filter(ours).or_else(|| self.head()).filter(ours) else { break };
-            look_at_segment(sight, policy, index, &mut least);
+            look_at_segment(sight, &judge, index, &mut least);
             hand = sight.grants.segment(index).next();
         }
         self.hand.store(hand.map_or(0, |i| i + 1), order);
-        for (cell, pick) in self.pool.iter().zip(least.after_first()) {
-            cell.store(pick.map_or(0, |p| p.slot + 1), order);
+        let mut remembered = least.after_first().iter();
+        for cell in &self.pool {
+            cell.store(remembered.next().map_or(0, |pick| pick.slot + 1), order);
         }
         least.first()
     }
 
     /// Every grant of the queue that is allowed to go. Allocates; for people, not for evictions.
     pub fn candidates(&self, sight: &Sight) -> Vec<Pick> {
-        let policy = self.policy();
+        let judge = self.judge(sight);
         let segments = self.chain(sight.grants, sight.owner);
         let slots = segments.flat_map(|s| s * SLOTS..(s + 1) * SLOTS);
-        slots.filter_map(|slot| look(sight, policy, slot)).collect()
+        let look_at = |slot| look(sight, sight.grants.segment(slot / SLOTS), &judge, slot);
+        slots.filter_map(look_at).collect()
     }
 
     /// Limits the number of grants; `None` lifts the limit.
@@ -383,23 +427,19 @@ fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
 }
 
 #[inline]
-fn look_at_segment(sight: &Sight, policy: Policy, segment: u32, least: &mut Least) {
-    for slot in segment * SLOTS..(segment + 1) * SLOTS {
-        look_at_slot(sight, policy, slot, least);
+fn look_at_segment(sight: &Sight, judge: &Judge, index: u32, least: &mut Least) {
+    let segment = sight.grants.segment(index);
+    for lane in 0..SLOTS {
+        if let Some(pick) = look(sight, segment, judge, index * SLOTS + lane) {
+            least.add(pick);
+        }
     }
 }
 
-#[inline]
-fn look_at_slot(sight: &Sight, policy: Policy, slot: u32, least: &mut Least) {
-    if let Some(pick) = look(sight, policy, slot) {
-        least.add(pick);
-    }
-}
-
-/// The grant in a slot as a candidate, if it may go.
-#[inline]
-fn look(sight: &Sight, policy: Policy, slot: u32) -> Option<Pick> {
-    let word = sight.grants.word(slot);
+/// The grant in a slot of `segment` as a candidate, if it may go.
+#[inline(always)]
+fn look(sight: &Sight, segment: &Segment, judge: &Judge, slot: u32) -> Option<Pick> {
+    let (word, recency) = segment.look(slot % SLOTS);
     if word.state() != State::Live {
         return None;
     }
@@ -411,41 +451,50 @@ fn look(sight: &Sight, policy: Policy, slot: u32) -> Option<Pick> {
         }
         expires_ns = fields.expires_ns;
     }
-    let recency = Recency(sight.grants.recency(slot));
+    let recency = Recency(recency);
     let candidate = Candidate { bytes: word.bytes(), recency, expires_ns };
-    let worth = policy.worth(&candidate, sight.clock, sight.now_ns);
+    let worth = judge.worth(&candidate);
     Some(Pick { slot, word, worth })
 }
 
 /// The least worth candidates seen, in order: the one to take and those to remember.
 struct Least {
-    picks: [Option<Pick>; POOL + 1],
+    picks: [Pick; POOL + 1],
+    count: usize,
 }
 
 impl Least {
     fn new() -> Self {
-        Self { picks: [None; POOL + 1] }
+        let none = Pick { slot: 0, word: SlotWord(0), worth: Worth::MAX };
+        Self { picks: [none; POOL + 1], count: 0 }
     }
 
+    /// Most candidates are worth more than those remembered: one comparison.
     #[inline]
     fn add(&mut self, pick: Pick) {
-        let worse = |other: &Option<Pick>| other.is_none_or(|o| pick.worth < o.worth);
-        if !worse(&self.picks[POOL]) || self.picks.iter().flatten().any(|p| p.slot == pick.slot) {
+        if pick.worth < self.picks[POOL].worth || self.count <= POOL {
+            self.insert(pick);
+        }
+    }
+
+    fn insert(&mut self, pick: Pick) {
+        if self.picks[..self.count].iter().any(|known| known.slot == pick.slot) {
             return;
         }
-        let mut at = POOL;
-        while at > 0 && worse(&self.picks[at - 1]) {
+        let mut at = self.count.min(POOL);
+        while at > 0 && pick.worth < self.picks[at - 1].worth {
             self.picks[at] = self.picks[at - 1];
             at -= 1;
         }
-        self.picks[at] = Some(pick);
+        self.picks[at] = pick;
+        self.count = (self.count + 1).min(POOL + 1);
     }
 
     fn first(&self) -> Option<Pick> {
-        self.picks[0]
+        self.picks[..self.count].first().copied()
     }
 
-    fn after_first(&self) -> &[Option<Pick>] {
-        &self.picks[1..]
+    fn after_first(&self) -> &[Pick] {
+        self.picks[..self.count].get(1..).unwrap_or(&[])
     }
 }
