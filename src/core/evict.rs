@@ -27,6 +27,7 @@
 use super::Core;
 use super::account::{ROOT, Trimmed};
 use super::grants::{Refused, Settled, Victim, flag};
+use super::policy::Recency;
 use super::queue::{Pick, Sight};
 use super::sync::Ordering;
 use super::tenant::TYPES;
@@ -44,7 +45,7 @@ pub const BACKGROUND: u8 = 3;
 /// All allocation types, as one bit each.
 pub const ALL_TYPES: u8 = 0xf;
 /// Queues remembered as without a victim in one search.
-const BARREN_MAX: usize = 64;
+const BARREN_MAX: usize = 32;
 /// Attempts on one queue whose victims others claim first.
 const RACES_MAX: u32 = 64;
 
@@ -290,16 +291,10 @@ impl Core {
         picks
     }
 
-    /// Claims a candidate, and lets it go again if it may not be evicted after all.
+    /// Claims a candidate, unless it may not be evicted after all.
     fn claim(&self, pick: Pick, owner: Owner, now_ns: u64) -> Option<Victim> {
-        let victim = self.grants.claim_victim(pick.slot, pick.word)?;
-        if victim.owner == owner && victim.fields.is_evictable(now_ns) {
-            return Some(victim);
-        }
-        if self.grants.settle_busy(&victim, 0) == Settled::ReleasedByOwner {
-            self.slot_is_free(&victim);
-        }
-        None
+        let may_go = |v: &Victim| v.owner == owner && v.fields.is_evictable(now_ns);
+        self.grants.claim_victim(pick.slot, pick.word, may_go)
     }
 
     fn ask_owner(
@@ -366,7 +361,7 @@ impl Core {
     }
 
     /// Offers the slot of a victim that has ended to the next request.
-    pub fn slot_is_free(&self, victim: &Victim) {
+    fn slot_is_free(&self, victim: &Victim) {
         let kind = usize::from(victim.owner.allocation_type());
         self.tenant(victim.owner.account()).queues[kind].note_freed(victim.slot);
     }
@@ -381,8 +376,9 @@ impl Core {
         self.accounts.uncharge(victim.owner.account(), victim.bytes);
         tenant.tally.note_evicted(victim.bytes);
         if victim.fields.key != 0 {
-            let recency = self.grants.recency(victim.slot);
-            self.ghosts.remember(victim.owner, victim.fields.key, recency, tenant.clock());
+            let frequency = Recency(self.grants.recency(victim.slot)).frequency();
+            self.ghosts.remember(victim.owner, victim.fields.key, frequency, tenant.clock());
+            tenant.queues[kind].note_evicted(frequency);
         }
     }
 
@@ -403,10 +399,8 @@ impl Core {
         keep_until_ns: u64,
     ) -> Result<(), Refused> {
         let held = self.grants.hold_to_end(slot, generation, owner)?;
-        match self.grants.keep_deferred(held, keep_until_ns) {
-            Some(short) => self.bytes_arrived(owner.account(), short, held.word.bytes()),
-            None => return Err(Refused::Stale),
-        }
+        let short = self.grants.keep_deferred(held, keep_until_ns)?;
+        self.bytes_arrived(owner.account(), short, held.word.bytes());
         Ok(())
     }
 

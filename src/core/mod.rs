@@ -9,6 +9,8 @@ pub mod word;
 
 pub mod region;
 
+pub mod lessons;
+
 pub mod ghost;
 pub mod policy;
 

@@ -63,7 +63,8 @@ unsafe impl Zeroed for Tenant {
 impl Tenant {
     /// Clears what the slot's last tenant left; the caller holds the administrative mutex and the
     /// account is closed.
-    pub fn begin(&self, uuid: u128) {
+    pub fn begin(&self, uuid: u128, generation: u32) {
+        self.queues.iter().for_each(|queue| queue.begin(generation));
         // Release: pairs with the Acquire in `uuid`; the registry publishes the tenant after this.
         let order = Ordering::Release;
         self.uuid[0].store((uuid >> 64) as u64, order);
@@ -76,6 +77,7 @@ impl Tenant {
         {
             count.store(0, order);
         }
+        self.queues.iter().for_each(Queue::forget_lessons);
     }
 
     /// The tenant's UUID.
