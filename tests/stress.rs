@@ -36,6 +36,8 @@ const UNRECORDED: u64 = u64::MAX;
 const TENANT_MAX: [u64; 7] = [CAPACITY, CAPACITY, 150, 200, 400, 120, 400];
 const GROUP_OF: [Option<usize>; 7] = [None, None, Some(0), Some(0), Some(1), Some(1), Some(1)];
 const GROUP_MAX: [u64; 2] = [300, 400];
+/// Guarantee of the second group.
+const GROUP_FLOOR: u64 = 80;
 
 /// Xorshift: enough to mix verbs, and the same again for the same seed.
 struct Random(Cell<u64>);
@@ -130,7 +132,7 @@ fn governor(clock: &ManualClock) -> (Governor, [GroupHandle; 3], Vec<TenantHandl
         governor.register_group(config).unwrap()
     };
     let left = group("left", None, GROUP_MAX[0], 0);
-    let right = group("right", None, GROUP_MAX[1], 80);
+    let right = group("right", None, GROUP_MAX[1], GROUP_FLOOR);
     let inner = group("inner", Some(right), GROUP_MAX[1], 0);
     let hard = |n, parent| TenantConfig { isolation: Isolation::Hard, parent, ..tenant(n) };
     let configs = [
@@ -580,7 +582,7 @@ impl Administrator<'_> {
                 c.limit_bytes = Some(20 + random.below(181));
             })),
             3 => self.tolerate(governor.set_tenant(tenants[4], |c| {
-                c.guarantee_bytes = random.below(81);
+                c.guarantee_bytes = random.below(GROUP_FLOOR + 1);
                 c.policy = [Policy::Lru, Policy::Lfu, Policy::Hybrid][random.below(3) as usize];
             })),
             4 => self.tolerate(governor.set_tenant(tenants[6], |c| {
@@ -690,24 +692,39 @@ fn everything_is_back(scene: &Scene, seed: u64) {
     assert!(slots >= governor.config().grants_max, "seed {seed}: {slots} slots");
 }
 
-/// Two tenants that take all there is in turn leave the others their guarantees, and no byte is
-/// stranded anywhere.
+/// Tenants that take all there is in turn leave the others their guarantees, and no byte is
+/// stranded anywhere. Below a group with a guarantee, idle claim within it may stay.
 fn claims_are_guarantees(scene: &Scene, seed: u64) {
-    let governor = &scene.governor;
-    let below = governor.snapshot().tenants;
-    for (taker, others) in [(1, FLOOR + 80), (0, 80)] {
-        let of = scene.tenants[taker];
-        let all = Request::new(of, AllocationType::Inference, CAPACITY - others);
-        let grant = governor.try_request(&all).unwrap_or_else(|no| panic!("seed {seed}: {no:?}"));
-        let snapshot = governor.snapshot();
-        assert_eq!(snapshot.claimed_bytes, CAPACITY, "seed {seed}");
-        assert_eq!(snapshot.live_bytes, CAPACITY - others, "seed {seed}");
-        for tenant in snapshot.tenants.iter().filter(|t| t.tenant != of) {
-            assert_eq!(tenant.claimed_bytes, tenant.guarantee_bytes, "seed {seed}: {tenant:#?}");
-        }
-        assert_eq!(grant.release(), Ok(Released::Returned));
+    let tenants = scene.governor.snapshot().tenants;
+    assert_eq!(tenants.len(), scene.tenants.len(), "seed {seed}: {tenants:#?}");
+    let group = |tenant: &TenantSnapshot| GROUP_OF[scene.number(tenant.tenant).unwrap()];
+    let mates = take(scene, seed, 4, GROUP_MAX[1]);
+    for mate in mates.iter().filter(|t| group(t) == Some(1)) {
+        assert_eq!(mate.claimed_bytes, mate.guarantee_bytes, "seed {seed}: {mate:#?}");
     }
-    assert_eq!(below.len(), scene.tenants.len(), "seed {seed}: {below:#?}");
+    for (taker, guaranteed) in [(1, FLOOR + GROUP_FLOOR), (0, GROUP_FLOOR)] {
+        let others = take(scene, seed, taker, CAPACITY - guaranteed);
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|t| group(t) == Some(1));
+        for other in outside {
+            assert_eq!(other.claimed_bytes, other.guarantee_bytes, "seed {seed}: {other:#?}");
+        }
+        let claimed: u64 = inside.iter().map(|t| t.claimed_bytes).sum();
+        assert!(claimed <= GROUP_FLOOR, "seed {seed}: {inside:#?}");
+        assert_eq!(scene.governor.snapshot().claimed_bytes, CAPACITY, "seed {seed}");
+    }
+}
+
+/// All other tenants, at a moment when one had so many bytes.
+fn take(scene: &Scene, seed: u64, tenant: usize, bytes: u64) -> Vec<TenantSnapshot> {
+    let of = scene.tenants[tenant];
+    let all = Request::new(of, AllocationType::Inference, bytes);
+    let grant = scene.governor.try_request(&all).unwrap_or_else(|no| panic!("seed {seed}: {no:?}"));
+    let mut snapshot = scene.governor.snapshot();
+    assert_eq!(snapshot.live_bytes, bytes, "seed {seed}");
+    assert_eq!(grant.release(), Ok(Released::Returned));
+    snapshot.tenants.retain(|t| t.tenant != of);
+    snapshot.tenants
 }
 
 /// How many grants can be live at once, with all slots of those that were unregistered returned.
