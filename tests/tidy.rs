@@ -29,6 +29,7 @@ const LAYERS: &[&[&str]] = &[
     &["queue", "events"],
     &["tenant"],
     &["admission"],
+    &["order"],
     &["batch", "evict"],
     &["force"],
     &["wait"],
