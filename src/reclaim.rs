@@ -11,6 +11,7 @@ use crate::core::evict::{Owners, ReclaimAnswer};
 use crate::core::grants;
 use crate::core::handle::{GrantId, TenantHandle};
 use crate::core::sync::{Mutex, lock};
+use crate::core::word::State;
 use crate::error::Error;
 use crate::governor::{Governor, refusal};
 use arc_swap::ArcSwap;
@@ -103,7 +104,8 @@ impl Governor {
             let (grant, tenant) = lock(&self.reclaim.polled).pop_front()?;
             let slot = grant.index();
             let word = self.core.grants.word(slot);
-            let waits = word.state() == crate::core::word::State::Deferred;
+            // Still being evicted if its evictor has just handed it out.
+            let waits = matches!(word.state(), State::Deferred | State::Evicting);
             if waits && self.core.grants.generation(slot) == grant.generation() {
                 let owner = self.core.grants.owner(slot);
                 let fields = self.core.grants.fields(slot);

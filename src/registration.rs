@@ -166,7 +166,7 @@ impl Governor {
         admin.check_guarantees(parent, 0, settings.guarantee)?;
         let (index, generation) = self.open(&mut admin, TENANTS, parent, &settings)?;
         let tenant = self.core.tenant(index);
-        tenant.begin(id.as_u128());
+        tenant.begin(id.as_u128(), generation);
         tenant.set_rate(config.rate);
         for (queue, max) in tenant.queues.iter().zip(config.grants_max) {
             queue.set_policy(config.policy);
@@ -274,7 +274,7 @@ impl Governor {
             if retired {
                 continue;
             }
-            if self.core.accounts.is_drained(index) && self.shed_all(index, generation) {
+            if self.core.accounts.is_drained(index) && self.shed_all(index) {
                 return Some(index);
             }
             admin.closed[kind].push_back((index, generation));
@@ -282,15 +282,15 @@ impl Governor {
         None
     }
 
-    /// Gives all segments of a drained tenant back; says whether none is left.
-    fn shed_all(&self, index: u32, generation: u32) -> bool {
+    /// Gives all segments of a drained tenant back; says whether none is left, and then none comes.
+    fn shed_all(&self, index: u32) -> bool {
         if self.core.accounts.is_inner(index) {
             return true;
         }
         let tenant = self.core.tenant(index);
-        tenant.queues.iter().zip(0..).all(|(queue, kind)| {
-            let owner = Owner::new(index, generation, kind);
-            !queue.shed(&self.core.grants, owner, true).1
+        tenant.queues.iter().all(|queue| {
+            queue.shed(&self.core.grants, true);
+            queue.close()
         })
     }
 

@@ -112,10 +112,12 @@ mod counted {
             denied(governor.try_request(&of(limited, 9 * MIB)))
         });
         assert_eq!(no.reason, DenialReason::TenantLimit);
-        // The slot takes a segment (fresh, linked, counted), the bytes a payment (mark, the
-        // parent's exchange, the payment), the use is a new peak; then slot and exchange.
-        let first = budget
-            .row("first request of a tenant", 9, || governor.try_request(&of(fresh, MIB)).unwrap());
+        // The slot takes a segment (spare and back, fresh, linked, counted), the bytes a payment
+        // (mark, the parent's exchange, the payment), the use is a new peak; then slot and
+        // exchange.
+        let first = budget.row("first request of a tenant", 10, || {
+            governor.try_request(&of(fresh, MIB)).unwrap()
+        });
         let second = budget.row("next request, new peak, claim bought", 6, || {
             governor.try_request(&of(fresh, MIB)).unwrap()
         });

@@ -15,7 +15,7 @@ use super::grants::{Ended, Fields, Refused, flag};
 use super::policy::Recency;
 use super::queue::{NoSlot, Queue};
 use super::rate::RateRefused;
-use super::word::Owner;
+use super::word::{GRANT_BYTES_MAX, Owner};
 
 /// Times an admission begins again because the types that are counted have changed meanwhile.
 pub const RESTARTS_MAX: u32 = 4;
@@ -238,7 +238,10 @@ impl Core {
         let held = self.grants.hold(slot, generation, owner)?;
         let account = owner.account();
         let mut charged = Err(Obstacle::Changed);
-        for _ in 0..RESTARTS_MAX {
+        // Larger only if another thread has grown the grant since the caller looked at its size.
+        let fits = held.word.bytes().saturating_add(bytes) <= GRANT_BYTES_MAX;
+        let turns = if fits { RESTARTS_MAX } else { 0 };
+        for _ in 0..turns {
             let counted = self.accounts.head(account).counted();
             charged = self.charge(account, owner.generation(), counted, bytes);
             if charged != Err(Obstacle::Changed) {
@@ -301,7 +304,7 @@ impl Core {
     ) -> Result<(u64, bool), Refused> {
         let held = self.grants.hold_to_end(slot, generation, owner)?;
         let bytes = held.word.bytes();
-        let counted = self.grants.fields(slot).flags & flag::COUNTED != 0;
+        let counted = self.grants.flags(slot) & flag::COUNTED != 0;
         let ended = self.grants.end(held);
         let queue = &self.tenant(owner.account()).queues[usize::from(owner.allocation_type())];
         if counted {

@@ -291,16 +291,10 @@ impl Core {
         picks
     }
 
-    /// Claims a candidate, and lets it go again if it may not be evicted after all.
+    /// Claims a candidate, unless it may not be evicted after all.
     fn claim(&self, pick: Pick, owner: Owner, now_ns: u64) -> Option<Victim> {
-        let victim = self.grants.claim_victim(pick.slot, pick.word)?;
-        if victim.owner == owner && victim.fields.is_evictable(now_ns) {
-            return Some(victim);
-        }
-        if self.grants.settle_busy(&victim, 0) == Settled::ReleasedByOwner {
-            self.slot_is_free(&victim);
-        }
-        None
+        let may_go = |v: &Victim| v.owner == owner && v.fields.is_evictable(now_ns);
+        self.grants.claim_victim(pick.slot, pick.word, may_go)
     }
 
     fn ask_owner(
@@ -367,7 +361,7 @@ impl Core {
     }
 
     /// Offers the slot of a victim that has ended to the next request.
-    pub fn slot_is_free(&self, victim: &Victim) {
+    fn slot_is_free(&self, victim: &Victim) {
         let kind = usize::from(victim.owner.allocation_type());
         self.tenant(victim.owner.account()).queues[kind].note_freed(victim.slot);
     }
@@ -405,10 +399,8 @@ impl Core {
         keep_until_ns: u64,
     ) -> Result<(), Refused> {
         let held = self.grants.hold_to_end(slot, generation, owner)?;
-        match self.grants.keep_deferred(held, keep_until_ns) {
-            Some(short) => self.bytes_arrived(owner.account(), short, held.word.bytes()),
-            None => return Err(Refused::Stale),
-        }
+        let short = self.grants.keep_deferred(held, keep_until_ns)?;
+        self.bytes_arrived(owner.account(), short, held.word.bytes());
         Ok(())
     }
 

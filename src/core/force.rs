@@ -5,7 +5,7 @@
 //! before or after, and the bytes leave the used word exactly once (I3).
 
 use super::Core;
-use super::grants::{Settled, flag};
+use super::grants::flag;
 use super::word::{Owner, State};
 
 impl Core {
@@ -13,19 +13,16 @@ impl Core {
     /// another thread is at it.
     pub fn end_by_force(&self, slot: u32, owner: Owner) -> bool {
         let word = self.grants.word(slot);
+        // A segment changes hands only when its owner has no grant in it.
+        if self.grants.owner(slot) != owner {
+            return true;
+        }
         match word.state() {
             State::Free => true,
-            State::Live => match self.grants.claim_victim(slot, word) {
-                Some(victim) if victim.owner == owner => {
-                    self.end_victim(&victim);
-                    true
-                }
-                Some(victim) => {
-                    self.grants.settle_busy(&victim, 0);
-                    true
-                }
-                None => false,
-            },
+            State::Live => {
+                let claimed = self.grants.claim_victim(slot, word, |v| v.owner == owner);
+                claimed.inspect(|victim| self.end_victim(victim)).is_some()
+            }
             State::Deferred => {
                 let generation = self.grants.generation(slot);
                 self.release(slot, generation, owner).is_ok()
@@ -37,20 +34,12 @@ impl Core {
     /// Ends a reservation whose time to commit has run out, if that is still what the slot holds.
     pub fn end_expired(&self, slot: u32, generation: u32, owner: Owner, now_ns: u64) -> bool {
         let word = self.grants.word(slot);
-        if !self.grants.is_live(slot, generation, owner) {
-            return false;
-        }
-        let Some(victim) = self.grants.claim_victim(slot, word) else { return false };
-        let fields = &victim.fields;
-        let uncommitted = fields.flags & flag::UNCOMMITTED != 0 && fields.is_expired(now_ns);
-        if victim.generation == generation && victim.owner == owner && uncommitted {
-            self.end_victim(&victim);
-            return true;
-        }
-        if self.grants.settle_busy(&victim, 0) == Settled::ReleasedByOwner {
-            self.slot_is_free(&victim);
-        }
-        false
+        let claimed = self.grants.claim_victim(slot, word, |victim| {
+            let fields = &victim.fields;
+            let uncommitted = fields.flags & flag::UNCOMMITTED != 0 && fields.is_expired(now_ns);
+            victim.generation == generation && victim.owner == owner && uncommitted
+        });
+        claimed.inspect(|victim| self.end_victim(victim)).is_some()
     }
 
     /// Counts a grant that was made before its type was counted; false if that has to be tried
@@ -58,13 +47,19 @@ impl Core {
     pub fn count_existing(&self, slot: u32, owner: Owner) -> bool {
         let word = self.grants.word(slot);
         match word.state() {
-            State::Free | State::Deferred | State::Ending | State::Gone => return true,
+            State::Free | State::Ending | State::Gone => return true,
             State::Reserved | State::Tuning | State::Evicting => return false,
-            State::Live => {}
+            State::Live | State::Deferred => {}
         }
         let generation = self.grants.generation(slot);
-        let Ok(held) = self.grants.hold(slot, generation, owner) else { return false };
+        // A deferred grant is held as if to end it: its owner may decline and keep it.
+        let Ok(held) = self.grants.hold_to_end(slot, generation, owner) else { return false };
         let mut fields = self.grants.fields(slot);
+        if held.word.state() == State::Evicting {
+            // Its evictor has read the fields already.
+            self.grants.let_go(held, held.word.bytes());
+            return false;
+        }
         if fields.flags & flag::COUNTED == 0 {
             fields.flags |= flag::COUNTED;
             let queue = &self.tenant(owner.account()).queues[usize::from(owner.allocation_type())];

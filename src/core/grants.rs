@@ -3,9 +3,11 @@
 //! ```text
 //! free -> reserved -> live                 a request fills the slot and publishes it
 //! live -> tuning -> live | free            resize, pin, commit; release by the owner
-//! live -> evicting -> live                 victim: busy
+//! live -> tuning -> evicting               chosen as a victim, if it still is one when held
+//!         evicting -> live                 victim: busy
 //!                  -> ending -> free       victim: freed
 //!                  -> deferred -> tuning -> free      the owner releases later
+//!                              -> tuning -> live      the owner declines
 //!                  -> tuning -> gone -> free          the owner releases while it is asked
 //! ```
 //!
@@ -13,22 +15,32 @@
 //! next, by a plain store. Fields are written while reserved and published by the store of *live*.
 //! The word holds only the low bits of the generation; the full one stands beside it and is
 //! compared while the slot is held still, so a stale id is refused with certainty and the step
-//! undone. *Evicting* pins a slot to its evictor: nobody else can free it.
+//! undone. *Evicting* pins a slot to its evictor: nobody else can free it. A grant is held still
+//! and looked at before it becomes *evicting*, so one that may not go is never seen in that state.
 //!
 //! Slots come in segments of [`SLOTS`], owned by one account and allocation type. Their words lie
 //! densely, so a scan for victims reads two lines for sixteen candidates. A segment changes hands
-//! only while all its slots are free and reserved by the one who moves it.
+//! only while all its slots are reserved by the one who moves it, and they stay so while it belongs
+//! to nobody: whoever still has it in mind finds nothing to take.
+//!
+//! ```text
+//! segments = fresh + given back + linked in queues + on their way        (+ worn out)
+//! spare    = given back + on their way;  spare = 0 and none fresh  =>  no segment is left
+//! ```
 
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{Owner, SlotWord, State};
+use crossbeam_utils::CachePadded;
 
 /// Slots in a segment.
+#[cfg(not(allot_loom))]
 pub const SLOTS: u32 = 16;
+/// Slots in a segment: as few as show everything, so that models stay small.
+#[cfg(allot_loom)]
+pub const SLOTS: u32 = 2;
 /// Turns of the loop that takes hold of a slot which another thread is tuning.
 pub const HOLD_TURNS_MAX: u32 = 32;
-/// Turns of the loops that move segments between queues and the free list.
-pub const SEGMENT_TURNS_MAX: u32 = 32;
 
 /// Bits of a grant's flags.
 pub mod flag {
@@ -92,13 +104,13 @@ struct Details {
     evictor: AtomicU32,
 }
 
-/// Sixteen slots of one account and allocation type.
+/// [`SLOTS`] slots of one account and allocation type.
 #[repr(C, align(64))]
 pub struct Segment {
     owner: AtomicU64,
     /// Sum of the slots' generations when the segment came to its owner.
     begun: AtomicU64,
-    /// The next segment of the queue or of the free list, plus one.
+    /// The next segment of the queue, plus one.
     next: AtomicU32,
     words: Line<[AtomicU64; SLOTS as usize]>,
     recency: [AtomicU64; SLOTS as usize],
@@ -108,7 +120,7 @@ pub struct Segment {
 #[repr(align(64))]
 struct Line<T>(T);
 
-// SAFETY: atomics only; all zero is a segment of free slots that belongs to nobody.
+// SAFETY: atomics only; all zero is a segment that nobody knows of yet.
 unsafe impl Zeroed for Segment {
     fn empty() -> Self {
         let zero = || AtomicU64::new(0);
@@ -191,15 +203,37 @@ pub enum Settled {
     Kept,
 }
 
-/// The bound of steps ran out because other threads were faster.
+/// Why no segment could be taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OutOfTurns;
+pub enum NoSegment {
+    /// At one instant every segment was linked in a queue.
+    Exhausted,
+    /// A segment is on its way to or from a queue.
+    OnTheWay,
+}
 
 /// All slots of all grants.
 pub struct Grants {
     segments: Table<Segment>,
-    /// `pops | first free segment + 1`.
-    free: AtomicU64,
+    returned: Table<Returned>,
+    supply: CachePadded<Supply>,
+}
+
+/// Segments that were given back, one bit each.
+struct Returned(AtomicU64);
+
+// SAFETY: an atomic only; all zero is a word without segments.
+unsafe impl Zeroed for Returned {
+    fn empty() -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
+
+/// How many segments are left. Read when a queue runs out of slots, not for a grant.
+struct Supply {
+    /// Segments given back or on their way: at no instant fewer than bits in [`Returned`].
+    spare: AtomicU32,
+    /// The first segment that was never used.
     fresh: AtomicU32,
 }
 
@@ -207,7 +241,8 @@ impl Segment {
     /// Whose grants these are.
     #[inline]
     pub fn owner(&self) -> Owner {
-        // Acquire: pairs with the Release in `give`; the slots are free for the owner seen.
+        // Acquire: pairs with the Release in `give`. Whoever holds a slot of the segment sees its
+        // owner for certain: the owner changes only while somebody else holds them all.
         Owner(self.owner.load(Ordering::Acquire))
     }
 
@@ -266,6 +301,7 @@ impl Segment {
         self.details[lane as usize].generation.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn flags(&self, lane: u32) -> u32 {
         // Relaxed: ordered by the word, as for `generation`.
         self.details[lane as usize].flags.load(Ordering::Relaxed)
@@ -297,7 +333,14 @@ impl Segment {
         details.flags.store(fields.flags, order);
     }
 
-    fn generations(&self) -> u64 {
+    /// Whether the slot has had all its generations and is never used again.
+    #[inline]
+    fn is_worn(&self, lane: u32) -> bool {
+        self.generation(lane) == u32::MAX
+    }
+
+    /// Sum of the generations of the slots: it grows with every grant published.
+    pub fn generations(&self) -> u64 {
         (0..SLOTS).map(|lane| u64::from(self.generation(lane))).sum()
     }
 
@@ -317,8 +360,12 @@ fn place(slot: u32) -> (u32, u32) {
 impl Grants {
     /// Room for `segments_max` segments.
     pub fn new(segments_max: u32) -> Self {
-        let segments = Table::new(segments_max as usize);
-        Self { segments, free: AtomicU64::new(0), fresh: AtomicU32::new(0) }
+        let supply = Supply { spare: AtomicU32::new(0), fresh: AtomicU32::new(0) };
+        Self {
+            segments: Table::new(segments_max as usize),
+            returned: Table::new(segments_max.div_ceil(u64::BITS) as usize),
+            supply: CachePadded::new(supply),
+        }
     }
 
     /// The segment at `index`.
@@ -341,8 +388,9 @@ impl Grants {
 
     /// Segments that were ever in use.
     pub fn segments_seen(&self) -> u32 {
-        // Relaxed: a statistic.
-        self.fresh.load(Ordering::Relaxed).min(self.segments.capacity())
+        // Relaxed: a statistic, and a bound of searches: whoever saw a segment linked also sees
+        // that it was taken.
+        self.supply.fresh.load(Ordering::Relaxed).min(self.segments.capacity())
     }
 
     /// The word of a slot, for a look without a hold.
@@ -352,11 +400,30 @@ impl Grants {
         self.segments[segment].word(lane)
     }
 
+    /// Whether the slot cannot be reserved until somebody ends a grant: it holds one, or it was
+    /// used up. A slot that is changing just now is not.
+    pub fn is_taken(&self, slot: u32) -> bool {
+        let (segment, lane) = place(slot);
+        let segment = &self.segments[segment];
+        match segment.word(lane).state() {
+            State::Live | State::Evicting | State::Deferred => true,
+            State::Free => segment.is_worn(lane),
+            State::Reserved | State::Tuning | State::Ending | State::Gone => false,
+        }
+    }
+
     /// The full generation, exact only while the slot is held or its word unchanged.
     #[inline]
     pub fn generation(&self, slot: u32) -> u32 {
         let (segment, lane) = place(slot);
         self.segments[segment].generation(lane)
+    }
+
+    /// The flags of a slot: exact for whoever holds it, else a hint.
+    #[inline]
+    pub fn flags(&self, slot: u32) -> u32 {
+        let (segment, lane) = place(slot);
+        self.segments[segment].flags(lane)
     }
 
     /// The fields of a slot: exact for whoever holds it, else a hint.
@@ -388,13 +455,14 @@ impl Grants {
         let segment = &self.segments[segment];
         let word = segment.word(lane);
         if word.state() != State::Free
-            || segment.generation(lane) == u32::MAX
+            || segment.is_worn(lane)
             || !segment.exchange(lane, word, word.with_state(State::Reserved))
         {
             return false;
         }
-        // The segment may have changed hands before the exchange, never after it.
-        if segment.owner() != owner {
+        // The segment may have changed hands, or the generation come to its end, before the
+        // exchange, never after it.
+        if segment.owner() != owner || segment.is_worn(lane) {
             segment.set_word(lane, word);
             return false;
         }
@@ -521,13 +589,18 @@ impl Grants {
     }
 
     /// Makes a held grant live again if it was deferred; answers the account that was short.
-    /// Otherwise lets it go as it was.
-    pub fn keep_deferred(&self, held: Held, keep_until_ns: u64) -> Option<u32> {
+    ///
+    /// # Errors
+    ///
+    /// The grant goes on as it was: [`Refused::Busy`] if its evictor is still asking,
+    /// [`Refused::Stale`] if nobody waits for it.
+    pub fn keep_deferred(&self, held: Held, keep_until_ns: u64) -> Result<u32, Refused> {
         let (segment, lane) = place(held.slot);
         let segment = &self.segments[segment];
         if held.word.state() != State::Deferred {
             segment.set_word(lane, held.word);
-            return None;
+            let asking = held.word.state() == State::Evicting;
+            return Err(if asking { Refused::Busy } else { Refused::Stale });
         }
         let details = &segment.details[lane as usize];
         // Relaxed: written by the evictor before the word was acquired; published by the store of
@@ -537,25 +610,34 @@ impl Grants {
         let keep = details.keep_until_ns.load(order).max(keep_until_ns);
         details.keep_until_ns.store(keep, order);
         segment.set_word(lane, held.word.with_state(State::Live).with_special(true));
-        Some(evictor)
+        Ok(evictor)
     }
 
-    /// Claims a live grant as a victim if its word is still the one seen.
-    pub fn claim_victim(&self, slot: u32, seen: SlotWord) -> Option<Victim> {
+    /// Claims a live grant as a victim if its word is still the one seen and `may_go` says so
+    /// while it is held still: the same word may by now be another grant's, or a pinned one's.
+    pub fn claim_victim(
+        &self,
+        slot: u32,
+        seen: SlotWord,
+        may_go: impl FnOnce(&Victim) -> bool,
+    ) -> Option<Victim> {
         let (index, lane) = place(slot);
         let segment = &self.segments[index];
         if seen.state() != State::Live
-            || !segment.exchange(lane, seen, seen.with_state(State::Evicting))
+            || !segment.exchange(lane, seen, seen.with_state(State::Tuning))
         {
             return None;
         }
-        Some(Victim {
+        let victim = Victim {
             slot,
             generation: segment.generation(lane),
             owner: segment.owner(),
             bytes: seen.bytes(),
             fields: segment.fields(lane),
-        })
+        };
+        let claimed = may_go(&victim);
+        segment.set_word(lane, if claimed { seen.with_state(State::Evicting) } else { seen });
+        claimed.then_some(victim)
     }
 
     /// Ends a victim for good, unless its owner was faster.
@@ -576,7 +658,8 @@ impl Grants {
         // Relaxed: published by the exchange that follows; the slot is pinned to this evictor.
         let order = Ordering::Relaxed;
         self.segments[segment].details[lane as usize].keep_until_ns.store(keep, order);
-        self.settle(victim, State::Live, true, |_, _, _| Settled::Kept)
+        let special = keep != 0 || victim.fields.special();
+        self.settle(victim, State::Live, special, |_, _, _| Settled::Kept)
     }
 
     /// Leaves a victim to its owner, who will release it on behalf of account `evictor`.
@@ -589,7 +672,8 @@ impl Grants {
     }
 
     /// Moves an evicted slot on. Its owner may hold it for the few instructions of a release;
-    /// this waits for them, which only an evictor ever does.
+    /// this waits for them, which only an evictor ever does, and by yielding: the owner's thread
+    /// may have been put to sleep there.
     fn settle(
         &self,
         victim: &Victim,
@@ -617,64 +701,109 @@ impl Grants {
         }
     }
 
-    /// A segment nobody owns, given to `owner`; nothing if all are taken, or if the bound of
-    /// steps ran out (then `Err`).
-    pub fn take_segment(&self, owner: Owner) -> Result<Option<u32>, OutOfTurns> {
-        let taken = match self.pop_free()? {
-            Some(index) => Some(index),
-            None => self.take_fresh()?,
+    /// A segment for `owner` with all its slots reserved by the caller, who links it and then
+    /// calls [`Grants::keep_segment`], or gives it back with [`Grants::return_segment`].
+    ///
+    /// Wait-free; steps grow with the number of segments, one for 64, if some were given back.
+    pub fn take_segment(&self, owner: Owner) -> Result<u32, NoSegment> {
+        let index = self.take_returned().or_else(|| self.take_fresh());
+        let Some(index) = index else {
+            // Acquire: pairs with the Release half of the changes of `spare`: who has found none
+            // fresh sees those counted who took the last ones.
+            let spare = self.supply.spare.load(Ordering::Acquire);
+            return Err(if spare == 0 { NoSegment::Exhausted } else { NoSegment::OnTheWay });
         };
-        if let Some(index) = taken {
-            let segment = &self.segments[index];
-            // Relaxed: published by the store of the owner.
-            segment.begun.store(segment.generations(), Ordering::Relaxed);
-            segment.give(owner);
-        }
-        Ok(taken)
+        let segment = &self.segments[index];
+        // Relaxed: published by the store of the owner.
+        segment.begun.store(segment.generations(), Ordering::Relaxed);
+        segment.give(owner);
+        Ok(index)
     }
 
-    fn pop_free(&self) -> Result<Option<u32>, OutOfTurns> {
-        for _ in 0..SEGMENT_TURNS_MAX {
-            // Acquire: pairs with the Release in `push_free`; the link below belongs to the head.
-            let head = self.free.load(Ordering::Acquire);
-            let Some(index) = (head as u32).checked_sub(1) else { return Ok(None) };
-            let next = self.segments[index].next().map_or(0, |n| u64::from(n) + 1);
-            // The count of pops in the high half forbids a head that left and came back.
-            let popped = ((head >> 32).wrapping_add(1) << 32) | next;
-            // AcqRel: Acquire as above; Release keeps the chain of pushes acquired by later pops.
-            // Relaxed on failure: read again.
-            let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
-            if self.free.compare_exchange(head, popped, success, failure).is_ok() {
-                return Ok(Some(index));
+    fn take_returned(&self) -> Option<u32> {
+        // Acquire: pairs with the Release half of the changes of `spare`. Zero: no bit is set.
+        if self.supply.spare.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let words = self.segments_seen().div_ceil(u64::BITS);
+        for at in 0..words {
+            let word = &self.returned[at].0;
+            // Relaxed: a guess; the read-modify-write decides.
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits != 0 {
+                let lowest = bits & bits.wrapping_neg();
+                // AcqRel: Acquire pairs with the Release in `return_segment`; Release lets whoever
+                // sees the bit gone see that the segment is counted as spare.
+                if word.fetch_and(!lowest, Ordering::AcqRel) & lowest != 0 {
+                    return Some(at * u64::BITS + lowest.trailing_zeros());
+                }
+                bits &= !lowest;
             }
         }
-        Err(OutOfTurns)
+        None
     }
 
-    fn take_fresh(&self) -> Result<Option<u32>, OutOfTurns> {
-        for _ in 0..SEGMENT_TURNS_MAX {
-            // Relaxed: a count of cells never used; their content is all zero for everybody.
-            let index = self.fresh.load(Ordering::Relaxed);
-            if index >= self.segments.capacity() {
-                return Ok(None);
-            }
-            // Relaxed: as above, on success and failure.
-            let order = Ordering::Relaxed;
-            if self.fresh.compare_exchange(index, index + 1, order, order).is_ok() {
-                return Ok(Some(index));
-            }
+    fn take_fresh(&self) -> Option<u32> {
+        let (spare, fresh) = (&self.supply.spare, &self.supply.fresh);
+        // Acquire: pairs with the Release half below: who finds none sees the last takers counted.
+        if fresh.load(Ordering::Acquire) >= self.segments.capacity() {
+            return None;
         }
-        Err(OutOfTurns)
+        // AcqRel: pairs with the Acquire in `take_segment`; before the segment is taken.
+        spare.fetch_add(1, Ordering::AcqRel);
+        // AcqRel: pairs with the Acquire above.
+        let index = fresh.fetch_add(1, Ordering::AcqRel);
+        if index >= self.segments.capacity() {
+            // AcqRel: as for the addition.
+            spare.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        let segment = &self.segments[index];
+        // Nobody knows of the segment yet, so no exchange is needed.
+        (0..SLOTS).for_each(|lane| {
+            segment.set_word(lane, segment.word(lane).with_state(State::Reserved))
+        });
+        Some(index)
     }
 
-    /// Takes an unlinked segment from its owner, if all its slots are free; the grants published
-    /// in it are answered, for the statistics. The caller is the only one who unlinks.
+    /// Offers the slots of a segment that was taken and linked, but for one that the caller keeps
+    /// reserved and that is answered.
+    pub fn keep_segment(&self, index: u32) -> u32 {
+        let segment = &self.segments[index];
+        // Segments without such a slot are not given back.
+        let kept = (0..SLOTS).find(|&lane| !segment.is_worn(lane)).unwrap_or(0);
+        let others = (0..SLOTS).filter(|&lane| lane != kept);
+        others.for_each(|lane| self.unreserve(index * SLOTS + lane));
+        // AcqRel: pairs with the Acquire in `take_segment`; after the segment was linked.
+        self.supply.spare.fetch_sub(1, Ordering::AcqRel);
+        index * SLOTS + kept
+    }
+
+    /// Gives back a segment that was taken and not linked. Wait-free.
+    pub fn return_segment(&self, index: u32) {
+        let segment = &self.segments[index];
+        segment.give(Owner::NOBODY);
+        if (0..SLOTS).all(|lane| segment.is_worn(lane)) {
+            // AcqRel: as in `keep_segment`; the segment is used up.
+            self.supply.spare.fetch_sub(1, Ordering::AcqRel);
+            return;
+        }
+        let bit = 1 << (index % u64::BITS);
+        // Release: pairs with the Acquire in `take_returned`; whoever takes the segment sees its
+        // slots as they were left, all reserved.
+        self.returned[index / u64::BITS].0.fetch_or(bit, Ordering::Release);
+    }
+
+    /// Takes all slots of a segment from their queue, if all are free; the grants published in it
+    /// are answered, for the statistics. The caller, the only one who unlinks, then calls
+    /// [`Grants::recycle_segment`] or [`Grants::unretire_segment`].
     pub fn retire_segment(&self, index: u32) -> Option<u64> {
         let segment = &self.segments[index];
         for lane in 0..SLOTS {
             let word = segment.word(lane);
-            let reserved = word.with_state(State::Reserved);
-            if word.state() != State::Free || !segment.exchange(lane, word, reserved) {
+            if word.state() != State::Free
+                || !segment.exchange(lane, word, word.with_state(State::Reserved))
+            {
                 (0..lane).for_each(|held| self.unreserve(index * SLOTS + held));
                 return None;
             }
@@ -682,26 +811,14 @@ impl Grants {
         Some(segment.granted())
     }
 
-    /// Frees the slots of a retired, unlinked segment and offers it to everybody.
+    /// Gives back a segment that was retired and unlinked. Its slots stay reserved.
     pub fn recycle_segment(&self, index: u32) {
-        let segment = &self.segments[index];
-        segment.give(Owner::NOBODY);
-        (0..SLOTS).for_each(|lane| self.unreserve(index * SLOTS + lane));
-        loop {
-            // Relaxed: only a guess; the exchange decides.
-            let head = self.free.load(Ordering::Relaxed);
-            segment.set_next((head as u32).checked_sub(1));
-            let pushed = (head >> 32 << 32) | (u64::from(index) + 1);
-            // Release: pairs with the Acquire in `pop_free`; the link is written before.
-            // Relaxed on failure: read again.
-            let (success, failure) = (Ordering::Release, Ordering::Relaxed);
-            if self.free.compare_exchange(head, pushed, success, failure).is_ok() {
-                return;
-            }
-        }
+        // AcqRel: pairs with the Acquire in `take_segment`; before the bit is set.
+        self.supply.spare.fetch_add(1, Ordering::AcqRel);
+        self.return_segment(index);
     }
 
-    /// Makes a slot unusable by later grants until it is back from `retire_segment`; undoes it.
+    /// Offers the slots of a retired segment that stays in its queue.
     pub fn unretire_segment(&self, index: u32) {
         (0..SLOTS).for_each(|lane| self.unreserve(index * SLOTS + lane));
     }

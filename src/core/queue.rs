@@ -10,17 +10,18 @@
 //! ```
 //!
 //! Segments are linked at the head by anybody (lock-free, bounded turns) and unlinked by one
-//! administrator at a time. Who walks the chain checks the owner of each segment and begins again
-//! if one has changed hands.
+//! administrator at a time. Who walks the chain checks the owner of each segment and stops at one
+//! that has changed hands; an answer that needs the whole chain (no slot is left) is given only if
+//! nothing was unlinked meanwhile.
 
 use super::ghost::Ghost;
-use super::grants::{Grants, OutOfTurns, SLOTS, Segment};
+use super::grants::{Grants, NoSegment, SLOTS, Segment};
 use super::lessons::{Lessons, Weights};
 use super::policy::{Candidate, Judge, Policy, Recency, Worth, frequency_at_return};
 use super::policy::{EXACT_SLOTS, POOL, WINDOW};
 use super::region::Zeroed;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
-use super::word::{CountWord, Owner, SlotWord, State};
+use super::word::{CountWord, Owner, QueueHead, SlotWord, State};
 
 /// Segments looked at for a free slot before a new segment is taken.
 pub const SEARCH_SEGMENTS: u32 = 8;
@@ -36,13 +37,15 @@ const EXACT_SEGMENTS: u32 = EXACT_SLOTS / SLOTS;
 pub struct Queue {
     /// Slots freed last, plus one: where the next request looks first.
     freed: [AtomicU32; HINTS],
-    /// First segment, plus one.
-    head: AtomicU32,
+    /// A [`QueueHead`].
+    head: AtomicU64,
     /// Segment where the search for a free slot goes on, plus one.
     search: AtomicU32,
     /// Segment where the search for a victim goes on, plus one.
     hand: AtomicU32,
     segments: AtomicU32,
+    /// Odd while segments are being unlinked.
+    shedding: AtomicU32,
     count: AtomicU64,
     /// Most grants, plus one; 0: not limited.
     grants_max: AtomicU32,
@@ -55,7 +58,7 @@ pub struct Queue {
 /// Why no slot could be reserved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NoSlot {
-    /// Every slot of the queue is taken and no segment is left.
+    /// At one instant every slot of the queue was taken and no segment was left.
     Exhausted,
     /// The bound of steps ran out, or slots were on their way.
     Contended,
@@ -91,10 +94,11 @@ impl Queue {
         let zero = || AtomicU32::new(0);
         Self {
             freed: std::array::from_fn(|_| zero()),
-            head: zero(),
+            head: AtomicU64::new(0),
             search: zero(),
             hand: zero(),
             segments: zero(),
+            shedding: zero(),
             count: AtomicU64::new(0),
             grants_max: zero(),
             policy: zero(),
@@ -152,9 +156,29 @@ impl Queue {
         self.segments.load(Ordering::Relaxed)
     }
 
-    fn head(&self) -> Option<u32> {
-        // Acquire: pairs with the Release half of the exchange in `link`.
-        self.head.load(Ordering::Acquire).checked_sub(1)
+    /// Opens the queue to a tenant of this generation. The caller holds the administrative mutex;
+    /// the queue was never used, or closed.
+    pub fn begin(&self, generation: u32) {
+        // Release: pairs with the Acquire in `head`.
+        self.head.store(QueueHead::new(generation, None).0, Ordering::Release);
+    }
+
+    /// Forbids linking segments until the next [`Queue::begin`]; false if there are some.
+    pub fn close(&self) -> bool {
+        let head = self.head();
+        head.is_closed() || head.first().is_none() && self.exchange_head(head, head.closed())
+    }
+
+    fn head(&self) -> QueueHead {
+        // Acquire: pairs with the Release half of `exchange_head`.
+        QueueHead(self.head.load(Ordering::Acquire))
+    }
+
+    fn exchange_head(&self, from: QueueHead, to: QueueHead) -> bool {
+        // AcqRel: Release pairs with the Acquire in `head`, the link is written before; Acquire
+        // keeps what earlier linkers published. Relaxed on failure: the head is read again.
+        let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+        self.head.compare_exchange(from.0, to.0, success, failure).is_ok()
     }
 
     /// Reserves a free slot, taking a new segment if that is quicker than searching on.
@@ -196,71 +220,100 @@ impl Queue {
 
     #[cold]
     fn reserve_slow(&self, grants: &Grants, owner: Owner) -> Result<u32, NoSlot> {
-        // Relaxed: where to look first; every segment is checked for its owner.
-        let order = Ordering::Relaxed;
-        let mut at = self.search.load(order).checked_sub(1).or_else(|| self.head());
-        for _ in 0..SEARCH_SEGMENTS {
-            let Some(index) = at.filter(|&i| grants.segment(i).owner() == owner) else { break };
-            if let Some(slot) = reserve_in(grants, index, owner) {
-                self.search.store(index + 1, order);
-                return Ok(slot);
-            }
-            at = grants.segment(index).next();
+        if let Some(slot) = self.search_on(grants, owner) {
+            return Ok(slot);
         }
-        self.search.store(at.map_or(0, |i| i + 1), order);
         match grants.take_segment(owner) {
-            Ok(Some(index)) => self.link(grants, index, owner),
-            Ok(None) => self.search_all(grants, owner),
-            Err(OutOfTurns) => Err(NoSlot::Contended),
+            Ok(index) => self.link(grants, index, owner),
+            Err(_) => self.search_all(grants, owner),
         }
     }
 
-    /// Reserves the first slot of a new segment and offers the others.
+    /// Looks for a free slot where the last search ended, round the whole chain if it is short.
+    fn search_on(&self, grants: &Grants, owner: Owner) -> Option<u32> {
+        let ours = |i: &u32| grants.segment(*i).owner() == owner;
+        // Relaxed: where to look first; every segment is checked for its owner.
+        let order = Ordering::Relaxed;
+        let mut at = self.search.load(order).checked_sub(1);
+        for _ in 0..SEARCH_SEGMENTS.min(self.segments()) {
+            let first = || self.head().first();
+            let index = at.filter(ours).or_else(first).filter(ours)?;
+            let found = reserve_in(grants, index, owner);
+            at = if found.is_some() { Some(index) } else { grants.segment(index).next() };
+            self.search.store(at.map_or(0, |i| i + 1), order);
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// Links a segment that was taken, and answers one of its slots, reserved.
     fn link(&self, grants: &Grants, index: u32, owner: Owner) -> Result<u32, NoSlot> {
-        let reserved = grants.reserve(index * SLOTS, owner);
-        debug_assert!(reserved, "a new segment is nobody else's");
         for _ in 0..QUEUE_TURNS_MAX {
-            // Relaxed: a guess; the exchange decides.
-            let head = self.head.load(Ordering::Relaxed);
-            grants.segment(index).set_next(head.checked_sub(1));
-            // AcqRel: Release pairs with the Acquire in `head`, the link is written before;
-            // Acquire keeps what earlier linkers published. Relaxed on failure: read again.
-            let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
-            if self.head.compare_exchange(head, index + 1, success, failure).is_ok() {
-                // Relaxed: `segments` and `search` tell where to look, no more.
+            let head = self.head();
+            if !head.admits(owner.generation()) {
+                break;
+            }
+            grants.segment(index).set_next(head.first());
+            if self.exchange_head(head, head.with_first(Some(index))) {
+                // Relaxed: `segments` and `search` tell where to look, no more. Nobody can retire
+                // the segment, and subtract it, before the slot kept here is free.
                 let order = Ordering::Relaxed;
                 self.segments.fetch_add(1, order);
                 self.search.store(index + 1, order);
-                return Ok(index * SLOTS);
+                return Ok(grants.keep_segment(index));
             }
         }
-        grants.unreserve(index * SLOTS);
-        // Never linked, so nobody else can have reserved a slot in it.
-        let retired = grants.retire_segment(index);
-        debug_assert!(retired.is_some());
-        grants.recycle_segment(index);
+        grants.return_segment(index);
         Err(NoSlot::Contended)
     }
 
-    /// The search that ends in certainty: every slot of the queue, once.
+    /// The search that ends in certainty. A slot that is taken by the same generation in both
+    /// looks was taken all the time between them, and so were all if the sum is the same.
     fn search_all(&self, grants: &Grants, owner: Owner) -> Result<u32, NoSlot> {
-        let mut unsettled = false;
+        let shedding = self.shedding();
+        let before = match self.look_at_all(grants, owner) {
+            Look::Found(slot) => return Ok(slot),
+            look => look,
+        };
+        let none = match grants.take_segment(owner) {
+            Ok(index) => return self.link(grants, index, owner),
+            Err(none) => none,
+        };
+        let after = match self.look_at_all(grants, owner) {
+            Look::Found(slot) => return Ok(slot),
+            look => look,
+        };
+        let still = shedding.is_multiple_of(2) && self.shedding() == shedding;
+        let full = before == after && before != Look::Unsettled;
+        let certain = full && still && none == NoSegment::Exhausted;
+        Err(if certain { NoSlot::Exhausted } else { NoSlot::Contended })
+    }
+
+    fn shedding(&self) -> u32 {
+        // Acquire: pairs with the Release in `shed`: whoever met a change of the chain, with the
+        // Acquire of a link, an owner or a word, sees the number that announced it.
+        self.shedding.load(Ordering::Acquire)
+    }
+
+    fn look_at_all(&self, grants: &Grants, owner: Owner) -> Look {
+        let head = self.head();
+        let (mut published, mut settled) = (0, true);
         for index in self.chain(grants, owner) {
             if let Some(slot) = reserve_in(grants, index, owner) {
-                return Ok(slot);
+                return Look::Found(slot);
             }
-            unsettled |= (0..SLOTS).any(|lane| {
-                let settled = [State::Live, State::Evicting, State::Deferred];
-                !settled.contains(&grants.word(index * SLOTS + lane).state())
-            });
+            settled &= (index * SLOTS..(index + 1) * SLOTS).all(|slot| grants.is_taken(slot));
+            published += grants.segment(index).generations();
         }
-        Err(if unsettled { NoSlot::Contended } else { NoSlot::Exhausted })
+        if settled { Look::Taken { head, published } } else { Look::Unsettled }
     }
 
     /// The segments of the queue, newest first; ends early if one changes hands meanwhile.
     pub fn chain<'a>(&self, grants: &'a Grants, owner: Owner) -> impl Iterator<Item = u32> + 'a {
         let ours = move |i: &u32| grants.segment(*i).owner() == owner;
-        let first = self.head().filter(ours);
+        let first = self.head().first().filter(ours);
         let limit = grants.segments_seen() as usize;
         std::iter::successors(first, move |&i| grants.segment(i).next().filter(ours)).take(limit)
     }
@@ -295,7 +348,8 @@ impl Queue {
                 break;
             }
             let ours = |i: &u32| sight.grants.segment(*i).owner() == sight.owner;
-            let Some(index) = hand.filter(ours).or_else(|| self.head()).filter(ours) else { break };
+            let first = || self.head().first();
+            let Some(index) = hand.filter(ours).or_else(first).filter(ours) else { break };
             look_at_segment(sight, &judge, index, &mut least);
             hand = sight.grants.segment(index).next();
         }
@@ -378,9 +432,10 @@ impl Queue {
 
     /// Gives free segments back to everybody: all of them, or all but the first; says how many
     /// grants had been published in them, and whether any segment is left. One caller at a time.
-    pub fn shed(&self, grants: &Grants, owner: Owner, all: bool) -> (u64, bool) {
+    pub fn shed(&self, grants: &Grants, all: bool) -> (u64, bool) {
         let (mut granted, mut before) = (0, None);
-        let mut at = self.head();
+        self.announce_shedding();
+        let mut at = self.head().first();
         while let Some(index) = at {
             at = grants.segment(index).next();
             let keep = before.is_none() && !all;
@@ -396,30 +451,47 @@ impl Queue {
                 None => before = Some(index),
             }
         }
-        debug_assert!(grants.segments_seen() == 0 || owner != Owner::NOBODY);
-        (granted, self.head().is_some())
+        self.announce_shedding();
+        (granted, self.head().first().is_some())
+    }
+
+    fn announce_shedding(&self) {
+        // Relaxed: the one caller of `shed` reads what it wrote itself, or what the mutex ordered.
+        let next = self.shedding.load(Ordering::Relaxed).wrapping_add(1);
+        // Release: pairs with the Acquire in `shedding`. When it begins, the Release of each
+        // change to the chain carries the odd number; when it ends, all changes come before.
+        self.shedding.store(next, Ordering::Release);
     }
 
     fn unlink(&self, grants: &Grants, before: Option<u32>, index: u32) -> bool {
         let next = grants.segment(index).next();
-        let unlinked = match before {
-            Some(before) => {
-                grants.segment(before).set_next(next);
-                true
-            }
-            // AcqRel: as in `link`. Relaxed on failure: a new head was linked, it stays for now.
+        match before {
+            Some(before) => grants.segment(before).set_next(next),
             None => {
-                let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
-                let after = next.map_or(0, |n| n + 1);
-                self.head.compare_exchange(index + 1, after, success, failure).is_ok()
+                // Where a new head was linked meanwhile, this segment stays for now.
+                let head = self.head();
+                let first = head.first() == Some(index);
+                if !first || !self.exchange_head(head, head.with_first(next)) {
+                    return false;
+                }
             }
-        };
-        if unlinked {
-            // Relaxed: tells how to search, no more.
-            self.segments.fetch_sub(1, Ordering::Relaxed);
         }
-        unlinked
+        // Relaxed: tells how to search, no more.
+        self.segments.fetch_sub(1, Ordering::Relaxed);
+        true
     }
+}
+
+/// What a look at every slot of a queue found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// This slot was free and is reserved now.
+    Found(u32),
+    /// Every slot was seen taken, in a chain with this head, by grants of generations with this
+    /// sum.
+    Taken { head: QueueHead, published: u64 },
+    /// A slot was on its way.
+    Unsettled,
 }
 
 fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {

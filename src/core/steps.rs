@@ -11,15 +11,11 @@
 //! ancestor is full, collecting what is idle, looking for a slot when the table is used up. The
 //! bounds are far above what happens: the hot path takes two read-modify-writes and some thirty
 //! plain accesses. `tests/steps.rs` counts.
-//!
-//! Not in the sum: the turns in which a segment goes back to the free list after its thread lost
-//! the race for the head of a queue `QUEUE_TURNS_MAX` times. Each further turn takes another
-//! thread that moves a segment meanwhile.
 
 use super::account::{CHARGE_ROUNDS_MAX, CHARGE_TURNS_MAX, DEPTH_MAX, LEVELS, TRIM_TURNS_MAX};
 use super::admission::RESTARTS_MAX;
 use super::events::EVENT_WORDS;
-use super::grants::{HOLD_TURNS_MAX, SEGMENT_TURNS_MAX, SLOTS};
+use super::grants::{HOLD_TURNS_MAX, SLOTS};
 use super::queue::{HINTS, QUEUE_TURNS_MAX, SEARCH_SEGMENTS};
 use super::rate::ATTEMPTS_MAX;
 use super::ring::PUSH_READ_MODIFY_WRITES_MAX;
@@ -106,14 +102,18 @@ const RESERVE_SLOT: u64 = 5;
 const HINT: u64 = HINTS as u64 + 1;
 /// Where to begin, the segments looked at, where to go on.
 const SEARCH: u64 = 3 + SEARCH_SEGMENTS as u64 * (2 + LANES * RESERVE_SLOT);
-/// From the free list or a fresh one; counted and given away.
-const TAKE_SEGMENT: u64 = SEGMENT_TURNS_MAX as u64 * (3 + 2) + LANES + 2;
-/// A slot, the turns, the hints; or else everything back.
-const LINK: u64 = RESERVE_SLOT + QUEUE_TURNS_MAX as u64 * 3 + (2 + 2 * LANES + LANES + 1) + 2;
+/// Counted as spare or fresh, and given away with the sum of its generations.
+const TAKE_SEGMENT: u64 = 8 + LANES + 2;
+/// The returned segments, a bit each: a word of 64, and an attempt at each bit.
+const TAKE_BY_SEGMENT: u64 = 2;
+/// The turns; the hints and the slots that are freed, or else everything back.
+const LINK: u64 = QUEUE_TURNS_MAX as u64 * 4 + 2 + 2 * LANES + 6;
+/// A look at a whole queue for certainty: owner, next, and every slot.
+const LOOK_BY_SEGMENT: u64 = 3 + LANES * (RESERVE_SLOT + 2);
 const RESERVE: StepsMax = StepsMax {
-    constant: HINT + RESERVE_SLOT + SEARCH + TAKE_SEGMENT + LINK + 2 * LANES + 2,
+    constant: HINT + RESERVE_SLOT + SEARCH + 2 * (TAKE_SEGMENT + LINK) + 6,
     by_account: 0,
-    by_segment: 2 + LANES * (RESERVE_SLOT + 1),
+    by_segment: 2 * (TAKE_BY_SEGMENT + LOOK_BY_SEGMENT),
 };
 /// Word, generation and owner, exchange; owner and generation again, and the store that undoes it.
 const HOLD: u64 = HOLD_TURNS_MAX as u64 * 5 + 3;

@@ -63,7 +63,8 @@ unsafe impl Zeroed for Tenant {
 impl Tenant {
     /// Clears what the slot's last tenant left; the caller holds the administrative mutex and the
     /// account is closed.
-    pub fn begin(&self, uuid: u128) {
+    pub fn begin(&self, uuid: u128, generation: u32) {
+        self.queues.iter().for_each(|queue| queue.begin(generation));
         // Release: pairs with the Acquire in `uuid`; the registry publishes the tenant after this.
         let order = Ordering::Release;
         self.uuid[0].store((uuid >> 64) as u64, order);

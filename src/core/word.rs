@@ -7,6 +7,7 @@
 //! | [`Head`] | generation, stamp, counted types, closed | `account.rs` |
 //! | [`OnTheWay`] | sequence, bytes | `account.rs`, used by `evict.rs` |
 //! | [`CountWord`] | pending, count | `queue.rs` |
+//! | [`QueueHead`] | account generation, first segment | `queue.rs` |
 //! | [`SlotWord`] | state, special, low generation, bytes | `grants.rs` |
 //! | [`Owner`] | account generation, account, allocation type, attached | `grants.rs` |
 
@@ -219,6 +220,45 @@ impl CountWord {
     #[inline]
     pub fn pending(self) -> u64 {
         self.0 >> 32
+    }
+}
+
+/// `account generation | first segment`: where the chain of a queue begins, and whose it is. The
+/// generation keeps a request that slept since an earlier tenant from linking a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QueueHead(pub u64);
+
+impl QueueHead {
+    const CLOSED: u64 = u32::MAX as u64;
+
+    /// The head of a queue of the given generation that begins with segment `first`.
+    pub fn new(generation: u32, first: Option<u32>) -> Self {
+        Self((u64::from(generation) << 32) | first.map_or(0, |index| u64::from(index) + 1))
+    }
+
+    /// The same queue, empty and closed to new segments.
+    pub fn closed(self) -> Self {
+        Self(self.0 | Self::CLOSED)
+    }
+
+    /// Whether no segment may be linked until the next tenant begins.
+    pub fn is_closed(self) -> bool {
+        self.0 & Self::CLOSED == Self::CLOSED
+    }
+
+    /// Whether an account of this generation may link segments; generation 0 was never registered.
+    pub fn admits(self, generation: u32) -> bool {
+        generation != 0 && (self.0 >> 32) as u32 == generation && !self.is_closed()
+    }
+
+    /// The first segment, if there is one.
+    pub fn first(self) -> Option<u32> {
+        if self.is_closed() { None } else { (self.0 as u32).checked_sub(1) }
+    }
+
+    /// The head of the same queue with another first segment.
+    pub fn with_first(self, first: Option<u32>) -> Self {
+        Self::new((self.0 >> 32) as u32, first)
     }
 }
 

@@ -112,7 +112,7 @@ impl Pool {
         self.accounts.collect(ROOT, u64::MAX);
         self.check();
         let used = self.accounts.used(ROOT);
-        assert_eq!(used, guaranteed, "STRANDED: {used} bytes used of the root, {guaranteed} guaranteed");
+        assert_eq!(used, guaranteed, "STRANDED: {used} used of the root, {guaranteed} guaranteed");
     }
 }
 

@@ -35,30 +35,28 @@ type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64
 pub struct Ink(u8);
 
 impl Ink {
-    /// What areas are drawn on.
-    pub const PAPER: Ink = Ink(12);
     /// Words and figures.
-    pub const TEXT: Ink = Ink(13);
+    pub const TEXT: Ink = Ink(12);
     /// Axes.
-    pub const GRID: Ink = Ink(14);
+    pub const GRID: Ink = Ink(13);
     /// The capacity.
-    pub const LIMIT: Ink = Ink(15);
+    pub const LIMIT: Ink = Ink(14);
     /// The band from the warning on.
-    pub const WARNING: Ink = Ink(16);
+    pub const WARNING: Ink = Ink(15);
     /// The band of High pressure.
-    pub const HIGH: Ink = Ink(17);
+    pub const HIGH: Ink = Ink(16);
     /// The band of Critical pressure.
-    pub const CRITICAL: Ink = Ink(18);
+    pub const CRITICAL: Ink = Ink(17);
     /// Normal pressure.
-    pub const CALM: Ink = Ink(19);
+    pub const CALM: Ink = Ink(18);
     /// Denials.
-    pub const DENIED: Ink = Ink(20);
+    pub const DENIED: Ink = Ink(19);
     /// Evictions.
-    pub const EVICTED: Ink = Ink(21);
+    pub const EVICTED: Ink = Ink(20);
     /// High pressure.
-    pub const STRAINED: Ink = Ink(22);
+    pub const STRAINED: Ink = Ink(21);
     /// Critical pressure.
-    pub const CHOKED: Ink = Ink(23);
+    pub const CHOKED: Ink = Ink(22);
 
     /// The colour of the n-th of several things; the last one serves all that follow.
     pub fn series(n: usize) -> Ink {
@@ -144,9 +142,10 @@ pub fn memory(run: &RunReport, layers: &[Layer]) -> Drawn {
     })
 }
 
-/// Denials and evictions, counted in bins of equal time.
-pub fn refusals(history: &History) -> Drawn {
-    draw(HALF, |canvas| {
+/// Denials and evictions, counted in bins of equal time; as wide as the page or half of it.
+pub fn refusals(history: &History, is_wide: bool) -> Drawn {
+    let size = if is_wide { (WIDE.0, HALF.1) } else { HALF };
+    draw(size, |canvas| {
         let clock = Clock::of(history);
         let denied = binned(history, |point| point.denied);
         let evicted = binned(history, |point| point.evicted);
@@ -154,12 +153,16 @@ pub fn refusals(history: &History) -> Drawn {
         let mut chart = frame(canvas, clock.end, most.max(4) as f64 * 1.1, 8)?;
         mesh(&mut chart, &|x| clock.label(*x), &|y| si(*y))?;
         let width = clock.value(bin_seconds(history));
-        for (series, ink, from) in [(evicted, Ink::EVICTED, 0.12), (denied, Ink::DENIED, 0.52)] {
+        let both = [&denied, &evicted].iter().all(|series| series.iter().any(|n| *n > 0));
+        let share = if both { 0.38 } else { 0.76 };
+        let right_half = if both { 0.5 } else { 0.12 };
+        for (series, ink, from) in
+            [(evicted, Ink::EVICTED, 0.12), (denied, Ink::DENIED, right_half)]
+        {
             let bars = series.iter().enumerate().filter(|(_, n)| **n > 0).map(|(bin, n)| {
                 let left = ((bin as f64 + from) * width).min(clock.end);
-                let right = (left + 0.36 * width).min(clock.end);
-                let corners = [(left, 0.0), (right, *n as f64)];
-                Rectangle::new(corners, ink.color().filled())
+                let right = (left + share * width).min(clock.end);
+                Rectangle::new([(left, 0.0), (right, *n as f64)], ink.color().filled())
             });
             chart.draw_series(bars)?;
         }
@@ -396,8 +399,9 @@ fn areas(
         outline.extend(line(&stack[n + 1]).into_iter().rev());
         chart.draw_series([Polygon::new(outline, layer.ink.color())])?;
     }
-    for edge in &stack[1..] {
-        chart.draw_series(LineSeries::new(line(edge), Ink::PAPER.color().stroke_width(3)))?;
+    // An edge of its own colour keeps a peak visible that is narrower than a pixel.
+    for (layer, edge) in layers.iter().zip(&stack[1..]) {
+        chart.draw_series(LineSeries::new(line(edge), layer.ink.color().stroke_width(3)))?;
     }
     Ok(())
 }
@@ -583,7 +587,7 @@ mod tests {
     fn colours_are_named_not_drawn() {
         let run = run(history(3), Some(40 << 30));
         let svg = memory(&run, &layers(&run.history)).unwrap();
-        assert!(svg.contains("var(--ink-0)") && svg.contains("var(--ink-15)"));
+        assert!(svg.contains("var(--ink-0)") && svg.contains("var(--ink-14)"));
         assert!(!svg.contains("#0102"), "a colour was left unnamed");
         assert_eq!(name_colors("\"#0102zz\" \"#010203\""), "\"#0102zz\" \"var(--ink-3)\"");
     }
@@ -595,7 +599,7 @@ mod tests {
         {
             let run = run(history, None);
             memory(&run, &layers(&run.history)).unwrap();
-            refusals(&run.history).unwrap();
+            refusals(&run.history, true).unwrap();
             assert!(hits(&run.history).is_none());
         }
     }

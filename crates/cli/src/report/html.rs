@@ -81,10 +81,11 @@ type Tile = (&'static str, String, String);
 fn tiles(runs: &[RunReport]) -> Vec<Tile> {
     let sum = |of: fn(&RunReport) -> u64| runs.iter().map(of).sum::<u64>();
     let requests = sum(|run| run.requests);
-    let share = |part: u64| {
-        if requests == 0 { String::new() } else { human::percent(part as f64 / requests as f64) }
-    };
     let (granted, denied) = (sum(|run| run.granted), sum(|run| run.denied));
+    let answers = granted + denied;
+    let share = |part: u64| {
+        if answers == 0 { String::new() } else { human::percent(part as f64 / answers as f64) }
+    };
     let evicted_bytes = match runs {
         [run, ..] if runs.iter().all(|other| other.unit == run.unit) && run.counts_bytes() => {
             human::bytes(sum(|run| run.evicted_bytes))
@@ -232,8 +233,10 @@ fn history(out: &mut String, run: &RunReport) {
         .iter()
         .rev()
         .map(|layer| {
-            let peak = format!("peak {}", run.amount(layer.peak_bytes));
-            (layer.name.clone(), layer.ink, peak)
+            // The points are samples; the tenant's own figure missed nothing.
+            let exact = run.tenants.iter().find(|tenant| tenant.name == layer.name);
+            let peak = exact.map_or(layer.peak_bytes, |tenant| tenant.peak_used_bytes);
+            (layer.name.clone(), layer.ink, format!("peak {}", run.amount(peak)))
         })
         .collect();
     for (name, ink, most) in
@@ -246,18 +249,28 @@ fn history(out: &mut String, run: &RunReport) {
     }
     let memory = chart::memory(run, &layers);
     card(out, "Memory in use", &legend, memory);
-    out.push_str("<div class=\"pair\">\n");
-    let last = run.history.points.last();
-    let total = |of: fn(&super::Point) -> u64| human::count(last.map_or(0, of));
-    let legend = [
-        ("evicted".to_string(), Ink::EVICTED, total(|point| point.evicted)),
-        ("denied".to_string(), Ink::DENIED, total(|point| point.denied)),
-    ];
-    let title = format!("Evictions and denials, each {}", step(chart::bin_seconds(&run.history)));
-    card(out, &title, &legend, chart::refusals(&run.history));
-    if let Some(drawn) = chart::hits(&run.history) {
-        let last = last.and_then(|point| point.hit_ratio).map(human::percent);
-        let legend = [("hits so far".to_string(), Ink::series(0), last.unwrap_or_default())];
+    changes(out, run);
+}
+
+/// What was taken and refused over time, and beside it the hit ratio where there is one.
+fn changes(out: &mut String, run: &RunReport) {
+    let Some(last) = run.history.points.last() else { return };
+    let hits = chart::hits(&run.history);
+    out.push_str(if hits.is_some() { "<div class=\"pair\">\n" } else { "<div>\n" });
+    if last.evicted + last.denied > 0 {
+        let legend = [
+            ("evicted".to_string(), Ink::EVICTED, human::count(last.evicted)),
+            ("denied".to_string(), Ink::DENIED, human::count(last.denied)),
+        ];
+        let bar = step(chart::bin_seconds(&run.history));
+        let title = format!("Evictions and denials, each {bar}");
+        card(out, &title, &legend, chart::refusals(&run.history, hits.is_none()));
+    } else {
+        out.push_str("<p class=\"note\">Nothing was evicted and nothing denied.</p>\n");
+    }
+    if let Some(drawn) = hits {
+        let ratio = last.hit_ratio.map(human::percent).unwrap_or_default();
+        let legend = [("hits so far".to_string(), Ink::series(0), ratio)];
         card(out, "Hit ratio", &legend, drawn);
     }
     out.push_str("</div>\n");
@@ -425,7 +438,7 @@ mod tests {
 
     #[test]
     fn every_ink_is_in_the_style_sheet_for_both_themes() {
-        for ink in 0..=23 {
+        for ink in 0..=22 {
             assert_eq!(STYLE.matches(&format!("--ink-{ink}:")).count(), 2, "ink {ink}");
         }
     }

@@ -39,11 +39,11 @@ pub struct RunReport {
     pub capacity_blocks: Option<u64>,
     /// The number of equal slots, for traces of models that take a place each.
     pub slots: Option<u64>,
-    /// Requests made: granted + denied.
+    /// Requests of the trace; one may need several grants, or none where all it needs is there.
     pub requests: u64,
-    /// Requests granted.
+    /// Grants given.
     pub granted: u64,
-    /// Requests denied.
+    /// Grants denied.
     pub denied: u64,
     /// Grants taken back from their holders.
     pub evicted_grants: u64,
