@@ -29,7 +29,7 @@ const LAYERS: &[&[&str]] = &[
     &["queue", "events"],
     &["tenant"],
     &["admission"],
-    &["steps"],
+    &["steps", "order"],
     &["batch", "evict"],
     &["force"],
     &["wait"],

@@ -91,16 +91,17 @@ impl Ghosts {
     /// `frequency` times. Key 0 stands for no key. Steps: at most 8 loads and 8 stores.
     pub fn remember(&self, owner: Owner, key: u64, frequency: u32, clock: u32) {
         let Some((set, tag)) = self.place(owner, key) else { return };
-        let mut pushed = Cell::new(tag, frequency, clock);
+        let mut pushed = Some(Cell::new(tag, frequency, clock));
         for cell in &set.0 {
             // Relaxed: ghosts are advice; a racing change of the set loses or doubles one.
             let order = Ordering::Relaxed;
             let here = Cell(cell.load(order));
-            cell.store(pushed.0, order);
-            if here == Cell::EMPTY || here.tag() == tag {
-                return;
+            if let Some(newer) = pushed {
+                cell.store(newer.0, order);
+                pushed = (here != Cell::EMPTY && here.tag() != tag).then_some(here);
+            } else if here.tag() == tag {
+                cell.store(Cell::EMPTY.0, order);
             }
-            pushed = here;
         }
     }
 

@@ -29,6 +29,7 @@ pub mod tenant;
 
 pub mod admission;
 
+pub mod order;
 pub mod steps;
 
 pub mod batch;
@@ -37,6 +38,7 @@ pub mod evict;
 pub mod force;
 
 use account::Accounts;
+use admission::Excess;
 use batch::Batches;
 use events::Events;
 use ghost::Ghosts;
@@ -57,6 +59,8 @@ pub struct Core {
     pub ghosts: Ghosts,
     /// Batches over several tenants.
     pub batches: Batches,
+    /// Whether some group, or the pool, is above its limit.
+    pub excess: Excess,
     /// From a tenant's UUID to its account.
     pub registry: Registry,
     /// What happened, if it is recorded.
@@ -99,6 +103,7 @@ impl Core {
             tenants: Table::new(tenants as usize),
             ghosts: Ghosts::new(sizes.ghost_keys_max),
             batches: Batches::new(),
+            excess: Excess::default(),
             registry: Registry::new(tenants, REGISTRY_SEED),
             events: Events::new(sizes.events_max),
         }

@@ -157,17 +157,29 @@ impl<'a, B: Books> Worker<'a, B> {
             self.do_until(request.at_ns)?;
             self.set_time(request.at_ns);
             self.balance(request.at_ns);
-            let mut is_prefix = true;
-            for place in request.uses.clone() {
-                let place = place as usize;
-                let bytes = workload.use_bytes.at(place);
-                is_prefix &= self.use_item(workload.uses[place], bytes)?;
-                self.tally.prefix_hits += u64::from(is_prefix);
-            }
+            self.use_chain(workload, request.uses.start as usize..request.uses.end as usize)?;
             if let Some(job) = &request.job
                 && self.floor.with_jobs
             {
                 self.start(request.tenant, request.at_ns, job)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Uses the items of one request, each of which is of use only with all before it. From the
+    /// last to the first, as serving engines do it, so that the end of a chain is older than its
+    /// beginning and goes before it; what is resident first, so that it does not make room for
+    /// what is missing.
+    fn use_chain(&mut self, workload: &Workload, places: Range<usize>) -> Result<(), CliError> {
+        let is_resident = |&place: &usize| self.books.is_resident(workload.uses[place]);
+        let prefix = places.clone().take_while(is_resident).count();
+        self.tally.prefix_hits += prefix as u64;
+        for wants_resident in [true, false] {
+            for place in places.clone().rev() {
+                if wants_resident == (place < places.start + prefix) {
+                    self.use_item(workload.uses[place], workload.use_bytes.at(place))?;
+                }
             }
         }
         Ok(())
