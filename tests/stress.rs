@@ -686,6 +686,8 @@ fn everything_is_back(scene: &Scene, seed: u64) {
     assert_eq!(scene.ledger.total.load(SeqCst), 0, "seed {seed}");
     assert_eq!(snapshot.pressure, Pressure::Normal, "seed {seed}");
     claims_are_guarantees(scene, seed);
+    numbers_are_exact(scene, seed);
+    evictions_are_exact(scene, seed);
     let slots = slots(governor, &scene.tenants, &scene.groups);
     let (fresh, groups, tenants) = self::governor(&ManualClock::new());
     assert_eq!(slots, self::slots(&fresh, &tenants, &groups), "seed {seed}: slots were lost");
@@ -725,6 +727,34 @@ fn take(scene: &Scene, seed: u64, tenant: usize, bytes: u64) -> Vec<TenantSnapsh
     assert_eq!(grant.release(), Ok(Released::Returned));
     snapshot.tenants.retain(|t| t.tenant != of);
     snapshot.tenants
+}
+
+/// No count of grants was lost.
+fn numbers_are_exact(scene: &Scene, seed: u64) {
+    let of = scene.tenants[6];
+    scene.governor.set_tenant(of, |c| c.grants_max = [Some(3); 4]).unwrap();
+    for kind in AllocationType::ALL {
+        let one = || scene.governor.try_request(&Request::new(of, kind, 1));
+        let three = [one(), one(), one()];
+        assert!(three.iter().all(Result::is_ok), "seed {seed}: {three:?}");
+        let no = one().unwrap_err();
+        assert_eq!(no.denial().unwrap().reason, DenialReason::GrantCount, "seed {seed}");
+    }
+}
+
+/// Nothing is left of bytes on their way or of demand: as much is evicted as is short, not less
+/// and not more.
+fn evictions_are_exact(scene: &Scene, seed: u64) {
+    let governor = &scene.governor;
+    governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    let (low, normal) = (scene.tenants[1], scene.tenants[0]);
+    let block = Request::new(low, AllocationType::Cache, 10);
+    let pool = CAPACITY - FLOOR - GROUP_FLOOR;
+    let held: Vec<_> = (0..pool / 10).map(|_| governor.request(&block).unwrap()).collect();
+    let much = Request::new(normal, AllocationType::Inference, FLOOR + pool - 20);
+    let answer = governor.request(&much).unwrap_or_else(|no| panic!("seed {seed}: {no:?}"));
+    let kept = held.iter().filter(|grant| grant.bytes() > 0).count();
+    assert_eq!((kept, answer.bytes()), (2, FLOOR + pool - 20), "seed {seed}");
 }
 
 /// How many grants can be live at once, with all slots of those that were unregistered returned.
