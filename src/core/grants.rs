@@ -271,6 +271,17 @@ impl Segment {
         SlotWord(self.words.0[lane as usize].load(Ordering::Acquire))
     }
 
+    /// Asks for the lines that a scan for victims reads.
+    #[inline]
+    pub fn prefetch(&self) {
+        const HALF: usize = SLOTS as usize / 2;
+        super::sync::prefetch(&self.owner);
+        for lane in [0, HALF] {
+            super::sync::prefetch(&self.words.0[lane]);
+            super::sync::prefetch(&self.recency[lane]);
+        }
+    }
+
     /// Word and recency of a slot, as a scan for victims sees them.
     #[inline]
     pub fn look(&self, lane: u32) -> (SlotWord, u64) {

@@ -370,6 +370,11 @@ impl Queue {
             hand = sight.grants.segment(index).next();
         }
         self.hand.store(hand.map_or(0, |i| i + 1), order);
+        // The next search begins here, and a chain that grew in one go runs backwards.
+        if let Some(next) = hand {
+            sight.grants.segment(next).prefetch();
+            sight.grants.segment(next.saturating_sub(1)).prefetch();
+        }
         let mut remembered = least.after_first().iter();
         for cell in &self.pool {
             cell.store(remembered.next().map_or(0, |pick| pick.slot + 1), order);
