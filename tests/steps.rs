@@ -263,6 +263,39 @@ mod counted {
         bounds.say("five groups deep");
     }
 
+    /// A release that carries the bytes of a promised victim up to the pool, and one that hands
+    /// its claim up because the capacity was lowered below use.
+    #[test]
+    fn releases_on_behalf_of_others_stay_within_the_bound() {
+        let governor = Governor::new(config(1_000)).unwrap();
+        governor.on_reclaim(|_| ReclaimAnswer::Deferred);
+        let mut bounds = Bounds::new(10);
+        let mut parent = None;
+        for level in 0..5 {
+            let group = GroupConfig { parent, ..GroupConfig::new(format!("level {level}")) };
+            parent = Some(governor.register_group(group).unwrap());
+        }
+        let low = TenantConfig { parent, priority: Priority::Low, ..tenant(1) };
+        let low = governor.register_tenant(low).unwrap();
+        let high = governor.register_tenant(tenant(2)).unwrap();
+        let of = |tenant, bytes| Request::new(tenant, AllocationType::Cache, bytes);
+        let promised = bounds.request(&governor, &of(low, 500)).unwrap();
+        let kept = bounds.request(&governor, &of(low, 400)).unwrap();
+        let answer = governor.request(&of(high, 200));
+        assert!(denied(answer).waiting_can_help);
+        let victim = [promised, kept].into_iter();
+        let ended = |id| bounds.release.call(|| governor.release(low, id)).unwrap();
+        let answers: Vec<_> = victim.map(ended).collect();
+        assert!(answers.contains(&Released::Evicted), "{answers:?}");
+        let (one, two) = (of(low, 600), of(low, 300));
+        let (one, two) = (bounds.request(&governor, &one), bounds.request(&governor, &two));
+        governor.set_capacity(100).unwrap();
+        bounds.shrink.call(|| governor.shrink(low, one.unwrap(), 50)).unwrap();
+        bounds.release.call(|| governor.release(low, one.unwrap())).unwrap();
+        bounds.release.call(|| governor.release(low, two.unwrap())).unwrap();
+        bounds.say("on behalf of others");
+    }
+
     #[test]
     fn a_full_slot_table_stays_within_the_bound() {
         let small = GovernorConfig { grants_max: 64, ..config(100 * MIB) };

@@ -30,10 +30,11 @@ pub mod tenant;
 pub mod admission;
 
 pub mod order;
-pub mod steps;
 
 pub mod batch;
 pub mod evict;
+
+pub mod steps;
 
 pub mod force;
 

@@ -15,10 +15,12 @@
 use super::account::{CHARGE_ROUNDS_MAX, CHARGE_TURNS_MAX, DEPTH_MAX, LEVELS, TRIM_TURNS_MAX};
 use super::admission::RESTARTS_MAX;
 use super::events::EVENT_WORDS;
+use super::evict::PASS_TURNS_MAX;
 use super::grants::{HOLD_TURNS_MAX, SLOTS};
 use super::queue::{HINTS, QUEUE_TURNS_MAX, SEARCH_SEGMENTS};
 use super::rate::ATTEMPTS_MAX;
 use super::ring::PUSH_READ_MODIFY_WRITES_MAX;
+use super::tenant::TYPES;
 use super::word::BYTES_BITS;
 
 /// The most steps of one call.
@@ -120,40 +122,57 @@ const HOLD: u64 = HOLD_TURNS_MAX as u64 * 5 + 3;
 /// Key, cookie, expiry, until when it is kept, flags.
 const FIELDS: u64 = 5;
 
-// admission.rs
+// admission.rs and evict.rs
 
 const COUNT: u64 = QUEUE_TURNS_MAX as u64 * 3 + 1;
-const RATE: u64 = 2 + 1 + ATTEMPTS_MAX as u64;
-const PREPARE: StepsMax = StepsMax::new(2 + RATE + COUNT).plus(RESERVE);
+/// Limit and account in force, and the attempts.
+const RATE: u64 = 2 + 2 + 1 + ATTEMPTS_MAX as u64;
+const PREPARE: StepsMax = StepsMax::new(2 + COUNT).plus(RESERVE);
 const ABANDON: u64 = 2 + HINT + 1;
-/// A bounded look into the table of evicted keys.
+/// A set of ghosts, what was learned, and which policy asks.
 const RECALL: u64 = 64;
 /// Clock, recall, generation, fields, recency, word, count, use and peak.
 const PUBLISH: u64 = 2 + RECALL + 2 + FIELDS + 2 + 1 + 3;
 /// Once more, between two looks at the batch word.
 const CHARGE: StepsMax = ACCOUNT_CHARGE.times(2).plus(StepsMax::new(3));
+/// The subtraction; where a limit was lowered below use, the claim goes up as well.
+const UNCHARGE: u64 = 2 + TRIM + COLLECT_ABOVE;
+/// The accounts on the way of a deferred victim's bytes: looked at, handed up, and left.
+const RETURN_DEFERRED: u64 = (LEVELS_UP + 1) * (2 + PASS_TURNS_MAX as u64 * TRIM + 1);
 
-// The front door: whose grant it is, the record of an event, the data of a denial, and the fill of
-// the pool once the pool has refused.
+// The front door: whose grant it is, the record of an event, the data of a denial, and what a
+// refusal sets off: a look at the fill of the pool, or the return of segments without grants.
 
 const OWNER: u64 = 8;
 const EVENT: u64 = PUSH_READ_MODIFY_WRITES_MAX + EVENT_WORDS as u64 + 4;
-/// Guarantee, priority and use of a tenant.
-const PARTY: u64 = 6;
+/// Used word, head, limits, guarantee, weight, traits.
+const SETTINGS: u64 = 5 + LEVELS as u64;
+/// What the limits on the way to the root allow.
+const ATTAINABLE: u64 = SETTINGS + LEVELS_UP * (1 + SETTINGS + 2);
+/// Less the guarantees of others on each level.
+const PROMISED: u64 = LEVELS_UP * LOOK;
+/// Guarantee, priority, use and want of a tenant.
+const PARTY: u64 = 6 + ATTAINABLE;
 /// The water level is found by bisection of the capacity.
 const POOL_FILL: StepsMax = StepsMax {
     constant: 2 * VIEW + EVENT,
     by_account: 1 + (2 + BYTES_BITS as u64) * (PARTY + 1),
     by_segment: 0,
 };
-const DENIAL: StepsMax = StepsMax::new(3 + EVENT).plus(POOL_FILL);
+/// Announced twice, with head and tally; then every segment is retired or not.
+const SHED: StepsMax =
+    StepsMax { constant: 2, by_account: TYPES as u64 * 9, by_segment: 8 + 5 * LANES };
+const DENIAL: StepsMax =
+    StepsMax { constant: 3 + EVENT + ATTAINABLE, by_account: PROMISED, by_segment: 0 }
+        .plus(POOL_FILL)
+        .plus(SHED);
 
 /// Of `try_request`.
 pub const REQUEST: StepsMax = PREPARE
     .plus(CHARGE)
     .plus(StepsMax::new(ABANDON))
     .times(RESTARTS_MAX)
-    .plus(StepsMax::new(2 + PUBLISH + EVENT))
+    .plus(StepsMax::new(2 + RATE + PUBLISH + EVENT))
     .plus(DENIAL);
 /// Of `grow`.
 pub const GROW: StepsMax = CHARGE
@@ -162,10 +181,10 @@ pub const GROW: StepsMax = CHARGE
     .plus(StepsMax::new(2 * OWNER + 3 + HOLD + 1 + 3 + EVENT))
     .plus(DENIAL);
 /// Of `shrink`.
-pub const SHRINK: StepsMax = StepsMax::new(OWNER + HOLD + 2 + EVENT);
-/// Of `touch`: liveness, clock, recency.
-pub const TOUCH: StepsMax = StepsMax::new(OWNER + 3 + 2 + 2);
+pub const SHRINK: StepsMax = StepsMax::new(OWNER + HOLD + 1 + UNCHARGE + EVENT);
+/// Of `touch`: whether it is live or held, clock, recency.
+pub const TOUCH: StepsMax = StepsMax::new(OWNER + 3 + 4 + 2 + 2);
 /// Of `release`: the slot, its count, the used word; for a victim that was deferred also the way
 /// of its bytes to the account that was short.
 pub const RELEASE: StepsMax =
-    StepsMax::new(OWNER + HOLD + FIELDS + 2 + 1 + HINT + 1 + (TRIM + COLLECT_ABOVE + 4) + EVENT);
+    StepsMax::new(OWNER + HOLD + 1 + 2 + 1 + HINT + UNCHARGE + RETURN_DEFERRED + EVENT);
