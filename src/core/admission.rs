@@ -318,6 +318,7 @@ impl Core {
     }
 
     /// Adds bytes to a live grant. Two read-modify-writes when the claim suffices.
+    #[inline]
     pub fn grow(
         &self,
         slot: u32,
@@ -347,6 +348,7 @@ impl Core {
     }
 
     /// Takes bytes off a live grant, or answers how many it holds if they are not fewer than that.
+    #[inline]
     pub fn shrink(
         &self,
         slot: u32,

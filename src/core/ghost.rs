@@ -107,6 +107,7 @@ impl Ghosts {
 
     /// Takes out what is remembered of this key, which is in use again. `clock` is the present of
     /// its tenant. Steps: at most 8 loads and a store.
+    #[inline]
     pub fn recall(&self, owner: Owner, key: u64, clock: u32) -> Option<Ghost> {
         let (set, tag) = self.place(owner, key)?;
         // Relaxed: as in `remember`.
@@ -119,6 +120,7 @@ impl Ghosts {
     }
 
     /// The set and the tag of a key.
+    #[inline]
     fn place(&self, owner: Owner, key: u64) -> Option<(&Set, u16)> {
         if key == 0 {
             return None;

@@ -318,6 +318,7 @@ impl Segment {
         self.details[lane as usize].flags.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn fields(&self, lane: u32) -> Fields {
         let details = &self.details[lane as usize];
         // Relaxed: ordered by the word, which was acquired; exact for whoever holds the slot, a
@@ -438,6 +439,7 @@ impl Grants {
     }
 
     /// The fields of a slot: exact for whoever holds it, else a hint.
+    #[inline]
     pub fn fields(&self, slot: u32) -> Fields {
         let (segment, lane) = place(slot);
         self.segments[segment].fields(lane)
@@ -481,6 +483,7 @@ impl Grants {
     }
 
     /// Frees a reserved slot again.
+    #[inline]
     pub fn unreserve(&self, slot: u32) {
         let (segment, lane) = place(slot);
         let segment = &self.segments[segment];

@@ -111,6 +111,7 @@ impl Queue {
     }
 
     /// The order in which grants go.
+    #[inline]
     pub fn policy(&self) -> Policy {
         // Relaxed: a choice among rules; a search that races a change follows either.
         Policy::from_u8(self.policy.load(Ordering::Relaxed) as u8).unwrap_or_default()
@@ -142,6 +143,7 @@ impl Queue {
     }
 
     /// Learns that content came back, and says with which frequency it begins.
+    #[inline]
     pub fn frequency_of(&self, ghost: Option<Ghost>) -> u32 {
         let Some(Ghost { frequency, absent }) = ghost else { return 1 };
         let slots = self.extent();
