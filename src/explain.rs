@@ -449,13 +449,13 @@ impl fmt::Display for Explanation {
             writeln!(f, "  {name:<12} holds {bytes} ({:.0} %)", holder.share_percent)?;
         }
         let plan = &self.evictions;
-        let (grants, bytes) = (plan.grants, Size(plan.bytes));
+        let (grants, bytes) = (Grants(plan.grants), Size(plan.bytes));
         match plan.missing_bytes {
-            _ if grants == 0 => writeln!(f, "  nothing may be evicted for it")?,
-            0 => writeln!(f, "  evicting {grants} grants ({bytes}) would admit it")?,
+            _ if plan.grants == 0 => writeln!(f, "  nothing may be evicted for it")?,
+            0 => writeln!(f, "  evicting {grants} ({bytes}) would admit it")?,
             missing => {
                 let missing = Size(missing);
-                writeln!(f, "  evicting {grants} grants ({bytes}) leaves {missing} missing")?;
+                writeln!(f, "  evicting {grants} ({bytes}) leaves {missing} missing")?;
             }
         }
         if self.pins.grants > 0 {
@@ -466,6 +466,16 @@ impl fmt::Display for Explanation {
             true => "  waiting can help",
             false => "  waiting cannot help: it exceeds the limit itself",
         })
+    }
+}
+
+/// A number of grants for people.
+struct Grants(u32);
+
+impl fmt::Display for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} grant{s}", self.0)
     }
 }
 

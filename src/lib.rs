@@ -76,3 +76,7 @@ pub use snapshot::{Snapshot, TenantSnapshot};
 pub mod internals {
     pub use crate::core::*;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
