@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use AllocationType::Cache;
 
+/// A field, and what spoils it.
+type Spoilt<C> = (&'static str, fn(&mut C));
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn small() -> GovernorConfig {
@@ -272,7 +275,7 @@ fn reservations() {
 /// Every field of the configuration, below and above its range.
 #[test]
 fn configurations_of_the_governor() {
-    let fields: [(&str, fn(&mut GovernorConfig)); 24] = [
+    let fields: [Spoilt<GovernorConfig>; 24] = [
         ("capacity_bytes", |c| c.capacity_bytes = 0),
         ("capacity_bytes", |c| c.capacity_bytes = 1 << 48),
         ("tenants_max", |c| c.tenants_max = 0),
@@ -316,7 +319,7 @@ fn configurations_of_tenants_and_groups() {
     let scene = Scene::new();
     let governor = &scene.governor;
     let too_much = 1 << 48;
-    let spoilt: [(&str, fn(&mut TenantConfig)); 6] = [
+    let spoilt: [Spoilt<TenantConfig>; 6] = [
         ("guarantee_bytes", |c| c.guarantee_bytes = 1 << 48),
         ("limit_bytes", |c| c.limit_bytes = Some(0)),
         ("limit_bytes", |c| c.limit_bytes = Some(u64::MAX)),
@@ -334,7 +337,7 @@ fn configurations_of_tenants_and_groups() {
         }
     }
     let group = governor.register_group(GroupConfig::new("team")).unwrap();
-    let spoilt: [(&str, fn(&mut GroupConfig)); 3] = [
+    let spoilt: [Spoilt<GroupConfig>; 3] = [
         ("guarantee_bytes", |c| c.guarantee_bytes = u64::MAX),
         ("limit_bytes", |c| c.limit_bytes = Some(0)),
         ("limit_bytes", |c| (c.guarantee_bytes, c.limit_bytes) = (11, Some(10))),
