@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The slot is taken before the bytes are charged, so nothing that was charged is ever rolled
-//! back: a large request that is refused never makes a small one fail. Bounded on every path: no
-//! lock, no allocation, no system call, no callback.
+//! back: a large request that is refused never makes a small one fail. Bounded on every path (by
+//! how much, says `steps.rs`): no lock, no allocation, no system call, no callback.
 //!
 //! A limit or the capacity may be lowered below what is in use. As long as some group or the pool
 //! is above its limit ([`Excess`]), whoever takes bytes out of use hands the claim up at once: idle
@@ -24,7 +24,7 @@ use super::word::{GRANT_BYTES_MAX, Owner, State};
 use crossbeam_utils::CachePadded;
 
 /// Times an admission begins again because the types that are counted have changed meanwhile.
-const RESTARTS_MAX: u32 = 4;
+pub const RESTARTS_MAX: u32 = 4;
 
 /// A request as the core sees it.
 #[derive(Clone, Copy, Debug)]
@@ -322,6 +322,7 @@ impl Core {
     }
 
     /// Adds bytes to a live grant. Two read-modify-writes when the claim suffices.
+    #[inline]
     pub fn grow(
         &self,
         slot: u32,
@@ -351,6 +352,7 @@ impl Core {
     }
 
     /// Takes bytes off a live grant, or answers how many it holds if they are not fewer than that.
+    #[inline]
     pub fn shrink(
         &self,
         slot: u32,

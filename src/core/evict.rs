@@ -27,7 +27,7 @@ use super::word::{OnTheWay, Owner};
 /// Attempts on the queues of one shortage whose victims others claim first, in a row.
 const RACES_MAX: u32 = 64;
 /// Attempts to hand up claim at which another thread is at work.
-const PASS_TURNS_MAX: u32 = 8;
+pub const PASS_TURNS_MAX: u32 = 8;
 
 /// What an owner answers when its grant is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -91,21 +91,23 @@ impl Ghosts {
     /// `frequency` times. Key 0 stands for no key. Steps: at most 8 loads and 8 stores.
     pub fn remember(&self, owner: Owner, key: u64, frequency: u32, clock: u32) {
         let Some((set, tag)) = self.place(owner, key) else { return };
-        let mut pushed = Cell::new(tag, frequency, clock);
+        let mut pushed = Some(Cell::new(tag, frequency, clock));
         for cell in &set.0 {
             // Relaxed: ghosts are advice; a racing change of the set loses or doubles one.
             let order = Ordering::Relaxed;
             let here = Cell(cell.load(order));
-            cell.store(pushed.0, order);
-            if here == Cell::EMPTY || here.tag() == tag {
-                return;
+            if let Some(newer) = pushed {
+                cell.store(newer.0, order);
+                pushed = (here != Cell::EMPTY && here.tag() != tag).then_some(here);
+            } else if here.tag() == tag {
+                cell.store(Cell::EMPTY.0, order);
             }
-            pushed = here;
         }
     }
 
     /// Takes out what is remembered of this key, which is in use again. `clock` is the present of
     /// its tenant. Steps: at most 8 loads and a store.
+    #[inline]
     pub fn recall(&self, owner: Owner, key: u64, clock: u32) -> Option<Ghost> {
         let (set, tag) = self.place(owner, key)?;
         // Relaxed: as in `remember`.
@@ -118,6 +120,7 @@ impl Ghosts {
     }
 
     /// The set and the tag of a key.
+    #[inline]
     fn place(&self, owner: Owner, key: u64) -> Option<(&Set, u16)> {
         if key == 0 {
             return None;

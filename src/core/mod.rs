@@ -34,6 +34,8 @@ pub mod order;
 pub mod batch;
 pub mod evict;
 
+pub mod steps;
+
 pub mod force;
 
 use account::Accounts;

@@ -24,10 +24,11 @@ use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{CountWord, Owner, QueueHead, SlotWord, State};
 
 /// Segments looked at for a free slot before a new segment is taken.
-const SEARCH_SEGMENTS: u32 = 8;
+pub const SEARCH_SEGMENTS: u32 = 8;
 /// Turns of the loops that link a segment or count a grant.
-const QUEUE_TURNS_MAX: u32 = 32;
-const HINTS: usize = 4;
+pub const QUEUE_TURNS_MAX: u32 = 32;
+/// Slots remembered as freed a moment ago.
+pub const HINTS: usize = 4;
 const WINDOW_SEGMENTS: u32 = WINDOW / SLOTS;
 const EXACT_SEGMENTS: u32 = EXACT_SLOTS / SLOTS;
 
@@ -52,6 +53,8 @@ pub struct Queue {
     /// The least worth candidates of earlier windows, plus one.
     pool: [AtomicU32; POOL],
     lessons: Lessons,
+    /// Grants seen by the last search, if that was of the whole queue.
+    seen: AtomicU32,
 }
 
 /// Why no slot could be reserved.
@@ -103,10 +106,12 @@ impl Queue {
             policy: zero(),
             pool: std::array::from_fn(|_| zero()),
             lessons: Lessons::empty(),
+            seen: zero(),
         }
     }
 
     /// The order in which grants go.
+    #[inline]
     pub fn policy(&self) -> Policy {
         // Relaxed: a choice among rules; a search that races a change follows either.
         Policy::from_u8(self.policy.load(Ordering::Relaxed) as u8).unwrap_or_default()
@@ -138,15 +143,26 @@ impl Queue {
     }
 
     /// Learns that content came back, and says with which frequency it begins.
+    #[inline]
     pub fn frequency_of(&self, ghost: Option<Ghost>) -> u32 {
         let Some(Ghost { frequency, absent }) = ghost else { return 1 };
-        let slots = self.segments().saturating_mul(SLOTS);
+        let slots = self.extent();
         self.lessons.returned(frequency, absent, slots);
         // Counts begin anew under the other policies, which order by less.
         if self.policy() != Policy::Hybrid {
             return 1;
         }
         frequency_at_return(frequency, absent, slots)
+    }
+
+    /// Grants of the queue, about: by this the memory of ghosts is measured. A queue of one
+    /// segment may hold two grants, and should not remember for sixteen.
+    fn extent(&self) -> u32 {
+        // Relaxed: an estimate.
+        match self.seen.load(Ordering::Relaxed) {
+            seen if seen != 0 && self.segments() <= EXACT_SEGMENTS => seen,
+            _ => self.segments().saturating_mul(SLOTS),
+        }
     }
 
     /// Segments in the queue.
@@ -324,9 +340,12 @@ impl Queue {
         let mut least = Least::new();
         let segments = self.segments();
         if segments <= EXACT_SEGMENTS {
+            let mut seen = 0;
             for index in self.chain(sight.grants, sight.owner) {
-                look_at_segment(sight, &judge, index, &mut least);
+                seen += look_at_segment(sight, &judge, index, &mut least);
             }
+            // Relaxed: an estimate.
+            self.seen.store(seen, Ordering::Relaxed);
             return least.first();
         }
         // Relaxed: hand and pool are hints; every candidate is looked at again.
@@ -353,6 +372,11 @@ impl Queue {
             hand = sight.grants.segment(index).next();
         }
         self.hand.store(hand.map_or(0, |i| i + 1), order);
+        // The next search begins here, and a chain that grew in one go runs backwards.
+        if let Some(next) = hand {
+            sight.grants.segment(next).prefetch();
+            sight.grants.segment(next.saturating_sub(1)).prefetch();
+        }
         let mut remembered = least.after_first().iter();
         for cell in &self.pool {
             cell.store(remembered.next().map_or(0, |pick| pick.slot + 1), order);
@@ -497,14 +521,18 @@ fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
     (segment * SLOTS..(segment + 1) * SLOTS).find(|&slot| grants.reserve(slot, owner))
 }
 
+/// Looks at the grants of a segment and says how many may go.
 #[inline]
-fn look_at_segment(sight: &Sight, judge: &Judge, index: u32, least: &mut Least) {
+fn look_at_segment(sight: &Sight, judge: &Judge, index: u32, least: &mut Least) -> u32 {
     let segment = sight.grants.segment(index);
+    let mut seen = 0;
     for lane in 0..SLOTS {
         if let Some(pick) = look(sight, segment, judge, index * SLOTS + lane) {
             least.add(pick);
+            seen += 1;
         }
     }
+    seen
 }
 
 /// The grant in a slot of `segment` as a candidate, if it may go.

@@ -22,8 +22,26 @@ pub struct Allot {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show one minute of four tenants on one machine, without and with a governor
+    Demo(DemoArgs),
     /// Replay recorded traces through a governor and report what it did
-    Replay(ReplayArgs),
+    Replay(Box<ReplayArgs>),
+}
+
+/// Options of `allot demo`.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Which minute
+    #[arg(long, value_name = "N", default_value_t = crate::demo::SEED)]
+    pub seed: u64,
+
+    /// Print figures for programs rather than a story for people
+    #[arg(long)]
+    pub json: bool,
+
+    /// Draw with letters rather than blocks
+    #[arg(long)]
+    pub ascii: bool,
 }
 
 /// Options of `allot replay`.
@@ -308,8 +326,10 @@ mod tests {
 
     fn replay(options: &[&str]) -> ReplayArgs {
         let words = ["allot", "replay"].iter().chain(options);
-        let Command::Replay(args) = Allot::try_parse_from(words).unwrap().command;
-        args
+        let Command::Replay(args) = Allot::try_parse_from(words).unwrap().command else {
+            panic!("not a replay");
+        };
+        *args
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | `args` | the command line |
 //! | `trace` | decoders of recorded traces |
 //! | `replay` | driving a governor with a trace |
+//! | `demo` | one minute of four tenants, with and without a governor |
 //! | `ledger` | independent sums that check the governor |
 //! | `config` | tenants, groups and limits from a file |
 //! | `report` | tables, JSON and HTML |
@@ -12,6 +13,7 @@
 
 mod args;
 mod config;
+mod demo;
 mod failure;
 mod ledger;
 mod replay;
@@ -25,6 +27,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let outcome = match Allot::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Replay(args) => replay::run(&args),
     };
     match outcome {

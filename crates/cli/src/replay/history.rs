@@ -66,7 +66,7 @@ impl Sampler {
         self.history.points.push(Point {
             time_s: now_ns as f64 / 1e9,
             used_bytes,
-            pressure: governor.snapshot().pressure as u8,
+            pressure: governor.pressure() as u8,
             denied,
             evicted,
             hit_ratio: tally.hit_ratio(),

@@ -13,6 +13,10 @@ use crate::trace::{Format, SINGLE_TENANT};
 /// Slots beyond what the trace can hold at one time, for requests under way.
 const GRANTS_SPARE: u64 = 1024;
 
+/// Slots that one tenant may occupy without filling them: the governor gives them out in segments
+/// for each of the four allocation types.
+const GRANTS_SPARE_PER_TENANT: u64 = 4 * 16;
+
 /// Most grants of one governor.
 const GRANTS_MAX: u64 = 1 << 23;
 
@@ -168,7 +172,8 @@ fn most_items(workload: &Workload, capacity_bytes: u64) -> u64 {
 fn most_grants(workload: &Workload, capacity_bytes: u64, with_jobs: bool) -> u32 {
     let (jobs, _) = if with_jobs { workload.peak_jobs() } else { (0, 0) };
     let items = most_items(workload, capacity_bytes);
-    let grants = items.saturating_add(jobs).saturating_add(GRANTS_SPARE);
+    let spare = GRANTS_SPARE + workload.tenants.len() as u64 * GRANTS_SPARE_PER_TENANT;
+    let grants = items.saturating_add(jobs).saturating_add(spare);
     grants.min(GRANTS_MAX) as u32
 }
 

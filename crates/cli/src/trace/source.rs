@@ -67,9 +67,8 @@ impl Source {
         }
         if filled > 0 && filled < record.len() {
             let expected = record.len();
-            return Err(self.fault(&format!(
-                "is cut short: {filled} of {expected} bytes; check --format and fetch the file again"
-            )));
+            let cut = format!("is cut short: {filled} of {expected} bytes");
+            return Err(self.fault(&format!("{cut}; check --format and fetch the file again")));
         }
         Ok(filled > 0)
     }

@@ -43,13 +43,10 @@ fn block_storage_in_bytes() {
 fn models_in_slots_under_lru_are_exact() {
     let name = "alibaba-genai-2026/lora_request_trace.until-20241203.csv.gz";
     let Some(trace) = recorded(name) else { return };
-    let runs = reports(&[&trace], "--format alibaba-lora --slots 4,8,16 --policy lru");
-    let hits: Vec<_> = runs.iter().map(|run| run["hits"].as_u64().unwrap()).collect();
-    assert_eq!(hits, [13_250, 17_214, 19_342]);
-    for run in &runs {
-        assert_eq!((&run["requests"], &run["denied"]), (&20_492.into(), &0.into()));
-        assert_eq!(run["tenants"].as_array().unwrap().len(), 3421 + 1);
-    }
+    let run = report(&trace, "--format alibaba-lora --slots 8 --policy lru");
+    assert_eq!(run["hits"], 17_214);
+    assert_eq!((&run["requests"], &run["denied"]), (&20_492.into(), &0.into()));
+    assert_eq!(run["tenants"].as_array().unwrap().len(), 3421 + 1);
 }
 
 #[test]

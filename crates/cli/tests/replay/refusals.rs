@@ -110,6 +110,8 @@ fn headers_and_rows_of_services() {
     let row = "TIMESTAMP,ContextTokens,GeneratedTokens\nyesterday,1,1\n";
     let azure = folder.plain("b.csv", row);
     refused(&azure, "--format azure-llm --capacity 3", &["b.csv: line 2"]);
+    let row = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,1\n";
+    let azure = folder.plain("b.csv", row);
     let again = format!("b={azure}");
     let output = replay(&[&azure, &again], "--format azure-llm --capacity 3");
     assert!(String::from_utf8_lossy(&output.stderr).contains("two traces are called 'b'"));
