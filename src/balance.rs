@@ -84,6 +84,10 @@ impl Governor {
             now_ns,
             keep_until_ns: now_ns.saturating_add(self.config.busy_cooldown_ns.max(1)),
         };
+        if self.core.accounts.is_inner(account) {
+            // So that what groups use is what their tenants need, and their guarantees are exact.
+            self.core.accounts.collect(account, u64::MAX);
+        }
         self.core.make_room(&shortage, self)
     }
 
@@ -167,7 +171,10 @@ impl Governor {
         let party = |t: u32| Party {
             guarantee: accounts.guarantee(t),
             weight: u64::from(priority(accounts.traits(t))) + 1,
-            want: if accounts.used(t) > 0 { self.attainable_bytes(t, false) } else { 0 },
+            want: match accounts.used(t) {
+                0 => 0,
+                used => self.attainable_bytes(t, false).max(used),
+            },
         };
         let water = water_level(accounts.limit(ROOT), accounts.tenants().map(party));
         accounts.set_water(water);

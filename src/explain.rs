@@ -10,10 +10,11 @@ use crate::core::queue::Pick;
 use crate::core::sync::lock;
 use crate::core::word::Owner;
 use crate::error::{AccountName, DenialReason, Error, Pins};
-use crate::governor::{Governor, PINS_LOOK_MAX};
+use crate::governor::{Governor, PINS_LOOK_MAX, REQUEST_ROUNDS_MAX};
 use crate::request::Request;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::iter::Peekable;
 
 /// Holders named in an explanation.
 const HOLDERS_MAX: usize = 5;
@@ -103,6 +104,15 @@ pub(crate) struct Obstruction {
     pub short: u64,
     pub used: u64,
     pub limit: u64,
+    /// Accounts below that would pay for the request out of their guarantee, if so many bytes went
+    /// below them.
+    pub instead: Vec<(u32, u64)>,
+}
+
+impl Obstruction {
+    fn new(account: u32, short: u64, used: u64, limit: u64) -> Self {
+        Self { account, short, used, limit, instead: Vec::new() }
+    }
 }
 
 /// Bytes that count as gone, by tenant: reservations that have run out, then what a plan evicts.
@@ -130,10 +140,10 @@ impl Governor {
             (None, Some(o)) => (Some(self.reason_of(o.account, ask.account)), o),
             (None, None) => {
                 let (account, limit) = (ROOT, self.core.accounts.limit(ROOT));
-                (None, Obstruction { account, short: 0, used: self.live_bytes(), limit })
+                (None, Obstruction::new(account, 0, self.live_bytes(), limit))
             }
         };
-        let Obstruction { account, short, used, limit } = obstruction;
+        let Obstruction { account, short, used, limit, .. } = obstruction;
         let pinned = match reason {
             Some(_) => self.pinned(&ask, account, usize::MAX),
             None => Vec::new(),
@@ -152,7 +162,7 @@ impl Governor {
             used_bytes: used,
             limit,
             holders: self.holders(account),
-            evictions: self.plan(&ask, counted, gone),
+            evictions: self.plan(&ask, self.count_in_the_way(&ask), gone),
             pins: Pins { grants: pinned.len() as u32, bytes, first },
             pinned: pinned.iter().map(|p| p.0).take(LISTED_MAX).collect(),
             waiting_can_help: reason.is_some()
@@ -165,7 +175,7 @@ impl Governor {
     fn count_in_the_way(&self, ask: &Ask) -> Option<Obstruction> {
         let queue = &self.core.tenant(ask.account).queues[usize::from(ask.kind)];
         let (used, limit) = (queue.counted(), queue.grants_max().map(u64::from)?);
-        (used >= limit).then_some(Obstruction { account: ask.account, short: 0, used, limit })
+        (used >= limit).then(|| Obstruction::new(ask.account, 0, used, limit))
     }
 
     /// Every level that refuses, from the tenant up, and what must go below each. Everything idle
@@ -173,14 +183,18 @@ impl Governor {
     pub(crate) fn obstructions(&self, ask: &Ask, gone: &Gone) -> Vec<Obstruction> {
         let accounts = &self.core.accounts;
         let needs = self.needs(gone);
-        let mut found = Vec::new();
+        let (mut found, mut instead) = (Vec::new(), Vec::new());
         let (mut account, mut more) = (ask.account, ask.bytes);
         let mut used = self.used_without(account, gone);
         while more > 0 {
             let (limit, guarantee) = (accounts.limit(account), accounts.guarantee(account));
             let short = (used + more).saturating_sub(limit);
             if short > 0 {
-                found.push(Obstruction { account, short, used, limit });
+                let instead = instead.clone();
+                found.push(Obstruction { account, short, used, limit, instead });
+            }
+            if guarantee > 0 {
+                instead.push((account, (used + more).saturating_sub(guarantee)));
             }
             if account == ROOT {
                 break;
@@ -221,7 +235,7 @@ impl Governor {
             account,
             goal,
             requester: Some(Requester { account: ask.account, kind: ask.kind, bytes: ask.bytes }),
-            types: if goal == Goal::OneGrant { 1 << ask.kind } else { ALL_TYPES },
+            types: if let Goal::Grants(_) = goal { 1 << ask.kind } else { ALL_TYPES },
             order: Order::TypeFirst,
             victims_max: self.config.victims_max,
             now_ns: ask.now_ns,
@@ -230,40 +244,51 @@ impl Governor {
     }
 
     /// Plays the evictions of a request through without touching anything.
-    fn plan(&self, ask: &Ask, counted: bool, gone: Gone) -> Plan {
+    fn plan(&self, ask: &Ask, count: Option<Obstruction>, gone: Gone) -> Plan {
         let mut draft = Draft::new(self.needs(&gone), gone);
-        if counted {
-            let shortage = self.shortage(ask, ask.account, Goal::OneGrant);
-            if self.core.is_promised(&shortage, ask.owner())
-                || self.plan_for(ask, &shortage, 1, &mut draft) == 0
-            {
+        if let Some(Obstruction { used, limit, .. }) = count {
+            let grants = used + 1 - limit;
+            let shortage = self.shortage(ask, ask.account, Goal::Grants(grants));
+            let promised = self.core.promised_grants(ask.owner());
+            for _ in promised..grants {
+                if limit == 0 || !self.plan_for(ask, &shortage, 1, &mut draft) {
+                    draft.plan.missing_bytes = ask.bytes;
+                }
+            }
+            if promised > 0 || draft.plan.missing_bytes > 0 {
                 draft.plan.missing_bytes = ask.bytes;
                 return draft.plan;
             }
         }
-        // Each level is relieved once; a level above may be short because of it.
-        for _ in 0..=DEPTH_MAX {
+        // In rounds, like a request: what went for one level may bring others into play.
+        for _ in 0..REQUEST_ROUNDS_MAX {
             let Some(o) = self.obstructions(ask, &draft.gone).into_iter().next() else { break };
             let asked = o.short + o.limit - o.used;
             let demand = self.with_headroom(asked, o.limit);
             let coming = self.core.freeing(o.account).bytes();
             let wanted = (o.used + demand).saturating_sub(o.limit + coming);
-            let shortage = self.shortage(ask, o.account, Goal::Bytes(wanted));
-            let bytes = self.plan_for(ask, &shortage, wanted, &mut draft);
-            draft.plan.missing_bytes = o.short.saturating_sub(bytes);
-            if draft.plan.missing_bytes > 0 {
+            let shortage = self.shortage(ask, o.account, Goal::Demand(demand));
+            if !self.plan_for(ask, &shortage, wanted, &mut draft) {
                 break;
             }
         }
+        let left = self.obstructions(ask, &draft.gone).into_iter().next();
+        draft.plan.missing_bytes = left.map_or(0, |left| left.short);
         draft.plan
     }
 
-    /// Plans evictions for one shortage; answers the bytes they free.
-    fn plan_for(&self, ask: &Ask, shortage: &Shortage, wanted: u64, draft: &mut Draft) -> u64 {
+    /// Plans evictions for one shortage until they free `wanted` bytes, or the request no longer
+    /// needs any from there; says whether there were any.
+    fn plan_for(&self, ask: &Ask, shortage: &Shortage, wanted: u64, draft: &mut Draft) -> bool {
         let accounts = &self.core.accounts;
         let (mut after, mut ahead, mut freed) = (None, Ahead::default(), 0);
-        let mut waiting: HashMap<(u32, u8), std::vec::IntoIter<Pick>> = HashMap::new();
-        while freed < wanted && (draft.plan.grants as usize) < PLAN_MAX {
+        let before = draft.plan.grants;
+        let mut demand = match shortage.goal {
+            Goal::Demand(bytes) => bytes,
+            _ => 1,
+        };
+        let mut waiting: HashMap<(u32, u8), Peekable<std::vec::IntoIter<Pick>>> = HashMap::new();
+        while freed < wanted && demand > 0 && (draft.plan.grants as usize) < PLAN_MAX {
             let leaving = |account| {
                 let gone = draft.gone.get(&account).copied().unwrap_or(0);
                 gone.saturating_add(self.core.freeing(account).bytes())
@@ -277,33 +302,49 @@ impl Governor {
             let owner = Owner::new(rank.account, accounts.generation(rank.account), rank.kind);
             let queue = waiting.entry((rank.account, rank.kind)).or_insert_with(|| {
                 let picks = self.core.picks(owner, ask.now_ns);
-                let fresh = picks.into_iter().filter(|pick| !draft.slots.contains(&pick.slot));
-                fresh.collect::<Vec<_>>().into_iter()
+                // Reservations that have run out are gone before anything is evicted.
+                let counts = |slot| self.core.grants.flags(slot) & flag::UNCOMMITTED == 0;
+                let fresh = |p: &Pick| !draft.slots.contains(&p.slot) && counts(p.slot);
+                let fresh = picks.into_iter().filter(fresh);
+                fresh.collect::<Vec<_>>().into_iter().peekable()
             });
-            let next = queue
-                .next()
-                .filter(|pick| self.core.may_lose(shortage, rank.account, pick.word.bytes(), sums));
+            let next = queue.next_if(|pick| {
+                self.core.may_lose(shortage, rank.account, pick.word.bytes(), sums)
+            });
             let Some(pick) = next else {
                 after = Some(rank);
                 continue;
             };
             ahead = Ahead::default();
             freed += pick.word.bytes();
-            self.draft(draft, owner, pick);
+            // What a guarantee holds below the account serves the request there.
+            demand =
+                demand.saturating_sub(pick.word.bytes() - self.draft(draft, owner, pick, shortage));
         }
-        freed
+        draft.plan.grants > before
     }
 
-    /// Enters a victim into a plan.
-    fn draft(&self, draft: &mut Draft, owner: Owner, pick: Pick) {
+    /// Enters a victim into a plan; answers the bytes that reach the account that is short.
+    fn draft(&self, draft: &mut Draft, owner: Owner, pick: Pick, shortage: &Shortage) -> u64 {
+        let accounts = &self.core.accounts;
         let (tenant, bytes) = (owner.account(), pick.word.bytes());
-        let mut at = tenant;
+        let (mut at, mut rising, mut reached) = (tenant, bytes, 0);
         for _ in 0..=DEPTH_MAX {
+            let used = match at == tenant {
+                true => self.used_without(tenant, &draft.gone),
+                false => draft.now.get(&at).copied().unwrap_or(0),
+            };
+            if at == shortage.account {
+                reached = rising;
+            }
+            draft.now.insert(at, used - rising);
             *draft.gone.entry(at).or_default() += bytes;
             if at == ROOT {
                 break;
             }
-            at = self.core.accounts.parent(at);
+            let guarantee = accounts.guarantee(at);
+            rising = used.max(guarantee) - (used - rising).max(guarantee);
+            at = accounts.parent(at);
         }
         draft.slots.insert(pick.slot);
         let plan = &mut draft.plan;
@@ -318,6 +359,7 @@ impl Governor {
                 bytes,
             });
         }
+        reached
     }
 
     /// The most bytes a tenant can ever use without a change of configuration: what its limits and
@@ -418,13 +460,15 @@ struct Draft {
     plan: Plan,
     /// What each group and the root must pay for before anything goes.
     used: HashMap<u32, u64>,
+    /// And after what is planned.
+    now: HashMap<u32, u64>,
     gone: Gone,
     slots: HashSet<u32>,
 }
 
 impl Draft {
     fn new(used: HashMap<u32, u64>, gone: Gone) -> Self {
-        Self { plan: Plan::default(), used, gone, slots: HashSet::new() }
+        Self { plan: Plan::default(), now: used.clone(), used, gone, slots: HashSet::new() }
     }
 }
 

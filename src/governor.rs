@@ -66,7 +66,7 @@ impl Extent {
 /// Until when a grant is kept alive that grows: no time that a caller can name.
 const KEPT_WHILE_GROWING: u64 = u64::MAX - 1;
 /// Rounds of evicting and asking again before a request gives up.
-const REQUEST_ROUNDS_MAX: u32 = 8;
+pub(crate) const REQUEST_ROUNDS_MAX: u32 = 8;
 /// Slots looked at to name the pins in the way of a denied request.
 pub(crate) const PINS_LOOK_MAX: usize = 1_024;
 
@@ -212,7 +212,16 @@ impl Governor {
             No::Full { account, asked, limit, .. } if asked <= limit => {
                 (account, Goal::Demand(self.with_headroom(asked, limit)))
             }
-            No::Count { .. } => (ask.account, Goal::OneGrant),
+            No::Count { count } => {
+                let queue = &self.core.tenant(ask.account).queues[usize::from(ask.kind)];
+                match queue.grants_max().map(u64::from) {
+                    Some(max) if max > 0 && max <= count => {
+                        (ask.account, Goal::Grants(count + 1 - max))
+                    }
+                    // Was just lifted.
+                    max => return max != Some(0),
+                }
+            }
             _ => return false,
         };
         if self.return_expired(ask.now_ns) > 0 {
@@ -220,7 +229,7 @@ impl Governor {
         }
         let earlier = effort.relief.unwrap_or_default();
         effort.relief = Some(earlier);
-        if self.is_hopeless(ask, no) {
+        if self.is_hopeless(ask, no, goal) {
             return false;
         }
         let relief = self.core.make_room(&self.shortage(ask, account, goal), self);
@@ -241,30 +250,41 @@ impl Governor {
 
     /// Whether the request would be refused even if everything went that may go for it: then
     /// nothing is evicted in vain.
-    fn is_hopeless(&self, ask: &Ask, no: No) -> bool {
+    fn is_hopeless(&self, ask: &Ask, no: No, goal: Goal) -> bool {
         let core = &self.core;
         let (used, leaving) = (|a| core.accounts.used(a), |a| core.freeing(a).bytes());
         let sums = Sums { used: &used, leaving: &leaving };
         let suffices = |account, short| {
             core.suffices(&self.shortage(ask, account, Goal::Bytes(short)), short, sums)
         };
+        // Where there is excess, what is freed may bring the request within a guarantee.
+        let excess = core.excess.is_set();
         // Nothing has to be bought from above if the claim covers the request in the end.
         let covered = match no {
             No::Full { account, asked, used, limit } => {
-                if !suffices(account, (used + asked).saturating_sub(limit)) {
+                if !excess && !suffices(account, (used + asked).saturating_sub(limit)) {
                     return true;
                 }
                 account == ROOT || core.accounts.claim(account) >= limit
             }
             _ => {
-                let Some(pick) = core.pick(ask.owner(), ask.now_ns) else { return true };
+                let (shortage, owner) = (self.shortage(ask, ask.account, goal), ask.owner());
+                let Goal::Grants(grants) = goal else { return true };
+                if core.evictable_grants(&shortage, owner, grants) < grants {
+                    return true;
+                }
+                let Some(pick) = core.pick(owner, ask.now_ns) else { return false };
                 let used = core.accounts.used(ask.account).saturating_sub(pick.word.bytes());
                 let after = used + ask.bytes;
                 after <= core.accounts.limit(ask.account).min(core.accounts.claim(ask.account))
             }
         };
-        !covered
-            && self.obstructions(ask, &Gone::new()).iter().any(|o| !suffices(o.account, o.short))
+        (!covered || excess)
+            && self.obstructions(ask, &Gone::new()).iter().any(|o| {
+                let mut instead = o.instead.iter();
+                !suffices(o.account, o.short)
+                    && !instead.any(|&(account, bytes)| suffices(account, bytes))
+            })
     }
 
     /// Sets bytes aside for `ttl`: counted like a grant, never evicted, and given back unless

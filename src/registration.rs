@@ -110,6 +110,11 @@ impl Admin {
         }
     }
 
+    /// Bytes that keep track of reservations.
+    pub(crate) fn reservations_bytes(&self) -> usize {
+        self.reservations.len() * size_of::<((u64, u64), Owner)>()
+    }
+
     fn promised(&mut self, parent: u32) -> &mut u64 {
         match self.nodes.get_mut(&parent) {
             Some(node) => &mut node.children_guarantee,

@@ -164,6 +164,7 @@ impl Governor {
         let admin = lock(&self.admin);
         let nodes: usize =
             admin.nodes.values().map(|n| size_of_val(n) + n.name().len() + size_of::<u32>()).sum();
+        let nodes = nodes + admin.reservations_bytes();
         let segments = self.core.grants.segments_seen() as usize * size_of::<Segment>();
         let cells = (1 + groups + tenants) * size_of::<Account>() + tenants * size_of::<Tenant>();
         let tables = self.core.registry.tracking_bytes()

@@ -139,6 +139,8 @@ pub struct Prepared {
     pub slot: u32,
     /// The types that were counted when it was prepared, one bit each.
     pub counted: u8,
+    /// Grants it has counted, if its type is: in a batch the first of its kind counts for all.
+    count: u32,
 }
 
 /// Whether some group, or the pool, may be above its limit. Set by the administrator that lowers
@@ -169,7 +171,7 @@ impl Core {
     pub fn admit(&self, ask: &Ask) -> Result<Granted, No> {
         self.pace(ask)?;
         for _ in 0..RESTARTS_MAX {
-            let ready = self.prepare(ask)?;
+            let ready = self.prepare(ask, 1)?;
             match self.charge(ask.account, ask.generation, ready.counted, ask.bytes, 0) {
                 Ok(()) => return Ok(self.publish(ask, &ready)),
                 Err(obstacle) => {
@@ -200,23 +202,25 @@ impl Core {
         Ok(())
     }
 
-    /// Every check but rate and bytes: account in force, number of grants, slot.
+    /// Every check but rate and bytes: account in force, number of grants, slot. Counts `count`
+    /// grants, where their number is limited.
     #[inline]
-    pub fn prepare(&self, ask: &Ask) -> Result<Prepared, No> {
+    pub fn prepare(&self, ask: &Ask, count: u32) -> Result<Prepared, No> {
         let head = self.accounts.head(ask.account);
         if head.generation() != ask.generation || head.closed() {
             return Err(No::Closed);
         }
         let queue = &self.tenant(ask.account).queues[usize::from(ask.kind)];
         let counted = head.counted();
-        if ask.is_counted(counted) {
-            count_in(queue)?;
+        let count = if ask.is_counted(counted) { count } else { 0 };
+        if count > 0 {
+            count_in(queue, count)?;
         }
         let slot = queue.reserve(&self.grants, ask.owner()).map_err(|none| {
-            undo_count(queue, ask.is_counted(counted));
+            undo_count(queue, count);
             No::from(none)
         })?;
-        Ok(Prepared { slot, counted })
+        Ok(Prepared { slot, counted, count })
     }
 
     /// Gives back what a prepared request took.
@@ -224,7 +228,7 @@ impl Core {
         let queue = &self.tenant(ask.account).queues[usize::from(ask.kind)];
         self.grants.unreserve(ready.slot);
         queue.note_freed(ready.slot);
-        undo_count(queue, ask.is_counted(ready.counted));
+        undo_count(queue, ready.count);
     }
 
     /// Charges, and lets a refusal stand only if no batch that gave bytes back can have caused it,
@@ -281,8 +285,8 @@ impl Core {
         let frequency = tenant.queues[usize::from(ask.kind)].frequency_of(ghost);
         let recency = Recency::new(clock, ask.cost, frequency);
         let generation = self.grants.publish(ready.slot, ask.bytes, recency.0, &fields);
-        if counted {
-            tenant.queues[usize::from(ask.kind)].count_decided(1, true);
+        if ready.count > 0 {
+            tenant.queues[usize::from(ask.kind)].count_decided(ready.count, true);
         }
         tenant.note_used(self.accounts.used(ask.account));
         (ready.slot, generation)
@@ -422,16 +426,16 @@ impl Core {
 }
 
 #[cold]
-fn count_in(queue: &Queue) -> Result<(), No> {
-    queue.count_in(1).map_err(|full| match full {
+fn count_in(queue: &Queue, count: u32) -> Result<(), No> {
+    queue.count_in(count).map_err(|full| match full {
         Some(count) => No::Count { count },
         None => No::Contended,
     })
 }
 
 #[inline]
-fn undo_count(queue: &Queue, counted: bool) {
-    if counted {
-        queue.count_decided(1, false);
+fn undo_count(queue: &Queue, count: u32) {
+    if count > 0 {
+        queue.count_decided(count, false);
     }
 }

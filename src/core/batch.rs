@@ -84,7 +84,11 @@ impl Core {
         let mut ready = [Prepared::default(); BATCH_MAX];
         let mut prepared = 0;
         let answer = asks.iter().zip(&mut ready).enumerate().try_for_each(|(i, (ask, ready))| {
-            *ready = self.pace(ask).and_then(|()| self.prepare(ask)).map_err(|no| (i, no))?;
+            let alike = |other: &&Ask| other.owner() == ask.owner();
+            let first = !asks[..i].iter().any(|other| alike(&other));
+            let count = if first { asks.iter().filter(alike).count() as u32 } else { 0 };
+            let prepared_one = self.pace(ask).and_then(|()| self.prepare(ask, count));
+            *ready = prepared_one.map_err(|no| (i, no))?;
             prepared += 1;
             Ok(())
         });

@@ -17,12 +17,12 @@
 
 use super::Core;
 use super::account::{DEPTH_MAX, ROOT, Trimmed};
-use super::grants::{Refused, SLOTS, Settled, Victim, flag};
+use super::grants::{Refused, Settled, Victim, flag};
 use super::order::{Ahead, Goal, Rank, Shortage, Sums};
 use super::policy::Recency;
 use super::queue::Pick;
 use super::sync::Ordering;
-use super::word::{OnTheWay, Owner, State};
+use super::word::{OnTheWay, Owner};
 
 /// Attempts on the queues of one shortage whose victims others claim first, in a row.
 const RACES_MAX: u32 = 64;
@@ -109,9 +109,10 @@ impl Way {
         &self.accounts[..self.length]
     }
 
-    fn freeing(&self, account: u32) -> OnTheWay {
+    /// What was on it when it was looked at; nothing is known of accounts beside it.
+    fn freeing(&self, account: u32) -> Option<OnTheWay> {
         let at = self.accounts().iter().position(|&a| a == account);
-        at.map_or(OnTheWay(0), |at| self.freeing[at])
+        at.map(|at| self.freeing[at])
     }
 }
 
@@ -212,13 +213,22 @@ impl Core {
 
     /// E1: whether what is free and what is on its way covers all demand. `freeing` was read
     /// before, and must not have moved when the next victim is counted.
-    fn is_enough(&self, shortage: &Shortage, relief: &Relief, joined: u64, way: &Way) -> bool {
+    fn is_enough(
+        &self,
+        shortage: &Shortage,
+        owner: Owner,
+        relief: &Relief,
+        joined: u64,
+        way: &Way,
+    ) -> bool {
         match shortage.goal {
             Goal::Bytes(bytes) => return relief.freed.saturating_add(relief.deferred) >= bytes,
-            Goal::OneGrant => return relief.grants + relief.promised > 0,
+            Goal::Grants(grants) => {
+                return u64::from(relief.grants) + self.promised_grants(owner) >= grants;
+            }
             Goal::Demand(_) => {}
         }
-        let freeing = way.freeing(shortage.account).bytes();
+        let freeing = way.freeing(shortage.account).map_or(0, OnTheWay::bytes);
         let used = self.accounts.used(shortage.account);
         let limit = self.accounts.limit(shortage.account);
         // Acquire: pairs with the AcqRel in `join_demand`.
@@ -237,12 +247,13 @@ impl Core {
     ) -> Step {
         let owner = Owner::new(rank.account, self.accounts.generation(rank.account), rank.kind);
         let Some(way) = self.way(rank.account, shortage.account) else { return Step::NoVictim };
-        if self.is_enough(shortage, relief, *joined, &way) || self.is_promised(shortage, owner) {
+        if self.is_enough(shortage, owner, relief, *joined, &way) {
             return Step::Enough;
         }
         let Some(pick) = self.pick(owner, shortage.now_ns) else { return Step::NoVictim };
         let bytes = pick.word.bytes();
-        let (used, leaving) = (|a| self.accounts.used(a), |a| way.freeing(a).bytes());
+        let leaving = |a| way.freeing(a).unwrap_or_else(|| self.freeing(a)).bytes();
+        let used = |a| self.accounts.used(a);
         let sums = Sums { used: &used, leaving: &leaving };
         if !self.may_lose(shortage, rank.account, bytes, sums) {
             return Step::NoVictim;
@@ -262,19 +273,6 @@ impl Core {
         }
     }
 
-    /// Whether one grant is all that is wanted, and the owner of one has promised it already.
-    pub fn is_promised(&self, shortage: &Shortage, owner: Owner) -> bool {
-        if shortage.goal != Goal::OneGrant || self.freeing(owner.account()).bytes() == 0 {
-            return false;
-        }
-        let queue = &self.tenant(owner.account()).queues[usize::from(owner.allocation_type())];
-        let mut segments = queue.chain(&self.grants, owner);
-        segments.any(|s| {
-            let mut slots = s * SLOTS..(s + 1) * SLOTS;
-            slots.any(|slot| self.grants.word(slot).state() == State::Deferred)
-        })
-    }
-
     /// Claims a candidate, unless it may not be evicted after all.
     fn claim(&self, pick: Pick, owner: Owner, now_ns: u64) -> Option<Victim> {
         let may_go = |v: &Victim| v.owner == owner && v.fields.is_evictable(now_ns);
@@ -290,6 +288,7 @@ impl Core {
         relief: &mut Relief,
         joined: &mut u64,
     ) {
+        let before = self.accounts.used(shortage.account);
         let uncommitted = victim.fields.flags & flag::UNCOMMITTED != 0;
         let answer = if uncommitted { Some(ReclaimAnswer::Freed) } else { owners.reclaim(victim) };
         let settled = match answer {
@@ -311,22 +310,26 @@ impl Core {
                 self.after_settled(victim, settled);
                 relief.grants += 1;
                 relief.freed += victim.bytes;
-                self.pass_on(shortage, way, victim.bytes, joined);
+                let covered = self.pass_on(shortage, way, victim.bytes, before).min(*joined);
+                self.leave_demand(shortage, covered);
+                *joined -= covered;
             }
         }
         self.leave(way.accounts(), victim.bytes);
     }
 
     /// Brings freed bytes up to where they meet the requester. If that is below the account that is
-    /// short, its next charge finds them there, so it no longer demands them from above.
-    fn pass_on(&self, shortage: &Shortage, way: &Way, bytes: u64, joined: &mut u64) {
+    /// short, its next charge finds them there, and it no longer demands them from above: answers
+    /// how many. Where there is excess they go up as far as guarantees let them.
+    fn pass_on(&self, shortage: &Shortage, way: &Way, bytes: u64, before: u64) -> u64 {
+        let short = shortage.account;
+        if self.excess.is_set() {
+            self.hand_up(way.accounts(), short);
+            return bytes.saturating_sub(before.saturating_sub(self.accounts.used(short)));
+        }
         let meeting = self.meeting(shortage, way.accounts[0]);
         self.hand_up(way.accounts(), meeting);
-        if meeting != shortage.account {
-            let covered = bytes.min(*joined);
-            self.leave_demand(shortage, covered);
-            *joined -= covered;
-        }
+        if meeting == short { 0 } else { bytes }
     }
 
     /// Hands idle claim up from account to account, until it is with `top`.

@@ -24,7 +24,7 @@ use super::grants::SLOTS;
 use super::queue::{Pick, Sight};
 use super::sync::Ordering;
 use super::tenant::TYPES;
-use super::word::{OnTheWay, Owner, State};
+use super::word::{OnTheWay, Owner, SlotWord, State};
 
 /// Number of the allocation type of loaded models.
 pub const MODEL_LOAD: u8 = 0;
@@ -67,8 +67,8 @@ pub enum Goal {
     Demand(u64),
     /// So many bytes were freed or promised.
     Bytes(u64),
-    /// One grant ended.
-    OneGrant,
+    /// So many grants of the requester's ended, or were promised.
+    Grants(u64),
 }
 
 /// A shortage to be relieved.
@@ -363,18 +363,32 @@ impl Core {
 
     /// Bytes of the tenant's grants that may go for a shortage, counted up to `most`.
     fn evictable(&self, shortage: &Shortage, tenant: u32, most: u64) -> u64 {
+        self.sum_of_evictable(shortage, tenant, most, SlotWord::bytes)
+    }
+
+    /// Grants of the requester's that may go for a shortage or were promised, counted up to `most`.
+    pub fn evictable_grants(&self, shortage: &Shortage, owner: Owner, most: u64) -> u64 {
+        let promised = self.promised_grants(owner);
+        promised + self.sum_of_evictable(shortage, owner.account(), most, |_| 1)
+    }
+
+    fn sum_of_evictable(
+        &self,
+        shortage: &Shortage,
+        tenant: u32,
+        most: u64,
+        measure: impl Fn(SlotWord) -> u64,
+    ) -> u64 {
         let generation = self.accounts.generation(tenant);
         let mut sum: u64 = 0;
         for kind in self.kinds(shortage, tenant) {
             let owner = Owner::new(tenant, generation, kind);
-            let queue = &self.tenant(tenant).queues[usize::from(kind)];
-            let slots = queue.chain(&self.grants, owner).flat_map(|s| s * SLOTS..(s + 1) * SLOTS);
-            for slot in slots {
+            for slot in self.slots(owner) {
                 let word = self.grants.word(slot);
                 let may_go =
                     || !word.special() || self.grants.fields(slot).is_evictable(shortage.now_ns);
                 if word.state() == State::Live && may_go() {
-                    sum = sum.saturating_add(word.bytes());
+                    sum = sum.saturating_add(measure(word));
                 }
                 if sum >= most {
                     return most;
@@ -382,6 +396,20 @@ impl Core {
             }
         }
         sum
+    }
+
+    fn slots(&self, owner: Owner) -> impl Iterator<Item = u32> + '_ {
+        let queue = &self.tenant(owner.account()).queues[usize::from(owner.allocation_type())];
+        queue.chain(&self.grants, owner).flat_map(|s| s * SLOTS..(s + 1) * SLOTS)
+    }
+
+    /// Grants of a queue whose owner has promised to release them.
+    pub fn promised_grants(&self, owner: Owner) -> u64 {
+        if self.freeing(owner.account()).bytes() == 0 {
+            return 0;
+        }
+        let deferred = |&slot: &u32| self.grants.word(slot).state() == State::Deferred;
+        self.slots(owner).filter(deferred).count() as u64
     }
 
     /// The grant of a queue that should go first.
