@@ -29,7 +29,8 @@ macro_rules! mutants {
 
 mutants! {
     trim_without_version => a_trim_and_a_charge_never_both_have_the_claim, "OVER-COMMIT";
-    no_check_after_the_charge => a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
+    no_check_after_the_charge =>
+        a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
     trims_uncounted => a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
     head_read_late => a_charge_that_slept_through_all_config_versions_notices, "OVER-COMMIT";
     hand_back_uncounted => bytes_being_handed_back_deny_nobody, "FALSE DENIAL";

@@ -44,7 +44,8 @@ use crossbeam_utils::CachePadded;
 
 /// The account that is the whole.
 pub const ROOT: u32 = 0;
-/// Levels below the root: groups in groups, then the tenant. Few under loom, whose models are small.
+/// Levels below the root: groups in groups, then the tenant. Few under loom, whose models are
+/// small.
 pub const DEPTH_MAX: u32 = if cfg!(allot_loom) { 2 } else { 6 };
 /// Turns of the exchange loop of one attempt, all levels together.
 pub const CHARGE_TURNS_MAX: u32 = 64;

@@ -490,7 +490,8 @@ pub fn three_levels_stay_in_balance() {
     model("three_levels_stay_in_balance", bound(2, 2), || {
         let tenants = [(1, 100, 20), (1, 100, 0), (ROOT, 120, 0)];
         let pool = Pool::new(120, 40, &[(ROOT, 100, 40)], &tenants);
-        let others = beside_if_full(&pool, |pool| pool.use_once(2, 50), |pool| pool.use_once(3, 30));
+        let (one, two) = (|pool: &Pool| pool.use_once(2, 50), |pool: &Pool| pool.use_once(3, 30));
+        let others = beside_if_full(&pool, one, two);
         pool.use_once(4, 70);
         join(others);
         pool.check_nothing_stranded(40);
@@ -536,7 +537,8 @@ pub fn a_guarantee_raised_during_requests_is_paid_for() {
 pub fn a_guarantee_raised_and_lowered_again_strands_nothing() {
     model("a_guarantee_raised_and_lowered_again_strands_nothing", bound(2, 2), || {
         let pool = Pool::new(100, 20, &[], &[(ROOT, 100, 20), (ROOT, 100, 0)]);
-        let others = beside_if_full(&pool, |pool| pool.use_once(1, 40), |pool| pool.use_once(2, 70));
+        let (one, two) = (|pool: &Pool| pool.use_once(1, 40), |pool: &Pool| pool.use_once(2, 70));
+        let others = beside_if_full(&pool, one, two);
         let _ = pool.configure(1, 100, 50);
         pool.configure(1, 100, 0).unwrap();
         join(others);
