@@ -29,14 +29,17 @@ macro_rules! mutants {
 
 mutants! {
     trim_without_version => a_trim_and_a_charge_never_both_have_the_claim, "OVER-COMMIT";
-    no_check_after_the_charge => a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
-    trims_uncounted => a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
+    no_check_after_the_charge =>
+        a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
+    trims_uncounted =>
+        a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
     head_read_late => a_charge_that_slept_through_all_config_versions_notices, "OVER-COMMIT";
     hand_back_uncounted => bytes_being_handed_back_deny_nobody, "FALSE DENIAL";
     refusal_by_an_old_record => limits_that_always_suffice_deny_nobody, "FALSE DENIAL";
     refusal_by_old_use => pressure_that_rises_after_a_release_denies_nobody, "FALSE DENIAL";
     refusal_by_an_old_level => pressure_that_comes_and_goes_denies_nobody, "FALSE DENIAL";
     one_look => use_that_moves_between_tenants_denies_nobody, "FALSE DENIAL";
+    refusal_of_what_was_asked => idle_bytes_of_a_group_that_move_down_deny_nobody, "FALSE DENIAL";
     payment_without_mark => two_tenants_that_fit_share_a_quantum, "FALSE DENIAL";
     claim_before_payment => nobody_uses_a_claim_before_it_is_paid, "OVER-COMMIT";
     charge_and_roll_back => a_request_beyond_the_limit_denies_no_smaller_one, "FALSE DENIAL";
