@@ -761,7 +761,12 @@ impl Accounts {
     /// [`Obstacle::Full`] if a higher guarantee cannot be paid for, [`Obstacle::Contended`] if that
     /// is not certain; nothing has changed then.
     pub fn configure(&self, index: u32, settings: &Settings) -> Result<(), Obstacle> {
-        self.configure_as(index, settings, self.table[index].generation(), false)
+        self.configure_as(index, settings, self.table[index].generation(), false)?;
+        if self.is_inner(index) && self.room(index) == 0 {
+            // Idle claim below must not carry use beyond a limit that was lowered.
+            self.collect(index, 1);
+        }
+        Ok(())
     }
 
     fn configure_as(
