@@ -103,7 +103,7 @@ pub const MUTANTS: &[Mutant] = &[
     // Whoever pays does not look whether the slot has changed hands.
     account(
         "payment_for_a_stranger",
-        &[("if marked.closed() || stranger {", "if marked.closed() && stranger && false {")],
+        &[("if marked.closed() || stranger {", "if marked.marks() == u64::MAX && stranger {")],
     ),
     // A slot is given away while somebody is paying for it.
     account(

@@ -223,7 +223,7 @@ pub fn a_request_beyond_the_limit_denies_no_smaller_one() {
 }
 
 pub fn a_large_refused_request_denies_no_small_one() {
-    model("a_large_refused_request_denies_no_small_one", bound(2, 3), || {
+    model("a_large_refused_request_denies_no_small_one", bound(1, 3), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 50, 0)]);
         let large = beside(&pool, |pool| pool.charge(2, 20));
         assert_not_denied(pool.charge(1, 6));
