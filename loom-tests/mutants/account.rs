@@ -41,14 +41,32 @@ pub const MUTANTS: &[Mutant] = &[
     account(
         "refusal_by_old_use",
         &[(
-            "let word = view.account.used();\n        let (used",
-            "let word = view.word;\n        let (used",
+            "let word = view.account.used();\n        // The limit was",
+            "let word = view.word;\n        // The limit was",
         )],
     ),
     // As above, where the use comes back and the level does not.
-    account("refusal_by_an_old_level", &[("&& self.limit_in_force(view.record) == limit", "")]),
+    account(
+        "refusal_by_an_old_level",
+        &[("&& self.limit_in_force(view.record) == view.limit", "")],
+    ),
     // What was in use when it was looked at counts as in use for good.
     account("one_look", &[("let second = self.look_below(account)?;", "let second = first;")]),
+    // A refusal stands for whatever the attempt asked for, also after it met a trim.
+    account(
+        "refusal_of_what_was_asked",
+        &[
+            (
+                "Full { account, .. } if account != index",
+                "Full { account, asked, .. } if account != index",
+            ),
+            (
+                "self.certify(account, index, need)",
+                "self.certify(account, account, Need::More(asked))",
+            ),
+            ("let asked = self.missing(account, index, need)?;", "let asked = need.bytes();"),
+        ],
+    ),
     // No mark says that a payment is on its way.
     account(
         "payment_without_mark",
@@ -85,7 +103,7 @@ pub const MUTANTS: &[Mutant] = &[
     // Whoever pays does not look whether the slot has changed hands.
     account(
         "payment_for_a_stranger",
-        &[("if marked.closed() || stranger {", "if marked.closed() && stranger && false {")],
+        &[("if marked.closed() || stranger {", "if marked.marks() == u64::MAX && stranger {")],
     ),
     // A slot is given away while somebody is paying for it.
     account(

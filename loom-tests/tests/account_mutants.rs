@@ -38,6 +38,7 @@ mutants! {
     refusal_by_old_use => pressure_that_rises_after_a_release_denies_nobody, "FALSE DENIAL";
     refusal_by_an_old_level => pressure_that_comes_and_goes_denies_nobody, "FALSE DENIAL";
     one_look => use_that_moves_between_tenants_denies_nobody, "FALSE DENIAL";
+    refusal_of_what_was_asked => idle_bytes_of_a_group_that_move_down_deny_nobody, "FALSE DENIAL";
     payment_without_mark => two_tenants_that_fit_share_a_quantum, "FALSE DENIAL";
     claim_before_payment => nobody_uses_a_claim_before_it_is_paid, "OVER-COMMIT";
     charge_and_roll_back => a_request_beyond_the_limit_denies_no_smaller_one, "FALSE DENIAL";

@@ -512,23 +512,23 @@ impl Accounts {
             let payer = Payer { index, identity: Some((generation, counted)) };
             match self.attempt(payer, bytes, bytes, &mut turns) {
                 Ok(_) => return Ok(()),
-                Err(obstacle) => self.clear(obstacle, index, bytes)?,
+                Err(obstacle) => self.clear(obstacle, index, Need::More(bytes))?,
             }
         }
         Err(Obstacle::Contended)
     }
 
     /// Collects what is idle below an ancestor that refused. Not only what it was asked for: the
-    /// trims may take the claim of `index` too, and then all of `bytes` has to be bought.
+    /// trims may take the claim of `index` too, and then all that it needs has to be bought.
     ///
     /// # Errors
     ///
     /// The obstacle, if it is not an ancestor's refusal or certainly true.
-    fn clear(&self, obstacle: Obstacle, index: u32, bytes: u64) -> Result<(), Obstacle> {
+    fn clear(&self, obstacle: Obstacle, index: u32, need: Need) -> Result<(), Obstacle> {
         match obstacle {
-            Obstacle::Full { account, asked, .. } if account != index => {
-                self.certify(account, asked).map_or(Ok(()), Err)?;
-                self.collect(account, bytes);
+            Obstacle::Full { account, .. } if account != index => {
+                self.certify(account, index, need).map_or(Ok(()), Err)?;
+                self.collect(account, need.bytes());
                 Ok(())
             }
             _ => Err(obstacle),
@@ -585,16 +585,21 @@ impl Accounts {
     }
 
     /// The refusal of `asked` bytes that a view suggests, if it was true at one instant of this
-    /// call: record, level and use belong together.
+    /// call.
     fn refusal(&self, index: u32, view: &View<'_>, asked: u64) -> Option<Obstacle> {
+        let (used, limit) = self.use_and_limit(view)?;
+        let full = used.saturating_add(asked) > limit;
+        full.then_some(Obstacle::Full { account: index, asked, used, limit })
+    }
+
+    /// Bytes in use and the limit of one instant: record, level and use belong together.
+    fn use_and_limit(&self, view: &View<'_>) -> Option<(u64, u64)> {
         let word = view.account.used();
-        let (used, limit) = (word.used(), view.limit);
         // The limit was the same before and after the word was read.
         let same = word.config_version() == view.word.config_version()
-            && self.limit_in_force(view.record) == limit
+            && self.limit_in_force(view.record) == view.limit
             && view.record.head() == view.head;
-        let full = used.saturating_add(asked) > limit;
-        (same && full).then_some(Obstacle::Full { account: index, asked, used, limit })
+        same.then_some((word.used(), view.limit))
     }
 
     /// Takes `bytes` out of use. One step; the claim stays with the account.
@@ -672,18 +677,36 @@ impl Accounts {
         false
     }
 
-    /// The refusal of `asked` bytes by `account`, if it was true at one instant of this call:
-    /// nothing below was on its way or idle. Steps grow with the number of accounts.
+    /// The refusal by `account` of what `index` below it needs, if it was true at one instant of
+    /// this call: nothing below was on its way or idle. Steps grow with the number of accounts.
     ///
-    /// That instant is the end of the first look. What was in use when it was looked at was still
-    /// in use then, because the second look finds that nothing was released in between.
-    fn certify(&self, account: u32, asked: u64) -> Option<Obstacle> {
+    /// That instant lies between the two looks. What was in use when it was looked at was still in
+    /// use then, because the second look finds that nothing was released in between. What the
+    /// request asks of `account` is computed between them too: an attempt that met a trim may have
+    /// asked for more than it needs.
+    fn certify(&self, account: u32, index: u32, need: Need) -> Option<Obstacle> {
         let returned = self.table[account].returned();
-        let refusal = self.refusal(account, &self.view(account), asked)?;
+        let (used, limit) = self.use_and_limit(&self.view(account))?;
         let first = self.look_below(account)?;
+        let asked = self.missing(account, index, need)?;
         let second = self.look_below(account)?;
         let same = first == second && self.table[account].returned() == returned;
-        same.then_some(refusal)
+        let full = used.saturating_add(asked) > limit;
+        (same && full).then_some(Obstacle::Full { account, asked, used, limit })
+    }
+
+    /// Bytes that `account` has to give for a need of `index` while nothing below it is idle.
+    fn missing(&self, account: u32, index: u32, need: Need) -> Option<u64> {
+        let (mut at, mut need) = (index, need);
+        for _ in 0..DEPTH_MAX {
+            let word = self.table[at].used();
+            need = Need::More(need.beyond(word.used(), self.table[at].guarantee(word)));
+            at = self.table[at].parent();
+            if at == account {
+                return Some(need.bytes());
+            }
+        }
+        None
     }
 
     /// A fingerprint of all that can lower what is needed below `account`; `None` if bytes are on
@@ -761,7 +784,12 @@ impl Accounts {
     /// [`Obstacle::Full`] if a higher guarantee cannot be paid for, [`Obstacle::Contended`] if that
     /// is not certain; nothing has changed then.
     pub fn configure(&self, index: u32, settings: &Settings) -> Result<(), Obstacle> {
-        self.configure_as(index, settings, self.table[index].generation(), false)
+        self.configure_as(index, settings, self.table[index].generation(), false)?;
+        if self.is_inner(index) && self.room(index) == 0 {
+            // Idle claim below must not carry use beyond a limit that was lowered.
+            self.collect(index, 1);
+        }
+        Ok(())
     }
 
     fn configure_as(
@@ -801,7 +829,7 @@ impl Accounts {
             account.mark();
             match self.pay(account, missing, missing, &mut turns) {
                 Ok(()) => return Ok(()),
-                Err(obstacle) => self.clear(obstacle, index, guarantee)?,
+                Err(obstacle) => self.clear(obstacle, index, Need::Guarantee(guarantee))?,
             }
         }
         Err(Obstacle::Contended)
@@ -978,6 +1006,32 @@ impl Accounts {
             let (used, sum) = (self.used(index), claims[index as usize]);
             assert_eq!(used, sum, "V3 account {index}: used {used}, sum of claims {sum}");
         }
+    }
+}
+
+/// What somebody needs of an account.
+#[derive(Clone, Copy)]
+enum Need {
+    /// So many bytes more in use.
+    More(u64),
+    /// So many bytes guaranteed.
+    Guarantee(u64),
+}
+
+impl Need {
+    fn bytes(self) -> u64 {
+        match self {
+            Self::More(bytes) | Self::Guarantee(bytes) => bytes,
+        }
+    }
+
+    /// What the account's parent has to give for it if the account has no idle claim.
+    fn beyond(self, used: u64, guarantee: u64) -> u64 {
+        let needed = match self {
+            Self::More(bytes) => used.saturating_add(bytes),
+            Self::Guarantee(bytes) => used.max(bytes),
+        };
+        needed.saturating_sub(used.max(guarantee))
     }
 }
 

@@ -223,7 +223,7 @@ pub fn a_request_beyond_the_limit_denies_no_smaller_one() {
 }
 
 pub fn a_large_refused_request_denies_no_small_one() {
-    model("a_large_refused_request_denies_no_small_one", bound(1, 4), || {
+    model("a_large_refused_request_denies_no_small_one", bound(1, 3), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 50, 0)]);
         let large = beside(&pool, |pool| pool.charge(2, 20));
         assert_not_denied(pool.charge(1, 6));
@@ -246,7 +246,7 @@ pub fn a_payment_on_its_way_through_a_group_denies_no_sibling() {
 /// 4 idle bytes of a group move down to its tenant while the root, which is short of them,
 /// refuses somebody else and looks.
 pub fn idle_bytes_of_a_group_that_move_down_deny_nobody() {
-    model("idle_bytes_of_a_group_that_move_down_deny_nobody", bound(2, 4), || {
+    model("idle_bytes_of_a_group_that_move_down_deny_nobody", bound(4, 5), || {
         let tenants = [(1, 10, 0), (1, 5, 0), (ROOT, 10, 0)];
         let pool = Pool::new(10, 0, &[(ROOT, 10, 0)], &tenants);
         pool.make_idle(2, 5);
@@ -368,7 +368,7 @@ pub fn bytes_being_handed_back_refuse_no_guarantee() {
 }
 
 pub fn a_registration_denies_nobody() {
-    model("a_registration_denies_nobody", bound(3, 5), || {
+    model("a_registration_denies_nobody", bound(4, 6), || {
         let pool = Pool::new(100, 40, &[], &[(ROOT, 100, 0)]);
         let newcomer = beside(&pool, |pool| {
             pool.ledger.lock().unwrap().add(ROOT, 100);
@@ -384,7 +384,7 @@ pub fn a_registration_denies_nobody() {
 // ---- Nothing is over-committed, nothing is lost.
 
 pub fn two_tenants_that_fit_share_a_quantum() {
-    model("two_tenants_that_fit_share_a_quantum", bound(1, 3), || {
+    model("two_tenants_that_fit_share_a_quantum", bound(2, 4), || {
         let pool = Pool::new(100, 80, &[], &[(ROOT, 100, 0), (ROOT, 100, 0)]);
         let other = beside(&pool, |pool| pool.charge(2, 60));
         assert_not_denied(pool.charge(1, 40));
@@ -395,7 +395,7 @@ pub fn two_tenants_that_fit_share_a_quantum() {
 
 /// Two requests of tenant 1, of which the larger can not be paid for.
 pub fn nobody_uses_a_claim_before_it_is_paid() {
-    model("nobody_uses_a_claim_before_it_is_paid", bound(3, 5), || {
+    model("nobody_uses_a_claim_before_it_is_paid", bound(5, 9), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 10, 0)]);
         pool.charge(2, 8).unwrap();
         let large = beside(&pool, |pool| pool.charge(1, 5));
@@ -616,7 +616,7 @@ pub fn a_release_during_the_close_strands_nothing() {
 }
 
 pub fn a_payment_during_the_close_strands_nothing() {
-    model("a_payment_during_the_close_strands_nothing", bound(3, 5), || {
+    model("a_payment_during_the_close_strands_nothing", bound(5, 9), || {
         let pool = Pool::new(20, 2, &[(ROOT, 20, 0)], &[(1, 20, 0)]);
         let admin = beside(&pool, |pool| pool.accounts.close(2));
         pool.use_once(2, 5);
