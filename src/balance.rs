@@ -7,7 +7,8 @@
 
 use crate::core::account::ROOT;
 use crate::core::events::EventKind;
-use crate::core::evict::{ALL_TYPES, BACKGROUND, CACHE, Goal, Order, Relief, Shortage, priority};
+use crate::core::evict::Relief;
+use crate::core::order::{ALL_TYPES, BACKGROUND, CACHE, Goal, Order, Shortage, priority};
 use crate::core::pressure::Pressure;
 use crate::core::share::{Party, water_level};
 use crate::core::sync::{lock, try_lock};
@@ -46,14 +47,19 @@ impl Governor {
             Pressure::Critical => self.config.critical_relief_percent,
         };
         let target = (u128::from(live_bytes) * u128::from(percent)).div_ceil(100) as u64;
+        // What an earlier step, or a request, has chosen already is on its way.
+        let target = target.saturating_sub(self.leaving_bytes());
         let relief = match pressure {
             _ if target == 0 => Relief::default(),
-            Pressure::Critical => self.relieve(target, ALL_TYPES, Order::PriorityFirst, now_ns),
+            Pressure::Critical => {
+                self.relieve(ROOT, target, ALL_TYPES, Order::PriorityFirst, now_ns)
+            }
             _ => {
                 let types = 1 << BACKGROUND | 1 << CACHE;
-                self.relieve(target, types, Order::TypeFirst, now_ns)
+                self.relieve(ROOT, target, types, Order::TypeFirst, now_ns)
             }
         };
+        let relief = self.relieve_excess(now_ns).after(relief);
         if relief.grants > 0 {
             self.evaluate_pressure(self.live_bytes());
         }
@@ -67,18 +73,53 @@ impl Governor {
         }
     }
 
-    fn relieve(&self, bytes: u64, types: u8, order: Order, now_ns: u64) -> Relief {
+    fn relieve(&self, account: u32, bytes: u64, types: u8, order: Order, now_ns: u64) -> Relief {
         let shortage = Shortage {
-            account: ROOT,
+            account,
             goal: Goal::Bytes(bytes),
             requester: None,
             types,
             order,
             victims_max: self.config.victims_max,
             now_ns,
-            keep_until_ns: now_ns.saturating_add(self.config.busy_cooldown_ns),
+            keep_until_ns: now_ns.saturating_add(self.config.busy_cooldown_ns.max(1)),
         };
+        if self.core.accounts.is_inner(account) {
+            // So that what groups use is what their tenants need, and their guarantees are exact.
+            self.core.accounts.collect(account, u64::MAX);
+        }
         self.core.make_room(&shortage, self)
+    }
+
+    /// Evicts below every account that uses more than its configured limit since that was lowered.
+    fn relieve_excess(&self, now_ns: u64) -> Relief {
+        if self.core.excess.is_set() {
+            self.review_excess(&mut lock(&self.admin));
+        }
+        let accounts = &self.core.accounts;
+        let inner = std::iter::once(ROOT).chain(accounts.groups());
+        let inner = inner.filter(|_| self.core.excess.is_set());
+        let mut sum = Relief::default();
+        for account in accounts.tenants().chain(inner) {
+            let limit = accounts.settings(account).limits.into_iter().max().unwrap_or(0);
+            let limit = if accounts.head(account).closed() { u64::MAX } else { limit };
+            let leaving = self.core.freeing(account).bytes();
+            let above = accounts.used(account).saturating_sub(leaving).saturating_sub(limit);
+            if above > 0 {
+                let order = Order::TypeFirst;
+                sum = self.relieve(account, above, ALL_TYPES, order, now_ns).after(sum);
+            }
+        }
+        if self.core.excess.is_set() {
+            self.review_excess(&mut lock(&self.admin));
+        }
+        sum
+    }
+
+    /// Bytes in grants that are being evicted.
+    fn leaving_bytes(&self) -> u64 {
+        let tenants = self.core.accounts.tenants();
+        tenants.map(|tenant| self.core.freeing(tenant).bytes()).sum()
     }
 
     /// Tells the governor how short the machine is; pressure is the worse of this and the pool's
@@ -123,13 +164,17 @@ impl Governor {
         pressure
     }
 
-    /// Computes everybody's fair share from what is in use now.
+    /// Computes everybody's fair share. A tenant is active while it uses anything, and wants what
+    /// its limits allow: who may have less leaves the rest to the others.
     fn share_out(&self) {
         let accounts = &self.core.accounts;
         let party = |t: u32| Party {
             guarantee: accounts.guarantee(t),
             weight: u64::from(priority(accounts.traits(t))) + 1,
-            want: accounts.used(t),
+            want: match accounts.used(t) {
+                0 => 0,
+                used => self.attainable_bytes(t, false).max(used),
+            },
         };
         let water = water_level(accounts.limit(ROOT), accounts.tenants().map(party));
         accounts.set_water(water);

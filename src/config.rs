@@ -189,6 +189,8 @@ impl GovernorConfig {
         in_range("grants_max", self.grants_max.into(), 1, u64::from(INDEX_MAX + 1) / 2)?;
         in_range("ghost_keys_max", self.ghost_keys_max.into(), 0, 1 << 28)?;
         in_range("events_max", self.events_max.into(), 0, 1 << 24)?;
+        in_range("quantum_bytes", self.quantum_bytes, 0, BYTES_MAX)?;
+        in_range("headroom_bytes", self.headroom_bytes, 0, BYTES_MAX)?;
         in_range("victims_max", self.victims_max.into(), 1, u64::from(u32::MAX))?;
         in_range("critical_percent", self.critical_percent.into(), 1, 100)?;
         let critical = u64::from(self.critical_percent);

@@ -1,19 +1,20 @@
 //! Why a request would be refused, and what would have to happen: as data, changing nothing.
 
 use crate::config::AllocationType;
-use crate::core::account::ROOT;
+use crate::core::account::{DEPTH_MAX, ROOT};
 use crate::core::admission::Ask;
-use crate::core::evict::{ALL_TYPES, Barren, Goal, Order, Requester, Shortage, goes_for_own};
 use crate::core::grants::flag;
 use crate::core::handle::{GrantId, TenantHandle};
+use crate::core::order::{ALL_TYPES, Ahead, Goal, Order, Requester, Shortage, Sums, goes_for_own};
 use crate::core::queue::Pick;
 use crate::core::sync::lock;
 use crate::core::word::Owner;
 use crate::error::{AccountName, DenialReason, Error, Pins};
-use crate::governor::{Governor, PINS_LOOK_MAX};
+use crate::governor::{Governor, PINS_LOOK_MAX, REQUEST_ROUNDS_MAX};
 use crate::request::Request;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::iter::Peekable;
 
 /// Holders named in an explanation.
 const HOLDERS_MAX: usize = 5;
@@ -48,7 +49,7 @@ pub struct Explanation {
     pub holders: Vec<Holder>,
     /// What `request` would evict, in the order of eviction.
     pub evictions: Plan,
-    /// Grants that could have made room but are pinned, kept alive, or of a type that stays.
+    /// Grants that could have made room but are pinned or kept alive.
     pub pins: Pins,
     /// The first of them.
     pub pinned: Vec<GrantId>,
@@ -76,7 +77,9 @@ pub struct Plan {
     pub grants: u32,
     /// Their bytes.
     pub bytes: u64,
-    /// Bytes still missing after all of them; 0: the request would be granted.
+    /// Bytes still missing after all of them; 0: the request would be granted. Where bytes are
+    /// missing, a request is denied before it evicts anything, unless only the sizes of whole
+    /// grants are in the way.
     pub missing_bytes: u64,
     /// The first of them.
     pub victims: Vec<PlannedVictim>,
@@ -95,18 +98,32 @@ pub struct PlannedVictim {
     pub bytes: u64,
 }
 
-struct Obstruction {
-    account: u32,
-    short: u64,
-    used: u64,
-    limit: u64,
+/// A level at which a request is refused.
+pub(crate) struct Obstruction {
+    pub account: u32,
+    pub short: u64,
+    pub used: u64,
+    pub limit: u64,
+    /// Accounts below that would pay for the request out of their guarantee, if so many bytes went
+    /// below them.
+    pub instead: Vec<(u32, u64)>,
 }
+
+impl Obstruction {
+    fn new(account: u32, short: u64, used: u64, limit: u64) -> Self {
+        Self { account, short, used, limit, instead: Vec::new() }
+    }
+}
+
+/// Bytes that count as gone, by tenant: reservations that have run out, then what a plan evicts.
+pub(crate) type Gone = HashMap<u32, u64>;
 
 impl Governor {
     /// Says what would decide `request` now: the account and check that refuses, bytes short, the
     /// largest holders, the smallest set of evictions that would admit it or how far it falls
-    /// short, pins in the way, and whether waiting can help. Changes nothing; the rate limit is
-    /// not consulted. Allocates; steps grow with accounts and grants. Exact at rest.
+    /// short, pins in the way, and whether waiting can help. Changes nothing; neither the limit of
+    /// the rate nor the table of grants is consulted. Allocates; steps grow with accounts and
+    /// grants. Exact at rest.
     ///
     /// # Errors
     ///
@@ -115,27 +132,30 @@ impl Governor {
         let mut ask = self.ask(request)?;
         ask.now_ns = self.clock().now_ns();
         self.check_registered(request.tenant)?;
-        let queue = &self.core.tenant(ask.account).queues[usize::from(ask.kind)];
-        let full = queue.grants_max().filter(|&max| queue.counted() >= u64::from(max));
-        let (reason, obstruction) = match (full, self.obstruction(&ask)) {
-            (Some(max), _) => {
-                let used = queue.counted();
-                let limit = u64::from(max);
-                let account = ask.account;
-                (Some(DenialReason::GrantCount), Obstruction { account, short: 0, used, limit })
-            }
+        let expired = self.expired(ask.now_ns);
+        let mut gone = Gone::new();
+        for (owner, bytes) in &expired {
+            *gone.entry(owner.account()).or_default() += bytes;
+        }
+        let first = self.obstructions(&ask, &gone).into_iter().next();
+        let alike = expired.iter().filter(|(owner, _)| *owner == ask.owner()).count() as u64;
+        let count = self.count_in_the_way(&ask, alike);
+        let (reason, obstruction) = match (count, first) {
+            (Some(o), _) => (Some(DenialReason::GrantCount), o),
             (None, Some(o)) => (Some(self.reason_of(o.account, ask.account)), o),
             (None, None) => {
                 let (account, limit) = (ROOT, self.core.accounts.limit(ROOT));
-                (None, Obstruction { account, short: 0, used: self.live_bytes(), limit })
+                (None, Obstruction::new(account, 0, self.live_bytes(), limit))
             }
         };
-        let account = obstruction.account;
-        let shortage = self.shortage_of(&ask, &obstruction, reason);
-        let pinned = self.pinned(&ask, &shortage, usize::MAX);
+        let Obstruction { account, short, used, limit, .. } = obstruction;
+        let pinned = match reason {
+            Some(_) => self.pinned(&ask, account, usize::MAX),
+            None => Vec::new(),
+        };
         let first = pinned.first().map(|p| p.0);
-        let pins =
-            Pins { grants: pinned.len() as u32, bytes: pinned.iter().map(|p| p.1).sum(), first };
+        let bytes = pinned.iter().map(|p| p.1).sum();
+        let counted = reason == Some(DenialReason::GrantCount);
         Ok(Explanation {
             tenant: self.name_of(ask.account),
             allocation_type: request.allocation_type,
@@ -143,50 +163,66 @@ impl Governor {
             reason,
             account: self.account_name(account),
             account_name: self.name_of(account),
-            short_bytes: obstruction.short,
-            used_bytes: obstruction.used,
-            limit: obstruction.limit,
+            short_bytes: short,
+            used_bytes: used,
+            limit,
             holders: self.holders(account),
-            evictions: if reason.is_some() { self.plan(&ask, &shortage) } else { Plan::default() },
-            pins: if reason.is_some() { pins } else { Pins::default() },
+            evictions: self.plan(&ask, self.count_in_the_way(&ask, alike), gone),
+            pins: Pins { grants: pinned.len() as u32, bytes, first },
             pinned: pinned.iter().map(|p| p.0).take(LISTED_MAX).collect(),
-            waiting_can_help: reason
-                .is_some_and(|r| r == DenialReason::GrantCount || ask.bytes <= obstruction.limit),
+            waiting_can_help: reason.is_some()
+                && (!counted || limit > 0)
+                && ask.bytes <= self.attainable_bytes(ask.account, true),
         })
     }
 
-    /// The account that would refuse, with everything idle counted as free: exactly what a
-    /// request finds once it has collected it.
-    fn obstruction(&self, ask: &Ask) -> Option<Obstruction> {
+    /// The limit on the number of grants, if it refuses; so many of them have run out.
+    fn count_in_the_way(&self, ask: &Ask, expired: u64) -> Option<Obstruction> {
+        let queue = &self.core.tenant(ask.account).queues[usize::from(ask.kind)];
+        let used = queue.counted().saturating_sub(expired);
+        let limit = queue.grants_max().map(u64::from)?;
+        (used >= limit).then(|| Obstruction::new(ask.account, 0, used, limit))
+    }
+
+    /// Every level that refuses, from the tenant up, and what must go below each. Everything idle
+    /// counts as free: exactly what a request finds once it has collected it.
+    pub(crate) fn obstructions(&self, ask: &Ask, gone: &Gone) -> Vec<Obstruction> {
         let accounts = &self.core.accounts;
-        let needs = self.needs();
-        let used = accounts.used(ask.account);
-        let limit = accounts.limit(ask.account);
-        let guarantee = accounts.guarantee(ask.account);
-        if used + ask.bytes > limit {
-            let short = used + ask.bytes - limit;
-            return Some(Obstruction { account: ask.account, short, used, limit });
-        }
-        let mut more = (used + ask.bytes).max(guarantee) - used.max(guarantee);
-        let mut account = ask.account;
-        while account != ROOT && more > 0 {
-            account = accounts.parent(account);
-            let used = needs.get(&account).copied().unwrap_or(0);
+        let needs = self.needs(gone);
+        let (mut found, mut instead) = (Vec::new(), Vec::new());
+        let (mut account, mut more) = (ask.account, ask.bytes);
+        let mut used = self.used_without(account, gone);
+        while more > 0 {
             let (limit, guarantee) = (accounts.limit(account), accounts.guarantee(account));
-            if used + more > limit {
-                return Some(Obstruction { account, short: used + more - limit, used, limit });
+            let short = (used + more).saturating_sub(limit);
+            if short > 0 {
+                let instead = instead.clone();
+                found.push(Obstruction { account, short, used, limit, instead });
+            }
+            if guarantee > 0 {
+                instead.push((account, (used + more).saturating_sub(guarantee)));
+            }
+            if account == ROOT {
+                break;
             }
             more = (used + more).max(guarantee) - used.max(guarantee);
+            account = accounts.parent(account);
+            used = needs.get(&account).copied().unwrap_or(0);
         }
-        None
+        found
+    }
+
+    fn used_without(&self, tenant: u32, gone: &Gone) -> u64 {
+        let gone = gone.get(&tenant).copied().unwrap_or(0);
+        self.core.accounts.used(tenant).saturating_sub(gone)
     }
 
     /// What each group and the root must pay for: the sum of max(guarantee, use) of its children.
-    fn needs(&self) -> HashMap<u32, u64> {
+    fn needs(&self, gone: &Gone) -> HashMap<u32, u64> {
         let accounts = &self.core.accounts;
         let mut needs: HashMap<u32, u64> = HashMap::new();
         for tenant in accounts.tenants() {
-            let need = accounts.used(tenant).max(accounts.guarantee(tenant));
+            let need = self.used_without(tenant, gone).max(accounts.guarantee(tenant));
             *needs.entry(accounts.parent(tenant)).or_default() += need;
         }
         let mut groups: Vec<u32> = accounts.groups().collect();
@@ -199,71 +235,162 @@ impl Governor {
         needs
     }
 
-    fn shortage_of(
-        &self,
-        ask: &Ask,
-        obstruction: &Obstruction,
-        reason: Option<DenialReason>,
-    ) -> Shortage {
-        let counted = reason == Some(DenialReason::GrantCount);
-        let (account, kind) = (ask.account, ask.kind);
+    pub(crate) fn shortage(&self, ask: &Ask, account: u32, goal: Goal) -> Shortage {
+        let keep_until_ns = ask.now_ns.saturating_add(self.config.busy_cooldown_ns.max(1));
         Shortage {
-            account: obstruction.account,
-            goal: if counted { Goal::OneGrant } else { Goal::Bytes(obstruction.short) },
-            requester: Some(Requester { account, kind, bytes: ask.bytes }),
-            types: if counted { 1 << ask.kind } else { ALL_TYPES },
+            account,
+            goal,
+            requester: Some(Requester { account: ask.account, kind: ask.kind, bytes: ask.bytes }),
+            types: if let Goal::Grants(_) = goal { 1 << ask.kind } else { ALL_TYPES },
             order: Order::TypeFirst,
             victims_max: self.config.victims_max,
             now_ns: ask.now_ns,
-            keep_until_ns: 0,
+            keep_until_ns,
         }
     }
 
-    /// Plays the eviction through without touching anything.
-    fn plan(&self, ask: &Ask, shortage: &Shortage) -> Plan {
-        let mut plan = Plan::default();
-        let mut barren = Barren::default();
-        let mut gone: HashMap<u32, u64> = HashMap::new();
-        let mut waiting: HashMap<(u32, u8), std::vec::IntoIter<Pick>> = HashMap::new();
-        let done = |plan: &Plan| match shortage.goal {
-            Goal::OneGrant => plan.grants > 0,
-            Goal::Bytes(bytes) | Goal::Demand(bytes) => plan.bytes >= bytes,
-        };
-        while !done(&plan) && (plan.grants as usize) < PLAN_MAX {
-            let left = |tenant: u32| gone.get(&tenant).copied().unwrap_or(0);
-            let Some(rank) = self.core.next_queue(shortage, &barren, &left) else { break };
-            let generation = self.core.accounts.generation(rank.account);
-            let owner = Owner::new(rank.account, generation, rank.kind);
-            let queue = waiting
-                .entry((rank.account, rank.kind))
-                .or_insert_with(|| self.core.picks(owner, ask.now_ns).into_iter());
-            let next = queue.next().filter(|pick| {
-                let leaving = left(rank.account) + pick.word.bytes();
-                self.core.may_lose(shortage, rank.account, leaving)
-            });
-            let Some(pick) = next else {
-                if barren.add(rank.account, rank.kind) {
-                    continue;
+    /// Plays the evictions of a request through without touching anything.
+    fn plan(&self, ask: &Ask, count: Option<Obstruction>, gone: Gone) -> Plan {
+        let mut draft = Draft::new(self.needs(&gone), gone);
+        if let Some(Obstruction { used, limit, .. }) = count {
+            let grants = used + 1 - limit;
+            let shortage = self.shortage(ask, ask.account, Goal::Grants(grants));
+            let promised = self.core.promised_grants(ask.owner());
+            for _ in promised..grants {
+                if limit == 0 || !self.plan_for(ask, &shortage, 1, &mut draft) {
+                    draft.plan.missing_bytes = ask.bytes;
                 }
-                break;
-            };
-            *gone.entry(rank.account).or_default() += pick.word.bytes();
-            plan.grants += 1;
-            plan.bytes += pick.word.bytes();
-            if plan.victims.len() < LISTED_MAX {
-                let generation = self.core.grants.generation(pick.slot);
-                plan.victims.push(PlannedVictim {
-                    grant: GrantId::new(self.tag, generation, pick.slot),
-                    tenant: self.name_of(rank.account),
-                    allocation_type: AllocationType::ALL[usize::from(rank.kind)],
-                    bytes: pick.word.bytes(),
-                });
+            }
+            if promised > 0 || draft.plan.missing_bytes > 0 {
+                draft.plan.missing_bytes = ask.bytes;
+                return draft.plan;
             }
         }
-        if let Goal::Bytes(bytes) = shortage.goal {
-            plan.missing_bytes = bytes.saturating_sub(plan.bytes);
+        // In rounds, like a request: what went for one level may bring others into play.
+        for _ in 0..REQUEST_ROUNDS_MAX {
+            let Some(o) = self.obstructions(ask, &draft.gone).into_iter().next() else { break };
+            let asked = o.short + o.limit - o.used;
+            let demand = self.with_headroom(asked, o.limit);
+            let coming = self.core.freeing(o.account).bytes();
+            let wanted = (o.used + demand).saturating_sub(o.limit + coming);
+            let shortage = self.shortage(ask, o.account, Goal::Demand(demand));
+            if !self.plan_for(ask, &shortage, wanted, &mut draft) {
+                break;
+            }
         }
-        plan
+        let left = self.obstructions(ask, &draft.gone).into_iter().next();
+        draft.plan.missing_bytes = left.map_or(0, |left| left.short);
+        draft.plan
+    }
+
+    /// Plans evictions for one shortage until they free `wanted` bytes, or the request no longer
+    /// needs any from there; says whether there were any.
+    fn plan_for(&self, ask: &Ask, shortage: &Shortage, wanted: u64, draft: &mut Draft) -> bool {
+        let accounts = &self.core.accounts;
+        let (mut after, mut ahead, mut freed) = (None, Ahead::default(), 0);
+        let before = draft.plan.grants;
+        let mut demand = match shortage.goal {
+            Goal::Demand(bytes) => bytes,
+            _ => 1,
+        };
+        let mut waiting: HashMap<(u32, u8), Peekable<std::vec::IntoIter<Pick>>> = HashMap::new();
+        while freed < wanted && demand > 0 && (draft.plan.grants as usize) < PLAN_MAX {
+            let leaving = |account| {
+                let gone = draft.gone.get(&account).copied().unwrap_or(0);
+                gone.saturating_add(self.core.freeing(account).bytes())
+            };
+            let used = |account| match accounts.is_inner(account) {
+                true => draft.used.get(&account).copied().unwrap_or(0),
+                false => accounts.used(account),
+            };
+            let sums = Sums { used: &used, leaving: &leaving };
+            let Some(rank) = self.core.next_queue(shortage, after, sums, &mut ahead) else { break };
+            let owner = Owner::new(rank.account, accounts.generation(rank.account), rank.kind);
+            let queue = waiting.entry((rank.account, rank.kind)).or_insert_with(|| {
+                let picks = self.core.picks(owner, ask.now_ns);
+                // Reservations that have run out are gone before anything is evicted.
+                let counts = |slot| self.core.grants.flags(slot) & flag::UNCOMMITTED == 0;
+                let fresh = |p: &Pick| !draft.slots.contains(&p.slot) && counts(p.slot);
+                let fresh = picks.into_iter().filter(fresh);
+                fresh.collect::<Vec<_>>().into_iter().peekable()
+            });
+            let next = queue.next_if(|pick| {
+                self.core.may_lose(shortage, rank.account, pick.word.bytes(), sums)
+            });
+            let Some(pick) = next else {
+                after = Some(rank);
+                continue;
+            };
+            ahead = Ahead::default();
+            freed += pick.word.bytes();
+            // What a guarantee holds below the account serves the request there.
+            demand =
+                demand.saturating_sub(pick.word.bytes() - self.draft(draft, owner, pick, shortage));
+        }
+        draft.plan.grants > before
+    }
+
+    /// Enters a victim into a plan; answers the bytes that reach the account that is short.
+    fn draft(&self, draft: &mut Draft, owner: Owner, pick: Pick, shortage: &Shortage) -> u64 {
+        let accounts = &self.core.accounts;
+        let (tenant, bytes) = (owner.account(), pick.word.bytes());
+        let (mut at, mut rising, mut reached) = (tenant, bytes, 0);
+        for _ in 0..=DEPTH_MAX {
+            let used = match at == tenant {
+                true => self.used_without(tenant, &draft.gone),
+                false => draft.now.get(&at).copied().unwrap_or(0),
+            };
+            if at == shortage.account {
+                reached = rising;
+            }
+            draft.now.insert(at, used - rising);
+            *draft.gone.entry(at).or_default() += bytes;
+            if at == ROOT {
+                break;
+            }
+            let guarantee = accounts.guarantee(at);
+            rising = used.max(guarantee) - (used - rising).max(guarantee);
+            at = accounts.parent(at);
+        }
+        draft.slots.insert(pick.slot);
+        let plan = &mut draft.plan;
+        plan.grants += 1;
+        plan.bytes += bytes;
+        if plan.victims.len() < LISTED_MAX {
+            let generation = self.core.grants.generation(pick.slot);
+            plan.victims.push(PlannedVictim {
+                grant: GrantId::new(self.tag, generation, pick.slot),
+                tenant: self.name_of(tenant),
+                allocation_type: AllocationType::ALL[usize::from(owner.allocation_type())],
+                bytes,
+            });
+        }
+        reached
+    }
+
+    /// The most bytes a tenant can ever use without a change of configuration: what its limits and
+    /// those above it leave it. With `all` the guarantees of others are known too; steps grow with
+    /// the number of accounts then.
+    pub(crate) fn attainable_bytes(&self, tenant: u32, all: bool) -> u64 {
+        let accounts = &self.core.accounts;
+        let limit = |account| accounts.settings(account).limits.into_iter().max().unwrap_or(0);
+        let (mut most, mut at) = (limit(tenant), tenant);
+        for _ in 0..DEPTH_MAX {
+            if at == ROOT {
+                break;
+            }
+            let parent = accounts.parent(at);
+            let other = |&account: &u32| account != at && accounts.parent(account) == parent;
+            let promised: u64 = if all {
+                let children = accounts.groups().chain(accounts.tenants()).filter(other);
+                children.map(|account| accounts.guarantee(account)).sum()
+            } else {
+                0
+            };
+            most = most.min(limit(parent).saturating_sub(promised));
+            at = parent;
+        }
+        most
     }
 
     fn holders(&self, account: u32) -> Vec<Holder> {
@@ -304,9 +431,7 @@ impl Governor {
 
     /// Pins met on a bounded look, for a denial.
     pub(crate) fn pins_in_the_way(&self, account: u32, ask: &Ask) -> Pins {
-        let obstruction = Obstruction { account, short: 0, used: 0, limit: 0 };
-        let shortage = self.shortage_of(ask, &obstruction, None);
-        let pinned = self.pinned(ask, &shortage, PINS_LOOK_MAX);
+        let pinned = self.pinned(ask, account, PINS_LOOK_MAX);
         Pins {
             grants: pinned.len() as u32,
             bytes: pinned.iter().map(|p| p.1).sum(),
@@ -314,18 +439,12 @@ impl Governor {
         }
     }
 
-    /// Grants that the shortage could ask for, were they not pinned or kept alive.
-    fn pinned(&self, ask: &Ask, shortage: &Shortage, look_max: usize) -> Vec<(GrantId, u64)> {
-        let accounts = &self.core.accounts;
-        let account = shortage.account;
+    /// Grants that a shortage of the account could ask for, were they not pinned or kept alive.
+    fn pinned(&self, ask: &Ask, account: u32, look_max: usize) -> Vec<(GrantId, u64)> {
         let own = |t: u32| t == ask.account;
-        let tenants: Vec<u32> = if accounts.is_inner(account) {
-            let below = |&t: &u32| account == ROOT || accounts.is_below(t, account);
-            let lower = |t: u32| self.traits(t).priority < self.traits(ask.account).priority;
-            accounts.tenants().filter(below).filter(|&t| own(t) || lower(t)).collect()
-        } else {
-            vec![account]
-        };
+        let lower = |t: u32| self.traits(t).priority < self.traits(ask.account).priority;
+        let below = self.core.tenants_below(account);
+        let tenants: Vec<u32> = below.filter(|&t| own(t) || lower(t)).collect();
         let slots = tenants.iter().flat_map(|&t| {
             self.slots_of(t).filter(move |(_, kind)| !own(t) || goes_for_own(*kind as u8, ask.kind))
         });
@@ -339,6 +458,23 @@ impl Governor {
                 (held && word.special()).then_some((id, word.bytes()))
             })
             .collect()
+    }
+}
+
+/// A plan as far as it has got.
+struct Draft {
+    plan: Plan,
+    /// What each group and the root must pay for before anything goes.
+    used: HashMap<u32, u64>,
+    /// And after what is planned.
+    now: HashMap<u32, u64>,
+    gone: Gone,
+    slots: HashSet<u32>,
+}
+
+impl Draft {
+    fn new(used: HashMap<u32, u64>, gone: Gone) -> Self {
+        Self { plan: Plan::default(), now: used.clone(), used, gone, slots: HashSet::new() }
     }
 }
 
@@ -363,13 +499,13 @@ impl fmt::Display for Explanation {
             writeln!(f, "  {name:<12} holds {bytes} ({:.0} %)", holder.share_percent)?;
         }
         let plan = &self.evictions;
-        let (grants, bytes) = (plan.grants, Size(plan.bytes));
+        let (grants, bytes) = (Grants(plan.grants), Size(plan.bytes));
         match plan.missing_bytes {
-            _ if grants == 0 => writeln!(f, "  nothing may be evicted for it")?,
-            0 => writeln!(f, "  evicting {grants} grants ({bytes}) would admit it")?,
+            _ if plan.grants == 0 => writeln!(f, "  nothing may be evicted for it")?,
+            0 => writeln!(f, "  evicting {grants} ({bytes}) would admit it")?,
             missing => {
                 let missing = Size(missing);
-                writeln!(f, "  evicting {grants} grants ({bytes}) leaves {missing} missing")?;
+                writeln!(f, "  evicting {grants} ({bytes}) leaves {missing} missing")?;
             }
         }
         if self.pins.grants > 0 {
@@ -380,6 +516,16 @@ impl fmt::Display for Explanation {
             true => "  waiting can help",
             false => "  waiting cannot help: it exceeds the limit itself",
         })
+    }
+}
+
+/// A number of grants for people.
+struct Grants(u32);
+
+impl fmt::Display for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} grant{s}", self.0)
     }
 }
 

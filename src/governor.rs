@@ -12,16 +12,19 @@
 //! | `explain` | `explain.rs` |
 
 use crate::config::{AllocationType, GovernorConfig};
+use crate::core::account::ROOT;
 use crate::core::admission::{Ask, Granted, No};
 use crate::core::batch::BATCH_MAX;
 use crate::core::events::EventKind;
-use crate::core::evict::{ALL_TYPES, Goal, Order, Relief, Requester, Shortage};
+use crate::core::evict::Relief;
 use crate::core::grants::{Fields, Refused, flag};
 use crate::core::handle::{GrantId, TenantHandle};
-use crate::core::sync::{Mutex, lock};
+use crate::core::order::{Goal, Sums};
+use crate::core::sync::{AtomicU64, Mutex};
 use crate::core::word::{GRANT_BYTES_MAX, Owner};
 use crate::core::{Core, Sizes};
 use crate::error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
+use crate::explain::Gone;
 use crate::grant::{Grant, OwnedGrant, Released, Reservation};
 use crate::leak::Listeners;
 use crate::os::Clock;
@@ -31,8 +34,39 @@ use crate::request::Request;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What a request has done to be granted.
+struct Effort {
+    /// What was evicted, once it was tried.
+    relief: Option<Relief>,
+    /// Rounds left to wait for bytes that others are freeing.
+    patience: u32,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { relief: None, patience: 2 }
+    }
+}
+
+/// What a denial says beside the check that refused.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// Whether eviction was tried: then pins may be in the way.
+    evicted: bool,
+    /// Bytes the tenant would hold by this request: of the whole grant, or of its whole batch.
+    total: u64,
+}
+
+impl Extent {
+    fn of(total: u64) -> Self {
+        Self { evicted: false, total }
+    }
+}
+
+/// Until when a grant is kept alive that grows: no time that a caller can name.
+const KEPT_WHILE_GROWING: u64 = u64::MAX - 1;
 /// Rounds of evicting and asking again before a request gives up.
-const REQUEST_ROUNDS_MAX: u32 = 8;
+pub(crate) const REQUEST_ROUNDS_MAX: u32 = 8;
 /// Slots looked at to name the pins in the way of a denied request.
 pub(crate) const PINS_LOOK_MAX: usize = 1_024;
 
@@ -65,6 +99,8 @@ pub struct Governor {
     pub(crate) tag: u8,
     pub(crate) config: GovernorConfig,
     pub(crate) admin: Mutex<Admin>,
+    /// When the next reservation runs out.
+    pub(crate) due_ns: AtomicU64,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
 }
@@ -90,6 +126,7 @@ impl Governor {
             core,
             tag: crate::registration::next_tag(),
             admin: Mutex::new(Admin::new(&config)),
+            due_ns: AtomicU64::new(u64::MAX),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             config,
@@ -118,7 +155,7 @@ impl Governor {
         let ask = self.ask(request)?;
         match self.core.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
-            Err(no) => Err(self.denied(&ask, no, None)),
+            Err(no) => Err(self.denied(&ask, no, Extent::of(ask.bytes))),
         }
     }
 
@@ -135,7 +172,7 @@ impl Governor {
         let ask = self.ask(request)?;
         match self.core.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
-            Err(no) => self.request_evicting(Ask { paced: true, ..ask }, no),
+            Err(no) => self.request_evicting(ask, no),
         }
     }
 
@@ -152,10 +189,11 @@ impl Governor {
 
     #[cold]
     fn request_evicting(&self, mut ask: Ask, mut no: No) -> Result<Grant<'_>, Refusal> {
-        let mut relief = None;
+        let mut effort = Effort::default();
         for _ in 0..REQUEST_ROUNDS_MAX {
             ask.now_ns = self.clock().now_ns();
-            if !self.make_room(&ask, no, ask.bytes, &mut relief) {
+            ask.paced |= no.is_paced();
+            if !self.make_room(&ask, no, &mut effort) {
                 break;
             }
             match self.core.admit(&ask) {
@@ -163,48 +201,90 @@ impl Governor {
                 Err(again) => no = again,
             }
         }
-        Err(self.denied(&ask, no, relief))
+        Err(self.denied(&ask, no, Extent { evicted: effort.relief.is_some(), total: ask.bytes }))
     }
 
     /// Frees what the refusal `no` is short of; says whether asking again makes sense.
-    fn make_room(&self, ask: &Ask, no: No, bytes: u64, sum: &mut Option<Relief>) -> bool {
+    fn make_room(&self, ask: &Ask, no: No, effort: &mut Effort) -> bool {
         let (account, goal) = match no {
-            No::Contended => return true,
+            No::Contended | No::Unpaced => return true,
+            No::Slots => return self.shed_segments(),
             No::Full { account, asked, limit, .. } if asked <= limit => {
-                (account, Goal::Demand(asked.saturating_add(self.config.headroom_bytes)))
+                (account, Goal::Demand(self.with_headroom(asked, limit)))
             }
-            No::Count { .. } => (ask.account, Goal::OneGrant),
+            No::Count { count } => {
+                let queue = &self.core.tenant(ask.account).queues[usize::from(ask.kind)];
+                match queue.grants_max().map(u64::from) {
+                    Some(max) if max > 0 && max <= count => {
+                        (ask.account, Goal::Grants(count + 1 - max))
+                    }
+                    // Was just lifted.
+                    max => return max != Some(0),
+                }
+            }
             _ => return false,
         };
         if self.return_expired(ask.now_ns) > 0 {
             return true;
         }
-        let shortage = Shortage {
-            account,
-            goal,
-            requester: Some(Requester { account: ask.account, kind: ask.kind, bytes }),
-            types: if goal == Goal::OneGrant { 1 << ask.kind } else { ALL_TYPES },
-            order: Order::TypeFirst,
-            victims_max: self.config.victims_max,
-            now_ns: ask.now_ns,
-            keep_until_ns: ask.now_ns.saturating_add(self.config.busy_cooldown_ns),
-        };
-        if let No::Full { asked, used, limit, .. } = no {
-            let short = (used + asked).saturating_sub(limit);
-            let freeing = self.core.freeing(account).bytes();
-            if self.core.reclaimable(&shortage).saturating_add(freeing) < short {
-                return false;
-            }
+        let earlier = effort.relief.unwrap_or_default();
+        effort.relief = Some(earlier);
+        if self.is_hopeless(ask, no, goal) {
+            return false;
         }
-        let relief = self.core.make_room(&shortage, self);
-        let before = sum.unwrap_or_default();
-        *sum = Some(Relief {
-            grants: before.grants + relief.grants,
-            freed: before.freed + relief.freed,
-            deferred: before.deferred + relief.deferred,
-            busy: before.busy + relief.busy,
-        });
-        relief.grants > 0
+        let relief = self.core.make_room(&self.shortage(ask, account, goal), self);
+        effort.relief = Some(relief.after(earlier));
+        if relief.grants > 0 || relief.raced {
+            return true;
+        }
+        // Another thread is freeing enough, or an owner has promised to.
+        effort.patience = effort.patience.saturating_sub(u32::from(relief.enough));
+        std::thread::yield_now();
+        relief.enough && relief.promised == 0 && effort.patience > 0
+    }
+
+    /// What is freed for a request of `asked` bytes where the limit allows it.
+    pub(crate) fn with_headroom(&self, asked: u64, limit: u64) -> u64 {
+        asked.saturating_add(self.config.headroom_bytes).min(limit.max(asked))
+    }
+
+    /// Whether the request would be refused even if everything went that may go for it: then
+    /// nothing is evicted in vain.
+    fn is_hopeless(&self, ask: &Ask, no: No, goal: Goal) -> bool {
+        let core = &self.core;
+        let (used, leaving) = (|a| core.accounts.used(a), |a| core.freeing(a).bytes());
+        let sums = Sums { used: &used, leaving: &leaving };
+        let suffices = |account, short| {
+            core.suffices(&self.shortage(ask, account, Goal::Bytes(short)), short, sums)
+        };
+        // Where there is excess, what is freed may bring the request within a guarantee.
+        let excess = core.excess.is_set();
+        // Nothing has to be bought from above if the claim covers the request in the end.
+        let covered = match no {
+            No::Full { account, asked, used, limit } => {
+                if !excess && !suffices(account, (used + asked).saturating_sub(limit)) {
+                    return true;
+                }
+                account == ROOT || core.accounts.claim(account) >= limit
+            }
+            _ => {
+                let (shortage, owner) = (self.shortage(ask, ask.account, goal), ask.owner());
+                let Goal::Grants(grants) = goal else { return true };
+                if core.evictable_grants(&shortage, owner, grants) < grants {
+                    return true;
+                }
+                let Some(pick) = core.pick(owner, ask.now_ns) else { return false };
+                let used = core.accounts.used(ask.account).saturating_sub(pick.word.bytes());
+                let after = used + ask.bytes;
+                after <= core.accounts.limit(ask.account).min(core.accounts.claim(ask.account))
+            }
+        };
+        (!covered || excess)
+            && self.obstructions(ask, &Gone::new()).iter().any(|o| {
+                let mut instead = o.instead.iter();
+                !suffices(o.account, o.short)
+                    && !instead.any(|&(account, bytes)| suffices(account, bytes))
+            })
     }
 
     /// Sets bytes aside for `ttl`: counted like a grant, never evicted, and given back unless
@@ -221,9 +301,9 @@ impl Governor {
         ask.fields.expires_ns = ask.now_ns.saturating_add(ttl_ns).max(1);
         let grant = match self.core.admit(&ask) {
             Ok(granted) => self.granted(&ask, granted),
-            Err(no) => self.request_evicting(Ask { paced: true, ..ask }, no)?,
+            Err(no) => self.request_evicting(ask, no)?,
         };
-        lock(&self.admin).note_reservation(ask.fields.expires_ns, grant.id(), ask.owner());
+        self.note_reservation(ask.fields.expires_ns, grant.id(), ask.owner());
         Ok(Reservation::new(grant))
     }
 
@@ -263,18 +343,24 @@ impl Governor {
         }
         let asks: Vec<Ask> = requests.iter().map(|r| self.ask(r)).collect::<Result<_, _>>()?;
         let mut granted = vec![Granted::default(); asks.len()];
-        let Some(first) = asks.first() else { return Ok(Vec::new()) };
+        if asks.is_empty() {
+            return Ok(Vec::new());
+        }
         match self.core.admit_all(&asks, &mut granted) {
             Ok(()) => {
                 let grants = asks.iter().zip(granted);
                 Ok(grants.map(|(ask, granted)| self.granted(ask, granted)).collect())
             }
-            Err(no) => {
-                let refuser = match no {
-                    No::Full { account, .. } => asks.iter().find(|a| a.account == account),
-                    _ => None,
+            Err((refused, no)) => {
+                let ask = &asks[refused];
+                let below = |a: &&Ask| match no {
+                    No::Full { account, .. } => {
+                        a.account == account || self.core.accounts.is_below(a.account, account)
+                    }
+                    _ => std::ptr::eq(*a, ask),
                 };
-                Err(self.denied(refuser.unwrap_or(first), no, None))
+                let total = asks.iter().filter(below).map(|a| a.bytes).sum();
+                Err(self.denied(&Ask { bytes: total, ..*ask }, no, Extent::of(total)))
             }
         }
     }
@@ -283,14 +369,13 @@ impl Governor {
     ///
     /// # Errors
     ///
-    /// [`Error::StaleGrant`] if the grant has ended, [`Error::NotYours`] if it is another tenant's.
+    /// [`Error::StaleGrant`] if the grant has ended, [`Error::Evicted`] if it was evicted,
+    /// [`Error::NotYours`] if it is another tenant's.
     #[inline]
     pub fn touch(&self, tenant: TenantHandle, grant: GrantId) -> Result<(), Error> {
         let owner = self.owner(tenant, grant)?;
-        if self.core.touch(grant.index(), grant.generation(), owner) {
-            return Ok(());
-        }
-        Err(Error::StaleGrant(grant))
+        let touched = self.core.touch(grant.index(), grant.generation(), owner);
+        touched.map_err(|refused| refusal(refused, grant))
     }
 
     /// Adds bytes to a live grant, without evicting. Two read-modify-writes when the tenant's
@@ -304,31 +389,67 @@ impl Governor {
     pub fn grow(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Result<(), Refusal> {
         match self.try_grow(tenant, grant, by)? {
             Ok(()) => Ok(()),
-            Err(no) => Err(self.denied(&self.growth(self.owner(tenant, grant)?, by), no, None)),
+            Err(no) => Err(self.growth_denied(self.owner(tenant, grant)?, grant, by, no, false)),
         }
     }
 
-    /// Like [`Governor::grow`], but evicts like [`Governor::request`] when memory is short.
+    /// Like [`Governor::grow`], but evicts like [`Governor::request`] when memory is short; never
+    /// the grant itself.
     ///
     /// # Errors
     ///
     /// As [`Governor::grow`].
     pub fn grow_evicting(&self, tenant: TenantHandle, id: GrantId, by: u64) -> Result<(), Refusal> {
-        let mut relief = None;
-        let mut answer = self.try_grow(tenant, id, by)?;
+        let Err(no) = self.try_grow(tenant, id, by)? else { return Ok(()) };
+        let owner = self.owner(tenant, id)?;
+        let mut before = 0;
+        self.change(tenant, id, |fields| {
+            before = std::mem::replace(&mut fields.keep_until_ns, KEPT_WHILE_GROWING);
+            Ok(())
+        })?;
+        let mut effort = Effort::default();
+        let answer = self.grow_in_rounds((tenant, id, by), owner, no, &mut effort);
+        // If it was kept alive meanwhile, or has ended, there is nothing to restore.
+        let _ = self.change(tenant, id, |fields| {
+            if fields.keep_until_ns == KEPT_WHILE_GROWING {
+                fields.keep_until_ns = before;
+            }
+            Ok(())
+        });
+        answer?.map_err(|no| self.growth_denied(owner, id, by, no, effort.relief.is_some()))
+    }
+
+    fn grow_in_rounds(
+        &self,
+        (tenant, id, by): (TenantHandle, GrantId, u64),
+        owner: Owner,
+        mut no: No,
+        effort: &mut Effort,
+    ) -> Result<Result<(), No>, Error> {
         for _ in 0..REQUEST_ROUNDS_MAX {
-            let Err(no) = answer else { return Ok(()) };
-            let ask =
-                Ask { now_ns: self.clock().now_ns(), ..self.growth(self.owner(tenant, id)?, by) };
-            if !self.make_room(&ask, no, by, &mut relief) {
+            let ask = Ask { now_ns: self.clock().now_ns(), ..self.growth(owner, by) };
+            if !self.make_room(&ask, no, effort) {
                 break;
             }
-            answer = self.try_grow(tenant, id, by)?;
+            match self.try_grow(tenant, id, by)? {
+                Ok(()) => return Ok(Ok(())),
+                Err(again) => no = again,
+            }
         }
-        match answer {
-            Ok(()) => Ok(()),
-            Err(no) => Err(self.denied(&self.growth(self.owner(tenant, id)?, by), no, relief)),
-        }
+        Ok(Err(no))
+    }
+
+    #[cold]
+    fn growth_denied(
+        &self,
+        owner: Owner,
+        grant: GrantId,
+        by: u64,
+        no: No,
+        evicted: bool,
+    ) -> Refusal {
+        let total = self.grant_bytes(grant, owner).saturating_add(by);
+        self.denied(&self.growth(owner, by), no, Extent { evicted, total })
     }
 
     fn try_grow(
@@ -338,6 +459,7 @@ impl Governor {
         by: u64,
     ) -> Result<Result<(), No>, Error> {
         let owner = self.owner(tenant, grant)?;
+        check_size(by)?;
         check_size(self.grant_bytes(grant, owner).saturating_add(by))?;
         let place = (grant.index(), grant.generation());
         let answer = self
@@ -354,10 +476,14 @@ impl Governor {
     ///
     /// # Errors
     ///
-    /// [`Error::ShrinkTooMuch`] if the grant does not hold more than that; nothing has changed.
+    /// [`Error::ShrinkTooMuch`] if the grant does not hold more than that, [`Error::ZeroBytes`];
+    /// nothing has changed.
     #[inline]
     pub fn shrink(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Result<(), Error> {
         let owner = self.owner(tenant, grant)?;
+        if by == 0 {
+            return Err(Error::ZeroBytes);
+        }
         let (slot, generation) = (grant.index(), grant.generation());
         self.core
             .shrink(slot, generation, owner, by)
@@ -580,7 +706,7 @@ impl Governor {
     }
 
     #[cold]
-    fn denied(&self, ask: &Ask, no: No, relief: Option<Relief>) -> Refusal {
+    fn denied(&self, ask: &Ask, no: No, extent: Extent) -> Refusal {
         let number = TenantHandle::new(self.tag, ask.generation, ask.account);
         if no == No::Closed {
             return Error::Gone { what: "tenant", number: number.as_u64() }.into();
@@ -604,11 +730,12 @@ impl Governor {
                 denial.short_bytes = (used + asked).saturating_sub(limit);
                 denial.available_bytes = limit.saturating_sub(used);
                 denial.limit = limit;
-                denial.waiting_can_help = ask.bytes <= limit;
-                if relief.is_some() {
+                let inner = self.core.accounts.is_inner(account);
+                denial.waiting_can_help = extent.total <= self.attainable_bytes(ask.account, inner);
+                if extent.evicted {
                     denial.pins = self.pins_in_the_way(account, ask);
                 }
-                if account == crate::core::account::ROOT {
+                if account == ROOT {
                     self.note_pool_refusal();
                 }
             }
@@ -616,13 +743,17 @@ impl Governor {
                 let queue = &self.core.tenant(ask.account).queues[usize::from(ask.kind)];
                 denial.reason = DenialReason::GrantCount;
                 denial.limit = queue.grants_max().map_or(0, u64::from);
+                denial.waiting_can_help = denial.limit > 0;
             }
             No::Rate(after_ns) => {
                 denial.reason = DenialReason::RateLimit;
                 denial.retry_after_ns = Some(after_ns);
             }
-            No::Slots => denial.reason = DenialReason::SlotsExhausted,
-            No::Closed | No::Contended => {}
+            No::Slots => {
+                denial.reason = DenialReason::SlotsExhausted;
+                self.note_slots_exhausted();
+            }
+            No::Closed | No::Contended | No::Unpaced => {}
         }
         if self.core.events.is_enabled() {
             let code = denial.reason.code();
@@ -633,7 +764,7 @@ impl Governor {
 
     pub(crate) fn reason_of(&self, account: u32, tenant: u32) -> DenialReason {
         match account {
-            crate::core::account::ROOT => DenialReason::Capacity,
+            ROOT => DenialReason::Capacity,
             account if account == tenant => DenialReason::TenantLimit,
             _ => DenialReason::GroupLimit,
         }

@@ -26,7 +26,8 @@
 //! | where a grant is decided | `core/admission.rs` |
 //! | the counting: used and claim, buying, trimming, the pool | `core/account.rs` |
 //! | a grant's life in one word | `core/grants.rs` |
-//! | who is evicted first | `core/evict.rs` across tenants, `core/policy.rs` within a queue |
+//! | who is evicted first | `core/order.rs` across tenants, `core/policy.rs` within a queue |
+//! | how bytes are got back | `core/evict.rs` |
 //! | how a victim is found | `core/queue.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is configured | `config.rs` |
@@ -75,3 +76,7 @@ pub use snapshot::{Snapshot, TenantSnapshot};
 pub mod internals {
     pub use crate::core::*;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -11,7 +11,7 @@ use crate::core::evict::{Owners, ReclaimAnswer};
 use crate::core::grants;
 use crate::core::handle::{GrantId, TenantHandle};
 use crate::core::sync::{Mutex, lock};
-use crate::core::word::State;
+use crate::core::word::{SlotWord, State};
 use crate::error::Error;
 use crate::governor::{Governor, refusal};
 use arc_swap::ArcSwap;
@@ -102,11 +102,8 @@ impl Governor {
     pub fn next_victim(&self) -> Option<Victim> {
         loop {
             let (grant, tenant) = lock(&self.reclaim.polled).pop_front()?;
-            let slot = grant.index();
-            let word = self.core.grants.word(slot);
-            // Still being evicted if its evictor has just handed it out.
-            let waits = matches!(word.state(), State::Deferred | State::Evicting);
-            if waits && self.core.grants.generation(slot) == grant.generation() {
+            if let Some(word) = self.waiting(grant) {
+                let slot = grant.index();
                 let owner = self.core.grants.owner(slot);
                 let fields = self.core.grants.fields(slot);
                 return Some(Victim {
@@ -129,10 +126,27 @@ impl Governor {
     pub fn decline(&self, tenant: TenantHandle, grant: GrantId) -> Result<(), Error> {
         let owner = self.owner(tenant, grant)?;
         let now_ns = self.clock().now_ns();
-        let keep_until_ns = now_ns.saturating_add(self.config.busy_cooldown_ns);
+        let keep_until_ns = now_ns.saturating_add(self.config.busy_cooldown_ns.max(1));
         self.core
             .decline(grant.index(), grant.generation(), owner, keep_until_ns)
             .map_err(|refused| refusal(refused, grant))
+    }
+
+    /// Whether enough victims wait to be polled; those that have ended meanwhile do not count.
+    fn polled_is_full(&self) -> bool {
+        let mut polled = lock(&self.reclaim.polled);
+        if polled.len() >= POLLED_MAX {
+            polled.retain(|&(grant, _)| self.waiting(grant).is_some());
+        }
+        polled.len() >= POLLED_MAX
+    }
+
+    /// The word of a grant that waits for its owner.
+    fn waiting(&self, grant: GrantId) -> Option<SlotWord> {
+        let slot = grant.index();
+        let word = self.core.grants.word(slot);
+        let same = self.core.grants.generation(slot) == grant.generation();
+        (same && word.state() == State::Deferred).then_some(word)
     }
 
     fn victim(&self, victim: &grants::Victim) -> Victim {
@@ -146,32 +160,27 @@ impl Governor {
             key: victim.fields.key,
         }
     }
-
-    fn hand_out(&self, victim: &Victim) -> ReclaimAnswer {
-        let mut polled = lock(&self.reclaim.polled);
-        if polled.len() >= POLLED_MAX {
-            return ReclaimAnswer::Busy;
-        }
-        polled.push_back((victim.grant, victim.tenant));
-        ReclaimAnswer::Deferred
-    }
 }
 
 impl Owners for Governor {
-    fn reclaim(&self, victim: &grants::Victim) -> ReclaimAnswer {
+    fn reclaim(&self, victim: &grants::Victim) -> Option<ReclaimAnswer> {
         let (owner, place) = (victim.owner, (victim.slot, victim.generation));
         let victim = self.victim(victim);
         let handlers = self.reclaim.handlers.load();
-        let answer = match handlers.of.get(&victim.tenant).or(handlers.any.as_ref()) {
-            // A handler that panics has not freed anything it could vouch for.
-            Some(handler) => {
-                catch_unwind(AssertUnwindSafe(|| handler(&victim))).unwrap_or(ReclaimAnswer::Busy)
-            }
-            None => self.hand_out(&victim),
+        let Some(handler) = handlers.of.get(&victim.tenant).or(handlers.any.as_ref()) else {
+            return self.polled_is_full().then_some(ReclaimAnswer::Busy);
         };
+        // A handler that panics has not freed anything it could vouch for.
+        let asked = catch_unwind(AssertUnwindSafe(|| handler(&victim)));
+        let answer = asked.unwrap_or(ReclaimAnswer::Busy);
         if answer == ReclaimAnswer::Freed {
             self.note(EventKind::Evicted, owner, place, victim.bytes);
         }
-        answer
+        Some(answer)
+    }
+
+    fn hand_out(&self, victim: &grants::Victim) {
+        let victim = self.victim(victim);
+        lock(&self.reclaim.polled).push_back((victim.grant, victim.tenant));
     }
 }

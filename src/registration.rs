@@ -4,8 +4,10 @@
 //! I2  sum of guarantees of the children <= guarantee of the group, or capacity
 //! ```
 //!
-//! One administrator at a time holds the mutex; no request ever takes it. A slot is given away
-//! again once its tenant has drained: nothing in use, nothing on its way, its segments returned.
+//! One administrator at a time holds the mutex, and calls nobody's code while holding it. Requests
+//! take it only to give back reservations that have run out, or segments when the table of grants
+//! is full; never inside the bounded verbs. A slot is given away again once its tenant has drained:
+//! nothing in use, nothing on its way, its segments returned.
 
 use crate::config::{AllocationType, GovernorConfig, GroupConfig, TenantConfig, TenantId, Traits};
 use crate::core::account::{LEVELS, Obstacle, ROOT, Settings};
@@ -13,16 +15,18 @@ use crate::core::events::EventKind;
 use crate::core::grants::SLOTS;
 use crate::core::handle::{GrantId, GroupHandle, TenantHandle};
 use crate::core::pressure::{Fill, Pressure};
-use crate::core::sync::lock;
+use crate::core::sync::{lock, try_lock};
 use crate::core::word::{BYTES_MAX, Owner, State};
 use crate::error::{AccountName, Error};
 use crate::governor::Governor;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 
-/// Closed slots looked at for one that has drained before a fresh one is taken.
+/// Closed slots looked at for one that has drained before a fresh one is taken; all, if there is
+/// no fresh one.
 const DRAINED_LOOK_MAX: usize = 16;
+/// Reservations kept track of before the first look for committed ones.
+const RESERVATIONS_MIN: usize = 1_024;
 /// Times a slot that is being published is looked at again before the caller has to.
 const COUNT_TURNS_MAX: u32 = 1_000;
 
@@ -52,6 +56,8 @@ pub(crate) struct Node {
     pub parent: u32,
     pub children: u32,
     pub children_guarantee: u64,
+    /// How often it was configured anew.
+    changes: u64,
 }
 
 impl Node {
@@ -78,8 +84,10 @@ pub(crate) struct Admin {
     root_children_guarantee: u64,
     closed: [VecDeque<(u32, u32)>; 2],
     fresh: [u32; 2],
-    reservations: BinaryHeap<Reverse<(u64, u64)>>,
-    owners: BTreeMap<u64, Owner>,
+    /// By the time they run out, and their grant's number. Some may have been committed.
+    reservations: BTreeMap<(u64, u64), Owner>,
+    /// When there are more, those that were committed are sorted out.
+    reservations_max: usize,
     pub fill: Fill,
     pub machine: Pressure,
 }
@@ -95,16 +103,16 @@ impl Admin {
             root_children_guarantee: 0,
             closed: Default::default(),
             fresh: [0, 0],
-            reservations: BinaryHeap::new(),
-            owners: BTreeMap::new(),
+            reservations: BTreeMap::new(),
+            reservations_max: RESERVATIONS_MIN,
             fill: Fill::default(),
             machine: Pressure::Normal,
         }
     }
 
-    pub(crate) fn note_reservation(&mut self, expires_ns: u64, grant: GrantId, owner: Owner) {
-        self.reservations.push(Reverse((expires_ns, grant.as_u64())));
-        self.owners.insert(grant.as_u64(), owner);
+    /// Bytes that keep track of reservations.
+    pub(crate) fn reservations_bytes(&self) -> usize {
+        self.reservations.len() * size_of::<((u64, u64), Owner)>()
     }
 
     fn promised(&mut self, parent: u32) -> &mut u64 {
@@ -176,6 +184,11 @@ impl Governor {
         // Cannot fail: the id is new and there are as many entries as tenants.
         let entered = self.core.enter(id.as_u128(), index);
         debug_assert!(entered.is_ok());
+        drop(admin);
+        if generation > 1 {
+            // Kept until now for a tenant that was draining.
+            self.forget_handler(TenantHandle::new(self.tag, generation - 1, index));
+        }
         Ok(TenantHandle::new(self.tag, generation, index))
     }
 
@@ -199,7 +212,8 @@ impl Governor {
     }
 
     fn enter(&self, admin: &mut Admin, index: u32, generation: u32, parent: u32, kind: Kind) {
-        let node = Node { kind, generation, parent, children: 0, children_guarantee: 0 };
+        let node =
+            Node { kind, generation, parent, children: 0, children_guarantee: 0, changes: 0 };
         *admin.promised(parent) += node.guarantee();
         if let Some(parent) = admin.nodes.get_mut(&parent) {
             parent.children += 1;
@@ -247,9 +261,11 @@ impl Governor {
         let accounts = &self.core.accounts;
         let (groups_max, tenants_max) = accounts.capacity();
         let (begin, max) = [(1, groups_max), (accounts.tenants_begin(), tenants_max)][kind];
-        let index = match self.drained(admin, kind) {
+        let fresh = admin.fresh[kind] < max;
+        let look_max = if fresh { DRAINED_LOOK_MAX } else { usize::MAX };
+        let index = match self.drained(admin, kind, look_max) {
             Some(index) => index,
-            None if admin.fresh[kind] < max => {
+            None if fresh => {
                 admin.fresh[kind] += 1;
                 begin + admin.fresh[kind] - 1
             }
@@ -267,8 +283,8 @@ impl Governor {
         }
     }
 
-    fn drained(&self, admin: &mut Admin, kind: usize) -> Option<u32> {
-        for _ in 0..admin.closed[kind].len().min(DRAINED_LOOK_MAX) {
+    fn drained(&self, admin: &mut Admin, kind: usize, look_max: usize) -> Option<u32> {
+        for _ in 0..admin.closed[kind].len().min(look_max) {
             let (index, generation) = admin.closed[kind].pop_front()?;
             let retired = generation == u32::MAX;
             if retired {
@@ -322,28 +338,34 @@ impl Governor {
     }
 
     /// Changes guarantee, limits, priority, isolation, policy, rate, counts or name of a tenant
-    /// while it runs: `change` edits its configuration; id and parent stay as they are. A limit
-    /// below what is used revokes nothing; further requests are denied.
+    /// while it runs: `change` edits its configuration, with nothing held; id and parent stay as
+    /// they are. A limit below what is used revokes nothing; further requests are denied.
     ///
     /// # Errors
     ///
-    /// As [`Governor::register_tenant`]; nothing has changed then. [`Error::Contended`] if grants
-    /// were being published while their number began to be limited; call again.
+    /// As [`Governor::register_tenant`]; nothing has changed then. [`Error::Contended`] if another
+    /// thread has changed the tenant meanwhile, or grants were being published while their number
+    /// began to be limited; call again.
     pub fn set_tenant(
         &self,
         tenant: TenantHandle,
         change: impl FnOnce(&mut TenantConfig),
     ) -> Result<(), Error> {
-        let mut admin = lock(&self.admin);
-        let index = self.tenant_node(&admin, tenant)?;
-        let Kind::Tenant(before) = admin.nodes[&index].kind.clone() else {
+        let (index, (node, changes)) = {
+            let admin = lock(&self.admin);
+            let index = self.tenant_node(&admin, tenant)?;
+            (index, (admin.nodes[&index].kind.clone(), admin.nodes[&index].changes))
+        };
+        let Kind::Tenant(before) = node else {
             return Err(Error::Gone { what: "tenant", number: tenant.as_u64() });
         };
         let mut after = before.clone();
         change(&mut after);
         (after.id, after.parent) = (before.id, before.parent);
         let settings = after.settings()?;
-        self.reconfigure(&mut admin, index, before.guarantee_bytes, &settings)?;
+        let mut admin = lock(&self.admin);
+        self.tenant_node(&admin, tenant)?;
+        self.reconfigure(&mut admin, (index, changes), before.guarantee_bytes, &settings)?;
         let record = self.core.tenant(index);
         record.set_rate(after.rate);
         for (kind, queue) in record.queues.iter().enumerate() {
@@ -378,32 +400,40 @@ impl Governor {
         })
     }
 
-    /// Changes guarantee, limit or name of a group while it runs.
+    /// Changes guarantee, limit or name of a group while it runs; `change` is called with nothing
+    /// held. Below what is in use, nothing is revoked: requests are denied until enough was
+    /// released or evicted.
     ///
     /// # Errors
     ///
-    /// As [`Governor::register_group`]; nothing has changed then.
+    /// As [`Governor::register_group`]; nothing has changed then. [`Error::Contended`] if another
+    /// thread has changed the group meanwhile; call again.
     pub fn set_group(
         &self,
         group: GroupHandle,
         change: impl FnOnce(&mut GroupConfig),
     ) -> Result<(), Error> {
-        let mut admin = lock(&self.admin);
-        let index = self.group_node(&admin, group)?;
-        let Kind::Group(before) = admin.nodes[&index].kind.clone() else {
+        let (index, (node, changes)) = {
+            let admin = lock(&self.admin);
+            let index = self.group_node(&admin, group)?;
+            (index, (admin.nodes[&index].kind.clone(), admin.nodes[&index].changes))
+        };
+        let Kind::Group(before) = node else {
             return Err(Error::Gone { what: "group", number: group.as_u64() });
         };
         let mut after = before.clone();
         change(&mut after);
         after.parent = before.parent;
         let settings = after.settings()?;
+        let mut admin = lock(&self.admin);
+        self.group_node(&admin, group)?;
         let promised = admin.promised_by(index);
         if settings.guarantee < promised {
             let parent = format!("group {}", before.name);
             let bound = settings.guarantee;
             return Err(Error::GuaranteesExceed { sum: promised, bound, parent });
         }
-        self.reconfigure(&mut admin, index, before.guarantee_bytes, &settings)?;
+        self.reconfigure(&mut admin, (index, changes), before.guarantee_bytes, &settings)?;
         if let Some(node) = admin.nodes.get_mut(&index) {
             node.kind = Kind::Group(after);
         }
@@ -413,18 +443,41 @@ impl Governor {
     fn reconfigure(
         &self,
         admin: &mut Admin,
-        index: u32,
+        (index, changes): (u32, u64),
         old_guarantee: u64,
         settings: &Settings,
     ) -> Result<(), Error> {
-        let parent = admin.nodes[&index].parent;
+        let node = admin.nodes.get_mut(&index).filter(|node| node.changes == changes);
+        let parent = node.ok_or(Error::Contended)?.parent;
         admin.check_guarantees(parent, old_guarantee, settings.guarantee)?;
         self.core.accounts.configure(index, settings).map_err(guarantee_error)?;
+        if let Some(node) = admin.nodes.get_mut(&index) {
+            node.changes += 1;
+        }
         let promised = admin.promised(parent);
         *promised = *promised - old_guarantee + settings.guarantee;
+        self.review_excess(admin);
         let owner = Owner::new(index, self.core.accounts.generation(index), 0);
         self.note(EventKind::LimitsChanged, owner, (0, 0), settings.limits[0]);
         Ok(())
+    }
+
+    /// Takes away what is idle below every account that is above its limit, and keeps an eye on it
+    /// until none is (`Excess`). The caller holds the administrative mutex.
+    pub(crate) fn review_excess(&self, _admin: &mut Admin) {
+        let accounts = &self.core.accounts;
+        let above = || {
+            let inner = std::iter::once(ROOT).chain(accounts.groups());
+            inner.filter(|&account| accounts.used(account) > accounts.limit(account))
+        };
+        if above().next().is_none() {
+            self.core.excess.set(false);
+            return;
+        }
+        // Before the collection, so that what is released from now on is handed up at once.
+        self.core.excess.set(true);
+        above().for_each(|account| accounts.collect(account, u64::MAX));
+        self.core.excess.set(above().next().is_some());
     }
 
     /// Changes the capacity while everything runs. Below what is in use, nothing is revoked:
@@ -448,6 +501,7 @@ impl Governor {
         };
         self.core.accounts.configure(ROOT, &settings).map_err(guarantee_error)?;
         admin.capacity_bytes = capacity_bytes;
+        self.review_excess(&mut admin);
         self.note(EventKind::CapacityChanged, Owner::new(ROOT, 0, 0), (0, 0), capacity_bytes);
         Ok(())
     }
@@ -468,9 +522,14 @@ impl Governor {
         self.core.registry.remove(self.core.tenant(index).uuid(), index);
         self.leave(&mut admin, TENANTS, index);
         drop(admin);
-        self.forget_handler(tenant);
-        if how == Unregister::Force {
-            self.end_all(index, tenant.generation());
+        match how {
+            // Asked for what it still holds until its slot gets another owner.
+            Unregister::Drain => {}
+            Unregister::IfIdle => self.forget_handler(tenant),
+            Unregister::Force => {
+                self.end_all(index, tenant.generation());
+                self.forget_handler(tenant);
+            }
         }
         Ok(())
     }
@@ -519,24 +578,94 @@ impl Governor {
         self.core.accounts.trim(index);
     }
 
+    /// Keeps track of a reservation until it runs out.
+    pub(crate) fn note_reservation(&self, expires_ns: u64, grant: GrantId, owner: Owner) {
+        let mut admin = lock(&self.admin);
+        admin.reservations.insert((expires_ns, grant.as_u64()), owner);
+        if admin.reservations.len() > admin.reservations_max {
+            admin.reservations.retain(|&(_, number), owner| self.is_reserved(number, *owner));
+            admin.reservations_max = RESERVATIONS_MIN.max(2 * admin.reservations.len());
+        }
+        self.note_due(&admin);
+    }
+
+    fn is_reserved(&self, number: u64, owner: Owner) -> bool {
+        let grant = GrantId::from_u64(number);
+        self.core.is_reserved(grant.index(), grant.generation(), owner)
+    }
+
+    /// Tells requests when the next reservation runs out.
+    fn note_due(&self, admin: &Admin) {
+        let due_ns = admin.reservations.keys().next().map_or(u64::MAX, |&(due_ns, _)| due_ns);
+        // Release: pairs with the Acquire in `return_expired`.
+        self.due_ns.store(due_ns, Ordering::Release);
+    }
+
+    /// Reservations whose time to commit ran out: their owners and bytes.
+    pub(crate) fn expired(&self, now_ns: u64) -> Vec<(Owner, u64)> {
+        let admin = lock(&self.admin);
+        let due = admin.reservations.range(..=(now_ns, u64::MAX));
+        let due = due.filter(|&(&(_, number), &owner)| self.is_reserved(number, owner));
+        let grant = |number| GrantId::from_u64(number);
+        due.map(|(&(_, n), &owner)| (owner, self.grant_bytes(grant(n), owner))).collect()
+    }
+
     /// Gives back reservations whose time to commit ran out; says how many.
     pub(crate) fn return_expired(&self, now_ns: u64) -> u32 {
+        // Acquire: pairs with the Release in `note_due`.
+        if self.due_ns.load(Ordering::Acquire) > now_ns {
+            return 0;
+        }
         let mut returned = 0;
         let mut admin = lock(&self.admin);
-        while let Some(&Reverse((expires_ns, number))) = admin.reservations.peek() {
-            if expires_ns > now_ns {
-                break;
-            }
-            admin.reservations.pop();
-            let Some(owner) = admin.owners.remove(&number) else { continue };
+        // A time of u64::MAX means never.
+        let last = (now_ns.min(u64::MAX - 1), u64::MAX);
+        let due: Vec<_> =
+            admin.reservations.range(..=last).map(|(&at, &owner)| (at, owner)).collect();
+        for ((expires_ns, number), owner) in due {
             let grant = GrantId::from_u64(number);
-            if self.core.end_expired(grant.index(), grant.generation(), owner, now_ns) {
-                let place = (grant.index(), grant.generation());
+            let place = (grant.index(), grant.generation());
+            let ended = self.core.end_expired(place.0, place.1, owner, now_ns);
+            if ended {
                 self.note(EventKind::ReservationExpired, owner, place, 0);
                 returned += 1;
             }
+            // Where another thread was just at it, the next call looks again.
+            if ended || !self.is_reserved(number, owner) {
+                admin.reservations.remove(&(expires_ns, number));
+            }
         }
+        self.note_due(&admin);
         returned
+    }
+
+    /// Gives the free segments of all tenants back to everybody; says whether there were any.
+    pub(crate) fn shed_segments(&self) -> bool {
+        self.shed_all_tenants(&mut lock(&self.admin))
+    }
+
+    /// The table of grants is full: makes room in it for the next request. If somebody administers
+    /// at this moment, that has to wait for a later one; nobody waits here.
+    pub(crate) fn note_slots_exhausted(&self) {
+        if let Some(mut admin) = try_lock(&self.admin) {
+            self.shed_all_tenants(&mut admin);
+        }
+    }
+
+    /// The caller holds the administrative mutex: one caller at a time sheds.
+    fn shed_all_tenants(&self, _admin: &mut Admin) -> bool {
+        let mut shed = false;
+        for index in self.core.accounts.tenants() {
+            let tenant = self.core.tenant(index);
+            for queue in &tenant.queues {
+                let before = queue.segments();
+                if before > 0 {
+                    tenant.tally.note_retired(queue.shed(&self.core.grants, true).0);
+                    shed |= queue.segments() < before;
+                }
+            }
+        }
+        shed
     }
 
     pub(crate) fn account_name(&self, account: u32) -> AccountName {

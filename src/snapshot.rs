@@ -106,11 +106,13 @@ impl Governor {
     ///
     /// [`crate::Error::Gone`] if it is not registered.
     pub fn usage(&self, tenant: TenantHandle) -> Result<TenantSnapshot, crate::Error> {
-        let config = self.tenant_config(tenant)?;
+        let gone = crate::Error::Gone { what: "tenant", number: tenant.as_u64() };
+        let (index, generation) = self.resolve(tenant)?;
         let admin = lock(&self.admin);
-        let group = config.parent.and_then(|g| admin.nodes.get(&g.index()));
-        let group = group.map(|g| g.name().to_string());
-        Ok(self.tenant_snapshot(tenant.index(), config.name, group))
+        let node = admin.nodes.get(&index).filter(|node| node.generation == generation);
+        let node = node.ok_or(gone)?;
+        let group = admin.nodes.get(&node.parent).map(|group| group.name().to_string());
+        Ok(self.tenant_snapshot(index, node.name().to_string(), group))
     }
 
     fn tenant_snapshot(&self, index: u32, name: String, group: Option<String>) -> TenantSnapshot {
@@ -162,6 +164,7 @@ impl Governor {
         let admin = lock(&self.admin);
         let nodes: usize =
             admin.nodes.values().map(|n| size_of_val(n) + n.name().len() + size_of::<u32>()).sum();
+        let nodes = nodes + admin.reservations_bytes();
         let segments = self.core.grants.segments_seen() as usize * size_of::<Segment>();
         let cells = (1 + groups + tenants) * size_of::<Account>() + tenants * size_of::<Tenant>();
         let tables = self.core.registry.tracking_bytes()

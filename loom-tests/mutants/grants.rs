@@ -54,15 +54,7 @@ pub const MUTANTS: &[Mutant] = &[
         "early_decline_is_stale",
         &[("if asking { Refused::Busy } else { Refused::Stale }", DECLINE_STALE)],
     ),
-    grants(
-        "reserved_by_store",
-        &[(
-            "|| !segment.exchange(lane, word, word.with_state(State::Reserved))\n        {\n            \
-             return false;\n        }\n        // The segment",
-            "{\n            return false;\n        }\n        \
-             segment.set_word(lane, word.with_state(State::Reserved));\n        // The segment",
-        )],
-    ),
+    grants("reserved_by_store", &[(RESERVE, RESERVE_BY_STORE)]),
     grants(
         "owner_not_compared",
         &[(
@@ -81,12 +73,7 @@ pub const MUTANTS: &[Mutant] = &[
         "given_back_with_free_slots",
         &[
             ("segment.give(Owner::NOBODY);", GIVE_FREE),
-            (
-                "others.for_each(|lane|",
-                "self.reserve(index * SLOTS + kept, segment.owner());\n        \
-                 let others = others.filter(|&lane| segment.word(lane).state() != State::Free);\n        \
-                 others.for_each(|lane|",
-            ),
+            ("others.for_each(|lane|", OFFER_THE_RESERVED),
         ],
     ),
     grants("bit_taken_twice", &[("fetch_and(!lowest, Ordering::AcqRel) & lowest != 0", TWICE)]),
@@ -114,3 +101,18 @@ const COUNT_LATE: &str = "segment.give(Owner::NOBODY);
         self.supply.spare.fetch_add(1, Ordering::AcqRel);";
 const ANY_GENERATION: &str = "taken.then(|| segment.generation(lane))";
 const NO_GENERATION: &str = "taken.then_some(before / u32::MAX)";
+const RESERVE: &str = "
+            || !segment.exchange(lane, word, word.with_state(State::Reserved))
+        {
+            return false;
+        }
+        // The segment";
+const RESERVE_BY_STORE: &str = "
+        {
+            return false;
+        }
+        segment.set_word(lane, word.with_state(State::Reserved));
+        // The segment";
+const OFFER_THE_RESERVED: &str = "self.reserve(index * SLOTS + kept, segment.owner());
+        let others = others.filter(|&lane| segment.word(lane).state() != State::Free);
+        others.for_each(|lane|";

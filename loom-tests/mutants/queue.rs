@@ -1,4 +1,4 @@
-//! What `tests/queue_mutants.rs` breaks in `src/core/queue.rs`, or in `src/core/grants.rs` under it.
+//! What `tests/queue_mutants.rs` breaks in `src/core/queue.rs`.
 
 use crate::Mutant;
 

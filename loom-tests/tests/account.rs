@@ -23,6 +23,7 @@ models! {
     requests_racing_for_a_limit_deny_nobody_else
     a_quantum_bought_in_vain_denies_nobody_else
     bytes_being_handed_back_deny_nobody
+    a_request_beyond_the_limit_denies_no_smaller_one
     a_large_refused_request_denies_no_small_one
     a_payment_on_its_way_through_a_group_denies_no_sibling
     idle_bytes_of_a_group_that_move_down_deny_nobody
@@ -30,10 +31,11 @@ models! {
     use_that_moves_to_and_fro_denies_nobody
     limits_that_always_suffice_deny_nobody
     pressure_that_rises_after_a_release_denies_nobody
-    pressure_that_falls_before_a_charge_denies_nobody
+    pressure_that_comes_and_goes_denies_nobody
     bytes_being_handed_back_refuse_no_guarantee
     a_registration_denies_nobody
     two_tenants_that_fit_share_a_quantum
+    nobody_uses_a_claim_before_it_is_paid
     a_trim_and_a_charge_never_both_have_the_claim
     a_charge_that_slept_through_all_trim_versions_notices
     a_charge_that_slept_through_all_config_versions_notices

@@ -4,8 +4,9 @@
 
 use allotment::internals::grants;
 
-#[path = "scenarios/grants.rs"]
-mod scenario;
+mod scenario {
+    include!("scenarios/grants.rs");
+}
 
 macro_rules! models {
     ($($name:ident)*) => {

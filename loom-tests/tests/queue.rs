@@ -4,8 +4,9 @@
 
 use allotment::internals::{grants, queue};
 
-#[path = "scenarios/queue.rs"]
-mod scenario;
+mod scenario {
+    include!("scenarios/queue.rs");
+}
 
 macro_rules! models {
     ($($name:ident)*) => {

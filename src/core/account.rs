@@ -44,14 +44,16 @@ use crossbeam_utils::CachePadded;
 
 /// The account that is the whole.
 pub const ROOT: u32 = 0;
-/// Levels below the root: groups in groups, then the tenant.
-pub const DEPTH_MAX: u32 = if cfg!(allot_loom) { 3 } else { 6 };
+/// Levels below the root: groups in groups, then the tenant. Few under loom, whose models are
+/// small.
+pub const DEPTH_MAX: u32 = if cfg!(allot_loom) { 2 } else { 6 };
 /// Turns of the exchange loop of one attempt, all levels together.
 pub const CHARGE_TURNS_MAX: u32 = 64;
 /// Attempts of a charge that ancestors refused while bytes were on their way: each ancestor may
 /// have to collect once, even if nobody else is at work.
 pub const CHARGE_ROUNDS_MAX: u32 = DEPTH_MAX + 1;
-const TRIM_TURNS_MAX: u32 = 3;
+/// Turns in which a trim tries to bump the trim version.
+pub const TRIM_TURNS_MAX: u32 = 3;
 /// A purchase takes at most this part of the parent's room beyond what it needs.
 const QUANTUM_SHARE: u64 = 8;
 /// Pressure levels a limit is kept for.
@@ -189,12 +191,14 @@ pub struct Accounts {
 }
 
 impl Account {
+    #[inline]
     fn used(&self) -> UsedWord {
         // Acquire: pairs with the Release half of every exchange of this word, so that the record
         // and the claim read next are not older than the version read here.
         UsedWord(self.used.load(Ordering::Acquire))
     }
 
+    #[inline]
     fn exchange(&self, from: UsedWord, to: UsedWord) -> bool {
         // AcqRel: Release publishes the record or the lowered claim to whoever acquires the new
         // version in `used`; Acquire orders the checks that follow after the exchange.
@@ -203,6 +207,7 @@ impl Account {
         self.used.compare_exchange(from.0, to.0, success, failure).is_ok()
     }
 
+    #[inline]
     fn subtract(&self, bytes: u64) {
         // AcqRel: Release, so that whoever charges these bytes again (acquiring in `used`) comes
         // after everything their holder did; Acquire keeps the release sequence readable both ways.
@@ -210,6 +215,7 @@ impl Account {
         debug_assert!(before.used() >= bytes, "more released than used");
     }
 
+    #[inline]
     fn claim(&self) -> ClaimWord {
         // Acquire: pairs with the Release half of `change_claim`.
         ClaimWord(self.claim.load(Ordering::Acquire))
@@ -230,6 +236,7 @@ impl Account {
         self.change_claim(ClaimWord::MARK.wrapping_neg());
     }
 
+    #[inline]
     fn trims(&self) -> u64 {
         // Acquire: pairs with the Release in `trim`, which counts before it bumps the used word.
         self.trims.load(Ordering::Acquire)
@@ -241,21 +248,25 @@ impl Account {
         self.returned.load(Ordering::Acquire)
     }
 
+    #[inline]
     fn parent(&self) -> u32 {
         // Acquire: pairs with the Release in `open`; the parent belongs to the generation seen.
         self.parent.load(Ordering::Acquire)
     }
 
+    #[inline]
     fn generation(&self) -> u32 {
         // Acquire: pairs with the Release in `open`, which stores the parent first.
         self.generation.load(Ordering::Acquire)
     }
 
+    #[inline]
     fn record(&self, word: UsedWord) -> &Record {
         &self.records[(word.config_version() & 1) as usize].0
     }
 
     /// The guarantee in force, 0 once the account is closed.
+    #[inline]
     fn guarantee(&self, word: UsedWord) -> u64 {
         let record = self.record(word);
         if record.head().closed() { 0 } else { record.guarantee() }
@@ -263,27 +274,32 @@ impl Account {
 }
 
 impl Record {
+    #[inline]
     fn head(&self) -> Head {
         // Acquire: pairs with the Release in `write`; who sees a rewritten head also sees that the
         // used word has moved to the other record before.
         Head(self.head.load(Ordering::Acquire))
     }
 
+    #[inline]
     fn guarantee(&self) -> u64 {
         // Acquire: pairs with the Release in `write`, as in `head`.
         self.guarantee.load(Ordering::Acquire)
     }
 
+    #[inline]
     fn limit(&self, level: usize) -> u64 {
         // Acquire: pairs with the Release in `write`, as in `head`.
         self.limits[level].load(Ordering::Acquire)
     }
 
+    #[inline]
     fn share_weight(&self) -> u64 {
         // Acquire: pairs with the Release in `write`, as in `head`.
         self.share_weight.load(Ordering::Acquire)
     }
 
+    #[inline]
     fn traits(&self) -> u64 {
         // Acquire: pairs with the Release in `write`, as in `head`.
         self.traits.load(Ordering::Acquire)
@@ -313,6 +329,7 @@ impl View<'_> {
     }
 
     /// Room for more, in use and limit alone.
+    #[inline]
     fn room(&self) -> u64 {
         self.limit.min(self.top).saturating_sub(self.word.used())
     }
@@ -363,11 +380,13 @@ impl Accounts {
     }
 
     /// The account at `index`.
+    #[inline]
     pub fn get(&self, index: u32) -> &Account {
         &self.table[index]
     }
 
     /// Index of the first tenant.
+    #[inline]
     pub fn tenants_begin(&self) -> u32 {
         1 + self.groups_max
     }
@@ -403,6 +422,7 @@ impl Accounts {
     }
 
     /// The pressure level in force.
+    #[inline]
     pub fn level(&self) -> usize {
         // Acquire: pairs with the Release in `set_level`.
         self.level.load(Ordering::Acquire) as usize
@@ -415,6 +435,7 @@ impl Accounts {
     }
 
     /// The water level of the fair shares: share = guarantee + weight x water.
+    #[inline]
     pub fn water(&self) -> u64 {
         // Acquire: pairs with the Release in `set_water`.
         self.water.load(Ordering::Acquire)
@@ -864,11 +885,13 @@ impl Accounts {
     }
 
     /// The parent of an account other than the root.
+    #[inline]
     pub fn parent(&self, index: u32) -> u32 {
         self.table[index].parent()
     }
 
     /// How often the slot was given away; 0: never.
+    #[inline]
     pub fn generation(&self, index: u32) -> u32 {
         self.table[index].generation()
     }
@@ -881,11 +904,13 @@ impl Accounts {
     }
 
     /// Bytes in use.
+    #[inline]
     pub fn used(&self, index: u32) -> u64 {
         self.table[index].used().used()
     }
 
     /// Bytes paid for; for the root, its limit.
+    #[inline]
     pub fn claim(&self, index: u32) -> u64 {
         match index {
             ROOT => self.limit(ROOT),
@@ -894,24 +919,28 @@ impl Accounts {
     }
 
     /// The guarantee in force.
+    #[inline]
     pub fn guarantee(&self, index: u32) -> u64 {
         let account = &self.table[index];
         account.guarantee(account.used())
     }
 
     /// The limit in force at the present pressure level.
+    #[inline]
     pub fn limit(&self, index: u32) -> u64 {
         let account = &self.table[index];
         self.limit_in_force(account.record(account.used()))
     }
 
     /// Priority and isolation, as they were configured.
+    #[inline]
     pub fn traits(&self, index: u32) -> u64 {
         let account = &self.table[index];
         account.record(account.used()).traits()
     }
 
     /// Bytes below the limit that are not in use.
+    #[inline]
     pub fn room(&self, index: u32) -> u64 {
         let view = self.view(index);
         view.limit.saturating_sub(view.word.used())

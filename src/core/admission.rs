@@ -6,19 +6,25 @@
 //! ```
 //!
 //! The slot is taken before the bytes are charged, so nothing that was charged is ever rolled
-//! back: a large request that is refused never makes a small one fail. Bounded on every path: no
-//! lock, no allocation, no system call, no callback.
+//! back: a large request that is refused never makes a small one fail. Bounded on every path (by
+//! how much, says `steps.rs`): no lock, no allocation, no system call, no callback.
+//!
+//! A limit or the capacity may be lowered below what is in use. As long as some group or the pool
+//! is above its limit ([`Excess`]), whoever takes bytes out of use hands the claim up at once: idle
+//! claim would let a charge commit that its ancestors have no room for (I1).
 
 use super::Core;
-use super::account::Obstacle;
+use super::account::{Obstacle, ROOT};
 use super::grants::{Ended, Fields, Refused, flag};
 use super::policy::Recency;
 use super::queue::{NoSlot, Queue};
 use super::rate::RateRefused;
-use super::word::{GRANT_BYTES_MAX, Owner};
+use super::sync::{AtomicU32, Ordering};
+use super::word::{GRANT_BYTES_MAX, Owner, State};
+use crossbeam_utils::CachePadded;
 
 /// Times an admission begins again because the types that are counted have changed meanwhile.
-const RESTARTS_MAX: u32 = 4;
+pub const RESTARTS_MAX: u32 = 4;
 
 /// A request as the core sees it.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +91,15 @@ pub enum No {
     Closed,
     /// The bound of steps ran out before the answer was certain.
     Contended,
+    /// The same, at the limit of the rate, which has not passed the request.
+    Unpaced,
+}
+
+impl No {
+    /// Whether the limit of the rate, if there is one, has passed the request.
+    pub fn is_paced(self) -> bool {
+        !matches!(self, Self::Rate(_) | Self::Unpaced | Self::Closed)
+    }
 }
 
 impl From<Obstacle> for No {
@@ -103,7 +118,7 @@ impl From<RateRefused> for No {
     fn from(refused: RateRefused) -> Self {
         match refused {
             RateRefused::RetryAfter { wait_ns } => Self::Rate(wait_ns),
-            RateRefused::Contended => Self::Contended,
+            RateRefused::Contended => Self::Unpaced,
         }
     }
 }
@@ -124,6 +139,29 @@ pub struct Prepared {
     pub slot: u32,
     /// The types that were counted when it was prepared, one bit each.
     pub counted: u8,
+    /// Grants it has counted, if its type is: in a batch the first of its kind counts for all.
+    count: u32,
+}
+
+/// Whether some group, or the pool, may be above its limit. Set by the administrator that lowers
+/// one, until the balancer finds that none is.
+#[derive(Default)]
+pub struct Excess(CachePadded<AtomicU32>);
+
+impl Excess {
+    /// Says whether there is excess.
+    pub fn set(&self, excess: bool) {
+        // Release: pairs with the Acquire in `is_set`.
+        self.0.store(u32::from(excess), Ordering::Release);
+    }
+
+    /// Whether there may be excess.
+    #[inline]
+    pub fn is_set(&self) -> bool {
+        // Acquire: pairs with the Release in `set`. A release that misses it leaves idle claim
+        // behind, which the balancer collects; nothing is granted that was not in use before.
+        self.0.load(Ordering::Acquire) != 0
+    }
 }
 
 impl Core {
@@ -131,9 +169,10 @@ impl Core {
     /// more for the rate and two for the number of grants where they are limited; bounded always.
     #[inline]
     pub fn admit(&self, ask: &Ask) -> Result<Granted, No> {
+        self.pace(ask)?;
         for _ in 0..RESTARTS_MAX {
-            let ready = self.prepare(ask)?;
-            match self.charge(ask.account, ask.generation, ready.counted, ask.bytes) {
+            let ready = self.prepare(ask, 1)?;
+            match self.charge(ask.account, ask.generation, ready.counted, ask.bytes, 0) {
                 Ok(()) => return Ok(self.publish(ask, &ready)),
                 Err(obstacle) => {
                     self.abandon(ask, &ready);
@@ -146,29 +185,42 @@ impl Core {
         Err(No::Contended)
     }
 
-    /// Every check but the last: account in force, rate, number of grants, slot.
+    /// The first checks: account in force, rate. A request passes the rate once, however often it
+    /// begins again.
     #[inline]
-    pub fn prepare(&self, ask: &Ask) -> Result<Prepared, No> {
-        let head = self.accounts.head(ask.account);
-        if head.generation() != ask.generation || head.closed() {
-            return Err(No::Closed);
-        }
+    pub fn pace(&self, ask: &Ask) -> Result<(), No> {
         let tenant = self.tenant(ask.account);
         if let Some(limit) = tenant.rate_limit()
             && !ask.paced
         {
+            let head = self.accounts.head(ask.account);
+            if head.generation() != ask.generation || head.closed() {
+                return Err(No::Closed);
+            }
             tenant.rate.try_pass(limit, ask.now_ns)?;
         }
-        let queue = &tenant.queues[usize::from(ask.kind)];
+        Ok(())
+    }
+
+    /// Every check but rate and bytes: account in force, number of grants, slot. Counts `count`
+    /// grants, where their number is limited.
+    #[inline]
+    pub fn prepare(&self, ask: &Ask, count: u32) -> Result<Prepared, No> {
+        let head = self.accounts.head(ask.account);
+        if head.generation() != ask.generation || head.closed() {
+            return Err(No::Closed);
+        }
+        let queue = &self.tenant(ask.account).queues[usize::from(ask.kind)];
         let counted = head.counted();
-        if ask.is_counted(counted) {
-            count_in(queue)?;
+        let count = if ask.is_counted(counted) { count } else { 0 };
+        if count > 0 {
+            count_in(queue, count)?;
         }
         let slot = queue.reserve(&self.grants, ask.owner()).map_err(|none| {
-            undo_count(queue, ask.is_counted(counted));
+            undo_count(queue, count);
             No::from(none)
         })?;
-        Ok(Prepared { slot, counted })
+        Ok(Prepared { slot, counted, count })
     }
 
     /// Gives back what a prepared request took.
@@ -176,22 +228,47 @@ impl Core {
         let queue = &self.tenant(ask.account).queues[usize::from(ask.kind)];
         self.grants.unreserve(ready.slot);
         queue.note_freed(ready.slot);
-        undo_count(queue, ask.is_counted(ready.counted));
+        undo_count(queue, ready.count);
     }
 
-    /// Charges, and lets a refusal stand only if no batch that gave bytes back can have caused it.
+    /// Charges, and lets a refusal stand only if no batch that gave bytes back can have caused it,
+    /// save the `own` one that asks.
     #[inline]
-    fn charge(&self, index: u32, gen_: u32, counted: u8, bytes: u64) -> Result<(), Obstacle> {
-        match self.accounts.charge(index, gen_, counted, bytes) {
-            Err(Obstacle::Full { .. }) if self.batches.any_yet() => {
+    pub fn charge(
+        &self,
+        account: u32,
+        generation: u32,
+        counted: u8,
+        bytes: u64,
+        own: u64,
+    ) -> Result<(), Obstacle> {
+        let charge = || self.accounts.charge(account, generation, counted, bytes);
+        match charge() {
+            Err(Obstacle::Full { .. }) if self.batches.any_but(own) => {
                 let before = self.batches.read();
-                let again = self.accounts.charge(index, gen_, counted, bytes);
+                let again = charge();
                 let refused = matches!(again, Err(Obstacle::Full { .. }));
-                let certain = before.quiet() && self.batches.read() == before;
+                let certain = before.in_flight() == own && self.batches.read() == before;
                 if refused && !certain { Err(Obstacle::Contended) } else { again }
             }
             answer => answer,
         }
+    }
+
+    /// Takes bytes of a tenant out of use. The claim stays with it, unless there is excess.
+    #[inline]
+    pub fn uncharge(&self, account: u32, bytes: u64) {
+        self.accounts.uncharge(account, bytes);
+        if self.excess.is_set() {
+            self.give_up_claim(account);
+        }
+    }
+
+    /// Hands the idle claim of an account up as far as it goes.
+    #[cold]
+    pub fn give_up_claim(&self, account: u32) {
+        self.accounts.trim(account);
+        self.accounts.collect_above(account, ROOT, 0);
     }
 
     /// Makes a prepared and charged request a live grant.
@@ -204,29 +281,48 @@ impl Core {
             fields.flags |= flag::COUNTED;
         }
         let clock = tenant.tick();
-        let frequency = self.ghosts.recall(ask.owner(), fields.key, clock);
+        let ghost = self.ghosts.recall(ask.owner(), fields.key, clock);
+        let frequency = tenant.queues[usize::from(ask.kind)].frequency_of(ghost);
         let recency = Recency::new(clock, ask.cost, frequency);
         let generation = self.grants.publish(ready.slot, ask.bytes, recency.0, &fields);
-        if counted {
-            tenant.queues[usize::from(ask.kind)].count_decided(1, true);
+        if ready.count > 0 {
+            tenant.queues[usize::from(ask.kind)].count_decided(ready.count, true);
         }
         tenant.note_used(self.accounts.used(ask.account));
         (ready.slot, generation)
     }
 
-    /// Tells the eviction queue that the content was used. A handful of plain accesses.
+    /// Tells the eviction queue that the content was used. A handful of plain accesses; another
+    /// thread that holds the grant at the same time is not in the way.
     #[inline]
-    pub fn touch(&self, slot: u32, generation: u32, owner: Owner) -> bool {
+    pub fn touch(&self, slot: u32, generation: u32, owner: Owner) -> Result<(), Refused> {
         if !self.grants.is_live(slot, generation, owner) {
-            return false;
+            self.is_held(slot, generation, owner)?;
         }
         let clock = self.tenant(owner.account()).tick();
         let recency = Recency(self.grants.recency(slot));
         self.grants.set_recency(slot, recency.touched(clock).0);
-        true
+        Ok(())
+    }
+
+    /// Whether this grant of this owner has not ended, whatever is being done to it.
+    #[cold]
+    fn is_held(&self, slot: u32, generation: u32, owner: Owner) -> Result<(), Refused> {
+        let state = self.grants.word(slot).state();
+        let evicted = self.grants.flags(slot) & flag::EVICTED != 0;
+        if self.grants.generation(slot) != generation || self.grants.owner(slot) != owner {
+            return Err(Refused::Stale);
+        }
+        match state {
+            State::Live | State::Tuning | State::Evicting | State::Deferred => Ok(()),
+            State::Ending => Err(Refused::Evicted),
+            State::Free if evicted => Err(Refused::Evicted),
+            State::Free | State::Reserved | State::Gone => Err(Refused::Stale),
+        }
     }
 
     /// Adds bytes to a live grant. Two read-modify-writes when the claim suffices.
+    #[inline]
     pub fn grow(
         &self,
         slot: u32,
@@ -242,7 +338,7 @@ impl Core {
         let turns = if fits { RESTARTS_MAX } else { 0 };
         for _ in 0..turns {
             let counted = self.accounts.head(account).counted();
-            charged = self.charge(account, owner.generation(), counted, bytes);
+            charged = self.charge(account, owner.generation(), counted, bytes, 0);
             if charged != Err(Obstacle::Changed) {
                 break;
             }
@@ -256,6 +352,7 @@ impl Core {
     }
 
     /// Takes bytes off a live grant, or answers how many it holds if they are not fewer than that.
+    #[inline]
     pub fn shrink(
         &self,
         slot: u32,
@@ -270,7 +367,7 @@ impl Core {
             return Ok(Err(has));
         }
         self.grants.let_go(held, has - bytes);
-        self.accounts.uncharge(owner.account(), bytes);
+        self.uncharge(owner.account(), bytes);
         Ok(Ok(()))
     }
 
@@ -302,35 +399,43 @@ impl Core {
         owner: Owner,
     ) -> Result<(u64, bool), Refused> {
         let held = self.grants.hold_to_end(slot, generation, owner)?;
-        let bytes = held.word.bytes();
+        let (account, bytes) = (owner.account(), held.word.bytes());
         let counted = self.grants.flags(slot) & flag::COUNTED != 0;
+        let queue = &self.tenant(account).queues[usize::from(owner.allocation_type())];
+        if held.word.state() == State::Evicting {
+            // First of all: as soon as the evictor sees that the grant is over, it counts on them.
+            self.uncharge(account, bytes);
+        }
         let ended = self.grants.end(held);
-        let queue = &self.tenant(owner.account()).queues[usize::from(owner.allocation_type())];
         if counted {
             queue.count_out();
         }
-        if ended != Ended::WhileEvicting {
-            queue.note_freed(slot);
-        }
-        self.accounts.uncharge(owner.account(), bytes);
-        if let Ended::Deferred { evictor } = ended {
-            self.deferred_is_free(owner.account(), evictor, bytes);
+        match ended {
+            Ended::WhileEvicting => return Ok((bytes, true)),
+            Ended::Free => {
+                queue.note_freed(slot);
+                self.uncharge(account, bytes);
+            }
+            Ended::Deferred { evictor } => {
+                queue.note_freed(slot);
+                self.return_deferred(account, evictor, bytes);
+            }
         }
         Ok((bytes, ended != Ended::Free))
     }
 }
 
 #[cold]
-fn count_in(queue: &Queue) -> Result<(), No> {
-    queue.count_in(1).map_err(|full| match full {
+fn count_in(queue: &Queue, count: u32) -> Result<(), No> {
+    queue.count_in(count).map_err(|full| match full {
         Some(count) => No::Count { count },
         None => No::Contended,
     })
 }
 
 #[inline]
-fn undo_count(queue: &Queue, counted: bool) {
-    if counted {
-        queue.count_decided(1, false);
+fn undo_count(queue: &Queue, count: u32) {
+    if count > 0 {
+        queue.count_decided(count, false);
     }
 }

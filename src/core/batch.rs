@@ -3,11 +3,11 @@
 //! A batch of one tenant is one charge of the sum. A batch over several tenants has to charge them
 //! in turn, and give back what it got when a later one refuses; meanwhile other requests could be
 //! refused because of bytes that are about to return. The *batch word* forbids that such a refusal
-//! stands as true:
+//! stands as true, also that of another batch:
 //!
 //! ```text
 //! batch word   begun | in flight
-//! a denial is certain only if no batch was in flight, and none began, while it was decided
+//! a denial is certain only if no other batch was in flight, and none began, while it was decided
 //! ```
 
 use super::Core;
@@ -28,9 +28,9 @@ pub struct Reading(u64);
 const BEGUN: u64 = 1 << 16;
 
 impl Reading {
-    /// Whether no batch was in flight.
-    pub fn quiet(self) -> bool {
-        self.0.is_multiple_of(BEGUN)
+    /// Batches in flight.
+    pub fn in_flight(self) -> u64 {
+        self.0 % BEGUN
     }
 }
 
@@ -40,10 +40,10 @@ impl Batches {
         Self(AtomicU64::new(0))
     }
 
-    /// Whether there ever was a batch over several tenants.
+    /// Whether there ever was a batch over several tenants, beside the `own` one.
     #[inline]
-    pub fn any_yet(&self) -> bool {
-        self.read().0 != 0
+    pub fn any_but(&self, own: u64) -> bool {
+        self.read().0 != own * (BEGUN + 1)
     }
 
     /// The word now.
@@ -74,12 +74,21 @@ impl Default for Batches {
 impl Core {
     /// Grants all of `asks`, at most [`BATCH_MAX`], or none. `granted` receives the slots in the
     /// same order. Bounded, like the requests one by one.
-    pub fn admit_all(&self, asks: &[Ask], granted: &mut [Granted]) -> Result<(), No> {
+    ///
+    /// # Errors
+    ///
+    /// The request that was refused, and why. The sum of a tenant's requests is refused at the
+    /// first of them.
+    pub fn admit_all(&self, asks: &[Ask], granted: &mut [Granted]) -> Result<(), (usize, No)> {
         debug_assert!(asks.len() <= BATCH_MAX && asks.len() == granted.len());
         let mut ready = [Prepared::default(); BATCH_MAX];
         let mut prepared = 0;
-        let answer = asks.iter().zip(&mut ready).try_for_each(|(ask, ready)| {
-            *ready = self.prepare(ask)?;
+        let answer = asks.iter().zip(&mut ready).enumerate().try_for_each(|(i, (ask, ready))| {
+            let alike = |other: &&Ask| other.owner() == ask.owner();
+            let first = !asks[..i].iter().any(|other| alike(&other));
+            let count = if first { asks.iter().filter(alike).count() as u32 } else { 0 };
+            let prepared_one = self.pace(ask).and_then(|()| self.prepare(ask, count));
+            *ready = prepared_one.map_err(|no| (i, no))?;
             prepared += 1;
             Ok(())
         });
@@ -94,7 +103,7 @@ impl Core {
     }
 
     /// One charge for each tenant, of the sum of its requests.
-    fn charge_all(&self, asks: &[Ask], ready: &[Prepared]) -> Result<(), No> {
+    fn charge_all(&self, asks: &[Ask], ready: &[Prepared]) -> Result<(), (usize, No)> {
         let first = |i: &usize| asks[..*i].iter().all(|a| a.account != asks[*i].account);
         let same = |i: usize| (i..asks.len()).filter(move |&j| asks[j].account == asks[i].account);
         let sum = |i: usize| same(i).map(|j| asks[j].bytes).sum::<u64>();
@@ -108,14 +117,14 @@ impl Core {
             let (account, generation) = (asks[i].account, asks[i].generation);
             let counted = ready[i].counted;
             let charged = if same(i).all(|j| ready[j].counted == counted) {
-                self.accounts.charge(account, generation, counted, sum(i))
+                self.charge(account, generation, counted, sum(i), u64::from(several))
             } else {
                 Err(Obstacle::Contended)
             };
             if let Err(obstacle) = charged {
                 let before = tenants.clone().take_while(|&j| j != i);
-                before.for_each(|j| self.accounts.uncharge(asks[j].account, sum(j)));
-                answer = Err(obstacle.into());
+                before.for_each(|j| self.uncharge(asks[j].account, sum(j)));
+                answer = Err((i, obstacle.into()));
                 break;
             }
         }

@@ -10,7 +10,8 @@ use super::word::{Owner, State};
 
 impl Core {
     /// Ends whatever grant of `owner`'s is in the slot; false if it has to be tried again because
-    /// another thread is at it.
+    /// another thread is at it for a few instructions. An owner who is just being asked for the
+    /// grant is not waited for: it may be the caller.
     pub fn end_by_force(&self, slot: u32, owner: Owner) -> bool {
         let word = self.grants.word(slot);
         // A segment changes hands only when its owner has no grant in it.
@@ -18,17 +19,32 @@ impl Core {
             return true;
         }
         match word.state() {
-            State::Free => true,
+            State::Free | State::Gone => true,
             State::Live => {
                 let claimed = self.grants.claim_victim(slot, word, |v| v.owner == owner);
                 claimed.inspect(|victim| self.end_victim(victim)).is_some()
             }
-            State::Deferred => {
-                let generation = self.grants.generation(slot);
-                self.release(slot, generation, owner).is_ok()
-            }
-            _ => false,
+            State::Evicting | State::Deferred => self.end_chosen(slot, owner),
+            State::Reserved | State::Tuning | State::Ending => false,
         }
+    }
+
+    /// Ends a grant that an evictor has chosen in its owner's place, who is told that it was
+    /// evicted.
+    fn end_chosen(&self, slot: u32, owner: Owner) -> bool {
+        let generation = self.grants.generation(slot);
+        let Ok(held) = self.grants.hold_to_end(slot, generation, owner) else { return false };
+        let mut fields = self.grants.fields(slot);
+        fields.flags |= flag::EVICTED;
+        self.grants.let_go_with(held, &fields);
+        self.release(slot, generation, owner).is_ok()
+    }
+
+    /// Whether the slot holds this grant, and it is a reservation that was not yet committed.
+    pub fn is_reserved(&self, slot: u32, generation: u32, owner: Owner) -> bool {
+        let same = self.grants.generation(slot) == generation && self.grants.owner(slot) == owner;
+        let ended = [State::Free, State::Reserved].contains(&self.grants.word(slot).state());
+        same && !ended && self.grants.flags(slot) & flag::UNCOMMITTED != 0
     }
 
     /// Ends a reservation whose time to commit has run out, if that is still what the slot holds.

@@ -271,6 +271,17 @@ impl Segment {
         SlotWord(self.words.0[lane as usize].load(Ordering::Acquire))
     }
 
+    /// Asks for the lines that a scan for victims reads.
+    #[inline]
+    pub fn prefetch(&self) {
+        const HALF: usize = SLOTS as usize / 2;
+        super::sync::prefetch(&self.owner);
+        for lane in [0, HALF] {
+            super::sync::prefetch(&self.words.0[lane]);
+            super::sync::prefetch(&self.recency[lane]);
+        }
+    }
+
     /// Word and recency of a slot, as a scan for victims sees them.
     #[inline]
     pub fn look(&self, lane: u32) -> (SlotWord, u64) {
@@ -307,6 +318,7 @@ impl Segment {
         self.details[lane as usize].flags.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn fields(&self, lane: u32) -> Fields {
         let details = &self.details[lane as usize];
         // Relaxed: ordered by the word, which was acquired; exact for whoever holds the slot, a
@@ -432,6 +444,7 @@ impl Grants {
     }
 
     /// The fields of a slot: exact for whoever holds it, else a hint.
+    #[inline]
     pub fn fields(&self, slot: u32) -> Fields {
         let (segment, lane) = place(slot);
         self.segments[segment].fields(lane)
@@ -475,6 +488,7 @@ impl Grants {
     }
 
     /// Frees a reserved slot again.
+    #[inline]
     pub fn unreserve(&self, slot: u32) {
         let (segment, lane) = place(slot);
         let segment = &self.segments[segment];

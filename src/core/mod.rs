@@ -9,6 +9,8 @@ pub mod word;
 
 pub mod region;
 
+pub mod lessons;
+
 pub mod ghost;
 pub mod policy;
 
@@ -27,12 +29,17 @@ pub mod tenant;
 
 pub mod admission;
 
+pub mod order;
+
 pub mod batch;
 pub mod evict;
+
+pub mod steps;
 
 pub mod force;
 
 use account::Accounts;
+use admission::Excess;
 use batch::Batches;
 use events::Events;
 use ghost::Ghosts;
@@ -53,6 +60,8 @@ pub struct Core {
     pub ghosts: Ghosts,
     /// Batches over several tenants.
     pub batches: Batches,
+    /// Whether some group, or the pool, is above its limit.
+    pub excess: Excess,
     /// From a tenant's UUID to its account.
     pub registry: Registry,
     /// What happened, if it is recorded.
@@ -95,6 +104,7 @@ impl Core {
             tenants: Table::new(tenants as usize),
             ghosts: Ghosts::new(sizes.ghost_keys_max),
             batches: Batches::new(),
+            excess: Excess::default(),
             registry: Registry::new(tenants, REGISTRY_SEED),
             events: Events::new(sizes.events_max),
         }

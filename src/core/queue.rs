@@ -14,17 +14,23 @@
 //! that has changed hands; an answer that needs the whole chain (no slot is left) is given only if
 //! nothing was unlinked meanwhile.
 
+use super::ghost::Ghost;
 use super::grants::{Grants, NoSegment, SLOTS, Segment};
-use super::policy::{Candidate, POOL, Policy, Recency, WINDOW, Worth};
+use super::lessons::{Lessons, Weights};
+use super::policy::{Candidate, Judge, Policy, Recency, Worth, frequency_at_return};
+use super::policy::{EXACT_SLOTS, POOL, WINDOW};
+use super::region::Zeroed;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{CountWord, Owner, QueueHead, SlotWord, State};
 
 /// Segments looked at for a free slot before a new segment is taken.
-const SEARCH_SEGMENTS: u32 = 8;
+pub const SEARCH_SEGMENTS: u32 = 8;
 /// Turns of the loops that link a segment or count a grant.
-const QUEUE_TURNS_MAX: u32 = 32;
-const HINTS: usize = 4;
+pub const QUEUE_TURNS_MAX: u32 = 32;
+/// Slots remembered as freed a moment ago.
+pub const HINTS: usize = 4;
 const WINDOW_SEGMENTS: u32 = WINDOW / SLOTS;
+const EXACT_SEGMENTS: u32 = EXACT_SLOTS / SLOTS;
 
 /// The slots, and the order of eviction, of one allocation type of one account.
 #[repr(C, align(64))]
@@ -46,6 +52,9 @@ pub struct Queue {
     policy: AtomicU32,
     /// The least worth candidates of earlier windows, plus one.
     pool: [AtomicU32; POOL],
+    lessons: Lessons,
+    /// Grants seen by the last search, if that was of the whole queue.
+    seen: AtomicU32,
 }
 
 /// Why no slot could be reserved.
@@ -96,10 +105,13 @@ impl Queue {
             grants_max: zero(),
             policy: zero(),
             pool: std::array::from_fn(|_| zero()),
+            lessons: Lessons::empty(),
+            seen: zero(),
         }
     }
 
     /// The order in which grants go.
+    #[inline]
     pub fn policy(&self) -> Policy {
         // Relaxed: a choice among rules; a search that races a change follows either.
         Policy::from_u8(self.policy.load(Ordering::Relaxed) as u8).unwrap_or_default()
@@ -109,6 +121,48 @@ impl Queue {
     pub fn set_policy(&self, policy: Policy) {
         // Relaxed: as in `policy`.
         self.policy.store(u32::from(policy.as_u8()), Ordering::Relaxed);
+    }
+
+    /// The rule by which victims are chosen now.
+    fn judge(&self, sight: &Sight) -> Judge {
+        let (clock, now_ns) = (sight.clock, sight.now_ns);
+        let policy = self.policy();
+        let learned = policy == Policy::Hybrid;
+        let weights = if learned { self.lessons.weights() } else { Weights::EVEN };
+        Judge { policy, clock, now_ns, weights }
+    }
+
+    /// Forgets what evictions taught: the queue gets another owner.
+    pub fn forget_lessons(&self) {
+        self.lessons.forget();
+    }
+
+    /// Learns that a grant used `frequency` times was evicted and will be remembered.
+    pub fn note_evicted(&self, frequency: u32) {
+        self.lessons.evicted(frequency);
+    }
+
+    /// Learns that content came back, and says with which frequency it begins.
+    #[inline]
+    pub fn frequency_of(&self, ghost: Option<Ghost>) -> u32 {
+        let Some(Ghost { frequency, absent }) = ghost else { return 1 };
+        let slots = self.extent();
+        self.lessons.returned(frequency, absent, slots);
+        // Counts begin anew under the other policies, which order by less.
+        if self.policy() != Policy::Hybrid {
+            return 1;
+        }
+        frequency_at_return(frequency, absent, slots)
+    }
+
+    /// Grants of the queue, about: by this the memory of ghosts is measured. A queue of one
+    /// segment may hold two grants, and should not remember for sixteen.
+    fn extent(&self) -> u32 {
+        // Relaxed: an estimate.
+        match self.seen.load(Ordering::Relaxed) {
+            seen if seen != 0 && self.segments() <= EXACT_SEGMENTS => seen,
+            _ => self.segments().saturating_mul(SLOTS),
+        }
     }
 
     /// Segments in the queue.
@@ -284,13 +338,16 @@ impl Queue {
     /// The grant of the queue that should go first, and is allowed to go. Looks at a window of
     /// candidates; goes on around the whole queue only if nothing there may be evicted.
     pub fn pick(&self, sight: &Sight) -> Option<Pick> {
-        let policy = self.policy();
+        let judge = self.judge(sight);
         let mut least = Least::new();
         let segments = self.segments();
-        if segments <= WINDOW_SEGMENTS {
+        if segments <= EXACT_SEGMENTS {
+            let mut seen = 0;
             for index in self.chain(sight.grants, sight.owner) {
-                look_at_segment(sight, policy, index, &mut least);
+                seen += look_at_segment(sight, &judge, index, &mut least);
             }
+            // Relaxed: an estimate.
+            self.seen.store(seen, Ordering::Relaxed);
             return least.first();
         }
         // Relaxed: hand and pool are hints; every candidate is looked at again.
@@ -300,7 +357,7 @@ impl Queue {
                 && sight.grants.owner(slot) == sight.owner
             {
                 let segment = sight.grants.segment(slot / SLOTS);
-                if let Some(pick) = look(sight, segment, policy, slot) {
+                if let Some(pick) = look(sight, segment, &judge, slot) {
                     least.add(pick);
                 }
             }
@@ -313,10 +370,15 @@ impl Queue {
             let ours = |i: &u32| sight.grants.segment(*i).owner() == sight.owner;
             let first = || self.head().first();
             let Some(index) = hand.filter(ours).or_else(first).filter(ours) else { break };
-            look_at_segment(sight, policy, index, &mut least);
+            look_at_segment(sight, &judge, index, &mut least);
             hand = sight.grants.segment(index).next();
         }
         self.hand.store(hand.map_or(0, |i| i + 1), order);
+        // The next search begins here, and a chain that grew in one go runs backwards.
+        if let Some(next) = hand {
+            sight.grants.segment(next).prefetch();
+            sight.grants.segment(next.saturating_sub(1)).prefetch();
+        }
         let mut remembered = least.after_first().iter();
         for cell in &self.pool {
             cell.store(remembered.next().map_or(0, |pick| pick.slot + 1), order);
@@ -326,10 +388,10 @@ impl Queue {
 
     /// Every grant of the queue that is allowed to go. Allocates; for people, not for evictions.
     pub fn candidates(&self, sight: &Sight) -> Vec<Pick> {
-        let policy = self.policy();
+        let judge = self.judge(sight);
         let segments = self.chain(sight.grants, sight.owner);
         let slots = segments.flat_map(|s| s * SLOTS..(s + 1) * SLOTS);
-        let look_at = |slot| look(sight, sight.grants.segment(slot / SLOTS), policy, slot);
+        let look_at = |slot| look(sight, sight.grants.segment(slot / SLOTS), &judge, slot);
         slots.filter_map(look_at).collect()
     }
 
@@ -460,19 +522,23 @@ fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
     (segment * SLOTS..(segment + 1) * SLOTS).find(|&slot| grants.reserve(slot, owner))
 }
 
+/// Looks at the grants of a segment and says how many may go.
 #[inline]
-fn look_at_segment(sight: &Sight, policy: Policy, index: u32, least: &mut Least) {
+fn look_at_segment(sight: &Sight, judge: &Judge, index: u32, least: &mut Least) -> u32 {
     let segment = sight.grants.segment(index);
+    let mut seen = 0;
     for lane in 0..SLOTS {
-        if let Some(pick) = look(sight, segment, policy, index * SLOTS + lane) {
+        if let Some(pick) = look(sight, segment, judge, index * SLOTS + lane) {
             least.add(pick);
+            seen += 1;
         }
     }
+    seen
 }
 
 /// The grant in a slot of `segment` as a candidate, if it may go.
-#[inline]
-fn look(sight: &Sight, segment: &Segment, policy: Policy, slot: u32) -> Option<Pick> {
+#[inline(always)]
+fn look(sight: &Sight, segment: &Segment, judge: &Judge, slot: u32) -> Option<Pick> {
     let (word, recency) = segment.look(slot % SLOTS);
     if word.state() != State::Live {
         return None;
@@ -487,7 +553,7 @@ fn look(sight: &Sight, segment: &Segment, policy: Policy, slot: u32) -> Option<P
     }
     let recency = Recency(recency);
     let candidate = Candidate { bytes: word.bytes(), recency, expires_ns };
-    let worth = policy.worth(&candidate, sight.clock, sight.now_ns);
+    let worth = judge.worth(&candidate);
     Some(Pick { slot, word, worth })
 }
 

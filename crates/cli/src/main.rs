@@ -1,3 +1,40 @@
 //! The command `allot`.
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `args` | the command line |
+//! | `trace` | decoders of recorded traces |
+//! | `replay` | driving a governor with a trace |
+//! | `demo` | one minute of four tenants, with and without a governor |
+//! | `ledger` | independent sums that check the governor |
+//! | `config` | tenants, groups and limits from a file |
+//! | `report` | tables, JSON and HTML |
+//! | `failure` | the one kind of error, exit code 2 |
 
-fn main() {}
+mod args;
+mod config;
+mod demo;
+mod failure;
+mod ledger;
+mod replay;
+mod report;
+mod trace;
+
+use std::process::ExitCode;
+
+use args::{Allot, Command};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let outcome = match Allot::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Replay(args) => replay::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("allot: {failure}");
+            ExitCode::from(failure::EXIT_CODE)
+        }
+    }
+}

@@ -1,9 +1,9 @@
-//! Scenarios of `src/core/grants.rs`. Each is run twice: by `grants.rs` against the library, where
-//! it must hold, and by `grants_mutants.rs` against broken copies, where it must fail. Whoever has
-//! this as a module has the code under test beside it, as `super::grants`.
-//!
-//! A ledger that no thread can tear stands beside the slots: grants that began and ended, bytes in
-//! use, bytes on their way. Every scenario ends with its check.
+// Scenarios of `src/core/grants.rs`. Each is run twice: by `grants.rs` against the library, where
+// it must hold, and by `grants_mutants.rs` against broken copies, where it must fail. Whoever has
+// this as a module has the code under test beside it, as `super::grants`.
+//
+// A ledger that no thread can tear stands beside the slots: grants that began and ended, bytes in
+// use, bytes on their way. Every scenario ends with its check.
 
 use super::grants::{Ended, Fields, Grants, Held, NoSegment, Refused, SLOTS, Settled, flag};
 use allotment::internals::word::{Owner, SlotWord, State};

@@ -1,9 +1,9 @@
-//! Scenarios of `src/core/queue.rs`. Each is run twice: by `queue.rs` against the library, where it
-//! must hold, and by `queue_mutants.rs` against broken copies, where it must fail. Whoever has this
-//! as a module has the code under test beside it, as `super::queue` and `super::grants`.
-//!
-//! A ledger that no thread can tear knows who has which slot. Every scenario ends with its check:
-//! all slots that are not held can be reserved, and then "exhausted" is the answer.
+// Scenarios of `src/core/queue.rs`. Each is run twice: by `queue.rs` against the library, where it
+// must hold, and by `queue_mutants.rs` against broken copies, where it must fail. Whoever has this
+// as a module has the code under test beside it, as `super::queue` and `super::grants`.
+//
+// A ledger that no thread can tear knows who has which slot. Every scenario ends with its check:
+// all slots that are not held can be reserved, and then "exhausted" is the answer.
 
 use super::grants::{Fields, Grants, SLOTS};
 use super::queue::{NoSlot, Queue, Sight};

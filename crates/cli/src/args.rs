@@ -1,0 +1,364 @@
+//! The command line: what can be asked for, and which options go together.
+
+use std::path::PathBuf;
+
+use allotment::Policy;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::failure::CliError;
+use crate::trace::{Format, Scale, TraceFile, Unit};
+
+const GIB: u64 = 1 << 30;
+const MS_NS: u64 = 1_000_000;
+
+/// Allotment on the command line: a memory governor for many tenants of one memory.
+#[derive(Debug, Parser)]
+#[command(name = "allot", version, about)]
+pub struct Allot {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show one minute of four tenants on one machine, without and with a governor
+    Demo(DemoArgs),
+    /// Replay recorded traces through a governor and report what it did
+    Replay(Box<ReplayArgs>),
+}
+
+/// Options of `allot demo`.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Which minute
+    #[arg(long, value_name = "N", default_value_t = crate::demo::SEED)]
+    pub seed: u64,
+
+    /// Print figures for programs rather than a story for people
+    #[arg(long)]
+    pub json: bool,
+
+    /// Draw with letters rather than blocks
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+/// Options of `allot replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// Trace files: plain, .gz or .xz. NAME=PATH names a tenant (azure-llm: one tenant per file;
+    /// all other formats: one replay per file)
+    #[arg(required = true, value_name = "TRACE", value_parser = trace_file)]
+    pub traces: Vec<TraceFile>,
+
+    /// How the traces are written
+    #[arg(long, value_enum)]
+    pub format: Format,
+
+    /// Size of the pool in the unit of the trace; several make a sweep [suffixes: KiB MiB GiB TiB]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = quantity)]
+    pub capacity: Vec<u64>,
+
+    /// Size of the pool in percent of what all distinct keys would take (keys formats)
+    #[arg(long, value_name = "P", value_delimiter = ',', value_parser = percent)]
+    pub capacity_percent: Vec<f64>,
+
+    /// Size of the pool in cache blocks; what is generated is then not counted (mooncake)
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = quantity)]
+    pub capacity_blocks: Vec<u64>,
+
+    /// Base models that fit at one time; running requests come on top (alibaba-lora)
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = quantity)]
+    pub slots: Vec<u64>,
+
+    /// Who is evicted first; several make a sweep [default: as --config says, else hybrid]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub policy: Vec<PolicyName>,
+
+    /// What a key counts (keys formats) [default: bytes where the trace has sizes, else objects]
+    #[arg(long, value_enum)]
+    pub unit: Option<Unit>,
+
+    /// Make `key >> N` the tenant of a key (keys formats)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..64))]
+    pub tenant_shift: Option<u32>,
+
+    /// Bytes that one token takes (mooncake, azure-llm)
+    #[arg(long, value_name = "BYTES", default_value = "131072", value_parser = quantity)]
+    pub kv_bytes_per_token: u64,
+
+    /// Milliseconds to generate one token (mooncake, azure-llm)
+    #[arg(long, value_name = "MS", default_value = "30", value_parser = quantity)]
+    pub decode_ms_per_token: u64,
+
+    /// Bytes of one base model (alibaba-lora)
+    #[arg(long, value_name = "BYTES", default_value = "8GiB", value_parser = quantity)]
+    pub model_bytes: u64,
+
+    /// Bytes of one running request (alibaba-lora)
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = quantity)]
+    pub inference_bytes: u64,
+
+    /// Tenants, groups and limits (TOML); needed by csv
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where tenant ids start; the same seed gives the same run
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Replay the same events from N threads as fast as possible
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
+    pub threads: u64,
+
+    /// Also run the keys through a plain LRU map and print our speed as a ratio to it
+    #[arg(long)]
+    pub compare_lru: bool,
+
+    /// Print JSON, an array with one object per run; to FILE if one is given
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub json: Option<Option<PathBuf>>,
+
+    /// Also write a page with charts
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// The eviction policies by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyName {
+    /// Least recently used
+    Lru,
+    /// Least frequently used
+    Lfu,
+    /// Soonest to expire
+    Ttl,
+    /// Largest
+    Size,
+    /// Least value per byte
+    Hybrid,
+}
+
+impl PolicyName {
+    /// The library's policy.
+    pub fn policy(self) -> Policy {
+        match self {
+            Self::Lru => Policy::Lru,
+            Self::Lfu => Policy::Lfu,
+            Self::Ttl => Policy::Ttl,
+            Self::Size => Policy::Size,
+            Self::Hybrid => Policy::Hybrid,
+        }
+    }
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lru => "lru",
+            Self::Lfu => "lfu",
+            Self::Ttl => "ttl",
+            Self::Size => "size",
+            Self::Hybrid => "hybrid",
+        }
+    }
+}
+
+/// One size of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Size {
+    /// Units of the trace.
+    Capacity(u64),
+    /// Percent of the footprint.
+    Percent(f64),
+    /// Cache blocks.
+    Blocks(u64),
+    /// Base models.
+    Slots(u64),
+    /// As the configuration says.
+    Configured,
+}
+
+impl ReplayArgs {
+    /// The sizes of the sweep, in the order given, if they suit the format.
+    pub fn sizes(&self) -> Result<Vec<Size>, CliError> {
+        let given: [(&str, Vec<Size>); 4] = [
+            ("--capacity", self.capacity.iter().copied().map(Size::Capacity).collect()),
+            (
+                "--capacity-percent",
+                self.capacity_percent.iter().copied().map(Size::Percent).collect(),
+            ),
+            ("--capacity-blocks", self.capacity_blocks.iter().copied().map(Size::Blocks).collect()),
+            ("--slots", self.slots.iter().copied().map(Size::Slots).collect()),
+        ];
+        let suitable = self.suitable_sizes();
+        let format = self.format.name();
+        let mut chosen: Option<(&str, Vec<Size>)> = None;
+        for (option, sizes) in given {
+            if sizes.is_empty() {
+                continue;
+            }
+            if !suitable.contains(&option) {
+                let instead = suitable.join(" or ");
+                return Err(CliError::new(format!(
+                    "{option} does not go with --format {format}; use {instead}"
+                )));
+            }
+            if let Some((other, _)) = chosen {
+                return Err(CliError::new(format!("give {other} or {option}, not both")));
+            }
+            chosen = Some((option, sizes));
+        }
+        match chosen {
+            Some((_, sizes)) => Ok(sizes),
+            None if self.config.is_some() => Ok(vec![Size::Configured]),
+            None => Err(CliError::new(format!(
+                "--format {format} needs a size: give {}",
+                suitable.join(" or ")
+            ))),
+        }
+    }
+
+    fn suitable_sizes(&self) -> &'static [&'static str] {
+        match self.format {
+            Format::Mooncake => &["--capacity", "--capacity-blocks"],
+            Format::AzureLlm | Format::Csv => &["--capacity"],
+            Format::AlibabaLora => &["--slots"],
+            _ => &["--capacity", "--capacity-percent"],
+        }
+    }
+
+    /// Checks that the other options suit the format.
+    pub fn check(&self) -> Result<(), CliError> {
+        let format = self.format.name();
+        let keys_only = [
+            ("--unit", self.unit.is_some()),
+            ("--tenant-shift", self.tenant_shift.is_some()),
+            ("--compare-lru", self.compare_lru),
+        ];
+        for (option, is_given) in keys_only {
+            if is_given && !self.format.is_keys() {
+                return Err(CliError::new(format!(
+                    "{option} does not go with --format {format}; it is for traces of keys"
+                )));
+            }
+        }
+        if self.format == Format::AlibabaLora && self.config.is_some() {
+            return Err(CliError::new(
+                "--config does not go with --format alibaba-lora, which has tenants of its own",
+            ));
+        }
+        if self.format == Format::Csv && self.config.is_none() {
+            return Err(CliError::new(
+                "--format csv needs --config FILE, which names tenants, guarantees and limits",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The policies of the sweep, in the order given; none: as the configuration says.
+    pub fn policies(&self) -> Vec<Option<PolicyName>> {
+        match (self.policy.is_empty(), &self.config) {
+            (false, _) => self.policy.iter().copied().map(Some).collect(),
+            (true, Some(_)) => vec![None],
+            (true, None) => vec![Some(PolicyName::Hybrid)],
+        }
+    }
+
+    /// The unit of the replay.
+    pub fn unit(&self) -> Unit {
+        self.unit.unwrap_or_else(|| self.format.default_unit())
+    }
+
+    /// How counts become bytes and times.
+    pub fn scale(&self) -> Scale {
+        Scale {
+            unit: self.unit(),
+            tenant_shift: self.tenant_shift,
+            kv_bytes_per_token: self.kv_bytes_per_token,
+            decode_ns_per_token: self.decode_ms_per_token.saturating_mul(MS_NS),
+            model_bytes: self.model_bytes,
+            inference_bytes: self.inference_bytes,
+        }
+    }
+}
+
+fn trace_file(text: &str) -> Result<TraceFile, String> {
+    Ok(TraceFile::parse(text))
+}
+
+/// A whole number of at least 1, with an optional binary suffix.
+fn quantity(text: &str) -> Result<u64, String> {
+    let suffixes = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", GIB), ("TiB", GIB << 10)];
+    let (digits, scale) = suffixes
+        .iter()
+        .find_map(|(suffix, scale)| Some((text.strip_suffix(suffix)?, *scale)))
+        .unwrap_or((text, 1));
+    let quantity = digits.trim().parse::<u64>().ok().and_then(|count| count.checked_mul(scale));
+    match quantity {
+        Some(0) => Err("must be at least 1; nothing fits into 0".to_string()),
+        Some(quantity) => Ok(quantity),
+        None => Err("write a whole number below 2^64, such as 4096 or 8GiB".to_string()),
+    }
+}
+
+/// Above 0, at most 100.
+fn percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent),
+        _ => Err("write a number above 0 and at most 100, such as 0.1".to_string()),
+    }
+}
+
+/// Most threads of a replay; more would only wait for each other.
+const THREADS_MAX: u64 = 256;
+
+fn threads(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(threads) if (1..=THREADS_MAX).contains(&threads) => Ok(threads),
+        _ => Err(format!("write a number from 1 to {THREADS_MAX}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replay(options: &[&str]) -> ReplayArgs {
+        let words = ["allot", "replay"].iter().chain(options);
+        let Command::Replay(args) = Allot::try_parse_from(words).unwrap().command else {
+            panic!("not a replay");
+        };
+        *args
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Allot::command().debug_assert();
+    }
+
+    #[test]
+    fn quantities_have_binary_suffixes_and_are_never_zero() {
+        assert_eq!(quantity("8GiB"), Ok(8 << 30));
+        assert_eq!(quantity("4096"), Ok(4096));
+        for text in ["0", "0GiB", "-1", "1.5", "", "99999999TiB"] {
+            assert!(quantity(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sweep_keeps_the_order_given() {
+        let args = replay(&["t", "--format", "keys-arc", "--capacity", "9,3", "--capacity", "7"]);
+        assert_eq!(args.sizes().unwrap(), [9, 3, 7].map(Size::Capacity));
+    }
+
+    #[test]
+    fn sizes_that_do_not_suit_the_format_are_refused() {
+        let args = replay(&["t", "--format", "keys-arc", "--slots", "4"]);
+        let failure = args.sizes().unwrap_err().to_string();
+        assert!(failure.contains("use --capacity or --capacity-percent"), "{failure}");
+        let args = replay(&["t", "--format", "mooncake"]);
+        assert!(args.sizes().unwrap_err().to_string().contains("needs a size"));
+    }
+}

@@ -1,0 +1,337 @@
+//! The configuration file: who shares the memory, and what each may have. docs/CONFIG.md lists
+//! every key.
+//!
+//! - here: [`Setup`], what the file says once it has been read and found sound; [`Setup::build`],
+//!   which makes a governor of it
+//! - `config/reader.rs`: TOML with a line for every complaint; `config/size.rs`: sizes
+//! - `config/check.rs`: what must hold between the parts
+//!
+//! ```text
+//! sum of guarantees of an account's children <= its own guarantee (of the whole: the capacity)
+//! guarantee <= limit <= burst
+//! warning <= high <= critical, hysteresis < warning
+//! ```
+
+mod check;
+mod reader;
+mod size;
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use allotment::os::Clock;
+use allotment::{
+    Governor, GovernorConfig, GroupConfig, GroupHandle, Isolation, Policy, Priority, RateLimit,
+    TenantConfig, TenantHandle,
+};
+use toml::de::DeTable;
+use uuid::Uuid;
+
+use self::reader::{Fault, Reader};
+
+/// The most bytes a governor counts: 256 TiB less one.
+const BYTES_MAX: u64 = (1 << 48) - 1;
+/// The most grants a governor keeps: 2^23.
+const GRANTS_MAX: u64 = 1 << 23;
+const RATES: RangeInclusive<f64> = 0.001..=1e9;
+const BUCKET_MAX: u64 = 1_000_000;
+
+const TOP_KEYS: [&str; 5] = ["capacity", "grants_max", "pressure", "groups", "tenants"];
+const PRESSURE_KEYS: [&str; 5] = ["warning", "high", "critical", "hysteresis", "pool"];
+const GROUP_KEYS: [&str; 4] = ["name", "parent", "guarantee", "limit"];
+const TENANT_KEYS: [&str; 11] = [
+    "name",
+    "id",
+    "group",
+    "guarantee",
+    "limit",
+    "burst",
+    "priority",
+    "isolation",
+    "policy",
+    "grants_max",
+    "rate",
+];
+const RATE_KEYS: [&str; 2] = ["requests_per_second", "bucket_depth"];
+const TYPE_KEYS: [&str; 4] = ["model_load", "inference", "cache", "background"];
+
+const PRIORITIES: [(&str, Priority); 4] = [
+    ("critical", Priority::Critical),
+    ("high", Priority::High),
+    ("normal", Priority::Normal),
+    ("low", Priority::Low),
+];
+const ISOLATIONS: [(&str, Isolation); 3] =
+    [("none", Isolation::None), ("soft", Isolation::Soft), ("hard", Isolation::Hard)];
+const POLICIES: [(&str, Policy); 5] = [
+    ("lru", Policy::Lru),
+    ("lfu", Policy::Lfu),
+    ("ttl", Policy::Ttl),
+    ("size", Policy::Size),
+    ("hybrid", Policy::Hybrid),
+];
+
+/// A configuration that has been read and found sound. Sizes are bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setup {
+    /// The memory that is shared.
+    pub capacity_bytes: u64,
+    /// The most grants that live at one time; `None` for the library's default.
+    pub grants_max: Option<u32>,
+    /// When memory counts as short.
+    pub pressure: Pressure,
+    /// Groups, every parent before its children.
+    pub groups: Vec<Group>,
+    /// Tenants, in the order of the file.
+    pub tenants: Vec<Tenant>,
+}
+
+/// When memory counts as short, in percent of the capacity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pressure {
+    /// From here on there are warnings.
+    pub warning_percent: u8,
+    /// From here on pressure is High.
+    pub high_percent: u8,
+    /// From here on pressure is Critical.
+    pub critical_percent: u8,
+    /// How far use must fall below a threshold before the pressure falls.
+    pub hysteresis_percent: u8,
+    /// Whether the pool's own fill counts, or only what the machine reports.
+    pub pool: bool,
+}
+
+/// A group of tenants or of further groups.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Its name, unique among groups.
+    pub name: String,
+    /// The group it is in, by its place in `Setup::groups`.
+    pub parent: Option<usize>,
+    /// What its members can always have together.
+    pub guarantee_bytes: u64,
+    /// What they can have at most together.
+    pub limit_bytes: Option<u64>,
+}
+
+/// A tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tenant {
+    /// Its name, unique among tenants.
+    pub name: String,
+    /// Its identity; of the name where the file gives none.
+    pub id: Uuid,
+    /// The group it is in, by its place in `Setup::groups`.
+    pub group: Option<usize>,
+    /// What it can always have.
+    pub guarantee_bytes: u64,
+    /// What it can have at most.
+    pub limit_bytes: Option<u64>,
+    /// What it can have at most while memory is plentiful.
+    pub burst_bytes: Option<u64>,
+    /// Who yields to whom.
+    pub priority: Priority,
+    /// How strictly its limits hold.
+    pub isolation: Isolation,
+    /// Which of its grants goes first.
+    pub policy: Policy,
+    /// The most live grants of each allocation type, in the order ModelLoad, Inference, Cache,
+    /// Background.
+    pub grants_max: [Option<u32>; 4],
+    /// How often it may ask.
+    pub rate: Option<RateLimit>,
+}
+
+/// A governor with everyone registered.
+pub struct Built {
+    /// The governor.
+    pub governor: Governor,
+    /// One handle for each tenant, in the order of the `Setup`.
+    pub tenants: Vec<TenantHandle>,
+}
+
+/// What is wrong with a configuration file, and where.
+#[derive(Debug)]
+pub struct ConfigError {
+    path: PathBuf,
+    line: Option<usize>,
+    message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Reads a configuration file. Fails with the file, the line and what to do about it.
+pub fn load(path: &Path) -> Result<Setup, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+        path: path.to_path_buf(),
+        line: None,
+        message: format!("the configuration cannot be read: {error}"),
+    })?;
+    parse(&text, path)
+}
+
+/// Reads a configuration from text; `path` is what complaints call it.
+pub fn parse(text: &str, path: &Path) -> Result<Setup, ConfigError> {
+    read(text).map_err(|fault| ConfigError {
+        path: path.to_path_buf(),
+        line: fault.at.map(|at| 1 + text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count()),
+        message: fault.message,
+    })
+}
+
+fn read(text: &str) -> Result<Setup, Fault> {
+    let document = DeTable::parse(text).map_err(|error| Fault {
+        at: error.span().map(|span| span.start.min(text.len())),
+        message: error.message().trim().to_string(),
+    })?;
+    let top = Reader::new(document.get_ref(), 0..0, "the top level", &TOP_KEYS)?;
+    let Some(capacity_bytes) = top.size("capacity", None)? else {
+        let message = "there is no `capacity`; write for example capacity = \"24GiB\"";
+        return Err(Fault { at: None, message: message.to_string() });
+    };
+    if !(1..=BYTES_MAX).contains(&capacity_bytes) {
+        let message = format!("`capacity` is {capacity_bytes} bytes; it must be 1 to {BYTES_MAX}");
+        return Err(Fault::at(top.place("capacity"), message));
+    }
+    let group_readers = top.tables("groups", "[[groups]]", &GROUP_KEYS)?;
+    let tenant_readers = top.tables("tenants", "[[tenants]]", &TENANT_KEYS)?;
+    let (groups, places) = check::groups(&group_readers, capacity_bytes)?;
+    let tenants = check::tenants(&tenant_readers, &groups, capacity_bytes)?;
+    let setup = Setup {
+        capacity_bytes,
+        grants_max: top.number("grants_max", 1..=GRANTS_MAX)?.map(|most| most as u32),
+        pressure: pressure(&top)?,
+        groups,
+        tenants,
+    };
+    check::guarantees(&setup, &places, &tenant_readers)?;
+    Ok(setup)
+}
+
+fn pressure(top: &Reader<'_>) -> Result<Pressure, Fault> {
+    let mut pressure = Pressure::default();
+    let Some(reader) = top.table("pressure", "[pressure]", &PRESSURE_KEYS)? else {
+        return Ok(pressure);
+    };
+    for (key, place) in [
+        ("warning", &mut pressure.warning_percent),
+        ("high", &mut pressure.high_percent),
+        ("critical", &mut pressure.critical_percent),
+        ("hysteresis", &mut pressure.hysteresis_percent),
+    ] {
+        let low = if key == "hysteresis" { 0 } else { 1 };
+        if let Some(percent) = reader.number(key, low..=100)? {
+            *place = percent as u8;
+        }
+    }
+    pressure.pool = reader.flag("pool")?.unwrap_or(pressure.pool);
+    let Pressure {
+        warning_percent: warning, high_percent: high, critical_percent: critical, ..
+    } = pressure;
+    if warning > high || high > critical {
+        let message =
+            format!("warning {warning}, high {high}, critical {critical}: they must not fall");
+        return Err(Fault::at(reader.span, message));
+    }
+    if pressure.hysteresis_percent >= warning {
+        let message = format!(
+            "`hysteresis` is {}; it must be below `warning`, which is {warning}",
+            pressure.hysteresis_percent
+        );
+        return Err(Fault::at(reader.place("hysteresis"), message));
+    }
+    Ok(pressure)
+}
+
+impl Default for Pressure {
+    fn default() -> Pressure {
+        Pressure {
+            warning_percent: 80,
+            high_percent: 90,
+            critical_percent: 95,
+            hysteresis_percent: 5,
+            pool: true,
+        }
+    }
+}
+
+impl Setup {
+    /// A governor of this capacity with every group and tenant registered. Fails only where the
+    /// library is stricter than the file's own checks.
+    pub fn build(&self, clock: Clock) -> Result<Built, allotment::Error> {
+        let defaults = GovernorConfig::new(self.capacity_bytes);
+        let governor = Governor::new(GovernorConfig {
+            tenants_max: defaults.tenants_max.max(self.tenants.len() as u32),
+            groups_max: defaults.groups_max.max(self.groups.len() as u32),
+            grants_max: self.grants_max.unwrap_or(defaults.grants_max),
+            clock,
+            pool_pressure: self.pressure.pool,
+            warning_percent: self.pressure.warning_percent,
+            high_percent: self.pressure.high_percent,
+            critical_percent: self.pressure.critical_percent,
+            hysteresis_percent: self.pressure.hysteresis_percent,
+            ..defaults
+        })?;
+        let mut groups = Vec::with_capacity(self.groups.len());
+        for group in &self.groups {
+            groups.push(governor.register_group(GroupConfig {
+                parent: group.parent.map(|at| groups[at]),
+                guarantee_bytes: group.guarantee_bytes,
+                limit_bytes: group.limit_bytes,
+                ..GroupConfig::new(&group.name)
+            })?);
+        }
+        let mut tenants = Vec::with_capacity(self.tenants.len());
+        for tenant in &self.tenants {
+            tenants.push(governor.register_tenant(tenant.config(&groups))?);
+        }
+        Ok(Built { governor, tenants })
+    }
+}
+
+impl Tenant {
+    fn config(&self, groups: &[GroupHandle]) -> TenantConfig {
+        TenantConfig {
+            parent: self.group.map(|at| groups[at]),
+            guarantee_bytes: self.guarantee_bytes,
+            limit_bytes: self.limit_bytes,
+            burst_bytes: self.burst_bytes,
+            priority: self.priority,
+            isolation: self.isolation,
+            policy: self.policy,
+            grants_max: self.grants_max,
+            rate: self.rate,
+            ..TenantConfig::new(self.id, &self.name)
+        }
+    }
+}
+
+/// The identity of a tenant of which only the name is known: always the same for the same name.
+/// A UUID of version 8, two FNV-1a hashes with different beginnings wide.
+pub fn id_of(name: &str) -> Uuid {
+    let hash = |mut state: u64| {
+        for byte in name.bytes() {
+            state = (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        // The last bytes of a name must reach the high bits too.
+        state ^= state >> 32;
+        state.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    };
+    let (high, low) = (hash(0xcbf2_9ce4_8422_2325), hash(0x6c62_272e_07bb_0142));
+    let bits = u128::from(high) << 64 | u128::from(low);
+    uuid::Builder::from_custom_bytes(bits.to_be_bytes()).into_uuid()
+}
+
+#[cfg(test)]
+mod tests;

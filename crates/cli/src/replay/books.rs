@@ -1,0 +1,209 @@
+//! What a driver knows by itself: which items are resident, and the ledger of the answers.
+//!
+//! [`Books`] is what a worker writes into; [`OwnBooks`] are those of a replay in one thread, with
+//! no lock on the way of a hit. `shared_books` has those of several threads.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use allotment::{GrantId, Victim};
+
+use crate::failure::CliError;
+use crate::ledger::Ledger;
+use crate::trace::workload::Workload;
+
+/// The cookie of a job is this bit and its tenant; the cookie of an item is its number.
+pub const JOB_COOKIE: u64 = 1 << 63;
+
+/// The tenant for whom the balancer evicts.
+pub const NOBODY: u32 = u32::MAX;
+
+/// Where an item is.
+pub enum Found {
+    /// Resident under this grant.
+    Resident(GrantId),
+    /// Another thread is asking for it.
+    OnItsWay,
+    /// Not resident; whoever found that asks for it and books the answer.
+    Absent,
+}
+
+/// The records that one worker writes into. A grant is booked after it was given and a release
+/// before it is made, so that sums read meanwhile are never above the truth.
+pub trait Books {
+    /// Where `item` is.
+    fn find(&mut self, item: u32) -> Found;
+
+    /// Whether an item is resident or on its way, without asking for it.
+    fn is_resident(&self, item: u32) -> bool;
+
+    /// The governor no longer knows the grant that [`Books::find`] answered with.
+    fn stale(&mut self, item: u32) -> Result<(), CliError>;
+
+    /// A request of `tenant` is about to be made.
+    fn asks(&mut self, tenant: u32);
+
+    /// The item's request was granted.
+    fn item_granted(&mut self, item: u32, grant: GrantId, tenant: u32, bytes: u64);
+
+    /// The item's request was denied.
+    fn item_denied(&mut self, item: u32, tenant: u32, bytes: u64);
+
+    /// The request of a job was granted.
+    fn granted(&mut self, tenant: u32, bytes: u64);
+
+    /// The request or growth of a job was denied.
+    fn denied(&mut self, tenant: u32, bytes: u64);
+
+    /// A job was grown.
+    fn grown(&mut self, tenant: u32, bytes: u64);
+
+    /// Gives `bytes` back by `give_back`, which says whether the grant was still ours.
+    fn release(
+        &mut self,
+        tenant: u32,
+        bytes: u64,
+        give_back: impl FnOnce() -> Result<bool, CliError>,
+    ) -> Result<(), CliError>;
+
+    /// Lets the balancer take a step, which may evict on nobody's behalf.
+    fn balance<T>(&mut self, step: impl FnOnce() -> T);
+
+    /// Some requests have passed: a time for costly checks.
+    fn pause(&mut self);
+
+    /// Bytes that each tenant holds, by its number, and denials and evictions of all.
+    fn state(&self, used_bytes: &mut Vec<u64>) -> (u64, u64);
+}
+
+/// A grant that the governor took away.
+struct Taken {
+    cookie: u64,
+    bytes: u64,
+}
+
+/// The mail box between the reclaim callback and the books.
+#[derive(Clone, Default)]
+pub struct TakenBox {
+    taken: Arc<Mutex<Vec<Taken>>>,
+}
+
+impl TakenBox {
+    /// Notes an eviction; called by the governor.
+    pub fn put(&self, victim: &Victim) {
+        let taken = Taken { cookie: victim.cookie, bytes: victim.bytes };
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(taken);
+    }
+}
+
+/// The books of a replay in one thread.
+pub struct OwnBooks<'a> {
+    workload: &'a Workload,
+    resident: Vec<Option<GrantId>>,
+    ledger: Ledger,
+    taken: TakenBox,
+    denied: u64,
+}
+
+impl<'a> OwnBooks<'a> {
+    /// Empty books.
+    pub fn new(workload: &'a Workload, ledger: Ledger, taken: TakenBox) -> Self {
+        let resident = vec![None; workload.items.len()];
+        Self { workload, resident, ledger, taken, denied: 0 }
+    }
+
+    /// The resident items and the ledger.
+    pub fn close(self) -> (Vec<Option<GrantId>>, Ledger) {
+        (self.resident, self.ledger)
+    }
+
+    /// Books what the governor took away while it answered a request of `by`.
+    #[inline]
+    fn settle(&mut self, by: u32) {
+        let mut taken = self.taken.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        for Taken { cookie, bytes } in taken.drain(..) {
+            let tenant = if cookie & JOB_COOKIE == 0 {
+                self.resident[cookie as usize] = None;
+                self.workload.items.tenant(cookie as u32)
+            } else {
+                (cookie & !JOB_COOKIE) as u32
+            };
+            self.ledger.evicted(tenant, bytes, by);
+        }
+    }
+}
+
+impl Books for OwnBooks<'_> {
+    #[inline]
+    fn find(&mut self, item: u32) -> Found {
+        match self.resident[item as usize] {
+            Some(grant) => Found::Resident(grant),
+            None => Found::Absent,
+        }
+    }
+
+    fn is_resident(&self, item: u32) -> bool {
+        self.resident[item as usize].is_some()
+    }
+
+    fn stale(&mut self, item: u32) -> Result<(), CliError> {
+        let key = self.workload.items.keys[item as usize];
+        Err(CliError::new(format!(
+            "the governor no longer knows the grant of key {key}, which it never took away"
+        )))
+    }
+
+    #[inline]
+    fn asks(&mut self, _tenant: u32) {}
+
+    #[inline]
+    fn item_granted(&mut self, item: u32, grant: GrantId, tenant: u32, bytes: u64) {
+        self.granted(tenant, bytes);
+        self.resident[item as usize] = Some(grant);
+    }
+
+    fn item_denied(&mut self, _item: u32, tenant: u32, bytes: u64) {
+        self.denied(tenant, bytes);
+    }
+
+    #[inline]
+    fn granted(&mut self, tenant: u32, bytes: u64) {
+        self.settle(tenant);
+        self.ledger.granted(tenant, bytes);
+    }
+
+    fn denied(&mut self, tenant: u32, bytes: u64) {
+        self.settle(tenant);
+        self.denied += 1;
+        self.ledger.denied(tenant, bytes);
+    }
+
+    fn grown(&mut self, tenant: u32, bytes: u64) {
+        self.settle(tenant);
+        self.ledger.grown(tenant, bytes);
+    }
+
+    fn release(
+        &mut self,
+        tenant: u32,
+        bytes: u64,
+        give_back: impl FnOnce() -> Result<bool, CliError>,
+    ) -> Result<(), CliError> {
+        if give_back()? {
+            self.ledger.released(tenant, bytes);
+        }
+        Ok(())
+    }
+
+    fn balance<T>(&mut self, step: impl FnOnce() -> T) {
+        step();
+        self.settle(NOBODY);
+    }
+
+    fn pause(&mut self) {}
+
+    fn state(&self, used_bytes: &mut Vec<u64>) -> (u64, u64) {
+        used_bytes.clear();
+        used_bytes.extend(self.ledger.tenants().iter().map(|sums| sums.used_bytes));
+        (self.denied, self.ledger.observed().evicted_grants)
+    }
+}

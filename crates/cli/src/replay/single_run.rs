@@ -1,0 +1,266 @@
+//! One trace at one size under one policy: build the governor, drive it, check it, report.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use allotment::os::{Clock, ManualClock};
+use allotment::{Governor, GovernorConfig, GrantId, GroupConfig, ReclaimAnswer, Victim};
+
+use super::books::{OwnBooks, TakenBox};
+use super::history::{Sampler, asked_bytes};
+use super::plain_lru;
+use super::plan::Plan;
+use super::progress::Progress;
+use super::roster::Roster;
+use super::shared_books::{SharedBooks, WorkerBooks};
+use super::worker::{Floor, Tally, Worker, misuse};
+use crate::args::{PolicyName, ReplayArgs, Size};
+use crate::failure::CliError;
+use crate::ledger::Ledger;
+use crate::report::{History, RunReport, TenantReport};
+use crate::trace::Format;
+use crate::trace::workload::Workload;
+
+/// The policy of a run whose configuration names one for each tenant.
+const CONFIGURED: &str = "configured";
+
+/// One point of a sweep.
+pub struct SingleRun<'a> {
+    /// The options.
+    pub args: &'a ReplayArgs,
+    /// The trace.
+    pub workload: &'a Arc<Workload>,
+    /// The governor to replay it against.
+    pub plan: Plan,
+    /// The size, as it was asked for.
+    pub size: Size,
+    /// The policy; none: as the configuration says.
+    pub policy: Option<PolicyName>,
+}
+
+/// What came out of the loop.
+struct Played {
+    tally: Tally,
+    ledger: Ledger,
+    resident: Vec<Option<GrantId>>,
+    history: History,
+    seconds: f64,
+    leaked_bytes: u64,
+}
+
+impl SingleRun<'_> {
+    /// Replays and reports.
+    pub fn report(&self, progress: &Progress) -> Result<RunReport, CliError> {
+        let clock = ManualClock::new();
+        let (governor, roster) = self.governor(&clock)?;
+        let floor = Floor {
+            workload: self.workload,
+            governor: &governor,
+            roster: &roster,
+            clock: &clock,
+            with_jobs: self.plan.with_jobs,
+            balance_every_ns: self.plan.balance_every_ns,
+            workers: self.args.threads as usize,
+        };
+        let mut played = match floor.workers {
+            1 => self.play(&floor, progress)?,
+            _ => self.play_together(&floor, progress)?,
+        };
+        let tracking_bytes = governor.tracking_bytes();
+        self.give_back(&floor, &mut played)?;
+        Ok(self.filled(&played, tracking_bytes))
+    }
+
+    /// The governor and its tenants: those of the configuration at once, those of a trace later.
+    fn governor(&self, clock: &ManualClock) -> Result<(Governor, Roster), CliError> {
+        let plan = &self.plan;
+        let clock = Clock::Manual(clock.clone());
+        if let Some(setup) = &plan.setup {
+            let built = setup.build(clock).map_err(|error| misuse(&error))?;
+            let handles = plan.places.iter().map(|place| built.tenants[*place]).collect();
+            return Ok((built.governor, Roster::registered(handles)));
+        }
+        let config = GovernorConfig {
+            tenants_max: plan.tenants.len() as u32,
+            groups_max: plan.groups.len() as u32,
+            grants_max: plan.grants_max,
+            ghost_keys_max: plan.ghost_keys_max,
+            clock,
+            pool_pressure: false,
+            ..GovernorConfig::new(plan.capacity_bytes)
+        };
+        let governor = Governor::new(config).map_err(|error| misuse(&error))?;
+        let mut groups = Vec::new();
+        for group in &plan.groups {
+            let config = GroupConfig {
+                parent: group.parent.map(|parent| groups[parent]),
+                guarantee_bytes: group.guarantee_bytes,
+                limit_bytes: group.limit_bytes,
+                ..GroupConfig::new(&group.name)
+            };
+            groups.push(governor.register_group(config).map_err(|error| misuse(&error))?);
+        }
+        let policy = self.policy.unwrap_or(PolicyName::Hybrid).policy();
+        let roster = Roster::new(plan.tenants.clone(), groups, policy, self.args.seed);
+        Ok((governor, roster))
+    }
+
+    /// The loop in this thread.
+    fn play(&self, floor: &Floor<'_>, progress: &Progress) -> Result<Played, CliError> {
+        let taken = TakenBox::default();
+        let to_box = taken.clone();
+        floor.governor.on_reclaim(move |victim: &Victim| {
+            to_box.put(victim);
+            ReclaimAnswer::Freed
+        });
+        let books = OwnBooks::new(self.workload, Ledger::new(self.plan.bounds()), taken);
+        let mut worker = Worker::new(floor, 0, books);
+        let mut sampler = Sampler::new(self.workload, &asked_bytes(self.workload));
+        let bar = progress.bar(self.workload.requests_len() as u64, "replaying");
+        let began = Instant::now();
+        worker.run(Some((&mut sampler, &bar)))?;
+        let seconds = began.elapsed().as_secs_f64();
+        bar.finish_and_clear();
+        worker.release_rest()?;
+        let (tally, books) = worker.close();
+        let (resident, ledger) = books.close();
+        let history = sampler.close();
+        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes: 0 })
+    }
+
+    /// The loop in several threads, as fast as they can.
+    fn play_together(&self, floor: &Floor<'_>, progress: &Progress) -> Result<Played, CliError> {
+        let workload = Arc::clone(self.workload);
+        let shared = Arc::new(SharedBooks::new(workload, self.plan.bounds(), floor.workers));
+        let to_books = Arc::clone(&shared);
+        floor.governor.on_reclaim(move |victim: &Victim| {
+            to_books.take(victim);
+            ReclaimAnswer::Freed
+        });
+        let mut sampler = Sampler::new(self.workload, &asked_bytes(self.workload));
+        let bar = progress.bar(self.workload.requests_len() as u64, "replaying");
+        let mut tally = Tally::default();
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..floor.workers)
+                .map(|number| {
+                    let shared = &shared;
+                    scope.spawn(move || one_worker(floor, shared, number, None))
+                })
+                .collect();
+            let mut outcomes = vec![one_worker(floor, &shared, 0, Some((&mut sampler, &bar)))];
+            for other in others {
+                outcomes.push(other.join().unwrap_or_else(|_| {
+                    Err(CliError::new("a worker stopped unexpectedly; see the message above"))
+                }));
+            }
+            outcomes.into_iter().try_for_each(|outcome| outcome.map(|other| tally.add(&other)))
+        })?;
+        let seconds = began.elapsed().as_secs_f64();
+        bar.finish_and_clear();
+        let (resident, ledger) = shared.close();
+        let history = sampler.close();
+        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes: 0 })
+    }
+
+    /// Compares the governor's sum with the ledger's, gives everything back, and compares again.
+    fn give_back(&self, floor: &Floor<'_>, played: &mut Played) -> Result<(), CliError> {
+        let live_bytes = floor.governor.snapshot().live_bytes;
+        played.leaked_bytes = played.ledger.leaked_bytes(live_bytes);
+        for (item, grant) in played.resident.iter().enumerate() {
+            let Some(grant) = grant else { continue };
+            let tenant = self.workload.items.tenant(item as u32);
+            let handle = floor.roster.handle(floor.governor, tenant)?;
+            floor.governor.release(handle, *grant).map_err(|error| misuse(&error))?;
+        }
+        let rest_bytes = floor.governor.snapshot().live_bytes;
+        played.leaked_bytes = played.leaked_bytes.max(rest_bytes);
+        Ok(())
+    }
+
+    fn filled(&self, played: &Played, tracking_bytes: u64) -> RunReport {
+        let plan = &self.plan;
+        let Played { tally, ledger, .. } = played;
+        let workload = self.workload;
+        let observed = ledger.observed();
+        let requests = workload.requests_len() as u64;
+        let has_items = workload.items.len() > 0;
+        let events_per_second = requests as f64 / played.seconds.max(f64::MIN_POSITIVE);
+        let plain = self
+            .args
+            .compare_lru
+            .then(|| plain_lru::events_per_second(workload, plan.capacity_bytes));
+        RunReport {
+            trace: workload.name.clone(),
+            format: self.args.format.name().to_string(),
+            policy: self.policy.map_or(CONFIGURED, PolicyName::name).to_string(),
+            unit: self.args.format.is_keys().then(|| self.args.unit().name().to_string()),
+            capacity_bytes: Some(plan.capacity_bytes),
+            capacity_percent: match self.size {
+                Size::Percent(percent) => Some(percent),
+                _ => None,
+            },
+            capacity_blocks: match self.size {
+                Size::Blocks(count) => Some(count),
+                _ => None,
+            },
+            slots: match self.size {
+                Size::Slots(count) => Some(count),
+                _ => None,
+            },
+            requests,
+            granted: ledger.tenants().iter().map(|tenant| tenant.granted).sum(),
+            denied: ledger.tenants().iter().map(|tenant| tenant.denied).sum(),
+            evicted_grants: observed.evicted_grants,
+            evicted_bytes: observed.evicted_bytes,
+            hits: has_items.then_some(tally.hits),
+            misses: has_items.then_some(tally.misses),
+            hit_ratio: tally.hit_ratio(),
+            prefix_hit_ratio: (self.args.format == Format::Mooncake)
+                .then(|| tally.prefix_hits as f64 / workload.uses.len().max(1) as f64),
+            load_seconds: (self.args.format == Format::AlibabaLora)
+                .then(|| tally.load_ms as f64 / 1e3),
+            peak_used_bytes: observed.peak_bytes,
+            overcommit_bytes: observed.overcommit_bytes,
+            leaked_bytes: played.leaked_bytes,
+            guarantee_violations: observed.guarantee_violations,
+            tracking_bytes,
+            events_per_second,
+            plain_lru_ratio: plain.map(|plain| events_per_second / plain),
+            threads: self.args.threads,
+            seed: self.args.seed,
+            tenants: tenant_reports(plan, ledger),
+            history: played.history.clone(),
+        }
+    }
+}
+
+fn tenant_reports(plan: &Plan, ledger: &Ledger) -> Vec<TenantReport> {
+    let told = plan.tenants.iter().zip(ledger.tenants());
+    told.map(|(tenant, sums)| TenantReport {
+        name: tenant.name.clone(),
+        group: tenant.group.map(|group| plan.groups[group].name.clone()),
+        priority: tenant.priority.name().to_string(),
+        isolation: tenant.isolation.name().to_string(),
+        granted: sums.granted,
+        denied: sums.denied,
+        evicted: sums.evicted,
+        peak_used_bytes: sums.peak_used_bytes,
+        guarantee_bytes: tenant.guarantee_bytes,
+        limit_bytes: tenant.limit_bytes,
+    })
+    .collect()
+}
+
+/// One of several workers, on its own thread.
+fn one_worker(
+    floor: &Floor<'_>,
+    shared: &SharedBooks,
+    number: usize,
+    lead: Option<(&mut Sampler, &indicatif::ProgressBar)>,
+) -> Result<Tally, CliError> {
+    let mut worker = Worker::new(floor, number, WorkerBooks::new(shared, number));
+    worker.run(lead)?;
+    worker.release_rest()?;
+    Ok(worker.close().0)
+}

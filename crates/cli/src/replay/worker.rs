@@ -1,0 +1,346 @@
+//! One worker: takes requests off the trace, asks the governor, books the answers.
+//!
+//! An item that is resident is touched (a hit); one that is not is requested (a miss). A job is
+//! requested, grown while it runs, and released when its time is over. Before a request is made,
+//! everything that falls due by its time is done.
+
+use std::ops::Range;
+
+use allotment::os::ManualClock;
+use allotment::{AllocationType, Error, Governor, Refusal, Released, Request, TenantHandle};
+use indicatif::ProgressBar;
+
+use super::books::{Books, Found, JOB_COOKIE};
+use super::history::Sampler;
+use super::roster::Roster;
+use super::running::{Agenda, Running};
+use crate::failure::CliError;
+use crate::trace::workload::{self, Job, Requests, Workload};
+
+/// Virtual time between two keys of a trace without times.
+const KEY_STEP_NS: u64 = 1_000_000;
+
+/// Keys between two moves of the clock; to move it costs as much as a hit.
+const KEYS_PER_MOVE: usize = 64;
+
+/// Most requests made in one go, between checks of the books.
+const STRETCH_MAX: usize = 4096;
+
+/// Stretches into which even a short trace is cut.
+const STRETCHES_MIN: usize = 1024;
+
+/// How often an item is looked up again after its grant went stale.
+const FINDS_MAX: usize = 8;
+
+/// What a worker counted.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Uses of items that were resident.
+    pub hits: u64,
+    /// Uses of items that were not.
+    pub misses: u64,
+    /// Hits after hits only, counted from the start of their request.
+    pub prefix_hits: u64,
+    /// Cost of the misses, in ms.
+    pub load_ms: u64,
+}
+
+impl Tally {
+    /// Hits out of all uses.
+    pub fn hit_ratio(&self) -> Option<f64> {
+        let uses = self.hits + self.misses;
+        (uses > 0).then(|| self.hits as f64 / uses as f64)
+    }
+
+    /// Adds what another worker counted.
+    pub fn add(&mut self, other: &Self) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.prefix_hits += other.prefix_hits;
+        self.load_ms += other.load_ms;
+    }
+}
+
+/// What all workers of a replay share.
+pub struct Floor<'a> {
+    /// The trace.
+    pub workload: &'a Workload,
+    /// The governor under test.
+    pub governor: &'a Governor,
+    /// Its tenants.
+    pub roster: &'a Roster,
+    /// Its clock.
+    pub clock: &'a ManualClock,
+    /// False where jobs are outside the budget and not asked for.
+    pub with_jobs: bool,
+    /// Virtual time between two steps of the balancer; none: it never runs.
+    pub balance_every_ns: Option<u64>,
+    /// Workers in all.
+    pub workers: usize,
+}
+
+/// One worker and its books.
+pub struct Worker<'a, B> {
+    floor: &'a Floor<'a>,
+    books: B,
+    tally: Tally,
+    agenda: Agenda,
+    /// Worker 0 leads: it moves the clock, takes samples and draws the bar.
+    number: usize,
+    now_ns: u64,
+    /// When the balancer takes its next step.
+    balance_ns: u64,
+}
+
+impl<'a, B: Books> Worker<'a, B> {
+    /// A worker with nothing to do yet.
+    pub fn new(floor: &'a Floor<'a>, number: usize, books: B) -> Self {
+        let (tally, agenda) = (Tally::default(), Agenda::default());
+        Self { floor, books, tally, agenda, number, now_ns: 0, balance_ns: 0 }
+    }
+
+    /// Makes this worker's share of the requests, then lets all jobs with an end come to it.
+    pub fn run(&mut self, mut lead: Option<(&mut Sampler, &ProgressBar)>) -> Result<(), CliError> {
+        let workload = self.floor.workload;
+        let requests = workload.requests_len();
+        let stretch = (requests / STRETCHES_MIN).clamp(1, STRETCH_MAX);
+        for (turn, start) in (0..requests).step_by(stretch).enumerate() {
+            if turn % self.floor.workers != self.number {
+                continue;
+            }
+            let range = start..requests.min(start + stretch);
+            let done = range.end;
+            match &workload.requests {
+                Requests::EachUse => self.use_keys(workload, range)?,
+                Requests::Listed(listed) => self.make_requests(&listed[range])?,
+            }
+            self.books.pause();
+            if let Some((sampler, bar)) = &mut lead
+                && (sampler.is_due(done) || done == requests)
+            {
+                let governor = self.floor.governor;
+                sampler.take(done, self.now_ns, governor, &self.books, &self.tally);
+                bar.set_position(done as u64);
+            }
+        }
+        self.do_until(u64::MAX)
+    }
+
+    /// Releases the jobs that end with the trace.
+    pub fn release_rest(&mut self) -> Result<(), CliError> {
+        for job in self.agenda.rest().collect::<Vec<_>>() {
+            self.end(&job)?;
+        }
+        Ok(())
+    }
+
+    /// What was counted, and the books.
+    pub fn close(self) -> (Tally, B) {
+        (self.tally, self.books)
+    }
+
+    /// The hot loop of the keys formats: no hashing, no allocation.
+    fn use_keys(&mut self, workload: &Workload, range: Range<usize>) -> Result<(), CliError> {
+        for place in range {
+            if place % KEYS_PER_MOVE == 0 {
+                self.set_time(place as u64 * KEY_STEP_NS);
+            }
+            let bytes = workload.use_bytes.at(place);
+            self.use_item(workload.uses[place], bytes)?;
+        }
+        Ok(())
+    }
+
+    fn make_requests(&mut self, requests: &[workload::Request]) -> Result<(), CliError> {
+        let workload = self.floor.workload;
+        for request in requests {
+            self.do_until(request.at_ns)?;
+            self.set_time(request.at_ns);
+            self.balance(request.at_ns);
+            self.use_chain(workload, request.uses.start as usize..request.uses.end as usize)?;
+            if let Some(job) = &request.job
+                && self.floor.with_jobs
+            {
+                self.start(request.tenant, request.at_ns, job)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Uses the items of one request, each of which is of use only with all before it. From the
+    /// last to the first, as serving engines do it, so that the end of a chain is older than its
+    /// beginning and goes before it; what is resident first, so that it does not make room for
+    /// what is missing.
+    fn use_chain(&mut self, workload: &Workload, places: Range<usize>) -> Result<(), CliError> {
+        let is_resident = |&place: &usize| self.books.is_resident(workload.uses[place]);
+        let prefix = places.clone().take_while(is_resident).count();
+        self.tally.prefix_hits += prefix as u64;
+        for wants_resident in [true, false] {
+            for place in places.clone().rev() {
+                if wants_resident == (place < places.start + prefix) {
+                    self.use_item(workload.uses[place], workload.use_bytes.at(place))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Touches or requests one item; true if it was resident.
+    #[inline]
+    fn use_item(&mut self, item: u32, bytes: u64) -> Result<bool, CliError> {
+        let tenant = self.floor.workload.items.tenant(item);
+        let handle = self.floor.roster.handle(self.floor.governor, tenant)?;
+        for _ in 0..FINDS_MAX {
+            match self.books.find(item) {
+                Found::Resident(grant) => {
+                    if self.floor.governor.touch(handle, grant).is_ok() {
+                        self.tally.hits += 1;
+                        return Ok(true);
+                    }
+                    self.books.stale(item)?;
+                }
+                Found::OnItsWay => {
+                    self.tally.hits += 1;
+                    return Ok(true);
+                }
+                Found::Absent => {
+                    self.fetch(item, tenant, handle, bytes)?;
+                    break;
+                }
+            }
+        }
+        self.tally.misses += 1;
+        self.tally.load_ms += u64::from(self.floor.workload.items.cost_ms(item));
+        Ok(false)
+    }
+
+    /// Requests an item that is not resident.
+    #[inline]
+    fn fetch(
+        &mut self,
+        item: u32,
+        tenant: u32,
+        handle: TenantHandle,
+        bytes: u64,
+    ) -> Result<(), CliError> {
+        let items = &self.floor.workload.items;
+        let request = Request::new(handle, items.allocation(item), bytes)
+            .key(items.keys[item as usize])
+            .cost(items.cost_ms(item))
+            .cookie(u64::from(item))
+            .evictable(true);
+        self.books.asks(tenant);
+        match self.floor.governor.request(&request) {
+            Ok(grant) => self.books.item_granted(item, grant.into_id(), tenant, bytes),
+            Err(Refusal::Denied(_)) => self.books.item_denied(item, tenant, bytes),
+            Err(Refusal::Misuse(error)) => return Err(misuse(&error)),
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, tenant: u32, at_ns: u64, job: &Job) -> Result<(), CliError> {
+        let handle = self.floor.roster.handle(self.floor.governor, tenant)?;
+        // What runs is in use; what is kept only for later may go.
+        let is_kept =
+            matches!(job.allocation, AllocationType::Inference | AllocationType::ModelLoad);
+        let request = Request::new(handle, job.allocation, job.bytes)
+            .cookie(JOB_COOKIE | u64::from(tenant))
+            .evictable(!is_kept)
+            .pinned(is_kept);
+        self.books.asks(tenant);
+        let grant = match self.floor.governor.request(&request) {
+            Ok(grant) => grant.into_id(),
+            Err(Refusal::Denied(_)) => {
+                self.books.denied(tenant, job.bytes);
+                return Ok(());
+            }
+            Err(Refusal::Misuse(error)) => return Err(misuse(&error)),
+        };
+        self.books.granted(tenant, job.bytes);
+        let end_ns = job.held_ns.map(|held| at_ns.saturating_add(held));
+        let (left_bytes, step_bytes, step_ns) = job
+            .growth
+            .as_ref()
+            .map_or((0, 0, 0), |growth| (growth.total_bytes, growth.step_bytes, growth.step_ns));
+        let bytes = job.bytes;
+        let running =
+            Running { grant, handle, tenant, bytes, left_bytes, step_bytes, step_ns, end_ns };
+        self.agenda.add(running, if left_bytes > 0 { Some(at_ns) } else { end_ns });
+        Ok(())
+    }
+
+    /// Does what running jobs want up to `until_ns`.
+    #[inline]
+    fn do_until(&mut self, until_ns: u64) -> Result<(), CliError> {
+        while let Some((at_ns, job)) = self.agenda.next(until_ns) {
+            self.set_time(at_ns);
+            if job.left_bytes > 0 {
+                self.grow(job, at_ns)?;
+            } else {
+                self.end(&job)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Grows a job by one step. One that may not grow is cut off: it cannot go on without.
+    fn grow(&mut self, mut job: Running, at_ns: u64) -> Result<(), CliError> {
+        let bytes = job.step_bytes.min(job.left_bytes);
+        self.books.asks(job.tenant);
+        match self.floor.governor.grow_evicting(job.handle, job.grant, bytes) {
+            Ok(()) => self.books.grown(job.tenant, bytes),
+            Err(Refusal::Denied(_)) => {
+                self.books.denied(job.tenant, bytes);
+                return self.end(&job);
+            }
+            Err(Refusal::Misuse(error)) => return Err(misuse(&error)),
+        }
+        job.bytes += bytes;
+        job.left_bytes -= bytes;
+        let next_ns = if job.left_bytes > 0 { Some(at_ns + job.step_ns) } else { job.end_ns };
+        self.agenda.add(job, next_ns);
+        Ok(())
+    }
+
+    /// Gives a job's bytes back.
+    fn end(&mut self, job: &Running) -> Result<(), CliError> {
+        let governor = self.floor.governor;
+        self.books.release(job.tenant, job.bytes, || {
+            loop {
+                return match governor.release(job.handle, job.grant) {
+                    Ok(Released::Returned) => Ok(true),
+                    Ok(Released::Evicted) => Ok(false),
+                    Err(Error::StaleGrant(_) | Error::Evicted(_)) => Ok(false),
+                    Err(Error::Busy(_)) => {
+                        std::thread::yield_now();
+                        continue;
+                    }
+                    Err(error) => Err(misuse(&error)),
+                };
+            }
+        })
+    }
+
+    /// A step of the balancer, where one is due.
+    fn balance(&mut self, now_ns: u64) {
+        let Some(every_ns) = self.floor.balance_every_ns else { return };
+        if self.number == 0 && now_ns >= self.balance_ns {
+            self.balance_ns = now_ns.saturating_add(every_ns);
+            let governor = self.floor.governor;
+            self.books.balance(|| governor.balance());
+        }
+    }
+
+    #[inline]
+    fn set_time(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
+        if self.number == 0 {
+            self.floor.clock.set_ns(now_ns);
+        }
+    }
+}
+
+/// The governor calls the driver's call a mistake.
+pub fn misuse(error: &Error) -> CliError {
+    CliError::new(format!("the governor refused a call: {error}"))
+}

@@ -1,0 +1,137 @@
+//! The cells of both tables, runs and tenants, as text: what the terminal and the page share.
+//! A column in which no row has anything to say is left out.
+
+use super::{RunReport, TenantReport, human};
+
+/// The most tenants shown in full; of more, the ones with the most grants.
+pub const TENANTS_SHOWN_MAX: usize = 12;
+/// How many are shown where there are more.
+pub const TENANTS_TOP: usize = 10;
+
+const NAME_CHARS_MAX: usize = 36;
+const ABSENT: &str = "-";
+
+/// A table as text: one header per column, rows of equal length.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Grid {
+    /// Names of the columns, and whether they hold numbers (and so stand to the right).
+    pub headers: Vec<(&'static str, bool)>,
+    /// The cells.
+    pub rows: Vec<Vec<String>>,
+}
+
+type Column<T> = (&'static str, bool, fn(&RunReport, &T) -> Option<String>);
+
+const RUN_COLUMNS: [Column<RunReport>; 15] = [
+    ("Trace", false, |run, _| Some(shorten(&run.trace))),
+    ("Policy", false, |run, _| Some(run.policy.clone())),
+    ("Size", true, |run, _| run.size()),
+    ("Requests", true, |run, _| Some(human::count(run.requests))),
+    ("Granted", true, |run, _| Some(human::count(run.granted))),
+    ("Denied", true, |run, _| Some(human::count(run.denied))),
+    ("Evicted", true, |run, _| Some(human::count(run.evicted_grants))),
+    ("Hits", true, |run, _| run.hit_ratio.map(human::percent)),
+    ("Prefix hits", true, |run, _| run.prefix_hit_ratio.map(human::percent)),
+    ("Loading", true, |run, _| run.load_seconds.map(human::seconds)),
+    ("Peak", true, |run, _| Some(run.amount(run.peak_used_bytes))),
+    ("Ledger", false, |run, _| Some(run.ledger())),
+    ("Events", true, |run, _| Some(human::rate(run.events_per_second))),
+    ("vs LRU", true, |run, _| run.plain_lru_ratio.map(|ratio| format!("{ratio:.2}x"))),
+    ("Threads", true, |run, _| (run.threads > 1).then(|| human::count(run.threads))),
+];
+
+const TENANT_COLUMNS: [Column<TenantReport>; 10] = [
+    ("Tenant", false, |_, tenant| Some(shorten(&tenant.name))),
+    ("Group", false, |_, tenant| tenant.group.as_deref().map(shorten)),
+    ("Priority", false, |_, tenant| Some(tenant.priority.clone())),
+    ("Isolation", false, |_, tenant| Some(tenant.isolation.clone())),
+    ("Guarantee", true, |run, tenant| Some(run.amount(tenant.guarantee_bytes))),
+    ("Limit", true, |run, tenant| Some(run.amount(tenant.limit_bytes?))),
+    ("Peak", true, |run, tenant| Some(run.amount(tenant.peak_used_bytes))),
+    ("Granted", true, |_, tenant| Some(human::count(tenant.granted))),
+    ("Denied", true, |_, tenant| Some(human::count(tenant.denied))),
+    ("Evicted", true, |_, tenant| Some(human::count(tenant.evicted))),
+];
+
+/// One row for each run.
+pub fn runs(runs: &[RunReport]) -> Grid {
+    grid(&RUN_COLUMNS, &runs.iter().map(|run| (run, run)).collect::<Vec<_>>())
+}
+
+/// One row for each tenant of a run, and how many more there are. `None` for a run of fewer
+/// than two tenants: its row already says everything.
+pub fn tenants(run: &RunReport) -> Option<(Grid, usize)> {
+    if run.tenants.len() < 2 {
+        return None;
+    }
+    let mut shown: Vec<&TenantReport> = run.tenants.iter().collect();
+    if shown.len() > TENANTS_SHOWN_MAX {
+        shown.sort_by_key(|tenant| std::cmp::Reverse(tenant.granted));
+        shown.truncate(TENANTS_TOP);
+    }
+    let rows: Vec<_> = shown.into_iter().map(|tenant| (run, tenant)).collect();
+    Some((grid(&TENANT_COLUMNS, &rows), run.tenants.len() - rows.len()))
+}
+
+fn grid<T>(columns: &[Column<T>], rows: &[(&RunReport, &T)]) -> Grid {
+    let mut grid = Grid { headers: Vec::new(), rows: vec![Vec::new(); rows.len()] };
+    for (name, is_number, cell) in columns {
+        let cells: Vec<Option<String>> = rows.iter().map(|(run, row)| cell(run, row)).collect();
+        if cells.iter().all(Option::is_none) {
+            continue;
+        }
+        grid.headers.push((name, *is_number));
+        for (row, cell) in grid.rows.iter_mut().zip(cells) {
+            row.push(cell.unwrap_or_else(|| ABSENT.to_string()));
+        }
+    }
+    grid
+}
+
+/// The end of a long name says more than its beginning: it is a path as often as not. What a
+/// terminal would obey rather than show is replaced.
+fn shorten(name: &str) -> String {
+    let shown: Vec<char> =
+        name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if shown.len() <= NAME_CHARS_MAX {
+        return shown.into_iter().collect();
+    }
+    let kept = shown.len() - (NAME_CHARS_MAX - 3);
+    "...".chars().chain(shown[kept..].iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_without_a_value_are_left_out() {
+        let plain = RunReport { trace: "a".into(), ..RunReport::default() };
+        let names = |grid: &Grid| grid.headers.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        assert!(!names(&runs(std::slice::from_ref(&plain))).contains(&"Hits"));
+        let cache = RunReport { hit_ratio: Some(0.5), ..plain.clone() };
+        let both = runs(&[plain, cache]);
+        let at = names(&both).iter().position(|name| *name == "Hits").unwrap();
+        assert_eq!((both.rows[0][at].as_str(), both.rows[1][at].as_str()), ("-", "50.0 %"));
+    }
+
+    #[test]
+    fn many_tenants_are_cut_to_the_busiest() {
+        let tenant =
+            |n: u64| TenantReport { name: n.to_string(), granted: n, ..Default::default() };
+        let run = |n| RunReport { tenants: (0..n).map(tenant).collect(), ..Default::default() };
+        assert_eq!(tenants(&run(1)), None);
+        assert_eq!(tenants(&run(12)).unwrap().0.rows.len(), 12);
+        let (grid, more) = tenants(&run(40)).unwrap();
+        assert_eq!((grid.rows.len(), more), (10, 30));
+        assert_eq!(grid.rows[0][0], "39");
+    }
+
+    #[test]
+    fn names_are_shortened_and_harmless() {
+        assert_eq!(shorten("a\u{1b}[31mb"), "a\u{fffd}[31mb");
+        let long = shorten(&"x".repeat(50));
+        assert_eq!(long.chars().count(), NAME_CHARS_MAX);
+        assert!(long.starts_with("..."));
+    }
+}

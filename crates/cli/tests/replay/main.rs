@@ -1,0 +1,15 @@
+//! `allot replay` from the outside: the binary on traces made here, and on recorded ones.
+//!
+//! | file | what it shows |
+//! |---|---|
+//! | `command` | running the binary, making traces |
+//! | `formats` | every format is read as its publisher wrote it |
+//! | `runs` | sweeps, determinism, threads, output files |
+//! | `refusals` | every bad input: exit code 2 and one clear message |
+//! | `recorded` | figures of recorded traces against published ones |
+
+mod command;
+mod formats;
+mod recorded;
+mod refusals;
+mod runs;

@@ -1,0 +1,114 @@
+//! What `tests/account_mutants.rs` breaks in `src/core/account.rs`.
+
+use crate::Mutant;
+
+const fn account(name: &'static str, changes: &'static [(&'static str, &'static str)]) -> Mutant {
+    Mutant { file: "account", name, changes }
+}
+
+pub const MUTANTS: &[Mutant] = &[
+    // A trim lowers the claim and does not bump the version.
+    account(
+        "trim_without_version",
+        &[("if account.exchange(word, word.next_trim()) {", "if word.used() < u64::MAX {")],
+    ),
+    // Nobody looks whether the versions came round to the same bits.
+    account(
+        "no_check_after_the_charge",
+        &[(
+            "if trims >= TRIM_VERSIONS || stamps >= CONFIG_VERSIONS {",
+            "if trims + u64::from(stamps) == u64::MAX - 1 {",
+        )],
+    ),
+    // Trims are not counted, so that check sees nothing.
+    account(
+        "trims_uncounted",
+        &[("account.trims.store(account.trims().wrapping_add(1), Ordering::Release);", "")],
+    ),
+    // The check takes the head it read for the one of the version it read.
+    account("head_read_late", &[(" + self.head.ahead_of(self.word);", ";")]),
+    // Bytes come back to the root and no counter says so.
+    account("hand_back_uncounted", &[("parent.returned.fetch_add(1, Ordering::AcqRel);", "")]),
+    // A refusal rests on a record that is being rewritten.
+    account(
+        "refusal_by_an_old_record",
+        &[(
+            "let same = word.config_version() == view.word.config_version()\n            && self",
+            "let same = self",
+        )],
+    ),
+    // A refusal puts the use of one instant beside the limit of another.
+    account(
+        "refusal_by_old_use",
+        &[(
+            "let word = view.account.used();\n        let (used",
+            "let word = view.word;\n        let (used",
+        )],
+    ),
+    // As above, where the use comes back and the level does not.
+    account("refusal_by_an_old_level", &[("&& self.limit_in_force(view.record) == limit", "")]),
+    // What was in use when it was looked at counts as in use for good.
+    account("one_look", &[("let second = self.look_below(account)?;", "let second = first;")]),
+    // No mark says that a payment is on its way.
+    account(
+        "payment_without_mark",
+        &[
+            ("let marked = account.mark();", "let marked = account.claim();"),
+            ("bought.unwrap_or(0).wrapping_sub(ClaimWord::MARK)", "bought.unwrap_or(0)"),
+        ],
+    ),
+    // The claim shows what the parent has not been paid for.
+    account(
+        "claim_before_payment",
+        &[
+            (
+                "let bought = self.attempt(parent, want, min, turns);",
+                "account.change_claim(min);\n        \
+                 let bought = self.attempt(parent, want, min, turns);",
+            ),
+            (
+                "bought.unwrap_or(0).wrapping_sub(ClaimWord::MARK)",
+                "bought.unwrap_or(0).wrapping_sub(min).wrapping_sub(ClaimWord::MARK)",
+            ),
+        ],
+    ),
+    // The bytes are added to see whether they fit, and taken away if they do not.
+    account(
+        "charge_and_roll_back",
+        &[(
+            "if wanted > view.limit {\n",
+            "if wanted > view.limit {\n                \
+             account.used.fetch_add(min, Ordering::AcqRel);\n                \
+             account.subtract(min);\n",
+        )],
+    ),
+    // Whoever pays does not look whether the slot has changed hands.
+    account(
+        "payment_for_a_stranger",
+        &[("if marked.closed() || stranger {", "if marked.closed() && stranger && false {")],
+    ),
+    // A slot is given away while somebody is paying for it.
+    account(
+        "reuse_despite_a_mark",
+        &[("account.claim().0 == ClaimWord::CLOSED", "account.claim().claim() == 0")],
+    ),
+    // A guarantee is promised before it is paid for.
+    account(
+        "guarantee_before_payment",
+        &[(
+            "if index != ROOT && account.claim().claim() < settings.guarantee {",
+            "if index == ROOT && account.claim().claim() < settings.guarantee {",
+        )],
+    ),
+    // A trim takes what is idle, guarantee or not.
+    account(
+        "trim_into_the_guarantee",
+        &[
+            (
+                "saturating_sub(word.used().max(guarantee));",
+                "saturating_sub(word.used().max(guarantee / 2));",
+            ),
+            ("let needed = word.used().max(account.guarantee(word));", "let needed = word.used();"),
+        ],
+    ),
+];

@@ -1,0 +1,218 @@
+#!/usr/bin/env bash
+# Replays the recorded traces through the release binary and holds the figures against published
+# ones. Prints a table for each question and exits 1 if any line fails.
+#
+#   scripts/replay-acceptance.sh [TRACES]      TRACES: ../shared/traces unless given
+#
+#   SIZES=1,10         percent of the footprint for the traces of keys
+#   LRU_NEAR=0.01      how far lru may be from an exact LRU, at every point
+#   LFU_BELOW=0.02     how far lfu may be below an LFU that forgets counts, at every point
+#   PREFIX_NEAR=0.005  how far the prefix hit ratio may be from an exact LRU's
+#   HYBRID_BELOW=0     how far the mean of hybrid may be below the mean of ARC
+#   SPEED=0            requests per second that every trace of keys has to reach; 0: only shown
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+traces=${1:-../shared/traces}
+sizes=${SIZES:-1,10}
+speed=${SPEED:-0}
+if [ ! -d "$traces" ]; then
+    echo "skipped: no recorded traces in $traces"
+    exit 0
+fi
+traces=$(cd "$traces" && pwd)
+reference=$traces/reference
+
+cargo build --quiet --release -p allot
+allot=${CARGO_TARGET_DIR:-target}/release/allot
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+: >"$work/runs"
+failures=0
+
+# runs NAME TRACE... -- OPTIONS...: one line per run, fields as in `columns`. The report is JSON
+# with one key per line; the keys of a run stand four blanks deep.
+columns="policy capacity_bytes capacity_percent capacity_blocks slots requests granted denied hits
+    hit_ratio prefix_hit_ratio load_seconds overcommit_bytes leaked_bytes guarantee_violations
+    events_per_second peak_used_bytes"
+runs() {
+    local name=$1
+    shift
+    "$allot" replay "$@" --json >"$work/json"
+    awk -v name="$name" -v columns="$columns" '
+        BEGIN { n = split(columns, wanted, /[ \n]+/) }
+        /^    "[a-z_]+": / {
+            key = $1; gsub(/[":]/, "", key)
+            value = $2; gsub(/[",]/, "", value)
+            seen[key] = value
+        }
+        /^  }/ {
+            line = name
+            for (i = 1; i <= n; i++) line = line "\t" seen[wanted[i]]
+            print line
+            delete seen
+        }' "$work/json" >>"$work/runs"
+}
+
+# table TITLE PROGRAM [NAME=VALUE...]: an awk program over the runs; it prints lines that end in
+# "ok" or "FAIL".
+table() {
+    local title=$1 program=$2
+    shift 2
+    local options=()
+    local option
+    for option in "$@"; do options+=(-v "$option"); done
+    printf '\n%s\n' "$title"
+    awk -F'\t' "${options[@]}" "$program" "$work/runs" | tee "$work/table"
+    failures=$((failures + $(grep -c 'FAIL$' "$work/table" || true)))
+}
+
+keys() {
+    runs "$1" "$traces/cache-keys/$2" --format "$3" --unit objects \
+        --capacity-percent "$sizes" --policy lru,lfu,hybrid
+}
+
+keys arc_OLTP arc/OLTP.lis.gz keys-arc
+keys arc_P3 arc/P3.lis.gz keys-arc
+keys arc_P6 arc/P6.lis.gz keys-arc
+keys caffeine_cloudphysics_w106 caffeine/w106.trace.xz keys-u32
+keys caffeine_scarab_recs caffeine/scarab-recs.trace.xz keys-u64
+keys cache2k_orm_busy caffeine/orm-busy.trace.xz keys-u32
+keys cache2k_web07 caffeine/web07.trace.xz keys-u32
+keys libcachesim_cloudPhysicsIO_objects libcachesim/cloudPhysicsIO.oracleGeneral.bin.gz \
+    oracle-general
+runs mooncake "$traces/mooncake-fast25/conversation_trace.jsonl.gz" --format mooncake \
+    --capacity-blocks 45697,91395,137092,182790 --policy lru
+runs lora "$traces/alibaba-genai-2026/lora_request_trace.until-20241203.csv.gz" \
+    --format alibaba-lora --slots 4,8,16 --policy lru,hybrid
+runs azure "conv=$traces/azure-llm-2023/conv.until-1855.csv.gz" \
+    "code=$traces/azure-llm-2023/code.until-1855.csv.gz" --format azure-llm --capacity 64GiB,16GiB
+
+# What every awk program below begins with: a name for each column.
+fields='BEGIN { n = split(columns, names, /[ \n]+/); for (i = 1; i <= n; i++) f[names[i]] = i + 1 }
+    function verdict(good) { return good ? "ok" : "FAIL" }
+    function off(a, b) { return a > b ? a - b : b - a }
+    '
+with="columns=${columns//$'\n'/ }"
+
+# The reference as lookups: ratio[trace, percent, policy].
+published='
+    BEGIN {
+        while ((getline line < reference) > 0) {
+            split(line, c, ",")
+            percent = c[2]; sub(/%/, "", percent)
+            ratio[c[1], percent + 0, c[4]] = c[7]
+            objects[c[1], percent + 0] = c[3]
+        }
+    }
+    '
+
+table "Keys, hit ratios: lru near the exact one, lfu not below, sizes as in the reference" \
+    "$fields$published"'
+    BEGIN {
+        printf "%-36s %5s  %7s %7s  %7s %7s  %7s %7s %7s\n", "trace", "size",
+            "lru", "exact", "lfu", "exact", "hybrid", "ARC", "S3FIFO"
+    }
+    (($1, $f["capacity_percent"] + 0, "LRU") in ratio) {
+        key = $1 SUBSEP ($f["capacity_percent"] + 0)
+        got[key, $f["policy"]] = $f["hit_ratio"]
+        same[key] = $f["capacity_bytes"] == objects[key]
+        if (!(key in known)) { known[key] = 1; order[++keys_n] = key }
+    }
+    END {
+        for (i = 1; i <= keys_n; i++) {
+            key = order[i]; split(key, part, SUBSEP)
+            good = same[key] && off(got[key, "lru"], ratio[key, "LRU"]) <= lru_near &&
+                got[key, "lfu"] >= ratio[key, "LFU"] - lfu_below
+            printf "%-36s %4s%%  %.5f %.5f  %.5f %.5f  %.5f %.5f %.5f  %s\n", part[1], part[2],
+                got[key, "lru"], ratio[key, "LRU"], got[key, "lfu"], ratio[key, "LFU"],
+                got[key, "hybrid"], ratio[key, "ARC"], ratio[key, "S3FIFO"], verdict(good)
+        }
+    }' "$with" "reference=$reference/hit_ratios_objects.csv" \
+    "lru_near=${LRU_NEAR:-0.01}" "lfu_below=${LFU_BELOW:-0.02}"
+
+table "Keys, means over all traces and sizes: hybrid not below ARC" "$fields$published"'
+    (($1, $f["capacity_percent"] + 0, "LRU") in ratio) {
+        key = $1 SUBSEP ($f["capacity_percent"] + 0)
+        sum[$f["policy"]] += $f["hit_ratio"]
+        if ($f["policy"] == "lru") {
+            points++
+            for (i = split("LRU LFU ARC S3FIFO", of, " "); i > 0; i--) {
+                sum[of[i]] += ratio[key, of[i]]
+            }
+        }
+    }
+    END {
+        of_n = split("lru lfu hybrid LRU LFU ARC S3FIFO", of, " ")
+        for (i = 1; i <= of_n; i++) {
+            mark = ""
+            if (of[i] == "hybrid") mark = "  " verdict(sum["hybrid"] >= sum["ARC"] - below * points)
+            printf "%-8s %.5f%s\n", of[i], sum[of[i]] / points, mark
+        }
+    }' "$with" "reference=$reference/hit_ratios_objects.csv" "below=${HYBRID_BELOW:-0}"
+
+table "Mooncake under lru: prefix hit ratio near an exact LRU's" "$fields"'
+    BEGIN {
+        split("0.3536 0.3634 0.3660 0.3664", exact, " ")
+        printf "%8s  %8s %8s %8s\n", "blocks", "hits", "prefix", "exact"
+    }
+    $1 == "mooncake" {
+        good = off($f["prefix_hit_ratio"], exact[++row]) <= near && $f["requests"] == 12031
+        printf "%8d  %.6f %.6f %.6f  %s\n", $f["capacity_blocks"], $f["hit_ratio"],
+            $f["prefix_hit_ratio"], exact[row], verdict(good)
+    }' "$with" "near=${PREFIX_NEAR:-0.005}"
+
+table "Models in slots: lru exact, hybrid loads for no longer than lru" "$fields"'
+    BEGIN {
+        while ((getline line < reference) > 0) {
+            split(line, c, ",")
+            if (c[3] == "LRU") exact[c[2]] = c[5]
+        }
+        printf "%5s %-7s  %7s %7s  %12s %8s\n", "slots", "policy", "hits", "exact", "loading s",
+            "denied"
+    }
+    $1 == "lora" {
+        if ($f["policy"] == "lru") {
+            loading = $f["load_seconds"]; hits = exact[$f["slots"]]
+            good = $f["hits"] == hits
+        } else {
+            hits = "-"
+            good = $f["load_seconds"] <= loading
+        }
+        printf "%5d %-7s  %7d %7s  %12.1f %8d  %s\n", $f["slots"], $f["policy"], $f["hits"], hits,
+            $f["load_seconds"], $f["denied"], verdict(good && $f["denied"] == 0)
+    }' "$with" "reference=$reference/genai_model_slots.csv"
+
+table "Two services in one memory: nobody denied where there is room" "$fields"'
+    BEGIN { printf "%14s  %8s %8s %8s %14s\n", "capacity", "requests", "granted", "denied", "peak" }
+    $1 == "azure" {
+        has_room = $f["capacity_bytes"] > 2 ^ 35
+        good = $f["requests"] == 20927 && (has_room ? $f["denied"] == 0 : $f["denied"] > 0)
+        printf "%14.0f  %8d %8d %8d %14.0f  %s\n", $f["capacity_bytes"], $f["requests"],
+            $f["granted"], $f["denied"], $f["peak_used_bytes"], verdict(good)
+    }' "$with"
+
+table "The ledger of every run: nothing over-committed, leaked or broken" "$fields"'
+    {
+        runs++
+        over += $f["overcommit_bytes"]; leaked += $f["leaked_bytes"]
+        broken += $f["guarantee_violations"]
+    }
+    END {
+        printf "%d runs: over-committed %d, leaked %d, guarantees broken %d  %s\n", runs, over,
+            leaked, broken, verdict(over + leaked + broken == 0)
+    }' "$with"
+
+table "Speed, in requests per second" "$fields"'
+    $1 ~ /^(arc|caffeine|cache2k|libcachesim)_/ {
+        good = !speed || $f["events_per_second"] >= speed
+        printf "%-36s %4s%% %-7s %10.0f  %s\n", $1, $f["capacity_percent"] + 0, $f["policy"],
+            $f["events_per_second"], verdict(good)
+    }' "$with" "speed=$speed"
+
+echo
+if [ "$failures" -gt 0 ]; then
+    echo "$failures lines fail"
+    exit 1
+fi
+echo "every line holds"

@@ -1,0 +1,435 @@
+//! Whose turn it is to lose bytes, and who may not: looking only, nothing changes here.
+//!
+//! ```text
+//! order within a shortage    type (background, cache, inference, model load) -> priority
+//!                            -> furthest above the fair share -> the queue's policy
+//! a balancer at Critical     priority -> type -> furthest above the fair share -> policy
+//!
+//! E2  used(a) - leaving(a) >= guarantee(a)    for the victim's tenant a, and for every group a
+//!                                             above it whose claim the requester does not share
+//! ```
+//!
+//! A tenant at its own limit evicts only its own. A tenant refused further up may evict others of
+//! lower priority, and of equal priority only while the victim stays at least as far above its
+//! fair share as the requester will be, so that two equals never evict each other in turn. Its own
+//! running inference is never evicted for its own request.
+//!
+//! What is freed goes up until it meets the requester: at its own account for its own grants, at
+//! the lowest group above both for a sibling's, at the account that is short for everybody else's.
+//! Up to there E2 binds; above, the requester's own charge uses what is freed.
+
+use super::Core;
+use super::account::{DEPTH_MAX, ROOT};
+use super::grants::SLOTS;
+use super::queue::{Pick, Sight};
+use super::sync::Ordering;
+use super::tenant::TYPES;
+use super::word::{OnTheWay, Owner, SlotWord, State};
+
+/// Number of the allocation type of loaded models.
+pub const MODEL_LOAD: u8 = 0;
+/// Number of the allocation type of running requests.
+pub const INFERENCE: u8 = 1;
+/// Number of the allocation type of results that can be rebuilt.
+pub const CACHE: u8 = 2;
+/// Number of the allocation type of work nobody waits for.
+pub const BACKGROUND: u8 = 3;
+
+/// All allocation types, as one bit each.
+pub const ALL_TYPES: u8 = 0xf;
+/// Queues found in one look over all tenants.
+const AHEAD: usize = 32;
+
+/// For whom bytes are to be freed.
+#[derive(Clone, Copy, Debug)]
+pub struct Requester {
+    /// Its account.
+    pub account: u32,
+    /// Type of the grant it wants.
+    pub kind: u8,
+    /// Bytes it wants.
+    pub bytes: u64,
+}
+
+/// Which of priority and type decides first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// All background work before all caches.
+    TypeFirst,
+    /// All of the lowest tenants before any of the higher ones.
+    PriorityFirst,
+}
+
+/// When a shortage is relieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// So many bytes are asked of the account: what is free and on its way covers all demand (E1).
+    Demand(u64),
+    /// So many bytes were freed or promised.
+    Bytes(u64),
+    /// So many grants of the requester's ended, or were promised.
+    Grants(u64),
+}
+
+/// A shortage to be relieved.
+#[derive(Clone, Copy, Debug)]
+pub struct Shortage {
+    /// The account that is short.
+    pub account: u32,
+    /// When it is short no more.
+    pub goal: Goal,
+    /// Who wants the bytes; none: the balancer.
+    pub requester: Option<Requester>,
+    /// Types that may go, as one bit each.
+    pub types: u8,
+    /// Which of priority and type decides first.
+    pub order: Order,
+    /// Most victims.
+    pub victims_max: u32,
+    /// Now, by the governor's clock.
+    pub now_ns: u64,
+    /// Until when a busy victim is left alone.
+    pub keep_until_ns: u64,
+}
+
+impl Shortage {
+    /// Whether it is the tenant's own request that is short.
+    fn is_own(&self, tenant: u32) -> bool {
+        self.requester.is_some_and(|requester| requester.account == tenant)
+    }
+}
+
+/// A queue in the order of eviction; less goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    first: u8,
+    second: u8,
+    /// Bytes below (or, negative, above) the fair share: the furthest above goes first.
+    below_share: i64,
+    /// The tenant's account.
+    pub account: u32,
+    /// The allocation type.
+    pub kind: u8,
+}
+
+/// The queues whose turn is next, in order.
+#[derive(Default)]
+pub struct Ahead {
+    ranks: [Option<Rank>; AHEAD],
+    next: usize,
+}
+
+impl Ahead {
+    /// Enters a queue where it belongs; the last one falls out if there are too many.
+    fn offer(&mut self, rank: Rank) {
+        let later = |other: &Option<Rank>| other.is_none_or(|other| rank < other);
+        if !self.ranks.last().is_some_and(later) {
+            return;
+        }
+        let at = self.ranks.partition_point(|other| !later(other));
+        self.ranks[at..].rotate_right(1);
+        self.ranks[at] = Some(rank);
+    }
+
+    /// The next queue, if one is left.
+    fn pop(&mut self) -> Option<Rank> {
+        let rank = *self.ranks.get(self.next)?;
+        self.next += 1;
+        rank
+    }
+}
+
+/// Bytes in use and bytes leaving, by account: as they are, or as they would be once a planned
+/// eviction was done.
+#[derive(Clone, Copy)]
+pub struct Sums<'a> {
+    /// Bytes in use, those that are leaving included.
+    pub used: &'a dyn Fn(u32) -> u64,
+    /// Bytes on their way out. Read before `used`, so that no byte is missed between the two.
+    pub leaving: &'a dyn Fn(u32) -> u64,
+}
+
+/// Where a type stands in the order of eviction.
+pub fn type_rank(kind: u8) -> u8 {
+    match kind {
+        BACKGROUND => 0,
+        CACHE => 1,
+        INFERENCE => 2,
+        _ => 3,
+    }
+}
+
+/// Priority as the accounts carry it: 0 lowest to 3 highest.
+pub fn priority(traits: u64) -> u8 {
+    (traits & 3) as u8
+}
+
+/// Whether a tenant's own grants of type `kind` may go for its own request: types that go no later
+/// than the requested one, and never running inference.
+pub fn goes_for_own(kind: u8, requested: u8) -> bool {
+    kind != INFERENCE && type_rank(kind) <= type_rank(requested)
+}
+
+impl Core {
+    /// Bytes of an account that are being evicted.
+    pub fn freeing(&self, account: u32) -> OnTheWay {
+        // Acquire: pairs with the Release half of the changes in `evict.rs`; what has left this
+        // count has left the used word that is read next.
+        OnTheWay(self.accounts.get(account).freeing.load(Ordering::Acquire))
+    }
+
+    /// The queue whose turn it is, behind `after`: nothing may go any more in that and those
+    /// before it. Steps grow with the number of tenants, once for every [`AHEAD`] queues if
+    /// `ahead` is kept while nothing is evicted.
+    pub fn next_queue(
+        &self,
+        shortage: &Shortage,
+        after: Option<Rank>,
+        sums: Sums,
+        ahead: &mut Ahead,
+    ) -> Option<Rank> {
+        if let Some(rank) = ahead.pop() {
+            return Some(rank);
+        }
+        *ahead = Ahead::default();
+        let behind = |rank: &Rank| after.is_none_or(|after| *rank > after);
+        for tenant in self.tenants_below(shortage.account) {
+            if self.may_be_asked(shortage, tenant, sums) {
+                let ranks = self.queues_of(shortage, tenant, sums);
+                ranks.filter(behind).for_each(|rank| ahead.offer(rank));
+            }
+        }
+        ahead.pop()
+    }
+
+    /// The tenant itself, or all tenants below an inner account.
+    pub fn tenants_below(&self, account: u32) -> impl Iterator<Item = u32> + '_ {
+        let range = if self.accounts.is_inner(account) {
+            self.accounts.tenants()
+        } else {
+            account..account + 1
+        };
+        range.filter(move |&tenant| {
+            account == ROOT || tenant == account || self.accounts.is_below(tenant, account)
+        })
+    }
+
+    fn queues_of<'a>(
+        &'a self,
+        shortage: &'a Shortage,
+        account: u32,
+        sums: Sums,
+    ) -> impl Iterator<Item = Rank> + 'a {
+        let tenant = self.tenant(account);
+        let priority = priority(self.accounts.traits(account));
+        let leaving = bytes_as_i64((sums.leaving)(account));
+        let below_share = leaving - self.above_share(account);
+        self.kinds(shortage, account)
+            .filter(move |&kind| tenant.queues[usize::from(kind)].segments() > 0)
+            .map(move |kind| {
+                let (first, second) = match shortage.order {
+                    Order::TypeFirst => (type_rank(kind), priority),
+                    Order::PriorityFirst => (priority, type_rank(kind)),
+                };
+                Rank { first, second, below_share, account, kind }
+            })
+    }
+
+    /// The types of a tenant's grants that may go.
+    fn kinds(&self, shortage: &Shortage, tenant: u32) -> impl Iterator<Item = u8> + use<> {
+        let (types, own) = (shortage.types, shortage.requester.filter(|r| r.account == tenant));
+        (0..TYPES as u8).filter(move |&kind| {
+            types & (1 << kind) != 0 && own.is_none_or(|own| goes_for_own(kind, own.kind))
+        })
+    }
+
+    /// Bytes above the fair share, negative below it.
+    pub fn above_share(&self, account: u32) -> i64 {
+        let weight = u64::from(priority(self.accounts.traits(account))) + 1;
+        let beyond = weight.saturating_mul(self.accounts.water());
+        let share = self.accounts.guarantee(account).saturating_add(beyond);
+        bytes_as_i64(self.accounts.used(account)) - bytes_as_i64(share)
+    }
+
+    /// Bytes above the fair share that the requester will be with what it asks for.
+    fn requester_after(&self, shortage: &Shortage, sums: Sums) -> i64 {
+        shortage.requester.map_or(i64::MIN, |requester| {
+            let leaving = bytes_as_i64((sums.leaving)(requester.account));
+            self.above_share(requester.account) - leaving + bytes_as_i64(requester.bytes)
+        })
+    }
+
+    /// How the priority of a tenant compares to the requester's; less for the balancer.
+    fn compared(&self, shortage: &Shortage, tenant: u32) -> std::cmp::Ordering {
+        let of = |account| priority(self.accounts.traits(account));
+        shortage.requester.map_or(std::cmp::Ordering::Less, |r| of(tenant).cmp(&of(r.account)))
+    }
+
+    /// Whether any grant of the tenant may go for this shortage, whatever its size.
+    fn may_be_asked(&self, shortage: &Shortage, tenant: u32, sums: Sums) -> bool {
+        if shortage.is_own(tenant) {
+            return true;
+        }
+        let leaving = (sums.leaving)(tenant);
+        let left = (sums.used)(tenant).saturating_sub(leaving);
+        let willing = match self.compared(shortage, tenant) {
+            std::cmp::Ordering::Less => true,
+            std::cmp::Ordering::Equal => self.above_share(tenant) > bytes_as_i64(leaving),
+            std::cmp::Ordering::Greater => false,
+        };
+        willing && left > self.accounts.guarantee(tenant)
+    }
+
+    /// E2, and no ping-pong between equals: whether the tenant may lose so many bytes more.
+    pub fn may_lose(&self, shortage: &Shortage, tenant: u32, bytes: u64, sums: Sums) -> bool {
+        if shortage.is_own(tenant) {
+            return true;
+        }
+        let spare = self.spare(shortage, tenant, sums);
+        let equal = self.compared(shortage, tenant) == std::cmp::Ordering::Equal;
+        let stays = || {
+            let after = bytes_as_i64((sums.leaving)(tenant).saturating_add(bytes));
+            self.above_share(tenant) - after >= self.requester_after(shortage, sums)
+        };
+        bytes <= spare && (!equal || stays())
+    }
+
+    /// What E2 allows the tenant to lose: the least that it, or a group between it and where its
+    /// bytes meet the requester, has above its guarantee.
+    fn spare(&self, shortage: &Shortage, tenant: u32, sums: Sums) -> u64 {
+        let meeting = self.meeting(shortage, tenant);
+        let (mut at, mut least) = (tenant, u64::MAX);
+        for _ in 0..DEPTH_MAX {
+            if at == meeting {
+                break;
+            }
+            let guarantee = self.accounts.guarantee(at);
+            if at == tenant || guarantee > 0 {
+                let leaving = (sums.leaving)(at);
+                let kept = guarantee.saturating_add(leaving);
+                least = least.min((sums.used)(at).saturating_sub(kept));
+            }
+            at = self.accounts.parent(at);
+        }
+        least
+    }
+
+    /// The lowest account that both the tenant's freed bytes and the requester's charge pass: what
+    /// is freed need not go further up.
+    pub fn meeting(&self, shortage: &Shortage, tenant: u32) -> u32 {
+        let Some(requester) = shortage.requester else { return shortage.account };
+        let shared = |at| at == requester.account || self.accounts.is_below(requester.account, at);
+        let mut at = tenant;
+        for _ in 0..DEPTH_MAX {
+            if at == shortage.account || shared(at) {
+                break;
+            }
+            at = self.accounts.parent(at);
+        }
+        at
+    }
+
+    /// Whether evictions could free `needed` bytes at all, those on their way included. An upper
+    /// bound, which knows what each tenant may lose, but not how whole grants fit into that.
+    /// Looks at grants one by one until there are enough.
+    pub fn suffices(&self, shortage: &Shortage, needed: u64, sums: Sums) -> bool {
+        let mut sum = (sums.leaving)(shortage.account);
+        let own = shortage.requester.map(|requester| requester.account);
+        let own_below = self.tenants_below(shortage.account).find(|&t| Some(t) == own);
+        let mut from_own = 0;
+        if let Some(own) = own_below {
+            from_own = self.evictable(shortage, own, needed);
+            sum = sum.saturating_add(from_own);
+        }
+        for tenant in self.tenants_below(shortage.account) {
+            if sum >= needed {
+                return true;
+            }
+            if Some(tenant) != own && self.may_be_asked(shortage, tenant, sums) {
+                let spare = self.spare(shortage, tenant, sums);
+                let spare = match self.compared(shortage, tenant) {
+                    std::cmp::Ordering::Equal => {
+                        let leaving = bytes_as_i64((sums.leaving)(tenant));
+                        let after = self.requester_after(shortage, sums) - bytes_as_i64(from_own);
+                        spare.min((self.above_share(tenant) - leaving - after).max(0) as u64)
+                    }
+                    _ => spare,
+                };
+                sum = sum.saturating_add(self.evictable(shortage, tenant, spare));
+            }
+        }
+        sum >= needed
+    }
+
+    /// Bytes of the tenant's grants that may go for a shortage, counted up to `most`.
+    fn evictable(&self, shortage: &Shortage, tenant: u32, most: u64) -> u64 {
+        self.sum_of_evictable(shortage, tenant, most, SlotWord::bytes)
+    }
+
+    /// Grants of the requester's that may go for a shortage or were promised, counted up to `most`.
+    pub fn evictable_grants(&self, shortage: &Shortage, owner: Owner, most: u64) -> u64 {
+        let promised = self.promised_grants(owner);
+        promised + self.sum_of_evictable(shortage, owner.account(), most, |_| 1)
+    }
+
+    fn sum_of_evictable(
+        &self,
+        shortage: &Shortage,
+        tenant: u32,
+        most: u64,
+        measure: impl Fn(SlotWord) -> u64,
+    ) -> u64 {
+        let generation = self.accounts.generation(tenant);
+        let mut sum: u64 = 0;
+        for kind in self.kinds(shortage, tenant) {
+            let owner = Owner::new(tenant, generation, kind);
+            for slot in self.slots(owner) {
+                let word = self.grants.word(slot);
+                let may_go =
+                    || !word.special() || self.grants.fields(slot).is_evictable(shortage.now_ns);
+                if word.state() == State::Live && may_go() {
+                    sum = sum.saturating_add(measure(word));
+                }
+                if sum >= most {
+                    return most;
+                }
+            }
+        }
+        sum
+    }
+
+    fn slots(&self, owner: Owner) -> impl Iterator<Item = u32> + '_ {
+        let queue = &self.tenant(owner.account()).queues[usize::from(owner.allocation_type())];
+        queue.chain(&self.grants, owner).flat_map(|s| s * SLOTS..(s + 1) * SLOTS)
+    }
+
+    /// Grants of a queue whose owner has promised to release them.
+    pub fn promised_grants(&self, owner: Owner) -> u64 {
+        if self.freeing(owner.account()).bytes() == 0 {
+            return 0;
+        }
+        let deferred = |&slot: &u32| self.grants.word(slot).state() == State::Deferred;
+        self.slots(owner).filter(deferred).count() as u64
+    }
+
+    /// The grant of a queue that should go first.
+    pub fn pick(&self, owner: Owner, now_ns: u64) -> Option<Pick> {
+        let tenant = self.tenant(owner.account());
+        let sight = Sight { grants: &self.grants, owner, clock: tenant.clock(), now_ns };
+        tenant.queues[usize::from(owner.allocation_type())].pick(&sight)
+    }
+
+    /// Everything in a queue that may go, in the order in which it would. Allocates; for people.
+    pub fn picks(&self, owner: Owner, now_ns: u64) -> Vec<Pick> {
+        let tenant = self.tenant(owner.account());
+        let sight = Sight { grants: &self.grants, owner, clock: tenant.clock(), now_ns };
+        let mut picks = tenant.queues[usize::from(owner.allocation_type())].candidates(&sight);
+        picks.sort_by_key(|pick| pick.worth);
+        picks
+    }
+}
+
+/// Byte counts of accounts have 48 bits; shares may be larger, and count as without bound then.
+fn bytes_as_i64(bytes: u64) -> i64 {
+    bytes.min(1 << 62) as i64
+}
