@@ -20,23 +20,24 @@ pub const MUTANTS: &[Mutant] = &[
     queue(
         "segment_on_its_way_ignored",
         &[(
-            " && none == NoSegment::Exhausted",
-            " && none != NoSegment::Exhausted || full && still",
+            "none == NoSegment::Exhausted",
+            "matches!(none, NoSegment::Exhausted | NoSegment::OnTheWay)",
         )],
     ),
     queue(
         "linked_by_store",
         &[(
             "if self.exchange_head(head, head.with_first(Some(index))) {",
-            "self.head.store(head.with_first(Some(index)).0, Ordering::Release);\n            {",
+            "self.head.store(head.with_first(Some(index)).0, Ordering::Release);
+            if self.head().first().is_some() {",
         )],
     ),
     queue(
         "unlinked_by_store",
         &[(
             "if !first || !self.exchange_head(head, head.with_first(next)) {",
-            "self.head.store(head.with_first(next).0, Ordering::Release);\n                \
-             if !first && false {",
+            "self.head.store(head.with_first(next).0, Ordering::Release);
+                if first && head.is_closed() {",
         )],
     ),
     queue(
@@ -51,8 +52,9 @@ pub const MUTANTS: &[Mutant] = &[
         "counted_by_store",
         &[(
             "if self.count.compare_exchange(word.0, next, success, failure).is_ok() {",
-            "let _ = (success, failure);\n            \
-             self.count.store(next, Ordering::Release);\n            {",
+            "let _ = (success, failure);
+            self.count.store(next, Ordering::Release);
+            if next != 0 {",
         )],
     ),
 ];
