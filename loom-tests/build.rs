@@ -7,11 +7,16 @@
 
 #[path = "mutants/account.rs"]
 mod account;
+#[path = "mutants/grants.rs"]
+mod grants;
+#[path = "mutants/queue.rs"]
+mod queue;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// A copy of `src/core/<file>.rs` with a mistake, written to `<file>_<name>.rs`.
+#[derive(Clone, Copy)]
 struct Mutant {
     file: &'static str,
     name: &'static str,
@@ -29,7 +34,7 @@ fn main() {
     }
     let core = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap()).join("../src/core");
     let out = PathBuf::from(env::var("OUT_DIR").unwrap());
-    for mutant in account::MUTANTS {
+    for mutant in [account::MUTANTS, grants::MUTANTS, queue::MUTANTS].concat() {
         let source = core.join(mutant.file).with_extension("rs");
         println!("cargo::rerun-if-changed={}", source.display());
         let text = fs::read_to_string(&source).expect("the source of a mutant");
@@ -49,6 +54,8 @@ impl Mutant {
         });
         // A module that is included may not begin with inner documentation.
         let plain = mutated.replace("//!", "//");
-        plain.replace("super::", "allotment::internals::")
+        let outside = plain.replace("super::", "allotment::internals::");
+        // A queue uses the slots that its mutant has beside it, which may be broken as well.
+        outside.replace("allotment::internals::grants", "super::grants")
     }
 }

@@ -132,9 +132,14 @@ impl Governor {
         let mut ask = self.ask(request)?;
         ask.now_ns = self.clock().now_ns();
         self.check_registered(request.tenant)?;
-        let gone = self.expired_bytes(ask.now_ns);
+        let expired = self.expired(ask.now_ns);
+        let mut gone = Gone::new();
+        for (owner, bytes) in &expired {
+            *gone.entry(owner.account()).or_default() += bytes;
+        }
         let first = self.obstructions(&ask, &gone).into_iter().next();
-        let count = self.count_in_the_way(&ask);
+        let alike = expired.iter().filter(|(owner, _)| *owner == ask.owner()).count() as u64;
+        let count = self.count_in_the_way(&ask, alike);
         let (reason, obstruction) = match (count, first) {
             (Some(o), _) => (Some(DenialReason::GrantCount), o),
             (None, Some(o)) => (Some(self.reason_of(o.account, ask.account)), o),
@@ -162,7 +167,7 @@ impl Governor {
             used_bytes: used,
             limit,
             holders: self.holders(account),
-            evictions: self.plan(&ask, self.count_in_the_way(&ask), gone),
+            evictions: self.plan(&ask, self.count_in_the_way(&ask, alike), gone),
             pins: Pins { grants: pinned.len() as u32, bytes, first },
             pinned: pinned.iter().map(|p| p.0).take(LISTED_MAX).collect(),
             waiting_can_help: reason.is_some()
@@ -171,10 +176,11 @@ impl Governor {
         })
     }
 
-    /// The limit on the number of grants, if it refuses.
-    fn count_in_the_way(&self, ask: &Ask) -> Option<Obstruction> {
+    /// The limit on the number of grants, if it refuses; so many of them have run out.
+    fn count_in_the_way(&self, ask: &Ask, expired: u64) -> Option<Obstruction> {
         let queue = &self.core.tenant(ask.account).queues[usize::from(ask.kind)];
-        let (used, limit) = (queue.counted(), queue.grants_max().map(u64::from)?);
+        let used = queue.counted().saturating_sub(expired);
+        let limit = queue.grants_max().map(u64::from)?;
         (used >= limit).then(|| Obstruction::new(ask.account, 0, used, limit))
     }
 

@@ -19,7 +19,7 @@ use crate::core::sync::{lock, try_lock};
 use crate::core::word::{BYTES_MAX, Owner, State};
 use crate::error::{AccountName, Error};
 use crate::governor::Governor;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 
 /// Closed slots looked at for one that has drained before a fresh one is taken; all, if there is
@@ -601,17 +601,13 @@ impl Governor {
         self.due_ns.store(due_ns, Ordering::Release);
     }
 
-    /// Bytes of reservations whose time to commit ran out, by tenant.
-    pub(crate) fn expired_bytes(&self, now_ns: u64) -> HashMap<u32, u64> {
+    /// Reservations whose time to commit ran out: their owners and bytes.
+    pub(crate) fn expired(&self, now_ns: u64) -> Vec<(Owner, u64)> {
         let admin = lock(&self.admin);
-        let mut expired = HashMap::new();
-        for (&(_, number), &owner) in admin.reservations.range(..=(now_ns, u64::MAX)) {
-            if self.is_reserved(number, owner) {
-                let bytes = self.grant_bytes(GrantId::from_u64(number), owner);
-                *expired.entry(owner.account()).or_default() += bytes;
-            }
-        }
-        expired
+        let due = admin.reservations.range(..=(now_ns, u64::MAX));
+        let due = due.filter(|&(&(_, number), &owner)| self.is_reserved(number, owner));
+        let grant = |number| GrantId::from_u64(number);
+        due.map(|(&(_, n), &owner)| (owner, self.grant_bytes(grant(n), owner))).collect()
     }
 
     /// Gives back reservations whose time to commit ran out; says how many.

@@ -351,8 +351,7 @@ impl Segment {
         self.generation(lane) == u32::MAX
     }
 
-    /// Sum of the generations of the slots: it grows with every grant published.
-    pub fn generations(&self) -> u64 {
+    fn generations(&self) -> u64 {
         (0..SLOTS).map(|lane| u64::from(self.generation(lane))).sum()
     }
 
@@ -412,16 +411,22 @@ impl Grants {
         self.segments[segment].word(lane)
     }
 
-    /// Whether the slot cannot be reserved until somebody ends a grant: it holds one, or it was
-    /// used up. A slot that is changing just now is not.
-    pub fn is_taken(&self, slot: u32) -> bool {
+    /// The generation of the grant that has the slot, or had it last if the slot is used up; none
+    /// if the slot is free or changing. Exact: the word read belongs to the generation answered,
+    /// so two equal answers mean that the slot was taken all the time between them.
+    pub fn taken_by(&self, slot: u32) -> Option<u32> {
         let (segment, lane) = place(slot);
         let segment = &self.segments[segment];
-        match segment.word(lane).state() {
+        // Acquire: pairs with the Release in `publish`: the word read next is not older than the
+        // reservation in which this generation was written.
+        let before = segment.details[lane as usize].generation.load(Ordering::Acquire);
+        let taken = match segment.word(lane).state() {
             State::Live | State::Evicting | State::Deferred => true,
-            State::Free => segment.is_worn(lane),
+            State::Free => before == u32::MAX,
             State::Reserved | State::Tuning | State::Ending | State::Gone => false,
-        }
+        };
+        // Not older than the word, which was acquired.
+        (taken && segment.generation(lane) == before).then_some(before)
     }
 
     /// The full generation, exact only while the slot is held or its word unchanged.
@@ -498,8 +503,9 @@ impl Grants {
         let (segment, lane) = place(slot);
         let segment = &self.segments[segment];
         let generation = segment.generation(lane) + 1;
-        // Relaxed: published by the store of the word below.
-        segment.details[lane as usize].generation.store(generation, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `taken_by`; who sees the generation sees the slot
+        // reserved. For everybody else it is published by the store of the word below.
+        segment.details[lane as usize].generation.store(generation, Ordering::Release);
         segment.set_fields(lane, fields);
         self.set_recency(slot, recency);
         let word = SlotWord::new(State::Live, generation, bytes);
@@ -815,9 +821,8 @@ impl Grants {
         let segment = &self.segments[index];
         for lane in 0..SLOTS {
             let word = segment.word(lane);
-            if word.state() != State::Free
-                || !segment.exchange(lane, word, word.with_state(State::Reserved))
-            {
+            let reserved = word.with_state(State::Reserved);
+            if word.state() != State::Free || !segment.exchange(lane, word, reserved) {
                 (0..lane).for_each(|held| self.unreserve(index * SLOTS + held));
                 return None;
             }

@@ -284,8 +284,8 @@ impl Queue {
         Err(NoSlot::Contended)
     }
 
-    /// The search that ends in certainty. A slot that is taken by the same generation in both
-    /// looks was taken all the time between them, and so were all if the sum is the same.
+    /// The search that ends in certainty. Generations only grow, so if their sum is the same in
+    /// both looks, every slot was taken all the time between them.
     fn search_all(&self, grants: &Grants, owner: Owner) -> Result<u32, NoSlot> {
         let shedding = self.shedding();
         let before = match self.look_at_all(grants, owner) {
@@ -314,15 +314,17 @@ impl Queue {
 
     fn look_at_all(&self, grants: &Grants, owner: Owner) -> Look {
         let head = self.head();
-        let (mut published, mut settled) = (0, true);
+        let mut published = Some(0);
         for index in self.chain(grants, owner) {
             if let Some(slot) = reserve_in(grants, index, owner) {
                 return Look::Found(slot);
             }
-            settled &= (index * SLOTS..(index + 1) * SLOTS).all(|slot| grants.is_taken(slot));
-            published += grants.segment(index).generations();
+            for slot in index * SLOTS..(index + 1) * SLOTS {
+                let generation = grants.taken_by(slot).map(u64::from);
+                published = published.and_then(|sum: u64| Some(sum + generation?));
+            }
         }
-        if settled { Look::Taken { head, published } } else { Look::Unsettled }
+        published.map_or(Look::Unsettled, |published| Look::Taken { head, published })
     }
 
     /// The segments of the queue, newest first; ends early if one changes hands meanwhile.
@@ -510,8 +512,7 @@ impl Queue {
 enum Look {
     /// This slot was free and is reserved now.
     Found(u32),
-    /// Every slot was seen taken, in a chain with this head, by grants of generations with this
-    /// sum.
+    /// Every slot was seen taken, in a chain with this head, by generations with this sum.
     Taken { head: QueueHead, published: u64 },
     /// A slot was on its way.
     Unsettled,

@@ -1,0 +1,274 @@
+//! The queues against plain maps: which slot is found, who is picked, what is linked and shed.
+
+use allotment::Policy;
+use allotment::internals::grants::{Fields, Grants, SLOTS, flag};
+use allotment::internals::policy::Recency;
+use allotment::internals::queue::{NoSlot, Queue, Sight};
+use allotment::internals::word::Owner;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// So few that every queue is scanned whole for a victim.
+const SEGMENTS: u32 = 4;
+const QUEUES: usize = 2;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Request(usize, u32),
+    /// Ends the grant that is the n-th of the queue's; whether the slot is noted as freed.
+    Release(usize, usize, bool),
+    Touch(usize, usize),
+    Pick(usize, u64),
+    /// Gives free segments back; all of them, or all but the first.
+    Shed(usize, bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let queue = || 0..QUEUES;
+    prop_oneof![
+        8 => (queue(), 0..32u32).prop_map(|(q, f)| Step::Request(q, f)),
+        6 => (queue(), 0..64usize, any::<bool>()).prop_map(|(q, n, h)| Step::Release(q, n, h)),
+        2 => (queue(), 0..64usize).prop_map(|(q, n)| Step::Touch(q, n)),
+        2 => (queue(), 0..3u64).prop_map(|(q, n)| Step::Pick(q, n)),
+        1 => (queue(), any::<bool>()).prop_map(|(q, all)| Step::Shed(q, all)),
+    ]
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Grant {
+    generation: u32,
+    touched: u32,
+    fields: Fields,
+}
+
+struct Oracle {
+    grants: Grants,
+    queues: [Queue; QUEUES],
+    live: [BTreeMap<u32, Grant>; QUEUES],
+    clock: u32,
+    published: [u64; QUEUES],
+    shed: [u64; QUEUES],
+}
+
+fn owner(queue: usize) -> Owner {
+    Owner::new(queue as u32 + 1, 1, 2)
+}
+
+impl Oracle {
+    fn new() -> Self {
+        let queues: [Queue; QUEUES] = std::array::from_fn(|_| Queue::empty());
+        for queue in &queues {
+            queue.begin(1);
+            queue.set_policy(Policy::Lru);
+        }
+        Self {
+            grants: Grants::new(SEGMENTS),
+            queues,
+            live: Default::default(),
+            clock: 0,
+            published: [0; QUEUES],
+            shed: [0; QUEUES],
+        }
+    }
+
+    fn chain(&self, queue: usize) -> Vec<u32> {
+        self.queues[queue].chain(&self.grants, owner(queue)).collect()
+    }
+
+    fn request(&mut self, queue: usize, bits: u32) {
+        let chain = self.chain(queue);
+        let linked: usize = (0..QUEUES).map(|q| self.chain(q).len()).sum();
+        let has_room = self.live[queue].len() < chain.len() * SLOTS as usize;
+        let reserved = self.queues[queue].reserve(&self.grants, owner(queue));
+        let slot = match reserved {
+            Ok(slot) => slot,
+            Err(none) => {
+                assert_eq!(none, NoSlot::Exhausted, "nobody else is here");
+                assert!(!has_room && linked as u32 == SEGMENTS);
+                return;
+            }
+        };
+        if has_room {
+            assert!(chain.contains(&(slot / SLOTS)), "a segment was taken without need");
+        }
+        self.clock += 1;
+        // Flags, a time of expiry and a time to keep, from a few bits.
+        let flags = [0, flag::PINNED, flag::FIXED, flag::UNCOMMITTED][bits as usize % 4];
+        let [expires_ns, keep_until_ns] = [bits / 4 % 2, bits / 8 % 4].map(u64::from);
+        let fields = Fields { flags, expires_ns, keep_until_ns, ..Fields::default() };
+        let recency = Recency::new(self.clock, 0, 0).0;
+        let generation = self.grants.publish(slot, 1, recency, &fields);
+        let grant = Grant { generation, touched: self.clock, fields };
+        assert!(self.live[queue].insert(slot, grant).is_none(), "the slot is somebody's");
+        self.published[queue] += 1;
+    }
+
+    fn nth(&self, queue: usize, n: usize) -> Option<u32> {
+        let live = &self.live[queue];
+        live.keys().nth(n % live.len().max(1)).copied()
+    }
+
+    fn release(&mut self, queue: usize, n: usize, noted: bool) {
+        let Some(slot) = self.nth(queue, n) else { return };
+        let grant = self.live[queue].remove(&slot).unwrap();
+        let held = self.grants.hold_to_end(slot, grant.generation, owner(queue)).unwrap();
+        self.grants.end(held);
+        if noted {
+            self.queues[queue].note_freed(slot);
+        }
+    }
+
+    fn touch(&mut self, queue: usize, n: usize) {
+        let Some(slot) = self.nth(queue, n) else { return };
+        self.clock += 1;
+        self.live[queue].get_mut(&slot).unwrap().touched = self.clock;
+        self.grants.set_recency(slot, Recency::new(self.clock, 0, 0).0);
+    }
+
+    fn pick(&self, queue: usize, now_ns: u64) {
+        let (grants, clock) = (&self.grants, self.clock);
+        let sight = Sight { grants, owner: owner(queue), clock, now_ns };
+        let may_go = self.live[queue].iter().filter(|(_, g)| g.fields.is_evictable(now_ns));
+        // Expired ones first, then the longest untouched; no two were touched at one time.
+        let order = |g: &Grant| (!g.fields.is_expired(now_ns), g.touched);
+        let mut expected: Vec<_> = may_go.map(|(&slot, g)| (order(g), slot)).collect();
+        expected.sort_unstable();
+        let picked = self.queues[queue].pick(&sight).map(|pick| pick.slot);
+        assert_eq!(picked, expected.first().map(|&(_, slot)| slot));
+        let mut all: Vec<u32> =
+            self.queues[queue].candidates(&sight).iter().map(|p| p.slot).collect();
+        all.sort_unstable();
+        let mut slots: Vec<u32> = expected.iter().map(|&(_, slot)| slot).collect();
+        slots.sort_unstable();
+        assert_eq!(all, slots);
+    }
+
+    fn shed(&mut self, queue: usize, all: bool) {
+        let chain = self.chain(queue);
+        let used = |s: &u32| self.live[queue].range(s * SLOTS..(s + 1) * SLOTS).next().is_some();
+        let first = if all { None } else { chain.first().copied() };
+        let kept = |s: &&u32| used(s) || first == Some(**s);
+        let expected: Vec<u32> = chain.iter().filter(kept).copied().collect();
+        let (granted, left) = self.queues[queue].shed(&self.grants, all);
+        self.shed[queue] += granted;
+        assert_eq!(self.chain(queue), expected);
+        assert_eq!(left, !expected.is_empty());
+        assert_eq!(self.queues[queue].close(), expected.is_empty());
+        if expected.is_empty() {
+            let closed = self.queues[queue].reserve(&self.grants, owner(queue));
+            assert!(closed.is_err(), "a closed queue links nothing");
+            self.queues[queue].begin(1);
+        }
+    }
+
+    fn check(&self) {
+        for queue in 0..QUEUES {
+            let chain = self.chain(queue);
+            assert_eq!(chain.len() as u32, self.queues[queue].segments());
+            let granted: u64 = chain.iter().map(|&s| self.grants.segment(s).granted()).sum();
+            assert_eq!(granted + self.shed[queue], self.published[queue]);
+            for (&slot, grant) in &self.live[queue] {
+                assert!(chain.contains(&(slot / SLOTS)));
+                assert!(self.grants.is_live(slot, grant.generation, owner(queue)));
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn agree_with_plain_maps(steps in prop::collection::vec(step(), 0..400)) {
+        let mut oracle = Oracle::new();
+        for step in steps {
+            match step {
+                Step::Request(queue, bits) => oracle.request(queue, bits),
+                Step::Release(queue, n, noted) => oracle.release(queue, n, noted),
+                Step::Touch(queue, n) => oracle.touch(queue, n),
+                Step::Pick(queue, now_ns) => oracle.pick(queue, now_ns),
+                Step::Shed(queue, all) => oracle.shed(queue, all),
+            }
+            oracle.check();
+        }
+    }
+
+    /// A queue larger than the window: never a grant that may not go, never nothing if one may.
+    #[test]
+    fn a_large_queue_finds_the_one_that_may_go(alone in 0..2_000u32, picks in 1..5usize) {
+        let (grants, queue) = (Grants::new(128), Queue::empty());
+        queue.begin(1);
+        queue.set_policy(Policy::Lru);
+        let pinned = Fields { flags: flag::PINNED, ..Fields::default() };
+        let mut slots = Vec::new();
+        for n in 0..2_000 {
+            let slot = queue.reserve(&grants, owner(0)).unwrap();
+            let fields = if n == alone { Fields::default() } else { pinned };
+            grants.publish(slot, 1, Recency::new(n, 0, 0).0, &fields);
+            slots.push(slot);
+        }
+        let sight = Sight { grants: &grants, owner: owner(0), clock: 2_000, now_ns: 0 };
+        for _ in 0..picks {
+            let pick = queue.pick(&sight).expect("one may go");
+            assert_eq!(pick.slot, slots[alone as usize]);
+        }
+    }
+
+    #[test]
+    fn counts_agree_with_a_number(
+        steps in prop::collection::vec((0..5u8, 1..4u32), 0..100),
+        max in prop::option::of(0..6u32),
+    ) {
+        let queue = Queue::empty();
+        queue.set_grants_max(max);
+        assert_eq!(queue.grants_max(), max);
+        let (mut count, mut undecided) = (0u64, Vec::new());
+        for (what, n) in steps {
+            match what {
+                0 | 1 => {
+                    let after = count + u64::from(n);
+                    let fits = max.is_none_or(|max| after <= u64::from(max));
+                    let certain = undecided.is_empty().then_some(count);
+                    assert_eq!(queue.count_in(n), if fits { Ok(()) } else { Err(certain) });
+                    if fits {
+                        count = after;
+                        undecided.push(n);
+                    }
+                }
+                2 | 3 => {
+                    if let Some(n) = undecided.pop() {
+                        queue.count_decided(n, what == 2);
+                        count -= if what == 2 { 0 } else { u64::from(n) };
+                    }
+                }
+                _ => {
+                    let open: u64 = undecided.iter().copied().map(u64::from).sum();
+                    if count > open {
+                        queue.count_out();
+                        count -= 1;
+                    }
+                }
+            }
+            assert_eq!(queue.counted(), count);
+        }
+    }
+}
+
+/// A queue that is emptied and filled again and again keeps its size: what is free is found before
+/// a segment is taken.
+#[test]
+fn a_queue_does_not_grow_with_its_age() {
+    let (grants, queue) = (Grants::new(64), Queue::empty());
+    queue.begin(1);
+    let request = |_| {
+        let slot = queue.reserve(&grants, owner(0)).unwrap();
+        (slot, grants.publish(slot, 1, 0, &Fields::default()))
+    };
+    for _ in 0..200 {
+        let held: Vec<(u32, u32)> = (0..100).map(request).collect();
+        for (slot, generation) in held {
+            let held = grants.hold_to_end(slot, generation, owner(0)).unwrap();
+            grants.end(held);
+            queue.note_freed(slot);
+        }
+    }
+    assert_eq!(queue.segments(), 100u32.div_ceil(SLOTS));
+}
