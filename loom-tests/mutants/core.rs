@@ -35,19 +35,14 @@ pub const MUTANTS: &[Mutant] = &[
         &[
             ("if !self.set_off(&way, bytes) {", "if bytes == u64::MAX {"),
             (
+                "                self.leave(way.accounts(), bytes);\n                Step::Raced",
+                "                Step::Raced",
+            ),
+            (
                 "Some(victim) => {\n                self.ask",
-                "Some(victim) => {\n                while !self.set_off(&self.way(rank.account, shortage.account).unwrap(), bytes) {}\n                self.ask",
+                "Some(victim) => {\n                let again = || self.way(rank.account, shortage.account).unwrap();\n                while !self.set_off(&again(), bytes) {}\n                self.ask",
             ),
         ],
-    ),
-    // An evictor counts its own need alone, not what others wait for... and takes theirs for free.
-    of(
-        "evict",
-        "demand_of_others_ignored",
-        &[(
-            "let demand = self.accounts.get(shortage.account).demand.load(Ordering::Acquire);\n        joined",
-            "let demand = joined;\n        joined",
-        )],
     ),
     // What is being evicted of a tenant by others does not count against its guarantee.
     of(
@@ -55,20 +50,14 @@ pub const MUTANTS: &[Mutant] = &[
         "guarantee_without_leaving",
         &[("let kept = guarantee.saturating_add(leaving);", "let kept = guarantee + leaving * 0;")],
     ),
-    // Groups on the way are not counted.
+    // What is being evicted below a group by others does not count against its guarantee.
     of(
-        "evict",
-        "groups_uncounted",
-        &[
-            (
-                "for at in (0..way.length).rev() {",
-                "for at in (0..way.length).rev().filter(|at| *at == 0 || at + 1 == way.length) {",
-            ),
-            (
-                "accounts.iter().for_each(|&account| self.leave_freeing(account, bytes));",
-                "accounts.iter().filter(|&&a| a == ROOT || !self.accounts.is_inner(a)).for_each(|&account| self.leave_freeing(account, bytes));",
-            ),
-        ],
+        "order",
+        "group_without_leaving",
+        &[(
+            "let leaving = (sums.leaving)(at);",
+            "let leaving = if at == tenant { (sums.leaving)(at) } else { 0 };",
+        )],
     ),
     // A release shows that the grant is over before its bytes are back.
     of(
@@ -88,11 +77,20 @@ pub const MUTANTS: &[Mutant] = &[
         "batch_word_ignored",
         &[("if self.batches.any_but(own) =>", "if own == u64::MAX =>")],
     ),
-    // As above, where the batch ends between the refusal and the look at the word.
+    // As above, where the batch says that it is over before it gives the bytes back.
     of(
-        "admission",
-        "batch_word_read_once",
-        &[("if refused && !certain {", "if refused && before.in_flight() != own {")],
+        "batch",
+        "batch_ends_before_it_gives_back",
+        &[
+            (
+                "if let Err(obstacle) = charged {",
+                "if let Err(obstacle) = charged {\n                self.batches.end();",
+            ),
+            (
+                "        if several {\n            self.batches.end();\n        }\n        answer",
+                "        if several && answer.is_ok() {\n            self.batches.end();\n        }\n        answer",
+            ),
+        ],
     ),
     // Force does not wait for a grant that is being published.
     of(

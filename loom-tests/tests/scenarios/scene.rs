@@ -2,7 +2,7 @@
 // scenarios of `admission.rs`, `evict.rs` and `batch.rs` are played on. Whoever includes this file
 // has the code under test in `super::super::core`.
 
-use super::core::account::{LEVELS, ROOT, Settings};
+use super::core::account::{LEVELS, Obstacle, ROOT, Settings};
 use super::core::admission::{Ask, Granted, No};
 use super::core::evict::{Owners, ReclaimAnswer, Relief};
 use super::core::grants::{Fields, Victim};
@@ -27,6 +27,8 @@ struct Scene {
     answer: ReclaimAnswer,
     /// Bytes whose owners were asked, and answered that they are free.
     evicted: std::sync::Mutex<u64>,
+    /// Bytes charged without a slot.
+    charged: std::sync::Mutex<u64>,
 }
 
 impl Owners for Scene {
@@ -78,7 +80,8 @@ impl Scene {
             core.accounts.open(index, parent, &settings(limit, guarantee, priority, 0)).unwrap();
             core.tenant(index).begin(u128::from(index), 1);
         }
-        Self { core, answer, evicted: std::sync::Mutex::new(0) }
+        let (evicted, charged) = Default::default();
+        Self { core, answer, evicted, charged }
     }
 
     fn ask(tenant: u32, kind: u8, bytes: u64) -> Ask {
@@ -104,12 +107,21 @@ impl Scene {
         Shortage { account, goal, requester, types, order, victims_max, now_ns, keep_until_ns }
     }
 
-    /// Evicts what a running request of `bytes` is short of in the pool, then asks for it.
-    fn evict_and_admit(&self, tenant: u32, bytes: u64) -> (Relief, Result<Granted, No>) {
+    /// Charges as a request does, without the slot.
+    fn charge(&self, tenant: u32, bytes: u64) -> Result<(), Obstacle> {
+        let charged = self.core.charge(tenant, 1, 0, bytes, 0);
+        if charged.is_ok() {
+            *self.charged.lock().unwrap() += bytes;
+        }
+        charged
+    }
+
+    /// Evicts what a running request of `bytes` is short of in the pool, then charges them.
+    fn evict_and_charge(&self, tenant: u32, bytes: u64) -> (Relief, Result<(), Obstacle>) {
         let requester = Some(Requester { account: tenant, kind: INFERENCE, bytes });
         let shortage = Self::shortage(ROOT, Goal::Demand(bytes), requester);
         let relief = self.core.make_room(&shortage, self);
-        (relief, self.admit(tenant, INFERENCE, bytes))
+        (relief, self.charge(tenant, bytes))
     }
 
     /// Evicts like the balancer.
@@ -132,15 +144,16 @@ impl Scene {
     /// At rest: the invariants hold, what is in use is in slots, and no count is left behind.
     fn check(&self) {
         self.core.accounts.assert_at_rest();
+        let (mut used, mut held) = (0, *self.charged.lock().unwrap());
         for tenant in self.core.accounts.tenants() {
             let generation = self.core.accounts.generation(tenant);
-            let held: u64 = (0..4)
+            used += self.used(tenant);
+            held += (0..4)
                 .flat_map(|kind| self.core.slots(Owner::new(tenant, generation, kind)))
                 .map(|slot| self.core.grants.word(slot).bytes())
-                .sum();
-            let used = self.used(tenant);
-            assert_eq!(used, held, "I3 tenant {tenant}: used {used}, held {held}");
+                .sum::<u64>();
         }
+        assert_eq!(used, held, "I3: used {used}, held {held}");
         for account in 0..self.core.accounts.tenants().end {
             let freeing = self.core.freeing(account).bytes();
             assert_eq!(freeing, 0, "LEFT BEHIND: {freeing} bytes on their way in {account}");
