@@ -329,19 +329,21 @@ impl Core {
         at
     }
 
-    /// Whether evictions could free `needed` bytes at all, those on their way included. An upper
-    /// bound, which knows what each tenant may lose, but not how whole grants fit into that.
+    /// Whether evictions could free `needed` bytes at all, with all that is on its way from below
+    /// the account. An upper bound, which knows what each tenant may lose, but not how whole grants fit into that.
     /// Looks at grants one by one until there are enough.
     pub fn suffices(&self, shortage: &Shortage, needed: u64, sums: Sums) -> bool {
-        let mut sum = (sums.leaving)(shortage.account);
+        let tenants = || self.tenants_below(shortage.account);
+        let leaving = tenants().map(sums.leaving);
+        let mut sum = leaving.fold(0, u64::saturating_add);
         let own = shortage.requester.map(|requester| requester.account);
-        let own_below = self.tenants_below(shortage.account).find(|&t| Some(t) == own);
+        let own_below = tenants().find(|&t| Some(t) == own);
         let mut from_own = 0;
         if let Some(own) = own_below {
             from_own = self.evictable(shortage, own, needed);
             sum = sum.saturating_add(from_own);
         }
-        for tenant in self.tenants_below(shortage.account) {
+        for tenant in tenants() {
             if sum >= needed {
                 return true;
             }
@@ -398,7 +400,8 @@ impl Core {
         sum
     }
 
-    fn slots(&self, owner: Owner) -> impl Iterator<Item = u32> + '_ {
+    /// The slots of a queue.
+    pub fn slots(&self, owner: Owner) -> impl Iterator<Item = u32> + '_ {
         let queue = &self.tenant(owner.account()).queues[usize::from(owner.allocation_type())];
         queue.chain(&self.grants, owner).flat_map(|s| s * SLOTS..(s + 1) * SLOTS)
     }

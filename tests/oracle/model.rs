@@ -463,7 +463,11 @@ impl Model {
                 }
                 self.evictable(s, t).min(spare)
             });
-        self.freeing(s.account) + from_own + others.sum::<u64>() >= needed
+        let leaving: u64 = (0..self.tenants.len())
+            .filter(|&t| self.is_below(t, s.account))
+            .map(|t| self.freeing(Account::Tenant(t)))
+            .sum();
+        leaving + from_own + others.sum::<u64>() >= needed
     }
 
     /// Bytes that leave `account` when the tenant frees `bytes`: guarantees may hold some back.

@@ -1,0 +1,116 @@
+//! What `tests/core_mutants.rs` breaks in the files that use the whole core.
+
+use crate::Mutant;
+
+const fn of(file: &'static str, name: &'static str, changes: Changes) -> Mutant {
+    Mutant { file, name, changes }
+}
+
+type Changes = &'static [(&'static str, &'static str)];
+
+pub const MUTANTS: &[Mutant] = &[
+    // Use is read before what is on its way, so bytes that leave between the two are missed.
+    of(
+        "evict",
+        "used_read_first",
+        &[
+            ("    length: usize,\n}", "    length: usize,\n    early: u64,\n}"),
+            (", length: 0 };", ", length: 0, early: self.accounts.used(short) };"),
+            (
+                "let used = self.accounts.used(shortage.account);\n        let limit",
+                "let used = way.early;\n        let limit",
+            ),
+        ],
+    ),
+    // The count of bytes on their way does not say that others were added and have left.
+    of(
+        "word",
+        "no_sequence",
+        &[(".wrapping_add(bytes).wrapping_add(1 << BYTES_BITS)", ".wrapping_add(bytes)")],
+    ),
+    // A victim is claimed first, and counted as on its way after.
+    of(
+        "evict",
+        "claimed_uncounted",
+        &[
+            ("if !self.set_off(&way, bytes) {", "if bytes == u64::MAX {"),
+            (
+                "                self.leave(way.accounts(), bytes);\n                Step::Raced",
+                "                Step::Raced",
+            ),
+            (
+                "Some(victim) => {\n                self.ask",
+                "Some(victim) => {\n                let again = || self.way(rank.account, shortage.account).unwrap();\n                while !self.set_off(&again(), bytes) {}\n                self.ask",
+            ),
+        ],
+    ),
+    // What is being evicted of a tenant by others does not count against its guarantee.
+    of(
+        "order",
+        "guarantee_without_leaving",
+        &[("let kept = guarantee.saturating_add(leaving);", "let kept = guarantee + leaving * 0;")],
+    ),
+    // What is being evicted below a group by others does not count against its guarantee.
+    of(
+        "order",
+        "group_without_leaving",
+        &[(
+            "let leaving = (sums.leaving)(at);",
+            "let leaving = if at == tenant { (sums.leaving)(at) } else { 0 };",
+        )],
+    ),
+    // A release shows that the grant is over before its bytes are back.
+    of(
+        "admission",
+        "gone_before_the_bytes_are_back",
+        &[
+            ("if held.word.state() == State::Evicting {", "if account == u32::MAX {"),
+            (
+                "Ended::WhileEvicting => return Ok((bytes, true)),",
+                "Ended::WhileEvicting => {\n                self.uncharge(account, bytes);\n                return Ok((bytes, true));\n            }",
+            ),
+        ],
+    ),
+    // A refusal stands although a batch is about to give the bytes back.
+    of(
+        "admission",
+        "batch_word_ignored",
+        &[("if self.batches.any_but(own) =>", "if own == u64::MAX =>")],
+    ),
+    // As above, where the batch says that it is over before it gives the bytes back.
+    of(
+        "batch",
+        "batch_ends_before_it_gives_back",
+        &[
+            (
+                "if let Err(obstacle) = charged {",
+                "if let Err(obstacle) = charged {\n                self.batches.end();",
+            ),
+            (
+                "        if several {\n            self.batches.end();\n        }\n        answer",
+                "        if several && answer.is_ok() {\n            self.batches.end();\n        }\n        answer",
+            ),
+        ],
+    ),
+    // Force does not wait for a grant that is being published.
+    of(
+        "force",
+        "force_passes_a_reserved_slot",
+        &[
+            (
+                "State::Free | State::Gone => true,",
+                "State::Free | State::Gone | State::Reserved => true,",
+            ),
+            (
+                "State::Reserved | State::Tuning | State::Ending => false,",
+                "State::Tuning | State::Ending => false,",
+            ),
+        ],
+    ),
+    // A denial for the number of grants counts requests that are not decided.
+    of(
+        "queue",
+        "undecided_grants_deny",
+        &[("Err((word.pending() == 0).then_some(word.count()))", "Err(Some(word.count()))")],
+    ),
+];

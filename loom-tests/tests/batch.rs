@@ -1,0 +1,30 @@
+//! Loom models of `src/core/batch.rs`. The scenarios and what they claim are in `scenarios/batch.rs`;
+//! that they can fail is shown in `core_mutants.rs`.
+#![cfg(allot_loom)]
+
+use allotment::internals as core;
+
+#[expect(unused, reason = "the scene is set for three files")]
+mod scenario {
+    include!("scenarios/batch.rs");
+}
+
+#[test]
+fn a_refused_batch_refuses_no_request() {
+    scenario::a_refused_batch_refuses_no_request();
+}
+
+#[test]
+fn a_refused_batch_refuses_no_growth() {
+    scenario::a_refused_batch_refuses_no_growth();
+}
+
+#[test]
+fn a_refused_batch_refuses_no_batch() {
+    scenario::a_refused_batch_refuses_no_batch();
+}
+
+#[test]
+fn of_two_batches_that_do_not_fit_together_none_is_torn() {
+    scenario::of_two_batches_that_do_not_fit_together_none_is_torn();
+}

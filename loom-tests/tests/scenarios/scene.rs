@@ -1,0 +1,164 @@
+// A core with a few tenants, the owners of its grants, and a ledger no thread can tear: what the
+// scenarios of `admission.rs`, `evict.rs` and `batch.rs` are played on. Whoever includes this file
+// has the code under test in `super::super::core`.
+
+use super::core::account::{LEVELS, Obstacle, ROOT, Settings};
+use super::core::admission::{Ask, Granted, No};
+use super::core::evict::{Owners, ReclaimAnswer, Relief};
+use super::core::grants::{Fields, Victim};
+use super::core::order::{ALL_TYPES, BACKGROUND, CACHE, Goal, INFERENCE, Order, Requester, Shortage};
+use super::core::sync::Ordering;
+use super::core::word::Owner;
+use super::core::{Core, Sizes};
+use loom::sync::Arc;
+use loom::thread;
+use loom_tests::model;
+
+/// (parent, limit, guarantee) of a group.
+type Group = (u32, u64, u64);
+/// (parent, limit, guarantee, priority) of a tenant.
+type Tenant = (u32, u64, u64, u64);
+
+const ANY: u64 = 1 << 40;
+
+/// Groups have the indices from 1, tenants those after them; all have generation 1.
+struct Scene {
+    core: Core,
+    answer: ReclaimAnswer,
+    /// Bytes whose owners were asked, and answered that they are free.
+    evicted: std::sync::Mutex<u64>,
+    /// Bytes charged without a slot.
+    charged: std::sync::Mutex<u64>,
+}
+
+impl Owners for Scene {
+    fn reclaim(&self, victim: &Victim) -> Option<ReclaimAnswer> {
+        if self.answer == ReclaimAnswer::Freed {
+            *self.evicted.lock().unwrap() += victim.bytes;
+        }
+        Some(self.answer)
+    }
+
+    fn hand_out(&self, _victim: &Victim) {}
+}
+
+fn settings(limit: u64, guarantee: u64, priority: u64, counted: u8) -> Settings {
+    Settings { limits: [limit; LEVELS], guarantee, share_weight: 0, traits: priority, counted }
+}
+
+/// The bound given, or what `ALLOT_LOOM=full` asks for.
+fn bound(usual: usize, full: usize) -> Option<usize> {
+    if let Ok(b) = std::env::var("LB") { return Some(b.parse().unwrap()); }
+    Some(if loom_tests::full() { full } else { usual })
+}
+
+impl Scene {
+    fn new(capacity: u64, groups: &[Group], tenants: &[Tenant]) -> Self {
+        Self::answering(ReclaimAnswer::Freed, capacity, groups, tenants)
+    }
+
+    fn answering(
+        answer: ReclaimAnswer,
+        capacity_bytes: u64,
+        groups: &[Group],
+        tenants: &[Tenant],
+    ) -> Self {
+        let core = Core::new(&Sizes {
+            capacity_bytes,
+            groups_max: groups.len() as u32,
+            tenants_max: tenants.len() as u32,
+            grants_max: 8,
+            ghost_keys_max: 0,
+            quantum_bytes: 0,
+            events_max: 0,
+        });
+        for (index, &(parent, limit, guarantee)) in (1..).zip(groups) {
+            core.accounts.open(index, parent, &settings(limit, guarantee, 0, 0)).unwrap();
+        }
+        let first = 1 + groups.len() as u32;
+        for (index, &(parent, limit, guarantee, priority)) in (first..).zip(tenants) {
+            core.accounts.open(index, parent, &settings(limit, guarantee, priority, 0)).unwrap();
+            core.tenant(index).begin(u128::from(index), 1);
+        }
+        let (evicted, charged) = Default::default();
+        Self { core, answer, evicted, charged }
+    }
+
+    fn ask(tenant: u32, kind: u8, bytes: u64) -> Ask {
+        Ask {
+            account: tenant,
+            generation: 1,
+            kind,
+            bytes,
+            fields: Fields::default(),
+            cost: 1,
+            now_ns: 0,
+            paced: true,
+        }
+    }
+
+    fn admit(&self, tenant: u32, kind: u8, bytes: u64) -> Result<Granted, No> {
+        self.core.admit(&Self::ask(tenant, kind, bytes))
+    }
+
+    fn shortage(account: u32, goal: Goal, requester: Option<Requester>) -> Shortage {
+        let (types, order) = (ALL_TYPES, Order::TypeFirst);
+        let (victims_max, now_ns, keep_until_ns) = (8, 0, 1);
+        Shortage { account, goal, requester, types, order, victims_max, now_ns, keep_until_ns }
+    }
+
+    /// Charges as a request does, without the slot.
+    fn charge(&self, tenant: u32, bytes: u64) -> Result<(), Obstacle> {
+        let charged = self.core.charge(tenant, 1, 0, bytes, 0);
+        if charged.is_ok() {
+            *self.charged.lock().unwrap() += bytes;
+        }
+        charged
+    }
+
+    /// Evicts what a running request of `bytes` is short of in the pool, then charges them.
+    fn evict_and_charge(&self, tenant: u32, bytes: u64) -> (Relief, Result<(), Obstacle>) {
+        let requester = Some(Requester { account: tenant, kind: INFERENCE, bytes });
+        let shortage = Self::shortage(ROOT, Goal::Demand(bytes), requester);
+        let relief = self.core.make_room(&shortage, self);
+        (relief, self.charge(tenant, bytes))
+    }
+
+    /// Evicts like the balancer.
+    fn relieve(&self, bytes: u64) -> Relief {
+        self.core.make_room(&Self::shortage(ROOT, Goal::Bytes(bytes), None), self)
+    }
+
+    fn release(&self, tenant: u32, kind: u8, (slot, generation): Granted) -> bool {
+        self.core.release(slot, generation, Owner::new(tenant, 1, kind)).is_ok()
+    }
+
+    fn used(&self, tenant: u32) -> u64 {
+        self.core.accounts.used(tenant)
+    }
+
+    fn evicted(&self) -> u64 {
+        *self.evicted.lock().unwrap()
+    }
+
+    /// At rest: the invariants hold, what is in use is in slots, and no count is left behind.
+    fn check(&self) {
+        self.core.accounts.assert_at_rest();
+        let (mut used, mut held) = (0, *self.charged.lock().unwrap());
+        for tenant in self.core.accounts.tenants() {
+            let generation = self.core.accounts.generation(tenant);
+            used += self.used(tenant);
+            held += (0..4)
+                .flat_map(|kind| self.core.slots(Owner::new(tenant, generation, kind)))
+                .map(|slot| self.core.grants.word(slot).bytes())
+                .sum::<u64>();
+        }
+        assert_eq!(used, held, "I3: used {used}, held {held}");
+        for account in 0..self.core.accounts.tenants().end {
+            let freeing = self.core.freeing(account).bytes();
+            assert_eq!(freeing, 0, "LEFT BEHIND: {freeing} bytes on their way in {account}");
+            let demand = self.core.accounts.get(account).demand.load(Ordering::Acquire);
+            assert_eq!(demand, 0, "LEFT BEHIND: a demand of {demand} bytes in {account}");
+        }
+    }
+}
