@@ -343,13 +343,15 @@ impl Governor {
             if at == shortage.account {
                 reached = rising;
             }
-            draft.now.insert(at, used - rising);
+            // Others go on meanwhile: a victim may hold more than its account does by now.
+            let left = used.saturating_sub(rising);
+            draft.now.insert(at, left);
             *draft.gone.entry(at).or_default() += bytes;
             if at == ROOT {
                 break;
             }
             let guarantee = accounts.guarantee(at);
-            rising = used.max(guarantee) - (used - rising).max(guarantee);
+            rising = used.max(guarantee) - left.max(guarantee);
             at = accounts.parent(at);
         }
         draft.slots.insert(pick.slot);

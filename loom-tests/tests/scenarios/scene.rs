@@ -48,7 +48,6 @@ fn settings(limit: u64, guarantee: u64, priority: u64, counted: u8) -> Settings 
 
 /// The bound given, or what `ALLOT_LOOM=full` asks for.
 fn bound(usual: usize, full: usize) -> Option<usize> {
-    if let Ok(b) = std::env::var("LB") { return Some(b.parse().unwrap()); }
     Some(if loom_tests::full() { full } else { usual })
 }
 
