@@ -304,8 +304,11 @@ impl Governor {
             return true;
         }
         let tenant = self.core.tenant(index);
-        tenant.queues.iter().all(|queue| {
+        let generation = self.core.accounts.generation(index);
+        tenant.queues.iter().zip(0..).all(|(queue, kind)| {
+            let owner = Owner::new(index, generation, kind);
             queue.shed(&self.core.grants, true);
+            self.core.grants.backlogs.give_back(owner.0);
             queue.close()
         })
     }

@@ -169,7 +169,8 @@ impl Governor {
         let cells = (1 + groups + tenants) * size_of::<Account>() + tenants * size_of::<Tenant>();
         let tables = self.core.registry.tracking_bytes()
             + self.core.events.tracking_bytes()
-            + self.core.ghosts.tracking_bytes();
+            + self.core.ghosts.tracking_bytes()
+            + self.core.grants.backlogs.tracking_bytes();
         (size_of::<Self>() + nodes + segments + cells) as u64 + tables
     }
 }

@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["word", "handle"],
     &["region"],
     &["lessons"],
-    &["policy", "ghost"],
+    &["policy", "ghost", "backlog"],
     &["account", "grants", "registry", "rate", "pressure", "share", "ring"],
     &["queue", "events"],
     &["tenant"],

@@ -28,6 +28,7 @@
 //! spare    = given back + on their way;  spare = 0 and none fresh  =>  no segment is left
 //! ```
 
+use super::backlog::Backlogs;
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{Owner, SlotWord, State};
@@ -112,6 +113,8 @@ pub struct Segment {
     begun: AtomicU64,
     /// The next segment of the queue, plus one.
     next: AtomicU32,
+    /// Slots that are in the backlog of the queue, one bit each.
+    listed: AtomicU32,
     words: Line<[AtomicU64; SLOTS as usize]>,
     recency: [AtomicU64; SLOTS as usize],
     details: [Details; SLOTS as usize],
@@ -128,6 +131,7 @@ unsafe impl Zeroed for Segment {
             owner: zero(),
             begun: zero(),
             next: AtomicU32::new(0),
+            listed: AtomicU32::new(0),
             words: Line(std::array::from_fn(|_| zero())),
             recency: std::array::from_fn(|_| zero()),
             details: std::array::from_fn(|_| Details {
@@ -215,6 +219,8 @@ pub enum NoSegment {
 /// All slots of all grants.
 pub struct Grants {
     segments: Table<Segment>,
+    /// The next victims of large queues.
+    pub backlogs: Backlogs,
     returned: Table<Returned>,
     supply: CachePadded<Supply>,
 }
@@ -248,8 +254,27 @@ impl Segment {
 
     /// Gives a segment that the caller holds alone to another owner.
     fn give(&self, owner: Owner) {
+        // Relaxed: a hint, as in `listed`.
+        self.listed.store(0, Ordering::Relaxed);
         // Release: pairs with the Acquire in `owner`.
         self.owner.store(owner.0, Ordering::Release);
+    }
+
+    /// The slots that are in the backlog of the queue, one bit each.
+    #[inline]
+    pub fn listed(&self) -> u32 {
+        // Relaxed: a hint that keeps a slot from taking two places; a bit that is lost, or set for
+        // nothing, costs a little order.
+        self.listed.load(Ordering::Relaxed)
+    }
+
+    /// Says whether a slot is in the backlog. One thread at a time for each queue, or else bits
+    /// are lost.
+    #[inline]
+    pub fn set_listed(&self, lane: u32, listed: bool) {
+        let others = self.listed() & !(1 << lane);
+        // Relaxed: as in `listed`.
+        self.listed.store(others | u32::from(listed) << lane, Ordering::Relaxed);
     }
 
     /// The next segment in the list, if any.
@@ -374,6 +399,7 @@ impl Grants {
         let supply = Supply { spare: AtomicU32::new(0), fresh: AtomicU32::new(0) };
         Self {
             segments: Table::new(segments_max as usize),
+            backlogs: Backlogs::new(segments_max),
             returned: Table::new(segments_max.div_ceil(u64::BITS) as usize),
             supply: CachePadded::new(supply),
         }

@@ -11,6 +11,7 @@ pub mod region;
 
 pub mod lessons;
 
+pub mod backlog;
 pub mod ghost;
 pub mod policy;
 

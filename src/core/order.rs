@@ -330,8 +330,8 @@ impl Core {
     }
 
     /// Whether evictions could free `needed` bytes at all, with all that is on its way from below
-    /// the account. An upper bound, which knows what each tenant may lose, but not how whole grants fit into that.
-    /// Looks at grants one by one until there are enough.
+    /// the account. An upper bound, which knows what each tenant may lose, but not how whole grants
+    /// fit into that. Looks at grants one by one until there are enough.
     pub fn suffices(&self, shortage: &Shortage, needed: u64, sums: Sums) -> bool {
         let tenants = || self.tenants_below(shortage.account);
         let leaving = tenants().map(sums.leaving);

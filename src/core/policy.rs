@@ -19,11 +19,9 @@
 //! evidence of a second: it counts a quarter, so that a scan passes through quickly; what comes
 //! back soon after that has a ghost (`ghost.rs`) and returns with the frequency it had.
 //!
-//! A queue of up to [`EXACT_SLOTS`] is scanned whole. Of a larger one [`WINDOW`] slots are looked
-//! at for each victim, in turns, together with the [`POOL`] least worth of earlier windows, which
-//! are judged anew: the pool collects what the next victims should be. Over eight public traces at
-//! 1 % and 10 % of their keys, a window of 32 and a pool of 8 are within 0.003 of an exact scan
-//! under Lru; a window of 64 or a pool of 30 gains nothing under Hybrid.
+//! A queue of up to [`EXACT_SLOTS`] is scanned whole. Of a larger one a segment is looked at for
+//! each victim, in turns, and the least worth seen is remembered in order (`backlog.rs`); where
+//! that is not to be had, the least worth of [`WINDOW`] slots goes.
 //!
 //! All arithmetic is exact or plain `f32`: the same choice on every machine.
 
@@ -31,10 +29,8 @@ use super::lessons::Weights;
 
 /// Largest queue, in slots, that is scanned whole for each victim.
 pub const EXACT_SLOTS: u32 = 64;
-/// Slots of a larger queue that are looked at for one victim.
+/// Slots of a larger queue that are looked at for one victim while its backlog is not to be had.
 pub const WINDOW: u32 = 32;
-/// Least worth candidates remembered from one victim to the next.
-pub const POOL: usize = 8;
 /// A ghost's frequency is believed for this many times as many operations as the queue has grants.
 const GHOST_SPAN: u32 = 8;
 
@@ -186,8 +182,11 @@ pub struct Candidate {
 pub struct Worth(u128);
 
 impl Worth {
-    /// No grant is worth more.
-    pub const MAX: Self = Self(u128::MAX);
+    /// What the policy says.
+    #[inline]
+    pub fn rank(self) -> u64 {
+        (self.0 >> 32) as u64
+    }
 }
 
 /// The rule of one search for victims.

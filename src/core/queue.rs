@@ -3,7 +3,7 @@
 //! There is no list to maintain: the queue *is* the chain of the type's segments. Reserving a slot
 //! enters it, freeing the slot leaves it, a touch is two plain accesses, and nothing can be stale.
 //! A victim is found by looking: a small queue is scanned whole, a large one by a rotating hand
-//! that looks at a window of candidates and remembers the least worth of earlier windows.
+//! that remembers the least worth of what it saw (`backlog.rs`).
 //!
 //! ```text
 //! slots of the queue = SLOTS x segments          grants of the queue <= grants_max, if limited
@@ -14,11 +14,12 @@
 //! that has changed hands; an answer that needs the whole chain (no slot is left) is given only if
 //! nothing was unlinked meanwhile.
 
+use super::backlog::{Backlog, Entry};
 use super::ghost::Ghost;
 use super::grants::{Grants, NoSegment, SLOTS, Segment};
 use super::lessons::{Lessons, Weights};
-use super::policy::{Candidate, Judge, Policy, Recency, Worth, frequency_at_return};
-use super::policy::{EXACT_SLOTS, POOL, WINDOW};
+use super::policy::frequency_at_return;
+use super::policy::{Candidate, EXACT_SLOTS, Judge, Policy, Recency, WINDOW, Worth};
 use super::region::Zeroed;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{CountWord, Owner, QueueHead, SlotWord, State};
@@ -31,6 +32,8 @@ pub const QUEUE_TURNS_MAX: u32 = 32;
 pub const HINTS: usize = 4;
 const WINDOW_SEGMENTS: u32 = WINDOW / SLOTS;
 const EXACT_SEGMENTS: u32 = EXACT_SLOTS / SLOTS;
+/// Entries of the backlog that may turn out to be out of date in one search.
+const STALE_MAX: u32 = 32;
 
 /// The slots, and the order of eviction, of one allocation type of one account.
 #[repr(C, align(64))]
@@ -50,8 +53,6 @@ pub struct Queue {
     /// Most grants, plus one; 0: not limited.
     grants_max: AtomicU32,
     policy: AtomicU32,
-    /// The least worth candidates of earlier windows, plus one.
-    pool: [AtomicU32; POOL],
     lessons: Lessons,
     /// Grants seen by the last search, if that was of the whole queue.
     seen: AtomicU32,
@@ -88,6 +89,15 @@ pub struct Pick {
     pub word: SlotWord,
     /// What it is worth: less goes first.
     pub worth: Worth,
+    /// The tenant's clock at its last touch.
+    pub touched: u32,
+}
+
+impl Pick {
+    #[inline]
+    fn entry(&self) -> Entry {
+        Entry { rank: self.worth.rank(), touched: self.touched, slot: self.slot }
+    }
 }
 
 impl Queue {
@@ -104,7 +114,6 @@ impl Queue {
             count: AtomicU64::new(0),
             grants_max: zero(),
             policy: zero(),
-            pool: std::array::from_fn(|_| zero()),
             lessons: Lessons::empty(),
             seen: zero(),
         }
@@ -335,55 +344,92 @@ impl Queue {
         std::iter::successors(first, move |&i| grants.segment(i).next().filter(ours)).take(limit)
     }
 
-    /// The grant of the queue that should go first, and is allowed to go. Looks at a window of
-    /// candidates; goes on around the whole queue only if nothing there may be evicted.
+    /// The grant of the queue that should go first, and is allowed to go. Of a large queue the hand
+    /// shows a part; it goes on around the whole queue only if nothing there may be evicted.
     pub fn pick(&self, sight: &Sight) -> Option<Pick> {
         let judge = self.judge(sight);
-        let mut least = Least::new();
         let segments = self.segments();
-        if segments <= EXACT_SEGMENTS {
-            let mut seen = 0;
-            for index in self.chain(sight.grants, sight.owner) {
-                seen += look_at_segment(sight, &judge, index, &mut least);
-            }
-            // Relaxed: an estimate.
-            self.seen.store(seen, Ordering::Relaxed);
-            return least.first();
+        if segments > EXACT_SEGMENTS {
+            return self.pick_of_large(sight, &judge, segments);
         }
-        // Relaxed: hand and pool are hints; every candidate is looked at again.
-        let order = Ordering::Relaxed;
-        for cell in &self.pool {
-            if let Some(slot) = cell.load(order).checked_sub(1)
-                && sight.grants.owner(slot) == sight.owner
-            {
-                let segment = sight.grants.segment(slot / SLOTS);
-                if let Some(pick) = look(sight, segment, &judge, slot) {
-                    least.add(pick);
+        let (mut best, mut seen) = (None, 0);
+        for index in self.chain(sight.grants, sight.owner) {
+            for_each_candidate(sight, &judge, index, |_, pick| {
+                note_least(&mut best, pick);
+                seen += 1;
+            });
+        }
+        // Relaxed: an estimate.
+        self.seen.store(seen, Ordering::Relaxed);
+        best
+    }
+
+    fn pick_of_large(&self, sight: &Sight, judge: &Judge, segments: u32) -> Option<Pick> {
+        let Some(mut backlog) = sight.grants.backlogs.hold(sight.owner.0, segments) else {
+            return self.turn_hand(sight, segments, WINDOW_SEGMENTS, |index, best| {
+                for_each_candidate(sight, judge, index, |_, pick| note_least(best, pick));
+                best.is_some()
+            });
+        };
+        if backlog.change_policy(judge.policy.as_u8().into()) {
+            while let Some(entry) = backlog.first() {
+                remove_first(sight, &mut backlog, entry);
+            }
+        }
+        let first = first_in_order(sight, judge, &mut backlog);
+        let mut shown_listed = 0;
+        let window = backlog.window();
+        let shown = self.turn_hand(sight, segments, window, |index, best| {
+            let before = *best;
+            let listed = show(sight, judge, index, &mut backlog, best);
+            if *best != before {
+                shown_listed = listed;
+            }
+            first.is_some() || best.is_some()
+        });
+        match (first, shown) {
+            (Some(first), Some(shown)) if first.worth <= shown.worth => Some(first),
+            (first, None) => first,
+            (_, Some(shown)) => {
+                // Its place in the backlog, if it had one, was lost.
+                let lane = shown.slot % SLOTS;
+                if shown_listed & 1 << lane != 0 {
+                    sight.grants.segment(shown.slot / SLOTS).set_listed(lane, false);
                 }
+                Some(shown)
             }
         }
+    }
+
+    /// Looks at a window of segments where the last search ended, and on around the whole queue
+    /// until `look` says that it is enough.
+    fn turn_hand(
+        &self,
+        sight: &Sight,
+        segments: u32,
+        window: u32,
+        mut look: impl FnMut(u32, &mut Option<Pick>) -> bool,
+    ) -> Option<Pick> {
+        // Relaxed: the hand is a hint; every segment is checked for its owner.
+        let order = Ordering::Relaxed;
+        let ours = |i: &u32| sight.grants.segment(*i).owner() == sight.owner;
+        let first = || self.head().first();
         let mut hand = self.hand.load(order).checked_sub(1);
-        for seen in 0..segments.saturating_add(WINDOW_SEGMENTS) {
-            if seen >= WINDOW_SEGMENTS && least.first().is_some() {
+        let mut best = None;
+        for seen in 1..=segments.saturating_add(window) {
+            let Some(index) = hand.filter(ours).or_else(first).filter(ours) else { break };
+            let enough = look(index, &mut best);
+            hand = sight.grants.segment(index).next();
+            if enough && seen >= window {
                 break;
             }
-            let ours = |i: &u32| sight.grants.segment(*i).owner() == sight.owner;
-            let first = || self.head().first();
-            let Some(index) = hand.filter(ours).or_else(first).filter(ours) else { break };
-            look_at_segment(sight, &judge, index, &mut least);
-            hand = sight.grants.segment(index).next();
         }
         self.hand.store(hand.map_or(0, |i| i + 1), order);
-        // The next search begins here, and a chain that grew in one go runs backwards.
+        // The next search begins here.
         if let Some(next) = hand {
             sight.grants.segment(next).prefetch();
-            sight.grants.segment(next.saturating_sub(1)).prefetch();
         }
-        let mut remembered = least.after_first().iter();
-        for cell in &self.pool {
-            cell.store(remembered.next().map_or(0, |pick| pick.slot + 1), order);
-        }
-        least.first()
+        best
     }
 
     /// Every grant of the queue that is allowed to go. Allocates; for people, not for evictions.
@@ -522,18 +568,76 @@ fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
     (segment * SLOTS..(segment + 1) * SLOTS).find(|&slot| grants.reserve(slot, owner))
 }
 
-/// Looks at the grants of a segment and says how many may go.
-#[inline]
-fn look_at_segment(sight: &Sight, judge: &Judge, index: u32, least: &mut Least) -> u32 {
+/// Looks at the grants of a segment that may go.
+#[inline(always)]
+fn for_each_candidate(
+    sight: &Sight,
+    judge: &Judge,
+    index: u32,
+    mut candidate: impl FnMut(&Segment, Pick),
+) {
     let segment = sight.grants.segment(index);
-    let mut seen = 0;
     for lane in 0..SLOTS {
         if let Some(pick) = look(sight, segment, judge, index * SLOTS + lane) {
-            least.add(pick);
-            seen += 1;
+            candidate(segment, pick);
         }
     }
-    seen
+}
+
+#[inline(always)]
+fn note_least(best: &mut Option<Pick>, pick: Pick) {
+    if best.is_none_or(|best| pick.worth < best.worth) {
+        *best = Some(pick);
+    }
+}
+
+/// Shows the grants of a segment to the backlog; answers which of them it had.
+#[inline]
+fn show(
+    sight: &Sight,
+    judge: &Judge,
+    index: u32,
+    backlog: &mut Backlog<'_>,
+    best: &mut Option<Pick>,
+) -> u32 {
+    let listed = sight.grants.segment(index).listed();
+    let mut bar = backlog.bar();
+    for_each_candidate(sight, judge, index, |segment, pick| {
+        note_least(best, pick);
+        let (entry, lane) = (pick.entry(), pick.slot % SLOTS);
+        if listed & 1 << lane == 0 && bar.is_none_or(|bar| entry.is_before(&bar)) {
+            segment.set_listed(lane, true);
+            if let Some(left) = backlog.add(entry) {
+                sight.grants.segment(left.slot / SLOTS).set_listed(left.slot % SLOTS, false);
+            }
+            bar = backlog.bar();
+        }
+    });
+    listed
+}
+
+/// The least worth grant of the backlog. What was used, changed or ended since it was listed
+/// leaves on the way there.
+#[inline]
+fn first_in_order(sight: &Sight, judge: &Judge, backlog: &mut Backlog<'_>) -> Option<Pick> {
+    for _ in 0..STALE_MAX {
+        let entry = backlog.first()?;
+        let segment = sight.grants.segment(entry.slot / SLOTS);
+        if segment.owner() == sight.owner
+            && let Some(pick) = look(sight, segment, judge, entry.slot)
+            && pick.touched == entry.touched
+            && pick.worth.rank() <= entry.rank
+        {
+            return Some(pick);
+        }
+        remove_first(sight, backlog, entry);
+    }
+    None
+}
+
+fn remove_first(sight: &Sight, backlog: &mut Backlog<'_>, first: Entry) {
+    backlog.remove_first();
+    sight.grants.segment(first.slot / SLOTS).set_listed(first.slot % SLOTS, false);
 }
 
 /// The grant in a slot of `segment` as a candidate, if it may go.
@@ -554,47 +658,5 @@ fn look(sight: &Sight, segment: &Segment, judge: &Judge, slot: u32) -> Option<Pi
     let recency = Recency(recency);
     let candidate = Candidate { bytes: word.bytes(), recency, expires_ns };
     let worth = judge.worth(&candidate);
-    Some(Pick { slot, word, worth })
-}
-
-/// The least worth candidates seen, in order: the one to take and those to remember.
-struct Least {
-    picks: [Pick; POOL + 1],
-    count: usize,
-}
-
-impl Least {
-    fn new() -> Self {
-        let none = Pick { slot: 0, word: SlotWord(0), worth: Worth::MAX };
-        Self { picks: [none; POOL + 1], count: 0 }
-    }
-
-    /// Most candidates are worth more than those remembered: one comparison.
-    #[inline]
-    fn add(&mut self, pick: Pick) {
-        if pick.worth < self.picks[POOL].worth || self.count <= POOL {
-            self.insert(pick);
-        }
-    }
-
-    fn insert(&mut self, pick: Pick) {
-        if self.picks[..self.count].iter().any(|known| known.slot == pick.slot) {
-            return;
-        }
-        let mut at = self.count.min(POOL);
-        while at > 0 && pick.worth < self.picks[at - 1].worth {
-            self.picks[at] = self.picks[at - 1];
-            at -= 1;
-        }
-        self.picks[at] = pick;
-        self.count = (self.count + 1).min(POOL + 1);
-    }
-
-    fn first(&self) -> Option<Pick> {
-        self.picks[..self.count].first().copied()
-    }
-
-    fn after_first(&self) -> &[Pick] {
-        self.picks[..self.count].get(1..).unwrap_or(&[])
-    }
+    Some(Pick { slot, word, worth, touched: recency.last_touch() })
 }

@@ -33,9 +33,6 @@ pub trait Books {
     /// Where `item` is.
     fn find(&mut self, item: u32) -> Found;
 
-    /// Whether an item is resident or on its way, without asking for it.
-    fn is_resident(&self, item: u32) -> bool;
-
     /// The governor no longer knows the grant that [`Books::find`] answered with.
     fn stale(&mut self, item: u32) -> Result<(), CliError>;
 
@@ -139,10 +136,6 @@ impl Books for OwnBooks<'_> {
             Some(grant) => Found::Resident(grant),
             None => Found::Absent,
         }
-    }
-
-    fn is_resident(&self, item: u32) -> bool {
-        self.resident[item as usize].is_some()
     }
 
     fn stale(&mut self, item: u32) -> Result<(), CliError> {

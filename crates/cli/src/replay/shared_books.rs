@@ -239,10 +239,6 @@ impl<'a> WorkerBooks<'a> {
 }
 
 impl Books for WorkerBooks<'_> {
-    fn is_resident(&self, item: u32) -> bool {
-        !matches!(self.shared.shard(item)[item as usize / SHARDS], Place::Absent)
-    }
-
     fn find(&mut self, item: u32) -> Found {
         let mut places = self.shared.shard(item);
         let place = &mut places[item as usize / SHARDS];

@@ -169,19 +169,15 @@ impl<'a, B: Books> Worker<'a, B> {
 
     /// Uses the items of one request, each of which is of use only with all before it. From the
     /// last to the first, as serving engines do it, so that the end of a chain is older than its
-    /// beginning and goes before it; what is resident first, so that it does not make room for
-    /// what is missing.
+    /// beginning and goes before it. What was found without a miss when the first one is reached
+    /// is the prefix that was of use.
     fn use_chain(&mut self, workload: &Workload, places: Range<usize>) -> Result<(), CliError> {
-        let is_resident = |&place: &usize| self.books.is_resident(workload.uses[place]);
-        let prefix = places.clone().take_while(is_resident).count();
-        self.tally.prefix_hits += prefix as u64;
-        for wants_resident in [true, false] {
-            for place in places.clone().rev() {
-                if wants_resident == (place < places.start + prefix) {
-                    self.use_item(workload.uses[place], workload.use_bytes.at(place))?;
-                }
-            }
+        let mut prefix = 0;
+        for place in places.rev() {
+            let hit = self.use_item(workload.uses[place], workload.use_bytes.at(place))?;
+            prefix = if hit { prefix + 1 } else { 0 };
         }
+        self.tally.prefix_hits += prefix;
         Ok(())
     }
 
