@@ -1,5 +1,5 @@
-//! Loom models of `src/core/admission.rs`. The scenarios and what they claim are in `scenarios/admission.rs`;
-//! that they can fail is shown in `core_mutants.rs`.
+//! Loom models of `src/core/admission.rs`. The scenarios and what they claim are in
+//! `scenarios/admission.rs`; that they can fail is shown in `core_mutants.rs`.
 #![cfg(allot_loom)]
 
 use allotment::internals as core;

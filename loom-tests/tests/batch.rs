@@ -1,5 +1,5 @@
-//! Loom models of `src/core/batch.rs`. The scenarios and what they claim are in `scenarios/batch.rs`;
-//! that they can fail is shown in `core_mutants.rs`.
+//! Loom models of `src/core/batch.rs`. The scenarios and what they claim are in
+//! `scenarios/batch.rs`; that they can fail is shown in `core_mutants.rs`.
 #![cfg(allot_loom)]
 
 use allotment::internals as core;
@@ -12,6 +12,11 @@ mod scenario {
 #[test]
 fn a_refused_batch_refuses_no_request() {
     scenario::a_refused_batch_refuses_no_request();
+}
+
+#[test]
+fn a_refused_batch_refuses_no_request_of_the_pool() {
+    scenario::a_refused_batch_refuses_no_request_of_the_pool();
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Loom models of `src/core/evict.rs`. The scenarios and what they claim are in `scenarios/evict.rs`;
-//! that they can fail is shown in `core_mutants.rs`.
+//! Loom models of `src/core/evict.rs`. The scenarios and what they claim are in
+//! `scenarios/evict.rs`; that they can fail is shown in `core_mutants.rs`.
 #![cfg(allot_loom)]
 
 use allotment::internals as core;
@@ -19,6 +19,11 @@ fn two_short_requests_evict_what_both_need_of_their_size() {
 #[test]
 fn two_short_requests_evict_what_both_need_that_share_one() {
     scenario::two_short_requests_evict_what_both_need(1);
+}
+
+#[test]
+fn two_requests_short_of_the_pool_evict_what_both_need() {
+    scenario::two_requests_short_of_the_pool_evict_what_both_need();
 }
 
 #[test]
@@ -54,6 +59,11 @@ fn what_its_owner_releases_while_asked_is_enough() {
 #[test]
 fn promised_bytes_are_not_taken_twice() {
     scenario::promised_bytes_are_not_taken_twice();
+}
+
+#[test]
+fn bytes_promised_to_the_pool_are_not_taken_twice() {
+    scenario::bytes_promised_to_the_pool_are_not_taken_twice();
 }
 
 #[test]

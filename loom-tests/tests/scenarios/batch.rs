@@ -6,8 +6,8 @@
 
 include!("scene.rs");
 
-fn batch(scene: &Scene, asks: [(u32, u64); 2]) -> Result<(), No> {
-    let asks = asks.map(|(tenant, bytes)| Scene::ask(tenant, CACHE, bytes));
+fn batch(scene: &Scene, kind: u8, asks: [(u32, u64); 2]) -> Result<(), No> {
+    let asks = asks.map(|(tenant, bytes)| Scene::ask(tenant, kind, bytes));
     scene.core.admit_all(&asks, &mut [Granted::default(); 2]).map_err(|(_, no)| no)
 }
 
@@ -17,13 +17,35 @@ fn fair<E: Into<No>>(answer: Result<(), E>) {
     assert!(fair, "FALSE DENIAL: {answer:?}");
 }
 
-/// A batch over two tenants that cannot fit charges the first one and gives it back. A request
-/// that always fits is not refused because of that.
+/// Two tenants that may use all of their limits without asking the pool.
+fn paid_for() -> Arc<Scene> {
+    Arc::new(Scene::new(7, &[], &[(ROOT, 4, 4, 0), (ROOT, 3, 3, 0)]))
+}
+
+/// Two tenants that share a pool smaller than both their limits.
+fn sharing() -> Arc<Scene> {
+    Arc::new(Scene::new(6, &[], &[(ROOT, 4, 0, 0), (ROOT, 3, 0, 0)]))
+}
+
+/// A batch over two tenants that cannot fit charges the first one and gives it back. A request of
+/// that tenant's that always fits is not refused because of that.
 pub fn a_refused_batch_refuses_no_request() {
-    model("batch::a_refused_batch_refuses_no_request", bound(2, 3), || {
-        let scene = Arc::new(Scene::new(6, &[], &[(ROOT, 4, 0, 0), (ROOT, 3, 0, 0)]));
+    model("batch::a_refused_batch_refuses_no_request", bound(3, 4), || {
+        let scene = paid_for();
         let other = scene.clone();
-        let thread = thread::spawn(move || batch(&other, [(1, 4), (2, 4)]));
+        let thread = thread::spawn(move || batch(&other, CACHE, [(1, 4), (2, 4)]));
+        fair(scene.charge(1, 1));
+        assert!(thread.join().unwrap().is_err());
+        scene.check();
+    });
+}
+
+/// The same for a request of another tenant's, who shares the pool.
+pub fn a_refused_batch_refuses_no_request_of_the_pool() {
+    model("batch::a_refused_batch_refuses_no_request_of_the_pool", bound(1, 2), || {
+        let scene = sharing();
+        let other = scene.clone();
+        let thread = thread::spawn(move || batch(&other, CACHE, [(1, 4), (2, 4)]));
         fair(scene.charge(2, 3));
         assert!(thread.join().unwrap().is_err());
         scene.check();
@@ -33,12 +55,12 @@ pub fn a_refused_batch_refuses_no_request() {
 /// The same for growth.
 pub fn a_refused_batch_refuses_no_growth() {
     model("batch::a_refused_batch_refuses_no_growth", bound(2, 3), || {
-        let scene = Arc::new(Scene::new(6, &[], &[(ROOT, 4, 0, 0), (ROOT, 3, 0, 0)]));
-        let (slot, generation) = scene.admit(2, INFERENCE, 1).unwrap();
+        let scene = paid_for();
+        let (slot, generation) = scene.admit(1, INFERENCE, 1).unwrap();
         let other = scene.clone();
-        let thread = thread::spawn(move || batch(&other, [(1, 4), (2, 4)]));
-        let owner = Owner::new(2, 1, INFERENCE);
-        fair(scene.core.grow(slot, generation, owner, 2).unwrap());
+        let thread = thread::spawn(move || batch(&other, CACHE, [(1, 3), (2, 4)]));
+        let owner = Owner::new(1, 1, INFERENCE);
+        fair(scene.core.grow(slot, generation, owner, 1).unwrap());
         assert!(thread.join().unwrap().is_err());
         scene.check();
     });
@@ -46,26 +68,26 @@ pub fn a_refused_batch_refuses_no_growth() {
 
 /// Two batches: one that cannot fit refuses none that can.
 pub fn a_refused_batch_refuses_no_batch() {
-    model("batch::a_refused_batch_refuses_no_batch", bound(2, 2), || {
-        let scene = Arc::new(Scene::new(6, &[], &[(ROOT, 4, 0, 0), (ROOT, 3, 0, 0)]));
+    model("batch::a_refused_batch_refuses_no_batch", bound(2, 3), || {
+        let scene = paid_for();
         let other = scene.clone();
-        let thread = thread::spawn(move || batch(&other, [(1, 4), (2, 4)]));
-        fair(batch(&scene, [(2, 3), (1, 1)]));
+        let thread = thread::spawn(move || batch(&other, CACHE, [(1, 4), (2, 4)]));
+        fair(batch(&scene, INFERENCE, [(2, 3), (1, 1)]));
         assert!(thread.join().unwrap().is_err());
         scene.check();
     });
 }
 
-/// Two batches that fit one by one: at least one is granted, or says that it does not know.
+/// Two batches that fit one by one and not together: each is granted whole or not at all.
 pub fn of_two_batches_that_do_not_fit_together_none_is_torn() {
-    model("batch::of_two_batches_that_do_not_fit_together_none_is_torn", bound(2, 2), || {
-        let scene = Arc::new(Scene::new(6, &[], &[(ROOT, ANY, 0, 0), (ROOT, ANY, 0, 0)]));
+    model("batch::of_two_batches_that_do_not_fit_together_none_is_torn", bound(2, 3), || {
+        let scene = paid_for();
         let other = scene.clone();
-        let thread = thread::spawn(move || batch(&other, [(1, 3), (2, 1)]));
-        let mine = batch(&scene, [(2, 3), (1, 1)]);
+        let thread = thread::spawn(move || batch(&other, CACHE, [(1, 3), (2, 1)]));
+        let mine = batch(&scene, INFERENCE, [(2, 3), (1, 1)]);
         let theirs = thread.join().unwrap();
         let granted = [mine, theirs].iter().filter(|answer| answer.is_ok()).count() as u64;
-        assert!(granted < 2, "OVER-COMMIT: 8 of 6");
+        assert!(granted < 2, "OVER-COMMIT: 4 of 3");
         assert_eq!(scene.used(1) + scene.used(2), 4 * granted, "whole or not at all");
         scene.check();
     });

@@ -6,7 +6,7 @@ use super::core::account::{LEVELS, Obstacle, ROOT, Settings};
 use super::core::admission::{Ask, Granted, No};
 use super::core::evict::{Owners, ReclaimAnswer, Relief};
 use super::core::grants::{Fields, Victim};
-use super::core::order::{ALL_TYPES, BACKGROUND, CACHE, Goal, INFERENCE, Order, Requester, Shortage};
+use super::core::order::{CACHE, Goal, INFERENCE, Order, Requester, Shortage};
 use super::core::sync::Ordering;
 use super::core::word::Owner;
 use super::core::{Core, Sizes};
@@ -100,8 +100,15 @@ impl Scene {
         self.core.admit(&Self::ask(tenant, kind, bytes))
     }
 
+    /// Fills a tenant with grants that may be evicted.
+    fn fill(&self, tenant: u32, grants: u32, bytes: u64) {
+        for _ in 0..grants {
+            self.admit(tenant, CACHE, bytes).unwrap();
+        }
+    }
+
     fn shortage(account: u32, goal: Goal, requester: Option<Requester>) -> Shortage {
-        let (types, order) = (ALL_TYPES, Order::TypeFirst);
+        let (types, order) = (1 << CACHE, Order::TypeFirst);
         let (victims_max, now_ns, keep_until_ns) = (8, 0, 1);
         Shortage { account, goal, requester, types, order, victims_max, now_ns, keep_until_ns }
     }
@@ -115,11 +122,21 @@ impl Scene {
         charged
     }
 
-    /// Evicts what a running request of `bytes` is short of in the pool, then charges them.
-    fn evict_and_charge(&self, tenant: u32, bytes: u64) -> (Relief, Result<(), Obstacle>) {
+    /// Evicts what a running request of `bytes` is short of in the account `short`.
+    fn evict(&self, short: u32, tenant: u32, bytes: u64) -> Relief {
         let requester = Some(Requester { account: tenant, kind: INFERENCE, bytes });
-        let shortage = Self::shortage(ROOT, Goal::Demand(bytes), requester);
-        let relief = self.core.make_room(&shortage, self);
+        let shortage = Self::shortage(short, Goal::Demand(bytes), requester);
+        self.core.make_room(&shortage, self)
+    }
+
+    /// The same, and then charges them.
+    fn evict_and_charge(
+        &self,
+        short: u32,
+        tenant: u32,
+        bytes: u64,
+    ) -> (Relief, Result<(), Obstacle>) {
+        let relief = self.evict(short, tenant, bytes);
         (relief, self.charge(tenant, bytes))
     }
 
