@@ -9,6 +9,46 @@ const fn of(file: &'static str, name: &'static str, changes: Changes) -> Mutant 
 type Changes = &'static [(&'static str, &'static str)];
 
 pub const MUTANTS: &[Mutant] = &[
+    // The bytes are added to see whether they fit, and taken away if they do not.
+    of(
+        "account",
+        "charge_and_roll_back",
+        &[(
+            "if wanted > view.limit {\n",
+            "if wanted > view.limit {\n                \
+             account.used.fetch_add(min, Ordering::AcqRel);\n                \
+             account.subtract(min);\n",
+        )],
+    ),
+    // A denial for the number of grants counts requests that are not decided.
+    of(
+        "queue",
+        "undecided_grants_deny",
+        &[("Err((word.pending() == 0).then_some(word.count()))", "Err(Some(word.count()))")],
+    ),
+    // Who counts the grants there are does not look whether a grant was counted.
+    of(
+        "force",
+        "counted_again",
+        &[("if fields.flags & flag::COUNTED == 0 {", "if fields.flags != u32::MAX {")],
+    ),
+    // A guarantee is promised before it is paid for.
+    of(
+        "account",
+        "guarantee_before_payment",
+        &[(
+            "if index != ROOT && account.claim().claim() < settings.guarantee {",
+            "if index == ROOT && account.claim().claim() < settings.guarantee {",
+        )],
+    ),
+    // Idle claim stays where it is although the pool is above its limit.
+    of("admission", "excess_ignored", &[("if self.excess.is_set() {", "if bytes == u64::MAX {")]),
+    // A queue goes to the next tenant with slots of the last one in it.
+    of(
+        "queue",
+        "closed_with_slots",
+        &[("head.is_closed() || head.first().is_none() &&", "head.is_closed() ||")],
+    ),
     // Use is read before what is on its way, so bytes that leave between the two are missed.
     of(
         "evict",
@@ -107,10 +147,35 @@ pub const MUTANTS: &[Mutant] = &[
             ),
         ],
     ),
-    // A denial for the number of grants counts requests that are not decided.
+    // A victim is claimed with the bytes it has by then, and not with those that were counted.
     of(
-        "queue",
-        "undecided_grants_deny",
-        &[("Err((word.pending() == 0).then_some(word.count()))", "Err(Some(word.count()))")],
+        "evict",
+        "claimed_after_it_grew",
+        &[(
+            "self.grants.claim_victim(pick.slot, pick.word, may_go)",
+            "self.grants.claim_victim(pick.slot, self.grants.word(pick.slot), may_go)",
+        )],
+    ),
+    // The evictor takes the bytes out of use although the owner's release has done it.
+    of(
+        "evict",
+        "released_bytes_taken_again",
+        &[("if settled == Settled::Ended {", "if settled != Settled::Kept {")],
+    ),
+    // What was promised does not count as being on its way.
+    of(
+        "evict",
+        "promise_uncounted",
+        &[(
+            "relief.deferred += victim.bytes;",
+            "relief.deferred += victim.bytes;\n                \
+             self.leave(way.accounts(), victim.bytes);",
+        )],
+    ),
+    // An owner that keeps what it had promised leaves the promise in the counts.
+    of(
+        "evict",
+        "declined_promise_still_counted",
+        &[("self.leave(&way[..length], held.word.bytes());", "let _ = &way[..length];")],
     ),
 ];

@@ -10,8 +10,13 @@ mod scenario {
 }
 
 #[test]
-fn a_large_refused_request_refuses_no_small_one() {
-    scenario::a_large_refused_request_refuses_no_small_one();
+fn a_large_refused_request_of_the_pool_refuses_no_small_one() {
+    scenario::a_large_refused_request_of_the_pool_refuses_no_small_one();
+}
+
+#[test]
+fn a_large_refused_request_of_a_tenant_refuses_no_small_one() {
+    scenario::a_large_refused_request_of_a_tenant_refuses_no_small_one();
 }
 
 #[test]

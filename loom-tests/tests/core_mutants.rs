@@ -5,7 +5,9 @@
 
 /// `mutant => file of the scenario, scenario(arguments), "what the scenario says"`.
 macro_rules! mutants {
-    ($($mutant:ident => $file:literal, $scenario:ident($($argument:expr),*), $expected:literal;)*) => {
+    ($(
+        $mutant:ident => $file:literal, $scenario:ident($($argument:expr),*), $expected:literal;
+    )*) => {
         $(
             mod $mutant {
                 #[expect(unused, reason = "a copy of the core, of which one scenario uses a part")]
@@ -29,7 +31,19 @@ macro_rules! mutants {
 }
 
 mutants! {
-    used_read_first => "evict", two_short_requests_evict_what_both_need(2), "OVER-EVICTED";
+    charge_and_roll_back =>
+        "admission", a_large_refused_request_of_a_tenant_refuses_no_small_one(), "FALSE DENIAL";
+    undecided_grants_deny =>
+        "admission", an_undecided_request_is_not_counted_against_others(), "FALSE DENIAL";
+    counted_again =>
+        "admission", grants_are_counted_from_the_moment_they_are_limited(), "LOST COUNT";
+    guarantee_before_payment =>
+        "admission", a_guarantee_that_rises_is_kept_against_requests(), "OVER-COMMIT";
+    excess_ignored => "admission", a_lowered_capacity_admits_no_growth(), "OVER-COMMIT";
+    closed_with_slots =>
+        "admission", a_request_of_the_last_tenant_never_reaches_the_next(), "LEFT BEHIND";
+    used_read_first =>
+        "evict", two_requests_short_of_the_pool_evict_what_both_need(), "OVER-EVICTED";
     no_sequence => "evict", two_short_requests_evict_what_both_need(2), "OVER-EVICTED";
     claimed_uncounted => "evict", two_evictors_keep_a_guarantee(), "BELOW GUARANTEE";
     guarantee_without_leaving => "evict", two_evictors_keep_a_guarantee(), "BELOW GUARANTEE";
@@ -37,10 +51,17 @@ mutants! {
         "evict", two_evictors_keep_the_guarantee_of_a_group(), "BELOW GUARANTEE";
     gone_before_the_bytes_are_back =>
         "evict", what_its_owner_releases_while_asked_is_enough(), "OVER-EVICTED";
-    batch_word_ignored => "batch", a_refused_batch_refuses_no_request(), "FALSE DENIAL";
-    batch_ends_before_it_gives_back => "batch", a_refused_batch_refuses_no_request(), "FALSE DENIAL";
+    released_bytes_taken_again =>
+        "evict",
+        a_release_and_an_eviction_count_the_bytes_once(core::evict::ReclaimAnswer::Busy),
+        "more released than used";
+    claimed_after_it_grew => "evict", growth_and_eviction_agree_on_the_bytes(), "LEFT BEHIND";
+    promise_uncounted => "evict", promised_bytes_are_not_taken_twice(), "OVER-EVICTED";
+    declined_promise_still_counted =>
+        "evict", a_promise_is_declined_during_an_eviction(), "LEFT BEHIND";
     force_passes_a_reserved_slot =>
         "evict", force_ends_what_a_request_publishes(), "LEFT BEHIND";
-    undecided_grants_deny =>
-        "admission", an_undecided_request_is_not_counted_against_others(), "FALSE DENIAL";
+    batch_word_ignored => "batch", a_refused_batch_refuses_no_request(), "FALSE DENIAL";
+    batch_ends_before_it_gives_back =>
+        "batch", a_refused_batch_refuses_no_growth(), "FALSE DENIAL";
 }

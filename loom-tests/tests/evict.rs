@@ -4,7 +4,6 @@
 
 use allotment::internals as core;
 
-#[expect(unused, reason = "the scene is set for three files")]
 mod scenario {
     include!("scenarios/evict.rs");
 }

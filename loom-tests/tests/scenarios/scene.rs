@@ -51,6 +51,46 @@ fn bound(usual: usize, full: usize) -> Option<usize> {
     Some(if loom_tests::full() { full } else { usual })
 }
 
+/// Which of two roles the thread has that starts, and which one the thread that is started.
+#[derive(Clone, Copy)]
+struct Roles {
+    exchanged: bool,
+}
+
+/// Runs a scenario of two roles both ways round: loom overlooks some orders in the one and some in
+/// the other, and interrupts the thread that starts more often.
+fn both_ways(
+    name: &str,
+    bound: Option<usize>,
+    scenario: impl Fn(Roles) + Send + Sync + Clone + 'static,
+) {
+    for exchanged in [false, true] {
+        let scenario = scenario.clone();
+        let name = if exchanged { format!("{name}, roles exchanged") } else { name.to_string() };
+        model(&name, bound, move || scenario(Roles { exchanged }));
+    }
+}
+
+impl Roles {
+    fn race<A: 'static, B: 'static>(
+        self,
+        scene: &Arc<Scene>,
+        one: impl FnOnce(&Scene) -> A + 'static,
+        other: impl FnOnce(&Scene) -> B + 'static,
+    ) -> (A, B) {
+        let started = scene.clone();
+        if self.exchanged {
+            let thread = thread::spawn(move || one(&started));
+            let b = other(scene);
+            (thread.join().unwrap(), b)
+        } else {
+            let thread = thread::spawn(move || other(&started));
+            let a = one(scene);
+            (a, thread.join().unwrap())
+        }
+    }
+}
+
 impl Scene {
     fn new(capacity: u64, groups: &[Group], tenants: &[Tenant]) -> Self {
         Self::answering(ReclaimAnswer::Freed, capacity, groups, tenants)
@@ -147,6 +187,16 @@ impl Scene {
 
     fn release(&self, tenant: u32, kind: u8, (slot, generation): Granted) -> bool {
         self.core.release(slot, generation, Owner::new(tenant, 1, kind)).is_ok()
+    }
+
+    /// Ends what is in the slots of a tenant's caches, as unregistering by force does.
+    fn force(&self, tenant: u32) {
+        let owner = Owner::new(tenant, 1, CACHE);
+        for slot in self.core.slots(owner).collect::<Vec<_>>() {
+            while !self.core.end_by_force(slot, owner) {
+                thread::yield_now();
+            }
+        }
     }
 
     fn used(&self, tenant: u32) -> u64 {
