@@ -10,6 +10,8 @@
 
 #[path = "mutants/account.rs"]
 mod account;
+#[path = "mutants/backlog.rs"]
+mod backlog;
 #[path = "mutants/core.rs"]
 mod core;
 #[path = "mutants/grants.rs"]
@@ -39,7 +41,8 @@ fn main() {
     }
     let sources = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap()).join("../src/core");
     let out = PathBuf::from(env::var("OUT_DIR").unwrap());
-    for mutant in [account::MUTANTS, grants::MUTANTS, queue::MUTANTS].concat() {
+    let single = [account::MUTANTS, backlog::MUTANTS, grants::MUTANTS, queue::MUTANTS];
+    for mutant in single.concat() {
         let source = sources.join(mutant.file).with_extension("rs");
         println!("cargo::rerun-if-changed={}", source.display());
         let text = fs::read_to_string(&source).expect("the source of a mutant");

@@ -7,6 +7,16 @@ const fn account(name: &'static str, changes: &'static [(&'static str, &'static 
 }
 
 pub const MUTANTS: &[Mutant] = &[
+    // New limits are written over those in force, so who has read the old ones does not notice.
+    account("configured_in_place", &[("let next = word.next_config();", "let next = word;")]),
+    // What a tenant hands back skips the group that it was bought from.
+    account(
+        "handed_back_past_the_group",
+        &[(
+            "let parent = &self.table[account.parent()];\n        parent.subtract(bytes);",
+            "let parent = &self.table[ROOT];\n        parent.subtract(bytes);",
+        )],
+    ),
     // A trim lowers the claim and does not bump the version.
     account(
         "trim_without_version",

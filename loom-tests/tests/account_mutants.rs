@@ -28,6 +28,8 @@ macro_rules! mutants {
 }
 
 mutants! {
+    configured_in_place => no_charge_passes_a_lowered_capacity, "OVER-COMMIT";
+    handed_back_past_the_group => three_levels_stay_in_balance, "V3";
     trim_without_version => a_trim_and_a_charge_never_both_have_the_claim, "OVER-COMMIT";
     no_check_after_the_charge =>
         a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";

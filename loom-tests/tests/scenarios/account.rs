@@ -466,6 +466,7 @@ pub fn a_charge_that_slept_through_all_config_versions_notices() {
 pub fn no_charge_passes_a_lowered_capacity() {
     model("no_charge_passes_a_lowered_capacity", bound(3, 2), || {
         let pool = Pool::new(200, 40, &[], &[(ROOT, 200, 0), (ROOT, 200, 0)]);
+        pool.charge(1, 60).unwrap();
         let most = Arc::new(std::sync::Mutex::new(0));
         let lowered = most.clone();
         let others = beside_if_full(
