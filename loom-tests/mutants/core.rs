@@ -80,7 +80,10 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             (
                 "Some(victim) => {\n                self.ask",
-                "Some(victim) => {\n                let again = || self.way(rank.account, shortage.account).unwrap();\n                while !self.set_off(&again(), bytes) {}\n                self.ask",
+                "Some(victim) => {
+                let again = || self.way(rank.account, shortage.account).unwrap();
+                while !self.set_off(&again(), bytes) {}
+                self.ask",
             ),
         ],
     ),
@@ -107,7 +110,10 @@ pub const MUTANTS: &[Mutant] = &[
             ("if held.word.state() == State::Evicting {", "if account == u32::MAX {"),
             (
                 "Ended::WhileEvicting => return Ok((bytes, true)),",
-                "Ended::WhileEvicting => {\n                self.uncharge(account, bytes);\n                return Ok((bytes, true));\n            }",
+                "Ended::WhileEvicting => {
+                self.uncharge(account, bytes);
+                return Ok((bytes, true));
+            }",
             ),
         ],
     ),
@@ -128,7 +134,10 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             (
                 "        if several {\n            self.batches.end();\n        }\n        answer",
-                "        if several && answer.is_ok() {\n            self.batches.end();\n        }\n        answer",
+                "        if several && answer.is_ok() {
+            self.batches.end();
+        }
+        answer",
             ),
         ],
     ),

@@ -34,10 +34,7 @@ pub const MUTANTS: &[Mutant] = &[
         "generation_ignored",
         &[("(taken && segment.generation(lane) == before).then_some(before)", NO_GENERATION)],
     ),
-    grants(
-        "no_look_at_the_victim",
-        &[("let claimed = may_go(&victim);", "let claimed = may_go(&victim) || true;")],
-    ),
+    grants("no_look_at_the_victim", &[("let claimed = may_go(&victim);", LOOKED_FOR_NOTHING)]),
     grants(
         "evicting_before_the_look",
         &[("!segment.exchange(lane, seen, seen.with_state(State::Tuning))", CLAIM_AT_ONCE)],
@@ -86,6 +83,8 @@ pub const MUTANTS: &[Mutant] = &[
     ),
 ];
 
+const LOOKED_FOR_NOTHING: &str = "let _ = may_go(&victim);
+        let claimed = true;";
 const STORE_RELAXED: &str = "self.words.0[lane as usize].store(word.0, Ordering::Relaxed);";
 const CLAIM_AT_ONCE: &str = "!segment.exchange(lane, seen, seen.with_state(State::Evicting))";
 const NOT_PINNED: &str = "if held.word.state() == State::Evicting {
@@ -94,7 +93,7 @@ const NOT_PINNED: &str = "if held.word.state() == State::Evicting {
         }
         if false {
             segment.set_word";
-const DECLINE_STALE: &str = "if asking { Refused::Stale } else { Refused::Stale }";
+const DECLINE_STALE: &str = "[Refused::Stale; 2][usize::from(asking)]";
 const GIVE_FREE: &str = "segment.give(Owner::NOBODY);\n        self.unretire_segment(index);";
 const TWICE: &str = "fetch_and(!lowest, Ordering::AcqRel) | lowest != 0";
 const COUNT_LATE: &str = "segment.give(Owner::NOBODY);

@@ -79,19 +79,23 @@ pub fn two_evictors_keep_the_guarantee_of_a_group() {
 /// answer, and are there for the next request.
 pub fn a_release_and_an_eviction_count_the_bytes_once(answer: ReclaimAnswer) {
     let name = format!("evict::a_release_and_an_eviction_count_the_bytes_once({answer:?})");
-    // Two threads that both hand claim up meet in more ways than there is time for.
-    let usual = if answer == ReclaimAnswer::Deferred { 1 } else { 2 };
-    both_ways(&name, bound(usual, usual + 1), move |roles| {
+    // A promise is seldom kept by the time of the charge, so that is left out: two threads that
+    // both hand claim up meet in more ways than there is time for.
+    let promised = answer == ReclaimAnswer::Deferred;
+    both_ways(&name, bound(2, 3), move |roles| {
         let tenants = [(ROOT, ANY, 0, 0), (ROOT, ANY, 0, 3)];
         let scene = Arc::new(Scene::answering(answer, 4, &[], &tenants));
         let grant = scene.admit(1, CACHE, 4).unwrap();
         let release = move |scene: &Scene| scene.release(1, CACHE, grant);
-        let request = |scene: &Scene| scene.evict_and_charge(ROOT, 2, 4).1;
+        let request = move |scene: &Scene| {
+            scene.evict(ROOT, 2, 4);
+            !promised && scene.charge(2, 4).is_ok()
+        };
         let (released, charged) = roles.race(&scene, release, request);
         assert!(released || scene.evicted() == 4, "lost");
         assert_eq!(scene.used(1), 0);
-        let then = scene.charge(2, 4);
-        assert!(charged.is_ok() != then.is_ok(), "all 4 bytes are there once");
+        let then = scene.charge(2, 4).is_ok();
+        assert!(charged != then, "all 4 bytes are there once");
         scene.check();
     });
 }

@@ -284,7 +284,7 @@ pub fn a_word_that_came_round_shows_its_new_fields() {
 
 /// An owner's release, a second one with the same id, and an evictor: one of them ends the grant.
 pub fn a_grant_ends_exactly_once() {
-    run("a_grant_ends_exactly_once", three(2), 0, |world| {
+    run("a_grant_ends_exactly_once", three(1), 0, |world| {
         let id = world.request(0, owner(1)).unwrap();
         let release = move |w: &World| w.release(0, id, owner(1));
         let again = start(world, release);

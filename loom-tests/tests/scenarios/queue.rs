@@ -12,7 +12,6 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 use loom_tests::{full, model};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A queue that belongs to an account of generation 1.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -349,14 +348,15 @@ pub fn a_count_keeps_its_limit() {
     run("a_count_keeps_its_limit", three(2), 1, |world| {
         let queue = &world.queues[0];
         queue.set_grants_max(Some(1));
-        let held = Arc::new(AtomicU64::new(0));
+        let held = std::sync::Arc::new(std::sync::Mutex::new(0));
         let hold_one = || {
             let held = held.clone();
             move |w: &World| {
                 if w.queues[0].count_in(1).is_ok() {
-                    assert_eq!(held.fetch_add(1, Ordering::Relaxed), 0, "BEYOND THE LIMIT");
+                    *held.lock().unwrap() += 1;
+                    assert_eq!(*held.lock().unwrap(), 1, "BEYOND THE LIMIT");
                     w.queues[0].count_decided(1, true);
-                    held.fetch_sub(1, Ordering::Relaxed);
+                    *held.lock().unwrap() -= 1;
                     w.queues[0].count_out();
                 }
             }
