@@ -14,7 +14,7 @@
 //! that has changed hands; an answer that needs the whole chain (no slot is left) is given only if
 //! nothing was unlinked meanwhile.
 
-use super::backlog::{Backlog, Entry};
+use super::backlog::{self, Backlog, Entry};
 use super::ghost::Ghost;
 use super::grants::{Grants, NoSegment, SLOTS, Segment};
 use super::lessons::{Lessons, Weights};
@@ -89,15 +89,6 @@ pub struct Pick {
     pub word: SlotWord,
     /// What it is worth: less goes first.
     pub worth: Worth,
-    /// The tenant's clock at its last touch.
-    pub touched: u32,
-}
-
-impl Pick {
-    #[inline]
-    fn entry(&self) -> Entry {
-        Entry { rank: self.worth.rank(), touched: self.touched, slot: self.slot }
-    }
 }
 
 impl Queue {
@@ -365,40 +356,28 @@ impl Queue {
     }
 
     fn pick_of_large(&self, sight: &Sight, judge: &Judge, segments: u32) -> Option<Pick> {
-        let Some(mut backlog) = sight.grants.backlogs.hold(sight.owner.0, segments) else {
+        let (policy, clock) = (judge.policy.as_u8().into(), sight.clock);
+        let of = backlog::Queue { owner: sight.owner.0, segments, policy, clock };
+        let Some(mut backlog) = sight.grants.backlogs.hold(&of) else {
             return self.turn_hand(sight, segments, WINDOW_SEGMENTS, |index, best| {
                 for_each_candidate(sight, judge, index, |_, pick| note_least(best, pick));
                 best.is_some()
             });
         };
-        if backlog.change_policy(judge.policy.as_u8().into()) {
+        if backlog.is_outdated(&of) {
             while let Some(entry) = backlog.first() {
                 remove_first(sight, &mut backlog, entry);
             }
+            backlog.begin_anew(&of);
         }
         let first = first_in_order(sight, judge, &mut backlog);
-        let mut shown_listed = 0;
         let window = backlog.window();
         let shown = self.turn_hand(sight, segments, window, |index, best| {
-            let before = *best;
-            let listed = show(sight, judge, index, &mut backlog, best);
-            if *best != before {
-                shown_listed = listed;
-            }
+            show(sight, judge, index, &mut backlog, best);
             first.is_some() || best.is_some()
         });
-        match (first, shown) {
-            (Some(first), Some(shown)) if first.worth <= shown.worth => Some(first),
-            (first, None) => first,
-            (_, Some(shown)) => {
-                // Its place in the backlog, if it had one, was lost.
-                let lane = shown.slot % SLOTS;
-                if shown_listed & 1 << lane != 0 {
-                    sight.grants.segment(shown.slot / SLOTS).set_listed(lane, false);
-                }
-                Some(shown)
-            }
-        }
+        let least = |a: Pick, b: Pick| if b.worth < a.worth { b } else { a };
+        first.into_iter().chain(shown).reduce(least)
     }
 
     /// Looks at a window of segments where the last search ended, and on around the whole queue
@@ -591,7 +570,7 @@ fn note_least(best: &mut Option<Pick>, pick: Pick) {
     }
 }
 
-/// Shows the grants of a segment to the backlog; answers which of them it had.
+/// Shows the grants of a segment to the backlog.
 #[inline]
 fn show(
     sight: &Sight,
@@ -599,21 +578,24 @@ fn show(
     index: u32,
     backlog: &mut Backlog<'_>,
     best: &mut Option<Pick>,
-) -> u32 {
+) {
     let listed = sight.grants.segment(index).listed();
-    let mut bar = backlog.bar();
     for_each_candidate(sight, judge, index, |segment, pick| {
         note_least(best, pick);
-        let (entry, lane) = (pick.entry(), pick.slot % SLOTS);
-        if listed & 1 << lane == 0 && bar.is_none_or(|bar| entry.is_before(&bar)) {
-            segment.set_listed(lane, true);
-            if let Some(left) = backlog.add(entry) {
-                sight.grants.segment(left.slot / SLOTS).set_listed(left.slot % SLOTS, false);
+        let lane = pick.slot % SLOTS;
+        if listed & 1 << lane == 0 {
+            let key = backlog.key(judge.brief(pick.worth), pick.worth.age());
+            let left = backlog.add(Entry { key, slot: pick.slot });
+            if left.is_none_or(|left| left.slot != pick.slot) {
+                segment.set_listed(lane, true);
+                left.into_iter().for_each(|left| unlist(sight, left));
             }
-            bar = backlog.bar();
         }
     });
-    listed
+}
+
+fn unlist(sight: &Sight, entry: Entry) {
+    sight.grants.segment(entry.slot / SLOTS).set_listed(entry.slot % SLOTS, false);
 }
 
 /// The least worth grant of the backlog. What was used, changed or ended since it was listed
@@ -625,10 +607,12 @@ fn first_in_order(sight: &Sight, judge: &Judge, backlog: &mut Backlog<'_>) -> Op
         let segment = sight.grants.segment(entry.slot / SLOTS);
         if segment.owner() == sight.owner
             && let Some(pick) = look(sight, segment, judge, entry.slot)
-            && pick.touched == entry.touched
-            && pick.worth.rank() <= entry.rank
         {
-            return Some(pick);
+            let key = backlog.key(judge.brief(pick.worth), pick.worth.age());
+            // Worth falls as time goes by. What was touched is not where it was listed.
+            if key as u32 == entry.key as u32 && key <= entry.key {
+                return Some(pick);
+            }
         }
         remove_first(sight, backlog, entry);
     }
@@ -637,7 +621,7 @@ fn first_in_order(sight: &Sight, judge: &Judge, backlog: &mut Backlog<'_>) -> Op
 
 fn remove_first(sight: &Sight, backlog: &mut Backlog<'_>, first: Entry) {
     backlog.remove_first();
-    sight.grants.segment(first.slot / SLOTS).set_listed(first.slot % SLOTS, false);
+    unlist(sight, first);
 }
 
 /// The grant in a slot of `segment` as a candidate, if it may go.
@@ -658,5 +642,5 @@ fn look(sight: &Sight, segment: &Segment, judge: &Judge, slot: u32) -> Option<Pi
     let recency = Recency(recency);
     let candidate = Candidate { bytes: word.bytes(), recency, expires_ns };
     let worth = judge.worth(&candidate);
-    Some(Pick { slot, word, worth, touched: recency.last_touch() })
+    Some(Pick { slot, word, worth })
 }
