@@ -32,15 +32,18 @@ proptest! {
         for (slot, step) in (0..).zip(steps) {
             match step {
                 Step::Add { key } => {
-                    let entry = Entry { key, slot };
-                    plain.insert(entry);
-                    match held.add(entry) {
-                        Some(left) => {
-                            prop_assert!(plain.len() > ENTRIES_MIN as usize, "there was room");
-                            prop_assert!(left == entry || left.key > entry.key);
-                            prop_assert!(plain.remove(&left));
+                    let bar = held.bar();
+                    prop_assert_eq!(bar == u64::MAX, plain.len() < ENTRIES_MIN as usize);
+                    if key < bar {
+                        let entry = Entry { key, slot };
+                        plain.insert(entry);
+                        let left = held.add(entry);
+                        prop_assert_eq!(left.is_some(), plain.len() > ENTRIES_MIN as usize);
+                        if let Some(left) = left {
+                            prop_assert!(left.key == bar && plain.remove(&left));
                         }
-                        None => prop_assert!(plain.len() <= ENTRIES_MIN as usize),
+                    } else {
+                        held.take_turns();
                     }
                 }
                 Step::RemoveFirst => {
@@ -68,18 +71,20 @@ fn the_most_worth_give_way() {
     for slot in 0..ENTRIES_MIN {
         assert_eq!(held.add(Entry { key: 1_000 - u64::from(slot), slot }), None);
     }
-    let came = (0..).take_while(|&slot| {
-        let _ = held.add(Entry { key: u64::from(slot % 7), slot: 1_000 + slot });
-        slot < 10 * ENTRIES_MIN
-    });
-    let came = came.count();
+    for slot in 0..4 * ENTRIES_MIN {
+        let key = u64::from(slot % 7);
+        if key < held.bar() {
+            assert!(held.add(Entry { key, slot: 1_000 + slot }).is_some());
+        }
+        held.take_turns();
+    }
     let mut kept = Vec::new();
     while let Some(entry) = held.first() {
         kept.push(entry.key);
         held.remove_first();
     }
     let old = kept.iter().filter(|&&key| key >= 7).count();
-    assert!(kept.is_sorted() && old < ENTRIES_MIN as usize / 2, "{old} left after {came}");
+    assert!(kept.is_sorted() && old < ENTRIES_MIN as usize / 2, "{old} of the old are left");
 }
 
 #[test]
@@ -116,13 +121,13 @@ fn time_and_ranks_begin_anew() {
     let backlogs = Backlogs::new(256);
     let of = |clock, policy| Queue { clock, policy, ..OF };
     let held = backlogs.hold(&of(u32::MAX, 0)).unwrap();
-    let (young, old) = (held.key(1, 0), held.key(1, 1_000));
+    let (young, old) = (held.key((1, 0)), held.key((1, 1_000)));
     assert!(old < young && !held.is_outdated(&of(u32::MAX, 0)));
     assert!(held.is_outdated(&of(u32::MAX, 1)), "another policy");
     drop(held);
     let mut held = backlogs.hold(&of(5, 0)).unwrap();
-    assert_eq!((held.key(1, 0), held.key(1, 6)), (young + 6, young), "the clock wraps");
-    assert_eq!(held.key(2, u32::MAX), 2 << 32, "older than time itself");
+    assert_eq!((held.key((1, 0)), held.key((1, 6))), (young + 6, young), "the clock wraps");
+    assert_eq!(held.key((2, u32::MAX)), 2 << 32, "older than time itself");
     drop(held);
     let much_later = of(u32::MAX / 4 * 3, 0);
     held = backlogs.hold(&much_later).unwrap();

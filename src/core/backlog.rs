@@ -36,8 +36,6 @@ const PROBES_MAX: u32 = 8;
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Segments shown for each victim until the hand has been round the queue once.
 const FIRST_WINDOW: u32 = 16;
-/// Entries without children that a new one is compared with when all places are taken.
-const TRIES: usize = 2;
 /// Children of an entry.
 const CHILDREN: usize = 4;
 /// Time is told from so many operations before the backlog was taken, and told anew before it
@@ -253,9 +251,9 @@ impl Backlog<'_> {
         self.now = MARGIN;
     }
 
-    /// The key of a grant last touched `age` operations ago.
-    #[inline]
-    pub fn key(&self, rank: u32, age: u32) -> u64 {
+    /// The key of a grant of this rank, last touched `age` operations ago.
+    #[inline(always)]
+    pub fn key(&self, (rank, age): (u32, u32)) -> u64 {
         u64::from(rank) << 32 | u64::from(self.now.saturating_sub(age))
     }
 
@@ -279,9 +277,17 @@ impl Backlog<'_> {
         (self.length > 0).then(|| self.at(0))
     }
 
-    /// Adds an entry. If all places are taken another one may leave for it, or it does not come in:
-    /// who is not here any more is answered.
+    /// An entry comes in if its key is below this: below one of those that would have to leave.
     #[inline]
+    pub fn bar(&self) -> u64 {
+        if self.length < self.room {
+            return u64::MAX;
+        }
+        let (one, other) = self.in_turn();
+        self.at(one).key.max(self.at(other).key)
+    }
+
+    /// Adds an entry below the bar; one that leaves for it is answered.
     pub fn add(&mut self, entry: Entry) -> Option<Entry> {
         if self.length < self.room {
             self.length += 1;
@@ -289,21 +295,38 @@ impl Backlog<'_> {
             self.rise(self.length - 1, entry);
             return None;
         }
+        let (one, other) = self.in_turn();
+        let larger = if self.at(one).key < self.at(other).key { other } else { one };
+        let left = self.at(larger);
+        self.rise(larger, entry);
+        self.take_turns();
+        Some(left)
+    }
+
+    /// Where two entries without children are whose turn it is to be compared.
+    #[inline]
+    fn in_turn(&self) -> (usize, usize) {
+        let childless = (self.length + CHILDREN - 2) / CHILDREN;
+        // Relaxed: held.
+        let turn = self.cell.turn.load(Ordering::Relaxed) as usize;
+        let one = turn.clamp(childless, self.length - 1);
+        (one, if one + 1 < self.length { one + 1 } else { childless })
+    }
+
+    /// The next two are compared from now on.
+    #[inline]
+    pub fn take_turns(&self) {
         // Relaxed: held.
         let order = Ordering::Relaxed;
-        let mut turn = self.cell.turn.load(order) as usize;
-        let childless = (self.length + CHILDREN - 2) / CHILDREN;
-        for _ in 0..TRIES {
-            turn = if turn + 1 < self.length { turn + 1 } else { childless };
-            let other = self.at(turn);
-            if entry.key < other.key {
-                self.cell.turn.store(turn as u32, order);
-                self.rise(turn, entry);
-                return Some(other);
-            }
-        }
-        self.cell.turn.store(turn as u32, order);
-        Some(entry)
+        let next = self.cell.turn.load(order) + 2;
+        self.cell.turn.store(if (next as usize) < self.length { next } else { 0 }, order);
+    }
+
+    /// The slot that leaves after the first one.
+    #[inline]
+    pub fn second(&self) -> Option<u32> {
+        let children = 1..self.length.min(1 + CHILDREN);
+        children.map(|index| self.at(index)).min_by_key(|entry| entry.key).map(|entry| entry.slot)
     }
 
     /// Removes the least worth entry.
