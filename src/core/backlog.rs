@@ -303,6 +303,15 @@ impl Backlog<'_> {
         Some(left)
     }
 
+    /// The slots of which one leaves when the next entry is added.
+    #[inline]
+    pub fn next_to_leave(&self) -> impl Iterator<Item = u32> + use<> {
+        let full = self.length > 0 && self.length >= self.room;
+        let (one, other) = if full { self.in_turn() } else { (0, 0) };
+        let slots = [one, other].map(|index| full.then(|| self.at(index).slot));
+        slots.into_iter().flatten()
+    }
+
     /// Where two entries without children are whose turn it is to be compared.
     #[inline]
     fn in_turn(&self) -> (usize, usize) {

@@ -274,6 +274,7 @@ impl Core {
         }
         match self.claim(pick, owner, shortage.now_ns) {
             Some(victim) => {
+                self.ghosts.prefetch(owner, victim.fields.key);
                 self.ask_owner(shortage, &victim, &way, owners, relief, joined);
                 Step::Done
             }

@@ -307,6 +307,12 @@ impl Segment {
         }
     }
 
+    /// Asks for the line with the owner and what is listed.
+    #[inline]
+    pub fn prefetch_owner(&self) {
+        super::sync::prefetch(&self.owner);
+    }
+
     /// Asks for the lines that are read when a slot is chosen and claimed.
     #[inline]
     pub fn prefetch_slot(&self, lane: u32) {

@@ -376,9 +376,13 @@ impl Queue {
             show_segment(sight, judge, index, &mut backlog, best);
             first.is_some() || best.is_some()
         });
+        // So that the next search does not wait for memory.
         if let Some(second) = backlog.second() {
             sight.grants.segment(second / SLOTS).prefetch_slot(second % SLOTS);
         }
+        backlog
+            .next_to_leave()
+            .for_each(|slot| sight.grants.segment(slot / SLOTS).prefetch_owner());
         let least = |a: Shown, b: Shown| if b.key < a.key { b } else { a };
         let least = first.into_iter().chain(shown).reduce(least)?;
         let candidate = least.seen.candidate();
