@@ -1,19 +1,21 @@
 //! The balancer's step, and where pressure is evaluated.
 //!
-//! A step gives expired reservations back, evaluates pressure from the pool's fill and the
-//! machine's last report, computes the fair shares, and frees memory: at High background work and
-//! caches until live bytes have fallen by a fifth, at Critical by two fifths, lowest priority
-//! first. It never takes a tenant below its guarantee.
+//! A step gives expired reservations back, and idle slots where they ran out; evaluates pressure
+//! from the pool's fill and the machine's last report, computes the fair shares, and frees memory:
+//! at High background work and caches until live bytes have fallen by a fifth, at Critical by two
+//! fifths, lowest priority first. It never takes a tenant below its guarantee.
 
 use crate::core::account::ROOT;
 use crate::core::events::EventKind;
 use crate::core::evict::Relief;
 use crate::core::order::{ALL_TYPES, BACKGROUND, CACHE, Goal, Order, Shortage, priority};
-use crate::core::pressure::Pressure;
+use crate::core::pressure::{Gauge, Pressure};
 use crate::core::share::{Party, water_level};
-use crate::core::sync::{lock, try_lock};
+use crate::core::sync::lock;
 use crate::governor::Governor;
-use crate::registration::Admin;
+
+/// Attempts to change what is known of pressure while others do.
+const GAUGE_TURNS_MAX: u32 = 16;
 
 /// What a balancer step saw and did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,7 @@ impl Governor {
     pub fn balance(&self) -> BalanceReport {
         let now_ns = self.clock().now_ns();
         let reservations_expired = self.return_expired(now_ns);
+        self.shed_if_wanted();
         let live_bytes = self.live_bytes();
         let pressure = self.evaluate_pressure(live_bytes);
         self.share_out();
@@ -125,13 +128,13 @@ impl Governor {
     /// Tells the governor how short the machine is; pressure is the worse of this and the pool's
     /// own fill.
     pub fn report_pressure(&self, machine: Pressure) {
-        lock(&self.admin).machine = machine;
-        self.evaluate_pressure(self.live_bytes());
+        let live_bytes = self.live_bytes();
+        while self.change_gauge(live_bytes, |gauge| gauge.reported(machine)).is_none() {}
     }
 
     /// The pressure in force.
     pub fn pressure(&self) -> Pressure {
-        Pressure::ALL[self.core.accounts.level()]
+        self.core.accounts.gauge().level()
     }
 
     /// Bytes in live grants. Steps grow with the number of tenants.
@@ -140,28 +143,37 @@ impl Governor {
         tenants.map(|t| self.core.accounts.used(t)).sum()
     }
 
+    /// Pressure once `live_bytes` of the pool's capacity were seen in grants. Lock-free.
     fn evaluate_pressure(&self, live_bytes: u64) -> Pressure {
-        self.apply_pressure(&mut lock(&self.admin), live_bytes)
+        let mut turns = 0..GAUGE_TURNS_MAX;
+        let after = turns.find_map(|_| self.change_gauge(live_bytes, |gauge| gauge));
+        // Others that evaluate again and again see what this thread saw.
+        after.unwrap_or_else(|| self.core.accounts.gauge()).level()
     }
 
-    fn apply_pressure(&self, admin: &mut Admin, live_bytes: u64) -> Pressure {
-        let before = self.pressure();
-        let was_warned = admin.fill.warned;
+    /// One change of what is known of pressure, the pool's fill always; none if another thread was
+    /// faster.
+    fn change_gauge(&self, live_bytes: u64, next: impl Fn(Gauge) -> Gauge) -> Option<Gauge> {
+        let before = self.core.accounts.gauge();
+        let mut after = next(before);
         if self.config.pool_pressure {
-            let thresholds = self.config.thresholds();
-            admin.fill = admin.fill.next(&thresholds, live_bytes, admin.capacity_bytes);
+            let (thresholds, capacity) = (self.config.thresholds(), self.core.accounts.limit(ROOT));
+            after = after.filled(&thresholds, live_bytes, capacity);
         }
-        let pressure = admin.fill.level.max(admin.machine);
-        if pressure != before {
-            if pressure == Pressure::Critical {
-                self.share_out();
-            }
-            self.core.accounts.set_level(pressure as usize);
+        if after == before {
+            return Some(after);
         }
-        if pressure != before || admin.fill.warned != was_warned {
-            self.note_change(EventKind::PressureChanged, before, pressure, live_bytes);
+        if after.level() == Pressure::Critical && before.level() != Pressure::Critical {
+            self.share_out();
         }
-        pressure
+        if !self.core.accounts.change_gauge(before, after) {
+            return None;
+        }
+        if after.level() != before.level() || after.is_warned() != before.is_warned() {
+            let (from, to) = (before.level(), after.level());
+            self.note_change(EventKind::PressureChanged, from, to, live_bytes);
+        }
+        Some(after)
     }
 
     /// Computes everybody's fair share. A tenant is active while it uses anything, and wants what
@@ -180,13 +192,11 @@ impl Governor {
         accounts.set_water(water);
     }
 
-    /// The pool has refused a request: pressure may have risen since the last step. If somebody
-    /// administers at this moment, the next step will notice; nobody waits here.
+    /// The pool has refused a request: pressure may have risen since the last step. Lock-free;
+    /// steps grow with the number of tenants, as those of the refusal itself do.
     pub(crate) fn note_pool_refusal(&self) {
-        if self.config.pool_pressure
-            && let Some(mut admin) = try_lock(&self.admin)
-        {
-            self.apply_pressure(&mut admin, self.live_bytes());
+        if self.config.pool_pressure {
+            self.evaluate_pressure(self.live_bytes());
         }
     }
 }

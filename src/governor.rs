@@ -20,7 +20,7 @@ use crate::core::evict::Relief;
 use crate::core::grants::{Fields, Refused, flag};
 use crate::core::handle::{GrantId, TenantHandle};
 use crate::core::order::{Goal, Sums};
-use crate::core::sync::{AtomicU64, Mutex};
+use crate::core::sync::{AtomicU32, AtomicU64, Mutex};
 use crate::core::word::{GRANT_BYTES_MAX, Owner};
 use crate::core::{Core, Sizes};
 use crate::error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
@@ -101,6 +101,8 @@ pub struct Governor {
     pub(crate) admin: Mutex<Admin>,
     /// When the next reservation runs out.
     pub(crate) due_ns: AtomicU64,
+    /// 1: a request found the table of grants full.
+    pub(crate) slots_wanted: AtomicU32,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
 }
@@ -127,6 +129,7 @@ impl Governor {
             tag: crate::registration::next_tag(),
             admin: Mutex::new(Admin::new(&config)),
             due_ns: AtomicU64::new(u64::MAX),
+            slots_wanted: AtomicU32::new(0),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             config,
@@ -190,6 +193,7 @@ impl Governor {
     #[cold]
     fn request_evicting(&self, mut ask: Ask, mut no: No) -> Result<Grant<'_>, Refusal> {
         let mut effort = Effort::default();
+        self.core.ghosts.prefetch(ask.owner(), ask.fields.key);
         for _ in 0..REQUEST_ROUNDS_MAX {
             ask.now_ns = self.clock().now_ns();
             ask.paced |= no.is_paced();

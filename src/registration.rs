@@ -14,8 +14,7 @@ use crate::core::account::{LEVELS, Obstacle, ROOT, Settings};
 use crate::core::events::EventKind;
 use crate::core::grants::SLOTS;
 use crate::core::handle::{GrantId, GroupHandle, TenantHandle};
-use crate::core::pressure::{Fill, Pressure};
-use crate::core::sync::{lock, try_lock};
+use crate::core::sync::lock;
 use crate::core::word::{BYTES_MAX, Owner, State};
 use crate::error::{AccountName, Error};
 use crate::governor::Governor;
@@ -88,8 +87,6 @@ pub(crate) struct Admin {
     reservations: BTreeMap<(u64, u64), Owner>,
     /// When there are more, those that were committed are sorted out.
     reservations_max: usize,
-    pub fill: Fill,
-    pub machine: Pressure,
 }
 
 const GROUPS: usize = 0;
@@ -105,8 +102,6 @@ impl Admin {
             fresh: [0, 0],
             reservations: BTreeMap::new(),
             reservations_max: RESERVATIONS_MIN,
-            fill: Fill::default(),
-            machine: Pressure::Normal,
         }
     }
 
@@ -647,11 +642,18 @@ impl Governor {
         self.shed_all_tenants(&mut lock(&self.admin))
     }
 
-    /// The table of grants is full: makes room in it for the next request. If somebody administers
-    /// at this moment, that has to wait for a later one; nobody waits here.
+    /// The table of grants is full: the next step of the balancer makes room in it. Nobody waits
+    /// here.
     pub(crate) fn note_slots_exhausted(&self) {
-        if let Some(mut admin) = try_lock(&self.admin) {
-            self.shed_all_tenants(&mut admin);
+        // Release: pairs with the AcqRel in `shed_if_wanted`.
+        self.slots_wanted.store(1, Ordering::Release);
+    }
+
+    /// Gives free segments back if a request found none since this was last asked.
+    pub(crate) fn shed_if_wanted(&self) {
+        // AcqRel: pairs with the Release in `note_slots_exhausted`.
+        if self.slots_wanted.swap(0, Ordering::AcqRel) != 0 {
+            self.shed_segments();
         }
     }
 

@@ -3,6 +3,7 @@
 //! the counting must be the oracle's, to the byte.
 
 use allotment::internals::account::{Accounts, DEPTH_MAX, LEVELS, Obstacle, ROOT, Settings};
+use allotment::internals::pressure::{Gauge, Pressure};
 use allotment::internals::word::BYTES_MAX;
 use proptest::prelude::*;
 
@@ -136,7 +137,8 @@ impl Pair {
                 self.configure(index, limits, guarantee);
             }
             Step::Level { level } => {
-                self.accounts.set_level(level);
+                let to = Gauge::default().reported(Pressure::ALL[level]);
+                assert!(self.accounts.change_gauge(self.accounts.gauge(), to));
                 self.oracle.level = level;
             }
             Step::Collect { index, needed } => self.accounts.collect(index, needed),

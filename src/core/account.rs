@@ -37,6 +37,7 @@
 //! Steps of a charge: at most [`CHARGE_TURNS_MAX`] turns of the exchange loop in each of
 //! [`CHARGE_ROUNDS_MAX`] rounds, whatever other threads do. Release: one step.
 
+use super::pressure::Gauge;
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{BYTES_MAX, CONFIG_VERSIONS, ClaimWord, Head, TRIM_VERSIONS, UsedWord};
@@ -186,7 +187,8 @@ pub struct Accounts {
     groups_seen: AtomicU32,
     tenants_seen: AtomicU32,
     quantum: u64,
-    level: CachePadded<AtomicU32>,
+    /// A [`Gauge`].
+    gauge: CachePadded<AtomicU32>,
     water: CachePadded<AtomicU64>,
 }
 
@@ -363,7 +365,7 @@ impl Accounts {
             groups_seen: AtomicU32::new(0),
             tenants_seen: AtomicU32::new(0),
             quantum,
-            level: CachePadded::new(AtomicU32::new(0)),
+            gauge: CachePadded::new(AtomicU32::new(0)),
             water: CachePadded::new(AtomicU64::new(0)),
         };
         let settings = Settings {
@@ -414,18 +416,25 @@ impl Accounts {
         index < self.tenants_begin()
     }
 
-    /// Sets the pressure level that chooses among limits.
-    pub fn set_level(&self, level: usize) {
-        debug_assert!(level < LEVELS);
-        // Release: pairs with the Acquire in `limit_in_force`.
-        self.level.store(level as u32, Ordering::Release);
+    /// What is known of pressure; its level chooses among limits.
+    #[inline]
+    pub fn gauge(&self) -> Gauge {
+        // Acquire: pairs with the Release in `change_gauge`.
+        Gauge(self.gauge.load(Ordering::Acquire))
+    }
+
+    /// Changes what is known of pressure, unless another thread has; says whether it did.
+    pub fn change_gauge(&self, from: Gauge, to: Gauge) -> bool {
+        // AcqRel: pairs with the Acquire in `gauge`: who sees a level sees the shares computed for
+        // it. Relaxed on failure: read again.
+        let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+        self.gauge.compare_exchange(from.0, to.0, success, failure).is_ok()
     }
 
     /// The pressure level in force.
     #[inline]
     pub fn level(&self) -> usize {
-        // Acquire: pairs with the Release in `set_level`.
-        self.level.load(Ordering::Acquire) as usize
+        self.gauge().level() as usize
     }
 
     /// Sets the water level of the fair shares: bytes for each unit of weight.

@@ -8,10 +8,12 @@
 //! is only of use as a whole (a chain of KV blocks) needs.
 //!
 //! ```text
-//! free  owner = 0         taken  owner = a queue          held by at most one thread while busy = 1
-//! entries[0 .. length] is a min-max heap (Atkinson et al., 1986): no entry of an even level is
-//! above one below it, no entry of an odd level is below one below it
+//! free  owner = 0       taken  owner = a queue        held by at most one thread while busy = 1
+//! key(parent) <= key(child)                           a heap in which each has four children
 //! ```
+//!
+//! Once all places are taken an entry that comes in replaces one without children that is worth
+//! more, of the next two in turn: the most worth are not kept in order, they only leave in time.
 //!
 //! Nobody waits: who finds the backlog held chooses from what the hand shows. Entries are hints;
 //! the grant behind one is looked at again before it goes. Segments keep a bit for each slot that
@@ -23,36 +25,31 @@ use super::sync::{AtomicU32, AtomicU64, Ordering};
 /// Most entries of a backlog; a larger queue is in order only about.
 pub const ENTRIES_MAX: u32 = if cfg!(allot_loom) { 3 } else { 8192 };
 /// Fewest places of a backlog.
-const ENTRIES_MIN: u32 = if cfg!(allot_loom) { 3 } else { 64 };
+pub const ENTRIES_MIN: u32 = if cfg!(allot_loom) { 3 } else { 64 };
 /// Most backlogs: so many large queues are in order at once.
 const BACKLOGS_MAX: u32 = 256;
-/// Segments of which one queue of the size that has a backlog consists, at least.
+/// Segments of which a queue that has a backlog consists, at least.
 const SEGMENTS_EACH: u32 = if cfg!(allot_loom) { 1 } else { 4 };
-/// Segments shown for each victim until the hand has been round the queue once.
-const FIRST_WINDOW: u32 = 16;
 /// Places at which a queue's backlog may be.
 const PROBES_MAX: u32 = 8;
 /// An odd number without pattern: neighbours look at different places.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Segments shown for each victim until the hand has been round the queue once.
+const FIRST_WINDOW: u32 = 16;
+/// Children of an entry.
+const CHILDREN: usize = 4;
+/// Time is told from so many operations before the backlog was taken, and told anew before it
+/// would overflow.
+const MARGIN: u32 = 1 << 30;
 
-/// A grant as the hand saw it. Less goes first; equal ranks are decided by the last touch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// A grant as the hand saw it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Entry {
-    /// The policy's rank.
-    pub rank: u64,
-    /// The tenant's clock at the last touch; wraps.
-    pub touched: u32,
+    /// `rank:32 | touched:32`: what it is worth, and when it was last touched by the time of this
+    /// backlog. Less goes first.
+    pub key: u64,
     /// The slot.
     pub slot: u32,
-}
-
-impl Entry {
-    /// Whether this one goes before the other.
-    #[inline]
-    pub fn is_before(&self, other: &Self) -> bool {
-        let older = (self.touched.wrapping_sub(other.touched) as i32) < 0;
-        self.rank < other.rank || self.rank == other.rank && older
-    }
 }
 
 /// All backlogs there are.
@@ -70,16 +67,19 @@ struct Cell {
     length: AtomicU32,
     /// The policy whose ranks these are.
     policy: AtomicU32,
+    /// Where the tenant's clock stood when time began here.
+    began: AtomicU32,
     /// Segments the hand has still to show once.
     unseen: AtomicU32,
+    /// The entry without children that is compared next.
+    turn: AtomicU32,
     /// Places ever used.
     touched: AtomicU32,
 }
 
 struct Place {
-    rank: AtomicU64,
-    /// `touched:32 | slot:32`
-    which: AtomicU64,
+    key: AtomicU64,
+    slot: AtomicU32,
 }
 
 // SAFETY: atomics only; all zero is a cell that is free.
@@ -87,14 +87,15 @@ unsafe impl Zeroed for Cell {
     fn empty() -> Self {
         let zero = || AtomicU32::new(0);
         let (owner, busy, length, policy) = (AtomicU64::new(0), zero(), zero(), zero());
-        Self { owner, busy, length, policy, unseen: zero(), touched: zero() }
+        let (began, unseen, turn, touched) = (zero(), zero(), zero(), zero());
+        Self { owner, busy, length, policy, began, unseen, turn, touched }
     }
 }
 
 // SAFETY: atomics only; all zero is an entry, and no place is read before it was written.
 unsafe impl Zeroed for Place {
     fn empty() -> Self {
-        Self { rank: AtomicU64::new(0), which: AtomicU64::new(0) }
+        Self { key: AtomicU64::new(0), slot: AtomicU32::new(0) }
     }
 }
 
@@ -110,32 +111,29 @@ impl Backlogs {
     /// Holds the backlog of a queue of so many segments; a queue that has none takes a free one.
     /// None if another thread holds it, or all are taken.
     #[inline]
-    pub fn hold(&self, owner: u64, segments: u32) -> Option<Backlog<'_>> {
-        let number = self.find(owner)?;
+    pub fn hold(&self, of: &Queue) -> Option<Backlog<'_>> {
+        let number = self.find(of.owner)?;
         let cell = &self.cells[number];
         if !cell.enter() {
             return None;
         }
-        // Relaxed: only who holds the cell gives it to anybody.
-        let holder = cell.owner.load(Ordering::Relaxed);
-        if holder != owner && holder != 0 {
+        // Relaxed: only who holds the cell gives it to anybody; `enter` acquired the rest.
+        let order = Ordering::Relaxed;
+        let holder = cell.owner.load(order);
+        if holder != of.owner && holder != 0 {
             cell.exit();
             return None;
         }
         if holder == 0 {
-            // Relaxed: published by the Release of `exit`.
-            cell.length.store(0, Ordering::Relaxed);
-            // Relaxed: as above.
-            cell.unseen.store(segments, Ordering::Relaxed);
-            // Relaxed: as above; who looks without holding the cell looks again when it does.
-            cell.owner.store(owner, Ordering::Relaxed);
+            cell.length.store(0, order);
+            cell.owner.store(of.owner, order);
+            cell.begin(of);
         }
-        // Relaxed: acquired with `enter`.
-        let length = cell.length.load(Ordering::Relaxed) as usize;
         let begin = number as usize * self.capacity as usize;
         let places = &self.places.iter().as_slice()[begin..begin + self.capacity as usize];
-        let room = segments.clamp(ENTRIES_MIN, self.capacity) as usize;
-        Some(Backlog { cell, places, length, room })
+        let room = of.segments.clamp(ENTRIES_MIN, self.capacity) as usize;
+        let now = of.clock.wrapping_sub(cell.began.load(order));
+        Some(Backlog { cell, places, length: cell.length.load(order) as usize, room, now })
     }
 
     /// The backlog of a queue, or else a free one.
@@ -143,8 +141,7 @@ impl Backlogs {
     fn find(&self, owner: u64) -> Option<u32> {
         // Relaxed: looked at again once the cell is held.
         let holder = |number: u32| self.cells[number].owner.load(Ordering::Relaxed);
-        let mut probed = self.probed(owner);
-        let own = probed.find(|&number| holder(number) == owner);
+        let own = self.probed(owner).find(|&number| holder(number) == owner);
         own.or_else(|| self.probed(owner).find(|&number| holder(number) == 0))
     }
 
@@ -152,8 +149,8 @@ impl Backlogs {
     #[inline]
     fn probed(&self, owner: u64) -> impl Iterator<Item = u32> + use<> {
         let count = self.cells.capacity();
-        let first = (owner.wrapping_mul(SPREAD) >> 32) as u32;
-        (0..PROBES_MAX.min(count)).map(move |probe| first.wrapping_add(probe) % count)
+        let first = (owner.wrapping_mul(SPREAD) >> 40) as u32;
+        (0..PROBES_MAX.min(count)).map(move |probe| (first + probe) % count)
     }
 
     /// Frees the backlog of a queue that has ended, also while a late search holds it.
@@ -173,7 +170,21 @@ impl Backlogs {
     }
 }
 
+/// What a backlog must know of its queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Queue {
+    /// The `Owner`, never 0.
+    pub owner: u64,
+    /// Segments it has.
+    pub segments: u32,
+    /// Number of its policy.
+    pub policy: u32,
+    /// The tenant's clock.
+    pub clock: u32,
+}
+
 impl Cell {
+    #[inline]
     fn enter(&self) -> bool {
         // Acquire: pairs with the Release in `exit`; what the last holder wrote is seen.
         // Relaxed on failure: nothing is read.
@@ -181,9 +192,19 @@ impl Cell {
         self.busy.compare_exchange(0, 1, success, failure).is_ok()
     }
 
+    #[inline]
     fn exit(&self) {
         // Release: pairs with the Acquire in `enter`.
         self.busy.store(0, Ordering::Release);
+    }
+
+    /// There are no entries: time and ranks may begin anew.
+    fn begin(&self, of: &Queue) {
+        // Relaxed: published by the Release of `exit`.
+        let order = Ordering::Relaxed;
+        self.policy.store(of.policy, order);
+        self.began.store(of.clock.wrapping_sub(MARGIN), order);
+        self.unseen.store(of.segments, order);
     }
 }
 
@@ -193,9 +214,12 @@ pub struct Backlog<'a> {
     places: &'a [Place],
     length: usize,
     room: usize,
+    /// The time, in operations of the tenant.
+    now: u32,
 }
 
 impl Drop for Backlog<'_> {
+    #[inline]
     fn drop(&mut self) {
         // Relaxed: published by the Release of `exit`.
         self.cell.length.store(self.length as u32, Ordering::Relaxed);
@@ -214,28 +238,36 @@ impl Backlog<'_> {
         self.length == 0
     }
 
-    /// Says that ranks are of this policy from now on; true if they were not.
-    pub fn change_policy(&mut self, policy: u32) -> bool {
-        // Relaxed: held, as all that follows.
-        let order = Ordering::Relaxed;
-        let differs = self.cell.policy.load(order) != policy;
-        if differs {
-            self.cell.policy.store(policy, order);
-            self.cell.unseen.store(self.room as u32, order);
-        }
-        differs
+    /// Whether all entries must go because ranks are of another policy now, or time runs out.
+    #[inline]
+    pub fn is_outdated(&self, of: &Queue) -> bool {
+        // Relaxed: held.
+        self.cell.policy.load(Ordering::Relaxed) != of.policy || self.now > u32::MAX - MARGIN
+    }
+
+    /// Begins anew once all entries are gone.
+    pub fn begin_anew(&mut self, of: &Queue) {
+        self.cell.begin(of);
+        self.now = MARGIN;
+    }
+
+    /// The key of a grant of this rank, last touched `age` operations ago.
+    #[inline(always)]
+    pub fn key(&self, (rank, age): (u32, u32)) -> u64 {
+        u64::from(rank) << 32 | u64::from(self.now.saturating_sub(age))
     }
 
     /// How many segments the hand should show: one for each victim, several until it has been round
     /// once, because those that were not seen yet may be worth the least.
+    #[inline]
     pub fn window(&mut self) -> u32 {
         // Relaxed: held.
-        let unseen = self.cell.unseen.load(Ordering::Relaxed);
+        let order = Ordering::Relaxed;
+        let unseen = self.cell.unseen.load(order);
         if unseen == 0 {
             return 1;
         }
-        // Relaxed: held.
-        self.cell.unseen.store(unseen.saturating_sub(FIRST_WINDOW), Ordering::Relaxed);
+        self.cell.unseen.store(unseen.saturating_sub(FIRST_WINDOW), order);
         FIRST_WINDOW
     }
 
@@ -245,159 +277,134 @@ impl Backlog<'_> {
         (self.length > 0).then(|| self.at(0))
     }
 
-    /// What an entry must be before to be taken; none: there is room.
+    /// An entry comes in if its key is below this: below one of those that would have to leave.
     #[inline]
-    pub fn bar(&self) -> Option<Entry> {
-        (self.length >= self.room).then(|| self.at(self.last()))
+    pub fn bar(&self) -> u64 {
+        if self.length < self.room {
+            return u64::MAX;
+        }
+        let (one, other) = self.in_turn();
+        self.at(one).key.max(self.at(other).key)
     }
 
-    /// Adds an entry. If there is no room the most worth one leaves, perhaps this one, and is
-    /// answered.
+    /// Adds an entry below the bar; one that leaves for it is answered.
     pub fn add(&mut self, entry: Entry) -> Option<Entry> {
         if self.length < self.room {
-            let at = self.length;
-            self.set(at, entry);
             self.length += 1;
             self.note_touched();
-            self.rise(at);
+            self.rise(self.length - 1, entry);
             return None;
         }
-        let last = self.last();
-        let leaving = self.at(last);
-        if !entry.is_before(&leaving) {
-            return Some(entry);
-        }
-        self.set(last, entry);
-        // It may be the least of all.
-        if last > 0 && entry.is_before(&self.at(0)) {
-            self.swap(0, last);
-        }
-        self.sink(last);
-        Some(leaving)
+        let (one, other) = self.in_turn();
+        let larger = if self.at(one).key < self.at(other).key { other } else { one };
+        let left = self.at(larger);
+        self.rise(larger, entry);
+        self.take_turns();
+        Some(left)
+    }
+
+    /// The slots of which one leaves when the next entry is added.
+    #[inline]
+    pub fn next_to_leave(&self) -> impl Iterator<Item = u32> + use<> {
+        let full = self.length > 0 && self.length >= self.room;
+        let (one, other) = if full { self.in_turn() } else { (0, 0) };
+        let slots = [one, other].map(|index| full.then(|| self.at(index).slot));
+        slots.into_iter().flatten()
+    }
+
+    /// Where two entries without children are whose turn it is to be compared.
+    #[inline]
+    fn in_turn(&self) -> (usize, usize) {
+        let childless = (self.length + CHILDREN - 2) / CHILDREN;
+        // Relaxed: held.
+        let turn = self.cell.turn.load(Ordering::Relaxed) as usize;
+        let one = turn.clamp(childless, self.length - 1);
+        (one, if one + 1 < self.length { one + 1 } else { childless })
+    }
+
+    /// The next two are compared from now on.
+    #[inline]
+    pub fn take_turns(&self) {
+        // Relaxed: held.
+        let order = Ordering::Relaxed;
+        let next = self.cell.turn.load(order) + 2;
+        self.cell.turn.store(if (next as usize) < self.length { next } else { 0 }, order);
+    }
+
+    /// The slot that leaves after the first one.
+    #[inline]
+    pub fn second(&self) -> Option<u32> {
+        let children = 1..self.length.min(1 + CHILDREN);
+        children.map(|index| self.at(index)).min_by_key(|entry| entry.key).map(|entry| entry.slot)
     }
 
     /// Removes the least worth entry.
     pub fn remove_first(&mut self) {
-        if self.length > 0 {
-            self.length -= 1;
-            let moved = self.at(self.length);
-            self.set(0, moved);
-            self.sink(0);
+        if self.length == 0 {
+            return;
         }
+        self.length -= 1;
+        let last = self.at(self.length);
+        let mut gap = 0;
+        loop {
+            let first = CHILDREN * gap + 1;
+            if first >= self.length {
+                break;
+            }
+            let children = first..(first + CHILDREN).min(self.length);
+            let mut least = self.at(first);
+            let mut at = first;
+            for child in children.skip(1) {
+                let entry = self.at(child);
+                let less = entry.key < least.key;
+                at = if less { child } else { at };
+                least = if less { entry } else { least };
+            }
+            self.set(gap, least);
+            gap = at;
+        }
+        // The last entry belongs near the bottom.
+        self.rise(gap, last);
     }
 
     fn note_touched(&self) {
         // Relaxed: a statistic, written by the holder.
-        if self.length as u32 > self.cell.touched.load(Ordering::Relaxed) {
-            // Relaxed: as above.
-            self.cell.touched.store(self.length as u32, Ordering::Relaxed);
+        let order = Ordering::Relaxed;
+        if self.length as u32 > self.cell.touched.load(order) {
+            self.cell.touched.store(self.length as u32, order);
         }
     }
 
-    /// Where the most worth entry is.
+    /// Moves an entry up from a gap to where it belongs.
     #[inline]
-    fn last(&self) -> usize {
-        match self.length {
-            0 | 1 => 0,
-            2 => 1,
-            _ if self.at(1).is_before(&self.at(2)) => 2,
-            _ => 1,
+    fn rise(&self, gap: usize, entry: Entry) {
+        let mut gap = gap;
+        while gap > 0 {
+            let parent = (gap - 1) / CHILDREN;
+            let above = self.at(parent);
+            if above.key <= entry.key {
+                break;
+            }
+            self.set(gap, above);
+            gap = parent;
         }
+        self.set(gap, entry);
     }
 
     #[inline]
     fn at(&self, index: usize) -> Entry {
         // Relaxed: the thread that holds the backlog is alone with it.
         let order = Ordering::Relaxed;
-        let which = self.places[index].which.load(order);
-        let rank = self.places[index].rank.load(order);
-        Entry { rank, touched: (which >> 32) as u32, slot: which as u32 }
+        let place = &self.places[index];
+        Entry { key: place.key.load(order), slot: place.slot.load(order) }
     }
 
     #[inline]
     fn set(&self, index: usize, entry: Entry) {
         // Relaxed: as in `at`.
         let order = Ordering::Relaxed;
-        let which = u64::from(entry.touched) << 32 | u64::from(entry.slot);
-        self.places[index].which.store(which, order);
-        self.places[index].rank.store(entry.rank, order);
+        let place = &self.places[index];
+        place.key.store(entry.key, order);
+        place.slot.store(entry.slot, order);
     }
-
-    #[inline]
-    fn swap(&self, a: usize, b: usize) {
-        let (one, two) = (self.at(a), self.at(b));
-        self.set(a, two);
-        self.set(b, one);
-    }
-
-    /// Whether `a` belongs above `b`, where `a` is on a level of this kind.
-    #[inline]
-    fn above(least: bool, a: &Entry, b: &Entry) -> bool {
-        if least { a.is_before(b) } else { b.is_before(a) }
-    }
-
-    /// Moves the last entry up to where it belongs.
-    fn rise(&self, index: usize) {
-        if index == 0 {
-            return;
-        }
-        let (mut at, parent) = (index, (index - 1) / 2);
-        let mut least = is_least(index);
-        let entry = self.at(index);
-        if Self::above(!least, &entry, &self.at(parent)) {
-            self.swap(index, parent);
-            (at, least) = (parent, !least);
-        }
-        while at > 2 {
-            let up = ((at - 1) / 2 - 1) / 2;
-            if !Self::above(least, &entry, &self.at(up)) {
-                break;
-            }
-            self.swap(at, up);
-            at = up;
-        }
-    }
-
-    /// Moves an entry down to where it belongs.
-    fn sink(&self, index: usize) {
-        let least = is_least(index);
-        let mut at = index;
-        loop {
-            let next = self.foremost_below(at, least);
-            let Some(next) = next else { break };
-            if !Self::above(least, &self.at(next), &self.at(at)) {
-                break;
-            }
-            self.swap(at, next);
-            if next <= 2 * at + 2 {
-                break;
-            }
-            let parent = (next - 1) / 2;
-            if Self::above(!least, &self.at(next), &self.at(parent)) {
-                self.swap(next, parent);
-            }
-            at = next;
-        }
-    }
-
-    /// Of the children and grandchildren, the one that belongs highest.
-    #[inline]
-    fn foremost_below(&self, index: usize, least: bool) -> Option<usize> {
-        let children = 2 * index + 1..(2 * index + 3).min(self.length);
-        let grandchildren = 4 * index + 3..(4 * index + 7).min(self.length);
-        let mut best: Option<(usize, Entry)> = None;
-        for at in children.chain(grandchildren) {
-            let entry = self.at(at);
-            if best.is_none_or(|(_, best)| Self::above(least, &entry, &best)) {
-                best = Some((at, entry));
-            }
-        }
-        best.map(|(at, _)| at)
-    }
-}
-
-/// Whether an index is on a level whose entries are the least of all below them.
-#[inline]
-fn is_least(index: usize) -> bool {
-    (index + 1).ilog2().is_multiple_of(2)
 }

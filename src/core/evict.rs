@@ -140,6 +140,8 @@ impl Core {
                 Step::Done => {
                     races = 0;
                     ahead = Ahead::default();
+                    // Most shortages take one victim.
+                    relief.enough = joined > 0 && self.is_covered(shortage);
                 }
             }
         }
@@ -229,11 +231,20 @@ impl Core {
             Goal::Demand(_) => {}
         }
         let freeing = way.freeing(shortage.account).map_or(0, OnTheWay::bytes);
+        joined == 0 || self.covers(shortage, freeing)
+    }
+
+    /// E1, as of now.
+    fn is_covered(&self, shortage: &Shortage) -> bool {
+        self.covers(shortage, self.freeing(shortage.account).bytes())
+    }
+
+    fn covers(&self, shortage: &Shortage, freeing: u64) -> bool {
         let used = self.accounts.used(shortage.account);
         let limit = self.accounts.limit(shortage.account);
         // Acquire: pairs with the AcqRel in `join_demand`.
         let demand = self.accounts.get(shortage.account).demand.load(Ordering::Acquire);
-        joined == 0 || used.saturating_add(demand) <= limit.saturating_add(freeing)
+        used.saturating_add(demand) <= limit.saturating_add(freeing)
     }
 
     /// Evicts one grant of the queue.
@@ -263,6 +274,7 @@ impl Core {
         }
         match self.claim(pick, owner, shortage.now_ns) {
             Some(victim) => {
+                self.ghosts.prefetch(owner, victim.fields.key);
                 self.ask_owner(shortage, &victim, &way, owners, relief, joined);
                 Step::Done
             }

@@ -119,6 +119,14 @@ impl Ghosts {
         Some(Ghost { frequency: found.frequency(), absent })
     }
 
+    /// Asks for the line of a key, which will be remembered or recalled.
+    #[inline]
+    pub fn prefetch(&self, owner: Owner, key: u64) {
+        if let Some((set, _)) = self.place(owner, key) {
+            super::sync::prefetch(set);
+        }
+    }
+
     /// The set and the tag of a key.
     #[inline]
     fn place(&self, owner: Owner, key: u64) -> Option<(&Set, u16)> {

@@ -307,6 +307,22 @@ impl Segment {
         }
     }
 
+    /// Asks for the line with the owner and what is listed.
+    #[inline]
+    pub fn prefetch_owner(&self) {
+        super::sync::prefetch(&self.owner);
+    }
+
+    /// Asks for the lines that are read when a slot is chosen and claimed.
+    #[inline]
+    pub fn prefetch_slot(&self, lane: u32) {
+        let lane = lane as usize;
+        super::sync::prefetch(&self.owner);
+        super::sync::prefetch(&self.words.0[lane]);
+        super::sync::prefetch(&self.recency[lane]);
+        super::sync::prefetch(&self.details[lane]);
+    }
+
     /// Word and recency of a slot, as a scan for victims sees them.
     #[inline]
     pub fn look(&self, lane: u32) -> (SlotWord, u64) {

@@ -14,10 +14,10 @@ pub mod lessons;
 pub mod backlog;
 pub mod ghost;
 pub mod policy;
+pub mod pressure;
 
 pub mod account;
 pub mod grants;
-pub mod pressure;
 pub mod rate;
 pub mod registry;
 pub mod ring;

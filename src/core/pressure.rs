@@ -41,31 +41,67 @@ pub struct Thresholds {
     pub hysteresis_percent: u8,
 }
 
-/// The state of the pool's pressure between evaluations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fill {
-    /// The level the fill stands for.
-    pub level: Pressure,
-    /// Whether the warning threshold was passed.
-    pub warned: bool,
-}
+/// `warned:1 | machine:2 | fill:2 | level:2`: what is known of pressure, and the level in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Gauge(pub u32);
 
-impl Fill {
-    /// The state after `live` of `capacity` bytes were seen in grants.
-    pub fn next(self, thresholds: &Thresholds, live: u64, capacity: u64) -> Self {
+const LEVEL_BITS: u32 = 2;
+const LEVEL: u32 = (1 << LEVEL_BITS) - 1;
+
+impl Gauge {
+    fn new(fill: Pressure, machine: Pressure, warned: bool) -> Self {
+        let level = fill.max(machine) as u32;
+        let both = (machine as u32) << LEVEL_BITS | fill as u32;
+        Self((u32::from(warned) << (2 * LEVEL_BITS) | both) << LEVEL_BITS | level)
+    }
+
+    fn field(self, number: u32) -> Pressure {
+        let value = self.0 >> (number * LEVEL_BITS) & LEVEL;
+        Pressure::ALL[value.min(Pressure::Critical as u32) as usize]
+    }
+
+    /// The level in force: the worse of fill and machine.
+    #[inline]
+    pub fn level(self) -> Pressure {
+        self.field(0)
+    }
+
+    /// What the fill stands for.
+    pub fn fill(self) -> Pressure {
+        self.field(1)
+    }
+
+    /// What the machine last reported.
+    pub fn machine(self) -> Pressure {
+        self.field(2)
+    }
+
+    /// Whether the warning threshold was passed.
+    pub fn is_warned(self) -> bool {
+        self.0 >> (3 * LEVEL_BITS) & 1 != 0
+    }
+
+    /// After the machine reported a level.
+    pub fn reported(self, machine: Pressure) -> Self {
+        Self::new(self.fill(), machine, self.is_warned())
+    }
+
+    /// After `live` of `capacity` bytes were seen in grants.
+    pub fn filled(self, thresholds: &Thresholds, live: u64, capacity: u64) -> Self {
         let hysteresis = thresholds.hysteresis_percent;
         let reached = |percent: u8, held: bool| {
             let bound = if held { percent - hysteresis } else { percent };
             u128::from(live) * 100 >= u128::from(capacity) * u128::from(bound)
         };
-        let critical = reached(thresholds.critical_percent, self.level == Pressure::Critical);
-        let high = reached(thresholds.high_percent, self.level >= Pressure::High);
-        let level = match (critical, high) {
+        let critical = reached(thresholds.critical_percent, self.fill() == Pressure::Critical);
+        let high = reached(thresholds.high_percent, self.fill() >= Pressure::High);
+        let fill = match (critical, high) {
             (true, _) => Pressure::Critical,
             (false, true) => Pressure::High,
             (false, false) => Pressure::Normal,
         };
-        Self { level, warned: reached(thresholds.warning_percent, self.warned) }
+        let warned = reached(thresholds.warning_percent, self.is_warned());
+        Self::new(fill, self.machine(), warned)
     }
 }
 
@@ -82,10 +118,10 @@ mod tests {
 
     #[test]
     fn a_level_begins_at_its_threshold_and_ends_below_it() {
-        let mut fill = Fill::default();
+        let mut gauge = Gauge::default();
         let mut at = |live| {
-            fill = fill.next(&DEFAULTS, live, 100);
-            (fill.level, fill.warned)
+            gauge = gauge.filled(&DEFAULTS, live, 100);
+            (gauge.level(), gauge.is_warned())
         };
         assert_eq!(at(79), (Pressure::Normal, false));
         assert_eq!(at(80), (Pressure::Normal, true));
@@ -101,6 +137,21 @@ mod tests {
     #[test]
     fn the_largest_figures_do_not_overflow() {
         let max = crate::core::word::BYTES_MAX;
-        assert_eq!(Fill::default().next(&DEFAULTS, max, max).level, Pressure::Critical);
+        let full = Gauge::default().filled(&DEFAULTS, max, max);
+        assert_eq!(full.level(), Pressure::Critical);
+    }
+
+    #[test]
+    fn the_level_is_the_worse_of_fill_and_machine() {
+        let calm = Gauge::default();
+        for machine in Pressure::ALL {
+            for live in [0, 92, 99] {
+                let gauge = calm.reported(machine).filled(&DEFAULTS, live, 100);
+                let fill = calm.filled(&DEFAULTS, live, 100).level();
+                assert_eq!((gauge.machine(), gauge.fill()), (machine, fill));
+                assert_eq!(gauge.level(), machine.max(fill));
+                assert_eq!(gauge, calm.filled(&DEFAULTS, live, 100).reported(machine));
+            }
+        }
     }
 }

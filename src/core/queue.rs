@@ -14,7 +14,7 @@
 //! that has changed hands; an answer that needs the whole chain (no slot is left) is given only if
 //! nothing was unlinked meanwhile.
 
-use super::backlog::{Backlog, Entry};
+use super::backlog::{self, Backlog, Entry};
 use super::ghost::Ghost;
 use super::grants::{Grants, NoSegment, SLOTS, Segment};
 use super::lessons::{Lessons, Weights};
@@ -89,15 +89,6 @@ pub struct Pick {
     pub word: SlotWord,
     /// What it is worth: less goes first.
     pub worth: Worth,
-    /// The tenant's clock at its last touch.
-    pub touched: u32,
-}
-
-impl Pick {
-    #[inline]
-    fn entry(&self) -> Entry {
-        Entry { rank: self.worth.rank(), touched: self.touched, slot: self.slot }
-    }
 }
 
 impl Queue {
@@ -354,7 +345,7 @@ impl Queue {
         }
         let (mut best, mut seen) = (None, 0);
         for index in self.chain(sight.grants, sight.owner) {
-            for_each_candidate(sight, &judge, index, |_, pick| {
+            for_each_candidate(sight, &judge, index, |pick| {
                 note_least(&mut best, pick);
                 seen += 1;
             });
@@ -365,51 +356,48 @@ impl Queue {
     }
 
     fn pick_of_large(&self, sight: &Sight, judge: &Judge, segments: u32) -> Option<Pick> {
-        let Some(mut backlog) = sight.grants.backlogs.hold(sight.owner.0, segments) else {
+        let (policy, clock) = (judge.policy.as_u8().into(), sight.clock);
+        let of = backlog::Queue { owner: sight.owner.0, segments, policy, clock };
+        let Some(mut backlog) = sight.grants.backlogs.hold(&of) else {
             return self.turn_hand(sight, segments, WINDOW_SEGMENTS, |index, best| {
-                for_each_candidate(sight, judge, index, |_, pick| note_least(best, pick));
+                for_each_candidate(sight, judge, index, |pick| note_least(best, pick));
                 best.is_some()
             });
         };
-        if backlog.change_policy(judge.policy.as_u8().into()) {
+        if backlog.is_outdated(&of) {
             while let Some(entry) = backlog.first() {
                 remove_first(sight, &mut backlog, entry);
             }
+            backlog.begin_anew(&of);
         }
         let first = first_in_order(sight, judge, &mut backlog);
-        let mut shown_listed = 0;
         let window = backlog.window();
         let shown = self.turn_hand(sight, segments, window, |index, best| {
-            let before = *best;
-            let listed = show(sight, judge, index, &mut backlog, best);
-            if *best != before {
-                shown_listed = listed;
-            }
+            show_segment(sight, judge, index, &mut backlog, best);
             first.is_some() || best.is_some()
         });
-        match (first, shown) {
-            (Some(first), Some(shown)) if first.worth <= shown.worth => Some(first),
-            (first, None) => first,
-            (_, Some(shown)) => {
-                // Its place in the backlog, if it had one, was lost.
-                let lane = shown.slot % SLOTS;
-                if shown_listed & 1 << lane != 0 {
-                    sight.grants.segment(shown.slot / SLOTS).set_listed(lane, false);
-                }
-                Some(shown)
-            }
+        // So that the next search does not wait for memory.
+        if let Some(second) = backlog.second() {
+            sight.grants.segment(second / SLOTS).prefetch_slot(second % SLOTS);
         }
+        backlog
+            .next_to_leave()
+            .for_each(|slot| sight.grants.segment(slot / SLOTS).prefetch_owner());
+        let least = |a: Shown, b: Shown| if b.key < a.key { b } else { a };
+        let least = first.into_iter().chain(shown).reduce(least)?;
+        let candidate = least.seen.candidate();
+        Some(Pick { slot: least.slot, word: least.seen.word, worth: judge.worth(&candidate) })
     }
 
     /// Looks at a window of segments where the last search ended, and on around the whole queue
     /// until `look` says that it is enough.
-    fn turn_hand(
+    fn turn_hand<T>(
         &self,
         sight: &Sight,
         segments: u32,
         window: u32,
-        mut look: impl FnMut(u32, &mut Option<Pick>) -> bool,
-    ) -> Option<Pick> {
+        mut look: impl FnMut(u32, &mut Option<T>) -> bool,
+    ) -> Option<T> {
         // Relaxed: the hand is a hint; every segment is checked for its owner.
         let order = Ordering::Relaxed;
         let ours = |i: &u32| sight.grants.segment(*i).owner() == sight.owner;
@@ -435,10 +423,11 @@ impl Queue {
     /// Every grant of the queue that is allowed to go. Allocates; for people, not for evictions.
     pub fn candidates(&self, sight: &Sight) -> Vec<Pick> {
         let judge = self.judge(sight);
-        let segments = self.chain(sight.grants, sight.owner);
-        let slots = segments.flat_map(|s| s * SLOTS..(s + 1) * SLOTS);
-        let look_at = |slot| look(sight, sight.grants.segment(slot / SLOTS), &judge, slot);
-        slots.filter_map(look_at).collect()
+        let mut picks = Vec::new();
+        for index in self.chain(sight.grants, sight.owner) {
+            for_each_candidate(sight, &judge, index, |pick| picks.push(pick));
+        }
+        picks
     }
 
     /// Limits the number of grants; `None` lifts the limit.
@@ -570,16 +559,13 @@ fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
 
 /// Looks at the grants of a segment that may go.
 #[inline(always)]
-fn for_each_candidate(
-    sight: &Sight,
-    judge: &Judge,
-    index: u32,
-    mut candidate: impl FnMut(&Segment, Pick),
-) {
+fn for_each_candidate(sight: &Sight, judge: &Judge, index: u32, mut candidate: impl FnMut(Pick)) {
     let segment = sight.grants.segment(index);
     for lane in 0..SLOTS {
-        if let Some(pick) = look(sight, segment, judge, index * SLOTS + lane) {
-            candidate(segment, pick);
+        let slot = index * SLOTS + lane;
+        if let Some(seen) = look(sight, segment, slot) {
+            let worth = judge.worth(&seen.candidate());
+            candidate(Pick { slot, word: seen.word, worth });
         }
     }
 }
@@ -591,58 +577,121 @@ fn note_least(best: &mut Option<Pick>, pick: Pick) {
     }
 }
 
-/// Shows the grants of a segment to the backlog; answers which of them it had.
-#[inline]
+/// A grant as the hand shows it to a backlog.
+#[derive(Clone, Copy)]
+struct Shown {
+    key: u64,
+    slot: u32,
+    seen: Seen,
+}
+
+/// Shows the grants of a segment to the backlog. One loop for each policy: to ask for every grant
+/// which one it is costs as much as the look.
+fn show_segment(
+    sight: &Sight,
+    judge: &Judge,
+    index: u32,
+    backlog: &mut Backlog<'_>,
+    best: &mut Option<Shown>,
+) {
+    let of = |policy| Judge { policy, ..*judge };
+    match judge.policy {
+        Policy::Lru => show(sight, &of(Policy::Lru), index, backlog, best),
+        Policy::Lfu => show(sight, &of(Policy::Lfu), index, backlog, best),
+        Policy::Ttl => show(sight, &of(Policy::Ttl), index, backlog, best),
+        Policy::Size => show(sight, &of(Policy::Size), index, backlog, best),
+        Policy::Hybrid => show(sight, &of(Policy::Hybrid), index, backlog, best),
+    }
+}
+
+#[inline(always)]
 fn show(
     sight: &Sight,
     judge: &Judge,
     index: u32,
     backlog: &mut Backlog<'_>,
-    best: &mut Option<Pick>,
-) -> u32 {
-    let listed = sight.grants.segment(index).listed();
+    best: &mut Option<Shown>,
+) {
+    let segment = sight.grants.segment(index);
+    let listed = segment.listed();
     let mut bar = backlog.bar();
-    for_each_candidate(sight, judge, index, |segment, pick| {
-        note_least(best, pick);
-        let (entry, lane) = (pick.entry(), pick.slot % SLOTS);
-        if listed & 1 << lane == 0 && bar.is_none_or(|bar| entry.is_before(&bar)) {
-            segment.set_listed(lane, true);
-            if let Some(left) = backlog.add(entry) {
-                sight.grants.segment(left.slot / SLOTS).set_listed(left.slot % SLOTS, false);
-            }
+    let mut least = best.map_or(u64::MAX, |best| best.key);
+    for lane in 0..SLOTS {
+        let slot = index * SLOTS + lane;
+        let Some(seen) = look(sight, segment, slot) else { continue };
+        let key = backlog.key(judge.brief(&seen.candidate()));
+        if key >= bar && key >= least {
+            continue;
+        }
+        if key < least {
+            least = key;
+            *best = Some(Shown { key, slot, seen });
+        }
+        if key < bar && listed & 1 << lane == 0 {
+            list(sight, backlog, Entry { key, slot });
             bar = backlog.bar();
         }
-    });
-    listed
+    }
+    backlog.take_turns();
+}
+
+#[inline(never)]
+fn list(sight: &Sight, backlog: &mut Backlog<'_>, entry: Entry) {
+    sight.grants.segment(entry.slot / SLOTS).set_listed(entry.slot % SLOTS, true);
+    if let Some(left) = backlog.add(entry) {
+        unlist(sight, left);
+    }
+}
+
+fn unlist(sight: &Sight, entry: Entry) {
+    sight.grants.segment(entry.slot / SLOTS).set_listed(entry.slot % SLOTS, false);
 }
 
 /// The least worth grant of the backlog. What was used, changed or ended since it was listed
 /// leaves on the way there.
 #[inline]
-fn first_in_order(sight: &Sight, judge: &Judge, backlog: &mut Backlog<'_>) -> Option<Pick> {
+fn first_in_order(sight: &Sight, judge: &Judge, backlog: &mut Backlog<'_>) -> Option<Shown> {
     for _ in 0..STALE_MAX {
-        let entry = backlog.first()?;
-        let segment = sight.grants.segment(entry.slot / SLOTS);
+        let Entry { key: listed, slot } = backlog.first()?;
+        let segment = sight.grants.segment(slot / SLOTS);
         if segment.owner() == sight.owner
-            && let Some(pick) = look(sight, segment, judge, entry.slot)
-            && pick.touched == entry.touched
-            && pick.worth.rank() <= entry.rank
+            && let Some(seen) = look(sight, segment, slot)
         {
-            return Some(pick);
+            let key = backlog.key(judge.brief(&seen.candidate()));
+            // Worth falls as time goes by. What was touched is not where it was listed.
+            if key as u32 == listed as u32 && key <= listed {
+                return Some(Shown { key, slot, seen });
+            }
         }
-        remove_first(sight, backlog, entry);
+        remove_first(sight, backlog, Entry { key: listed, slot });
     }
     None
 }
 
 fn remove_first(sight: &Sight, backlog: &mut Backlog<'_>, first: Entry) {
     backlog.remove_first();
-    sight.grants.segment(first.slot / SLOTS).set_listed(first.slot % SLOTS, false);
+    unlist(sight, first);
 }
 
-/// The grant in a slot of `segment` as a candidate, if it may go.
+/// What a search reads of a grant.
+#[derive(Clone, Copy)]
+struct Seen {
+    word: SlotWord,
+    recency: Recency,
+    expires_ns: u64,
+}
+
+impl Seen {
+    #[inline(always)]
+    fn candidate(&self) -> Candidate {
+        let Self { word, recency, expires_ns } = *self;
+        Candidate { bytes: word.bytes(), recency, expires_ns }
+    }
+}
+
+/// The grant in a slot of `segment`, if it may go.
 #[inline(always)]
-fn look(sight: &Sight, segment: &Segment, judge: &Judge, slot: u32) -> Option<Pick> {
+fn look(sight: &Sight, segment: &Segment, slot: u32) -> Option<Seen> {
     let (word, recency) = segment.look(slot % SLOTS);
     if word.state() != State::Live {
         return None;
@@ -655,8 +704,5 @@ fn look(sight: &Sight, segment: &Segment, judge: &Judge, slot: u32) -> Option<Pi
         }
         expires_ns = fields.expires_ns;
     }
-    let recency = Recency(recency);
-    let candidate = Candidate { bytes: word.bytes(), recency, expires_ns };
-    let worth = judge.worth(&candidate);
-    Some(Pick { slot, word, worth, touched: recency.last_touch() })
+    Some(Seen { word, recency: Recency(recency), expires_ns })
 }
