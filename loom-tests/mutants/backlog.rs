@@ -22,9 +22,9 @@ pub const MUTANTS: &[Mutant] = &[
         "left_without_release",
         &[("self.busy.store(0, Ordering::Release);", "self.busy.store(0, Ordering::Relaxed);")],
     ),
-    backlog("entries_of_the_last_queue_kept", &[("cell.length.store(0, Ordering::Relaxed);", "")]),
+    backlog("entries_of_the_last_queue_kept", &[("cell.length.store(0, order);", "")]),
     backlog(
         "holder_not_compared",
-        &[("if holder != owner && holder != 0 {", "if holder == u64::MAX {")],
+        &[("if holder != of.owner && holder != 0 {", "if holder == u64::MAX {")],
     ),
 ];

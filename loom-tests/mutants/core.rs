@@ -57,8 +57,10 @@ pub const MUTANTS: &[Mutant] = &[
             ("    length: usize,\n}", "    length: usize,\n    early: u64,\n}"),
             (", length: 0 };", ", length: 0, early: self.accounts.used(short) };"),
             (
-                "let used = self.accounts.used(shortage.account);\n        let limit",
-                "let used = way.early;\n        let limit",
+                "joined == 0 || self.covers(shortage, freeing)",
+                "let demand = &self.accounts.get(shortage.account).demand;
+        let wanted = way.early + demand.load(Ordering::Acquire);
+        joined == 0 || wanted <= self.accounts.limit(shortage.account) + freeing",
             ),
         ],
     ),
@@ -79,11 +81,10 @@ pub const MUTANTS: &[Mutant] = &[
                 "                Step::Raced",
             ),
             (
-                "Some(victim) => {\n                self.ask",
-                "Some(victim) => {
-                let again = || self.way(rank.account, shortage.account).unwrap();
+                "self.ask_owner(shortage, &victim, &way, owners, relief, joined);",
+                "let again = || self.way(rank.account, shortage.account).unwrap();
                 while !self.set_off(&again(), bytes) {}
-                self.ask",
+                self.ask_owner(shortage, &victim, &way, owners, relief, joined);",
             ),
         ],
     ),

@@ -7,6 +7,7 @@
 // although it fitted at every instant; `OVER-COMMIT` when more is held than a limit ever allowed.
 
 use super::account::{Accounts, LEVELS, Obstacle, ROOT, Settings, Trimmed};
+use allotment::internals::pressure::Pressure;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use loom_tests::model;
@@ -59,6 +60,12 @@ impl Pool {
         self.accounts.charge(index, generation, 0, bytes).inspect(|()| {
             self.ledger.lock().unwrap().enter(index, bytes);
         })
+    }
+
+    /// The machine reports a level; nobody else changes it.
+    fn report(&self, level: Pressure) {
+        let before = self.accounts.gauge();
+        assert!(self.accounts.change_gauge(before, before.reported(level)));
     }
 
     fn uncharge(&self, index: u32, bytes: u64) {
@@ -330,7 +337,7 @@ pub fn pressure_that_rises_after_a_release_denies_nobody() {
         pool.charge(1, 6).unwrap();
         let other = beside(&pool, |pool| {
             pool.uncharge(1, 6);
-            pool.accounts.set_level(1);
+            pool.report(Pressure::High);
         });
         assert_not_denied(pool.charge(1, 5));
         other.join().unwrap();
@@ -345,8 +352,8 @@ pub fn pressure_that_comes_and_goes_denies_nobody() {
         pool.charge(1, 6).unwrap();
         let other = beside(&pool, |pool| {
             pool.uncharge(1, 6);
-            pool.accounts.set_level(1);
-            pool.accounts.set_level(0);
+            pool.report(Pressure::High);
+            pool.report(Pressure::Normal);
             pool.charge(1, 6)
         });
         assert_not_denied(pool.charge(1, 5));

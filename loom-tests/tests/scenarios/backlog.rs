@@ -4,7 +4,7 @@
 //
 // Every entry says of which queue it is in all of its fields, so that a mixed one shows.
 
-use super::backlog::{Backlog, Backlogs, Entry};
+use super::backlog::{Backlog, Backlogs, Entry, Queue};
 use loom::sync::Arc;
 use loom::thread;
 use loom_tests::model;
@@ -36,7 +36,8 @@ impl World {
 
     /// Does something with the backlog of a queue; false if it was not to be had.
     fn with(&self, queue: u64, work: impl FnOnce(&mut Backlog<'_>, &mut Vec<String>)) -> bool {
-        let Some(mut backlog) = self.backlogs.hold(queue, 3) else { return false };
+        let of = Queue { owner: queue, segments: 3, policy: 0, clock: 0 };
+        let Some(mut backlog) = self.backlogs.hold(&of) else { return false };
         let twice = std::mem::replace(&mut self.ledger.lock().unwrap().held, true);
         let mut faults = Vec::new();
         work(&mut backlog, &mut faults);
@@ -80,7 +81,7 @@ fn note(entry: Entry, queue: u64, faults: &mut Vec<String>) {
 }
 
 fn of(queue: u64) -> Entry {
-    Entry { rank: queue, touched: queue as u32, slot: queue as u32 }
+    Entry { key: queue << 32 | queue, slot: queue as u32 }
 }
 
 /// A backlog is held by one search at a time.
