@@ -1,11 +1,11 @@
 //! `src/core/backlog.rs` against a plain sorted list: whatever comes and goes, the least worth
 //! entry leaves first, and only what is worth more than another one ever gives way to it.
 
-use allotment::internals::backlog::{Backlogs, ENTRIES_MIN, Entry, Queue};
+use allotment::internals::backlog::{Backlogs, ENTRIES_MIN, Entry, Source};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-const OF: Queue = Queue { owner: 1 << 32 | 1, segments: 1, policy: 0, clock: 5 };
+const OF: Source = Source { owner: 1 << 32 | 1, segments: 1, policy: 0, clock: 5 };
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -92,7 +92,7 @@ fn who_comes_while_it_is_held_goes_without() {
     let backlogs = Backlogs::new(256);
     let held = backlogs.hold(&OF).unwrap();
     assert!(backlogs.hold(&OF).is_none());
-    let other = Queue { owner: OF.owner + 2, ..OF };
+    let other = Source { owner: OF.owner + 2, ..OF };
     assert!(backlogs.hold(&other).is_some(), "another queue has its own");
     drop(held);
     assert!(backlogs.hold(&OF).is_some());
@@ -103,7 +103,7 @@ fn who_comes_while_it_is_held_goes_without() {
 #[test]
 fn a_backlog_changes_hands_empty() {
     let backlogs = Backlogs::new(4);
-    let next = Queue { owner: OF.owner + 2, ..OF };
+    let next = Source { owner: OF.owner + 2, ..OF };
     let mut held = backlogs.hold(&OF).unwrap();
     assert_eq!(held.add(Entry { key: 1, slot: 1 }), None);
     assert!(backlogs.hold(&next).is_none(), "there is one only");
@@ -119,7 +119,7 @@ fn a_backlog_changes_hands_empty() {
 #[test]
 fn time_and_ranks_begin_anew() {
     let backlogs = Backlogs::new(256);
-    let of = |clock, policy| Queue { clock, policy, ..OF };
+    let of = |clock, policy| Source { clock, policy, ..OF };
     let held = backlogs.hold(&of(u32::MAX, 0)).unwrap();
     let (young, old) = (held.key((1, 0)), held.key((1, 1_000)));
     assert!(old < young && !held.is_outdated(&of(u32::MAX, 0)));

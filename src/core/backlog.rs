@@ -113,7 +113,7 @@ impl Backlogs {
     /// Holds the backlog of a queue of so many segments; a queue that has none takes a free one.
     /// None if another thread holds it, or all are taken.
     #[inline]
-    pub fn hold(&self, of: &Queue) -> Option<Backlog<'_>> {
+    pub fn hold(&self, of: &Source) -> Option<Backlog<'_>> {
         let number = self.find(of.owner)?;
         let cell = &self.cells[number];
         if !cell.enter() {
@@ -174,7 +174,7 @@ impl Backlogs {
 
 /// What a backlog must know of its queue.
 #[derive(Clone, Copy, Debug)]
-pub struct Queue {
+pub struct Source {
     /// The `Owner`, never 0.
     pub owner: u64,
     /// Segments it has.
@@ -185,7 +185,7 @@ pub struct Queue {
     pub clock: u32,
 }
 
-impl Queue {
+impl Source {
     #[inline]
     fn halves(&self) -> u32 {
         self.segments.saturating_mul(2)
@@ -208,7 +208,7 @@ impl Cell {
     }
 
     /// There are no entries: time and ranks may begin anew.
-    fn begin(&self, of: &Queue) {
+    fn begin(&self, of: &Source) {
         // Relaxed: published by the Release of `exit`.
         let order = Ordering::Relaxed;
         self.policy.store(of.policy, order);
@@ -249,13 +249,13 @@ impl Backlog<'_> {
 
     /// Whether all entries must go because ranks are of another policy now, or time runs out.
     #[inline]
-    pub fn is_outdated(&self, of: &Queue) -> bool {
+    pub fn is_outdated(&self, of: &Source) -> bool {
         // Relaxed: held.
         self.cell.policy.load(Ordering::Relaxed) != of.policy || self.now > u32::MAX - MARGIN
     }
 
     /// Begins anew once all entries are gone.
-    pub fn begin_anew(&mut self, of: &Queue) {
+    pub fn begin_anew(&mut self, of: &Source) {
         self.cell.begin(of);
         self.now = MARGIN;
     }
@@ -270,7 +270,7 @@ impl Backlog<'_> {
     /// all entries have left. More until it has been round once, because those that were not seen
     /// yet may be worth the least.
     #[inline]
-    pub fn window(&mut self, of: &Queue) -> u32 {
+    pub fn window(&mut self, of: &Source) -> u32 {
         // Relaxed: held.
         let order = Ordering::Relaxed;
         let unseen = self.cell.unseen.load(order);

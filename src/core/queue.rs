@@ -14,7 +14,7 @@
 //! that has changed hands; an answer that needs the whole chain (no slot is left) is given only if
 //! nothing was unlinked meanwhile.
 
-use super::backlog::{self, Backlog, Entry};
+use super::backlog::{Backlog, Entry, Source};
 use super::ghost::Ghost;
 use super::grants::{Grants, NoSegment, SLOTS, Segment};
 use super::lessons::{Lessons, Weights};
@@ -360,7 +360,7 @@ impl Queue {
 
     fn pick_of_large(&self, sight: &Sight, judge: &Judge, segments: u32) -> Option<Pick> {
         let (policy, clock) = (judge.policy.as_u8().into(), sight.clock);
-        let of = backlog::Queue { owner: sight.owner.0, segments, policy, clock };
+        let of = Source { owner: sight.owner.0, segments, policy, clock };
         let Some(mut backlog) = sight.grants.backlogs.hold(&of) else {
             return self.turn_hand(sight, segments, WINDOW_HALVES, |slots, best| {
                 for_each_candidate(sight, judge, slots, |pick| note_least(best, pick));

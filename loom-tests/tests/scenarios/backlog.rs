@@ -4,7 +4,7 @@
 //
 // Every entry says of which queue it is in all of its fields, so that a mixed one shows.
 
-use super::backlog::{Backlog, Backlogs, Entry, Queue};
+use super::backlog::{Backlog, Backlogs, Entry, Source};
 use loom::sync::Arc;
 use loom::thread;
 use loom_tests::model;
@@ -36,7 +36,7 @@ impl World {
 
     /// Does something with the backlog of a queue; false if it was not to be had.
     fn with(&self, queue: u64, work: impl FnOnce(&mut Backlog<'_>, &mut Vec<String>)) -> bool {
-        let of = Queue { owner: queue, segments: 3, policy: 0, clock: 0 };
+        let of = Source { owner: queue, segments: 3, policy: 0, clock: 0 };
         let Some(mut backlog) = self.backlogs.hold(&of) else { return false };
         let twice = std::mem::replace(&mut self.ledger.lock().unwrap().held, true);
         let mut faults = Vec::new();
