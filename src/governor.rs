@@ -258,6 +258,15 @@ impl Governor {
         let core = &self.core;
         let (used, leaving) = (|a| core.accounts.used(a), |a| core.freeing(a).bytes());
         let sums = Sums { used: &used, leaving: &leaving };
+        if let No::Full { account: ROOT, asked, used, limit } = no
+            && !core.excess.is_set()
+        {
+            // The usual case: the tenant has enough of its own that may go.
+            let short = (used + asked).saturating_sub(limit);
+            if core.evictable(&self.shortage(ask, ROOT, goal), ask.account, short) >= short {
+                return false;
+            }
+        }
         let suffices = |account, short| {
             core.suffices(&self.shortage(ask, account, Goal::Bytes(short)), short, sums)
         };

@@ -133,5 +133,5 @@ fn time_and_ranks_begin_anew() {
     held = backlogs.hold(&much_later).unwrap();
     assert!(held.is_outdated(&much_later));
     held.begin_anew(&much_later);
-    assert!(!held.is_outdated(&much_later) && held.window() > 1);
+    assert!(!held.is_outdated(&much_later) && held.window(&much_later) > 1);
 }

@@ -1,11 +1,11 @@
 //! What a search for victims has found and not yet used: the least worth grants of a large queue,
 //! in order.
 //!
-//! A rotating hand looks at one segment of the queue for each victim. What it sees goes in here,
+//! A rotating hand looks at half a segment of the queue for each victim. What it sees goes in here,
 //! if it is worth less than something that is here, and the least worth leaves first. With as many
-//! places as the queue has segments a grant that comes to be among the least is seen before its
-//! turn, so the order is nearly that of an exact scan: exact under Lru, which is what content that
-//! is only of use as a whole (a chain of KV blocks) needs.
+//! places as the queue has halves a grant that comes to be among the least is seen before its turn,
+//! so the order is nearly that of an exact scan: exact under Lru, which is what content that is
+//! only of use as a whole (a chain of KV blocks) needs.
 //!
 //! ```text
 //! free  owner = 0       taken  owner = a queue        held by at most one thread while busy = 1
@@ -23,7 +23,7 @@ use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Most entries of a backlog; a larger queue is in order only about.
-pub const ENTRIES_MAX: u32 = if cfg!(allot_loom) { 3 } else { 8192 };
+pub const ENTRIES_MAX: u32 = if cfg!(allot_loom) { 3 } else { 16_384 };
 /// Fewest places of a backlog.
 pub const ENTRIES_MIN: u32 = if cfg!(allot_loom) { 3 } else { 64 };
 /// Most backlogs: so many large queues are in order at once.
@@ -34,8 +34,10 @@ const SEGMENTS_EACH: u32 = if cfg!(allot_loom) { 1 } else { 4 };
 const PROBES_MAX: u32 = 8;
 /// An odd number without pattern: neighbours look at different places.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Segments shown for each victim until the hand has been round the queue once.
-const FIRST_WINDOW: u32 = 16;
+/// Halves of segments shown for each victim until the hand has been round the queue once.
+const FIRST_WINDOW: u32 = 32;
+/// Most halves shown for each victim from then on.
+const WINDOW_MAX: u32 = 4;
 /// Children of an entry.
 const CHILDREN: usize = 4;
 /// Time is told from so many operations before the backlog was taken, and told anew before it
@@ -69,7 +71,7 @@ struct Cell {
     policy: AtomicU32,
     /// Where the tenant's clock stood when time began here.
     began: AtomicU32,
-    /// Segments the hand has still to show once.
+    /// Halves of segments the hand has still to show once.
     unseen: AtomicU32,
     /// The entry without children that is compared next.
     turn: AtomicU32,
@@ -102,7 +104,7 @@ unsafe impl Zeroed for Place {
 impl Backlogs {
     /// For the queues of so many segments.
     pub fn new(segments_max: u32) -> Self {
-        let capacity = segments_max.clamp(ENTRIES_MIN, ENTRIES_MAX);
+        let capacity = segments_max.saturating_mul(2).clamp(ENTRIES_MIN, ENTRIES_MAX);
         let count = (segments_max / SEGMENTS_EACH).clamp(1, BACKLOGS_MAX);
         let places = Table::new(count as usize * capacity as usize);
         Self { cells: Table::new(count as usize), places, capacity }
@@ -131,7 +133,7 @@ impl Backlogs {
         }
         let begin = number as usize * self.capacity as usize;
         let places = &self.places.iter().as_slice()[begin..begin + self.capacity as usize];
-        let room = of.segments.clamp(ENTRIES_MIN, self.capacity) as usize;
+        let room = of.halves().clamp(ENTRIES_MIN, self.capacity) as usize;
         let now = of.clock.wrapping_sub(cell.began.load(order));
         Some(Backlog { cell, places, length: cell.length.load(order) as usize, room, now })
     }
@@ -183,6 +185,13 @@ pub struct Queue {
     pub clock: u32,
 }
 
+impl Queue {
+    #[inline]
+    fn halves(&self) -> u32 {
+        self.segments.saturating_mul(2)
+    }
+}
+
 impl Cell {
     #[inline]
     fn enter(&self) -> bool {
@@ -204,7 +213,7 @@ impl Cell {
         let order = Ordering::Relaxed;
         self.policy.store(of.policy, order);
         self.began.store(of.clock.wrapping_sub(MARGIN), order);
-        self.unseen.store(of.segments, order);
+        self.unseen.store(of.halves(), order);
     }
 }
 
@@ -257,15 +266,16 @@ impl Backlog<'_> {
         u64::from(rank) << 32 | u64::from(self.now.saturating_sub(age))
     }
 
-    /// How many segments the hand should show: one for each victim, several until it has been round
-    /// once, because those that were not seen yet may be worth the least.
+    /// How many halves of segments the hand should show: as many as bring it round the queue before
+    /// all entries have left. More until it has been round once, because those that were not seen
+    /// yet may be worth the least.
     #[inline]
-    pub fn window(&mut self) -> u32 {
+    pub fn window(&mut self, of: &Queue) -> u32 {
         // Relaxed: held.
         let order = Ordering::Relaxed;
         let unseen = self.cell.unseen.load(order);
         if unseen == 0 {
-            return 1;
+            return of.halves().div_ceil(self.room as u32).clamp(1, WINDOW_MAX);
         }
         self.cell.unseen.store(unseen.saturating_sub(FIRST_WINDOW), order);
         FIRST_WINDOW

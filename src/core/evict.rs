@@ -139,7 +139,7 @@ impl Core {
                 }
                 Step::Done => {
                     races = 0;
-                    ahead = Ahead::default();
+                    ahead.begin_again();
                     // Most shortages take one victim.
                     relief.enough = joined > 0 && self.is_covered(shortage);
                 }

@@ -296,15 +296,13 @@ impl Segment {
         SlotWord(self.words.0[lane as usize].load(Ordering::Acquire))
     }
 
-    /// Asks for the lines that a scan for victims reads.
+    /// Asks for the lines that a scan of the first or second half reads.
     #[inline]
-    pub fn prefetch(&self) {
-        const HALF: usize = SLOTS as usize / 2;
+    pub fn prefetch(&self, half: u32) {
+        let lane = (half * SLOTS / 2) as usize;
         super::sync::prefetch(&self.owner);
-        for lane in [0, HALF] {
-            super::sync::prefetch(&self.words.0[lane]);
-            super::sync::prefetch(&self.recency[lane]);
-        }
+        super::sync::prefetch(&self.words.0[lane]);
+        super::sync::prefetch(&self.recency[lane]);
     }
 
     /// Asks for the line with the owner and what is listed.
@@ -320,7 +318,9 @@ impl Segment {
         super::sync::prefetch(&self.owner);
         super::sync::prefetch(&self.words.0[lane]);
         super::sync::prefetch(&self.recency[lane]);
-        super::sync::prefetch(&self.details[lane]);
+        // May lie on two lines.
+        super::sync::prefetch(&self.details[lane].key);
+        super::sync::prefetch(&self.details[lane].evictor);
     }
 
     /// Word and recency of a slot, as a scan for victims sees them.

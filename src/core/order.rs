@@ -131,6 +131,14 @@ impl Ahead {
         self.ranks[at] = Some(rank);
     }
 
+    /// After an eviction everything is looked at anew, unless there is one queue only.
+    pub fn begin_again(&mut self) {
+        match self.ranks {
+            [Some(_), None, ..] => self.next = 0,
+            _ => *self = Self::default(),
+        }
+    }
+
     /// The next queue, if one is left.
     fn pop(&mut self) -> Option<Rank> {
         let rank = *self.ranks.get(self.next)?;
@@ -364,7 +372,7 @@ impl Core {
     }
 
     /// Bytes of the tenant's grants that may go for a shortage, counted up to `most`.
-    fn evictable(&self, shortage: &Shortage, tenant: u32, most: u64) -> u64 {
+    pub fn evictable(&self, shortage: &Shortage, tenant: u32, most: u64) -> u64 {
         self.sum_of_evictable(shortage, tenant, most, SlotWord::bytes)
     }
 

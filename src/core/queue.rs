@@ -23,6 +23,7 @@ use super::policy::{Candidate, EXACT_SLOTS, Judge, Policy, Recency, WINDOW, Wort
 use super::region::Zeroed;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{CountWord, Owner, QueueHead, SlotWord, State};
+use std::ops::Range;
 
 /// Segments looked at for a free slot before a new segment is taken.
 pub const SEARCH_SEGMENTS: u32 = 8;
@@ -30,7 +31,9 @@ pub const SEARCH_SEGMENTS: u32 = 8;
 pub const QUEUE_TURNS_MAX: u32 = 32;
 /// Slots remembered as freed a moment ago.
 pub const HINTS: usize = 4;
-const WINDOW_SEGMENTS: u32 = WINDOW / SLOTS;
+/// The hand moves by half a segment.
+const HALF: u32 = SLOTS / 2;
+const WINDOW_HALVES: u32 = WINDOW / HALF;
 const EXACT_SEGMENTS: u32 = EXACT_SLOTS / SLOTS;
 /// Entries of the backlog that may turn out to be out of date in one search.
 const STALE_MAX: u32 = 32;
@@ -44,7 +47,7 @@ pub struct Queue {
     head: AtomicU64,
     /// Segment where the search for a free slot goes on, plus one.
     search: AtomicU32,
-    /// Segment where the search for a victim goes on, plus one.
+    /// Half of a segment where the search for a victim goes on, plus one.
     hand: AtomicU32,
     segments: AtomicU32,
     /// Odd while segments are being unlinked.
@@ -345,7 +348,7 @@ impl Queue {
         }
         let (mut best, mut seen) = (None, 0);
         for index in self.chain(sight.grants, sight.owner) {
-            for_each_candidate(sight, &judge, index, |pick| {
+            for_each_candidate(sight, &judge, slots_of(index), |pick| {
                 note_least(&mut best, pick);
                 seen += 1;
             });
@@ -359,8 +362,8 @@ impl Queue {
         let (policy, clock) = (judge.policy.as_u8().into(), sight.clock);
         let of = backlog::Queue { owner: sight.owner.0, segments, policy, clock };
         let Some(mut backlog) = sight.grants.backlogs.hold(&of) else {
-            return self.turn_hand(sight, segments, WINDOW_SEGMENTS, |index, best| {
-                for_each_candidate(sight, judge, index, |pick| note_least(best, pick));
+            return self.turn_hand(sight, segments, WINDOW_HALVES, |slots, best| {
+                for_each_candidate(sight, judge, slots, |pick| note_least(best, pick));
                 best.is_some()
             });
         };
@@ -371,9 +374,9 @@ impl Queue {
             backlog.begin_anew(&of);
         }
         let first = first_in_order(sight, judge, &mut backlog);
-        let window = backlog.window();
-        let shown = self.turn_hand(sight, segments, window, |index, best| {
-            show_segment(sight, judge, index, &mut backlog, best);
+        let window = backlog.window(&of);
+        let shown = self.turn_hand(sight, segments, window, |slots, best| {
+            show(sight, judge, slots, &mut backlog, best);
             first.is_some() || best.is_some()
         });
         // So that the next search does not wait for memory.
@@ -389,33 +392,34 @@ impl Queue {
         Some(Pick { slot: least.slot, word: least.seen.word, worth: judge.worth(&candidate) })
     }
 
-    /// Looks at a window of segments where the last search ended, and on around the whole queue
-    /// until `look` says that it is enough.
+    /// Looks at a window of halves of segments where the last search ended, and on around the whole
+    /// queue until `look` says that it is enough.
     fn turn_hand<T>(
         &self,
         sight: &Sight,
         segments: u32,
         window: u32,
-        mut look: impl FnMut(u32, &mut Option<T>) -> bool,
+        mut look: impl FnMut(Range<u32>, &mut Option<T>) -> bool,
     ) -> Option<T> {
         // Relaxed: the hand is a hint; every segment is checked for its owner.
         let order = Ordering::Relaxed;
-        let ours = |i: &u32| sight.grants.segment(*i).owner() == sight.owner;
-        let first = || self.head().first();
+        let ours = |half: &u32| sight.grants.segment(half / 2).owner() == sight.owner;
+        let first = || self.head().first().map(|index| 2 * index);
         let mut hand = self.hand.load(order).checked_sub(1);
         let mut best = None;
-        for seen in 1..=segments.saturating_add(window) {
-            let Some(index) = hand.filter(ours).or_else(first).filter(ours) else { break };
-            let enough = look(index, &mut best);
-            hand = sight.grants.segment(index).next();
+        for seen in 1..=segments.saturating_mul(2).saturating_add(window) {
+            let Some(half) = hand.filter(ours).or_else(first).filter(ours) else { break };
+            let enough = look(half * HALF..(half + 1) * HALF, &mut best);
+            let next = || sight.grants.segment(half / 2).next().map(|index| 2 * index);
+            hand = if half % 2 == 0 { Some(half + 1) } else { next() };
             if enough && seen >= window {
                 break;
             }
         }
-        self.hand.store(hand.map_or(0, |i| i + 1), order);
+        self.hand.store(hand.map_or(0, |half| half + 1), order);
         // The next search begins here.
-        if let Some(next) = hand {
-            sight.grants.segment(next).prefetch();
+        if let Some(half) = hand {
+            sight.grants.segment(half / 2).prefetch(half % 2);
         }
         best
     }
@@ -425,7 +429,7 @@ impl Queue {
         let judge = self.judge(sight);
         let mut picks = Vec::new();
         for index in self.chain(sight.grants, sight.owner) {
-            for_each_candidate(sight, &judge, index, |pick| picks.push(pick));
+            for_each_candidate(sight, &judge, slots_of(index), |pick| picks.push(pick));
         }
         picks
     }
@@ -557,12 +561,21 @@ fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
     (segment * SLOTS..(segment + 1) * SLOTS).find(|&slot| grants.reserve(slot, owner))
 }
 
-/// Looks at the grants of a segment that may go.
+/// The slots of a segment.
+fn slots_of(index: u32) -> Range<u32> {
+    index * SLOTS..(index + 1) * SLOTS
+}
+
+/// Looks at those slots of one segment whose grants may go.
 #[inline(always)]
-fn for_each_candidate(sight: &Sight, judge: &Judge, index: u32, mut candidate: impl FnMut(Pick)) {
-    let segment = sight.grants.segment(index);
-    for lane in 0..SLOTS {
-        let slot = index * SLOTS + lane;
+fn for_each_candidate(
+    sight: &Sight,
+    judge: &Judge,
+    slots: Range<u32>,
+    mut candidate: impl FnMut(Pick),
+) {
+    let segment = sight.grants.segment(slots.start / SLOTS);
+    for slot in slots {
         if let Some(seen) = look(sight, segment, slot) {
             let worth = judge.worth(&seen.candidate());
             candidate(Pick { slot, word: seen.word, worth });
@@ -585,39 +598,38 @@ struct Shown {
     seen: Seen,
 }
 
-/// Shows the grants of a segment to the backlog. One loop for each policy: to ask for every grant
-/// which one it is costs as much as the look.
-fn show_segment(
+/// Shows grants of one segment to the backlog. A loop for each policy: to ask for every grant which
+/// one it is costs as much as the look.
+fn show(
     sight: &Sight,
     judge: &Judge,
-    index: u32,
+    slots: Range<u32>,
     backlog: &mut Backlog<'_>,
     best: &mut Option<Shown>,
 ) {
     let of = |policy| Judge { policy, ..*judge };
     match judge.policy {
-        Policy::Lru => show(sight, &of(Policy::Lru), index, backlog, best),
-        Policy::Lfu => show(sight, &of(Policy::Lfu), index, backlog, best),
-        Policy::Ttl => show(sight, &of(Policy::Ttl), index, backlog, best),
-        Policy::Size => show(sight, &of(Policy::Size), index, backlog, best),
-        Policy::Hybrid => show(sight, &of(Policy::Hybrid), index, backlog, best),
+        Policy::Lru => show_as(sight, &of(Policy::Lru), slots, backlog, best),
+        Policy::Lfu => show_as(sight, &of(Policy::Lfu), slots, backlog, best),
+        Policy::Ttl => show_as(sight, &of(Policy::Ttl), slots, backlog, best),
+        Policy::Size => show_as(sight, &of(Policy::Size), slots, backlog, best),
+        Policy::Hybrid => show_as(sight, &of(Policy::Hybrid), slots, backlog, best),
     }
 }
 
 #[inline(always)]
-fn show(
+fn show_as(
     sight: &Sight,
     judge: &Judge,
-    index: u32,
+    slots: Range<u32>,
     backlog: &mut Backlog<'_>,
     best: &mut Option<Shown>,
 ) {
-    let segment = sight.grants.segment(index);
+    let segment = sight.grants.segment(slots.start / SLOTS);
     let listed = segment.listed();
     let mut bar = backlog.bar();
     let mut least = best.map_or(u64::MAX, |best| best.key);
-    for lane in 0..SLOTS {
-        let slot = index * SLOTS + lane;
+    for slot in slots {
         let Some(seen) = look(sight, segment, slot) else { continue };
         let key = backlog.key(judge.brief(&seen.candidate()));
         if key >= bar && key >= least {
@@ -627,7 +639,7 @@ fn show(
             least = key;
             *best = Some(Shown { key, slot, seen });
         }
-        if key < bar && listed & 1 << lane == 0 {
+        if key < bar && listed & 1 << (slot % SLOTS) == 0 {
             list(sight, backlog, Entry { key, slot });
             bar = backlog.bar();
         }
