@@ -92,7 +92,10 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         "order",
         "guarantee_without_leaving",
-        &[("let kept = guarantee.saturating_add(leaving);", "let kept = guarantee + leaving * 0;")],
+        &[(
+            "let kept = guarantee.saturating_add(leaving);",
+            "let _ = leaving;\n                let kept = guarantee;",
+        )],
     ),
     // What is being evicted below a group by others does not count against its guarantee.
     of(

@@ -525,7 +525,7 @@ pub fn a_request_within_its_guarantee_is_granted_whatever_others_do() {
 }
 
 pub fn a_guarantee_raised_during_requests_is_paid_for() {
-    model("a_guarantee_raised_during_requests_is_paid_for", bound(2, 2), || {
+    model("a_guarantee_raised_during_requests_is_paid_for", bound(1, 2), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 10, 0)]);
         let others = beside_if_full(
             &pool,
