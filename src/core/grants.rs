@@ -18,10 +18,10 @@
 //! undone. *Evicting* pins a slot to its evictor: nobody else can free it. A grant is held still
 //! and looked at before it becomes *evicting*, so one that may not go is never seen in that state.
 //!
-//! Slots come in segments of [`SLOTS`], owned by one account and allocation type. Their words lie
-//! densely, so a scan for victims reads two lines for sixteen candidates. A segment changes hands
-//! only while all its slots are reserved by the one who moves it, and they stay so while it belongs
-//! to nobody: whoever still has it in mind finds nothing to take.
+//! Slots come in segments of [`SLOTS`], owned by one account and allocation type. What a scan for
+//! victims reads lies densely, four candidates to a line. A segment changes hands only while all
+//! its slots are reserved by the one who moves it, and they stay so while it belongs to nobody:
+//! whoever still has it in mind finds nothing to take.
 //!
 //! ```text
 //! segments = fresh + given back + linked in queues + on their way        (+ worn out)
@@ -99,7 +99,6 @@ struct Details {
     cookie: AtomicU64,
     expires_ns: AtomicU64,
     keep_until_ns: AtomicU64,
-    generation: AtomicU32,
     flags: AtomicU32,
     /// The account on whose behalf a deferred victim is being evicted.
     evictor: AtomicU32,
@@ -115,13 +114,21 @@ pub struct Segment {
     next: AtomicU32,
     /// Slots that are in the backlog of the queue, one bit each.
     listed: AtomicU32,
-    words: Line<[AtomicU64; SLOTS as usize]>,
-    recency: [AtomicU64; SLOTS as usize],
+    /// Full generations of the slots' grants.
+    generations: [AtomicU32; SLOTS as usize],
+    fronts: [Front; SLOTS as usize],
     details: [Details; SLOTS as usize],
 }
 
-#[repr(align(64))]
-struct Line<T>(T);
+/// What a search for victims reads of a slot, and a touch writes: four to a line.
+#[repr(C, align(16))]
+struct Front {
+    word: AtomicU64,
+    recency: AtomicU64,
+}
+
+#[cfg(not(allot_loom))]
+const _: () = assert!(size_of::<Segment>() == 64 * SLOTS as usize);
 
 // SAFETY: atomics only; all zero is a segment that nobody knows of yet.
 unsafe impl Zeroed for Segment {
@@ -132,14 +139,13 @@ unsafe impl Zeroed for Segment {
             begun: zero(),
             next: AtomicU32::new(0),
             listed: AtomicU32::new(0),
-            words: Line(std::array::from_fn(|_| zero())),
-            recency: std::array::from_fn(|_| zero()),
+            generations: std::array::from_fn(|_| AtomicU32::new(0)),
+            fronts: std::array::from_fn(|_| Front { word: zero(), recency: zero() }),
             details: std::array::from_fn(|_| Details {
                 key: zero(),
                 cookie: zero(),
                 expires_ns: zero(),
                 keep_until_ns: zero(),
-                generation: AtomicU32::new(0),
                 flags: AtomicU32::new(0),
                 evictor: AtomicU32::new(0),
             }),
@@ -293,16 +299,17 @@ impl Segment {
     #[inline]
     fn word(&self, lane: u32) -> SlotWord {
         // Acquire: pairs with the Release in `set_word`; the fields belong to the word seen.
-        SlotWord(self.words.0[lane as usize].load(Ordering::Acquire))
+        SlotWord(self.fronts[lane as usize].word.load(Ordering::Acquire))
     }
 
     /// Asks for the lines that a scan of the first or second half reads.
     #[inline]
     pub fn prefetch(&self, half: u32) {
-        let lane = (half * SLOTS / 2) as usize;
+        const LANES: usize = SLOTS as usize / 2;
+        let first = half as usize * LANES;
         super::sync::prefetch(&self.owner);
-        super::sync::prefetch(&self.words.0[lane]);
-        super::sync::prefetch(&self.recency[lane]);
+        super::sync::prefetch(&self.fronts[first]);
+        super::sync::prefetch(&self.fronts[first + LANES / 2]);
     }
 
     /// Asks for the line with the owner and what is listed.
@@ -316,25 +323,25 @@ impl Segment {
     pub fn prefetch_slot(&self, lane: u32) {
         let lane = lane as usize;
         super::sync::prefetch(&self.owner);
-        super::sync::prefetch(&self.words.0[lane]);
-        super::sync::prefetch(&self.recency[lane]);
+        super::sync::prefetch(&self.fronts[lane]);
         // May lie on two lines.
         super::sync::prefetch(&self.details[lane].key);
         super::sync::prefetch(&self.details[lane].evictor);
+        super::sync::prefetch(&self.generations[lane]);
     }
 
     /// Word and recency of a slot, as a scan for victims sees them.
     #[inline]
     pub fn look(&self, lane: u32) -> (SlotWord, u64) {
         // Relaxed: recency is a hint for the choice of victims and orders nothing.
-        (self.word(lane), self.recency[lane as usize].load(Ordering::Relaxed))
+        (self.word(lane), self.fronts[lane as usize].recency.load(Ordering::Relaxed))
     }
 
     /// Plain store by the one thread that holds the slot.
     #[inline]
     fn set_word(&self, lane: u32, word: SlotWord) {
         // Release: pairs with the Acquire in `word` and `exchange`; publishes the fields.
-        self.words.0[lane as usize].store(word.0, Ordering::Release);
+        self.fronts[lane as usize].word.store(word.0, Ordering::Release);
     }
 
     #[inline]
@@ -344,13 +351,13 @@ impl Segment {
         // count of bytes on their way, above all) before the new state is seen.
         // Relaxed on failure: the word is read again.
         let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
-        self.words.0[lane as usize].compare_exchange(from.0, to.0, success, failure).is_ok()
+        self.fronts[lane as usize].word.compare_exchange(from.0, to.0, success, failure).is_ok()
     }
 
     #[inline]
     fn generation(&self, lane: u32) -> u32 {
         // Relaxed: ordered by the word, which was acquired; compared again once the slot is held.
-        self.details[lane as usize].generation.load(Ordering::Relaxed)
+        self.generations[lane as usize].load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -461,7 +468,7 @@ impl Grants {
         let segment = &self.segments[segment];
         // Acquire: pairs with the Release in `publish`: the word read next is not older than the
         // reservation in which this generation was written.
-        let before = segment.details[lane as usize].generation.load(Ordering::Acquire);
+        let before = segment.generations[lane as usize].load(Ordering::Acquire);
         let taken = match segment.word(lane).state() {
             State::Live | State::Evicting | State::Deferred => true,
             State::Free => before == u32::MAX,
@@ -497,7 +504,7 @@ impl Grants {
     pub fn recency(&self, slot: u32) -> u64 {
         let (segment, lane) = place(slot);
         // Relaxed: recency is a hint for the choice of victims and orders nothing.
-        self.segments[segment].recency[lane as usize].load(Ordering::Relaxed)
+        self.segments[segment].fronts[lane as usize].recency.load(Ordering::Relaxed)
     }
 
     /// Stores the recency of a slot; racing touches may lose one another.
@@ -505,7 +512,7 @@ impl Grants {
     pub fn set_recency(&self, slot: u32, recency: u64) {
         let (segment, lane) = place(slot);
         // Relaxed: as in `recency`.
-        self.segments[segment].recency[lane as usize].store(recency, Ordering::Relaxed);
+        self.segments[segment].fronts[lane as usize].recency.store(recency, Ordering::Relaxed);
     }
 
     /// Takes a free slot of `owner`'s for the caller alone.
@@ -547,7 +554,7 @@ impl Grants {
         let generation = segment.generation(lane) + 1;
         // Release: pairs with the Acquire in `taken_by`; who sees the generation sees the slot
         // reserved. For everybody else it is published by the store of the word below.
-        segment.details[lane as usize].generation.store(generation, Ordering::Release);
+        segment.generations[lane as usize].store(generation, Ordering::Release);
         segment.set_fields(lane, fields);
         self.set_recency(slot, recency);
         let word = SlotWord::new(State::Live, generation, bytes);
