@@ -29,8 +29,8 @@ pub type OwnedGrant = HeldGrant<Arc<Governor>>;
 /// Bytes granted to a tenant. Dropping it releases them; [`HeldGrant::into_id`] keeps them granted
 /// and leaves the release to whoever has the id. Used as [`Grant`] and [`OwnedGrant`].
 ///
-/// `Send` and `Sync`. Releasing takes two read-modify-writes and never allocates; it waits only for a
-/// thread that is just changing the same grant, a few instructions.
+/// `Send` and `Sync`. Releasing takes two read-modify-writes and never allocates; it waits only
+/// while another thread is just changing the same grant, for a few instructions.
 #[must_use = "a grant is released when it is dropped"]
 pub struct HeldGrant<G: Borrow<Governor>> {
     governor: G,
