@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Once all places are taken an entry that comes in replaces one without children that is worth
-//! more, of the next two in turn: the most worth are not kept in order, they only leave in time.
+//! more, of the next four in turn: the most worth are not kept in order, they only leave in time.
 //!
 //! Nobody waits: who finds the backlog held chooses from what the hand shows. Entries are hints;
 //! the grant behind one is looked at again before it goes. Segments keep a bit for each slot that
@@ -40,6 +40,9 @@ const FIRST_WINDOW: u32 = 32;
 const WINDOW_MAX: u32 = 4;
 /// Children of an entry.
 const CHILDREN: usize = 4;
+/// Entries without children that have their turn together: one that comes in replaces the most
+/// worth of them.
+const TURN: usize = 4;
 /// Time is told from so many operations before the backlog was taken, and told anew before it
 /// would overflow.
 const MARGIN: u32 = 1 << 30;
@@ -293,8 +296,7 @@ impl Backlog<'_> {
         if self.length < self.room {
             return u64::MAX;
         }
-        let (one, other) = self.in_turn();
-        self.at(one).key.max(self.at(other).key)
+        self.at(self.in_turn()).key
     }
 
     /// Adds an entry below the bar; one that leaves for it is answered.
@@ -305,40 +307,43 @@ impl Backlog<'_> {
             self.rise(self.length - 1, entry);
             return None;
         }
-        let (one, other) = self.in_turn();
-        let larger = if self.at(one).key < self.at(other).key { other } else { one };
-        let left = self.at(larger);
-        self.rise(larger, entry);
+        let gap = self.in_turn();
+        let left = self.at(gap);
+        self.rise(gap, entry);
         self.take_turns();
         Some(left)
     }
 
-    /// The slots of which one leaves when the next entry is added.
+    /// The slot that leaves when the next entry is added.
     #[inline]
-    pub fn next_to_leave(&self) -> impl Iterator<Item = u32> + use<> {
+    pub fn next_to_leave(&self) -> Option<u32> {
         let full = self.length > 0 && self.length >= self.room;
-        let (one, other) = if full { self.in_turn() } else { (0, 0) };
-        let slots = [one, other].map(|index| full.then(|| self.at(index).slot));
-        slots.into_iter().flatten()
+        full.then(|| self.at(self.in_turn()).slot)
     }
 
-    /// Where two entries without children are whose turn it is to be compared.
+    /// Where the most worth is of those entries without children whose turn it is.
     #[inline]
-    fn in_turn(&self) -> (usize, usize) {
+    fn in_turn(&self) -> usize {
         let childless = (self.length + CHILDREN - 2) / CHILDREN;
         // Relaxed: held.
         let turn = self.cell.turn.load(Ordering::Relaxed) as usize;
-        let one = turn.clamp(childless, self.length - 1);
-        (one, if one + 1 < self.length { one + 1 } else { childless })
+        let first = turn.clamp(childless, self.length - 1);
+        let mut most = (self.at(first).key, first);
+        for index in first + 1..(first + TURN).min(self.length) {
+            most = most.max((self.at(index).key, index));
+        }
+        most.1
     }
 
-    /// The next two are compared from now on.
+    /// It is the turn of the next ones from now on.
     #[inline]
     pub fn take_turns(&self) {
         // Relaxed: held.
         let order = Ordering::Relaxed;
-        let next = self.cell.turn.load(order) + 2;
-        self.cell.turn.store(if (next as usize) < self.length { next } else { 0 }, order);
+        let next = self.cell.turn.load(order) as usize;
+        let first = (self.length + CHILDREN - 2) / CHILDREN;
+        let next = next.max(first) + TURN;
+        self.cell.turn.store(if next < self.length { next as u32 } else { 0 }, order);
     }
 
     /// The slot that leaves after the first one.

@@ -383,9 +383,9 @@ impl Queue {
         if let Some(second) = backlog.second() {
             sight.grants.segment(second / SLOTS).prefetch_slot(second % SLOTS);
         }
-        backlog
-            .next_to_leave()
-            .for_each(|slot| sight.grants.segment(slot / SLOTS).prefetch_owner());
+        if let Some(slot) = backlog.next_to_leave() {
+            sight.grants.segment(slot / SLOTS).prefetch_owner();
+        }
         let least = |a: Shown, b: Shown| if b.key < a.key { b } else { a };
         let least = first.into_iter().chain(shown).reduce(least)?;
         let candidate = least.seen.candidate();
