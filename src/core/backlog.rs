@@ -4,8 +4,8 @@
 //! A rotating hand looks at half a segment of the queue for each victim. What it sees goes in here,
 //! if it is worth less than something that is here, and the least worth leaves first. With as many
 //! places as the queue has halves a grant that comes to be among the least is seen before its turn,
-//! so the order is nearly that of an exact scan: exact under Lru, which is what content that is
-//! only of use as a whole (a chain of KV blocks) needs.
+//! so the order is nearly that of an exact scan, which content that is only of use as a whole (a
+//! chain of KV blocks) needs.
 //!
 //! ```text
 //! free  owner = 0       taken  owner = a queue        held by at most one thread while busy = 1

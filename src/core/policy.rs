@@ -19,8 +19,8 @@
 //! evidence of a second: it counts a quarter, so that a scan passes through quickly; what comes
 //! back soon after that has a ghost (`ghost.rs`) and returns with the frequency it had.
 //!
-//! A queue of up to [`EXACT_SLOTS`] is scanned whole. Of a larger one a segment is looked at for
-//! each victim, in turns, and the least worth seen is remembered in order (`backlog.rs`); where
+//! A queue of up to [`EXACT_SLOTS`] is scanned whole. Of a larger one half a segment is looked at
+//! for each victim, in turns, and the least worth seen is remembered in order (`backlog.rs`); where
 //! that is not to be had, the least worth of [`WINDOW`] slots goes.
 //!
 //! All arithmetic is exact or plain `f32`: the same choice on every machine.
@@ -180,8 +180,6 @@ pub struct Candidate {
 /// least recently touched. Comparable within one queue, policy and moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Worth(u128);
-
-impl Worth {}
 
 /// The rule of one search for victims.
 #[derive(Clone, Copy, Debug)]
