@@ -132,7 +132,9 @@ pub struct GovernorConfig {
     pub events_max: u32,
     /// Bytes of claim bought beyond the need while the pool is far from full.
     pub quantum_bytes: u64,
-    /// Bytes freed beyond a shortage when victims are evicted for it.
+    /// Bytes freed beyond a shortage when victims are evicted for it: the next requests need not
+    /// evict. A cache of many small grants gains speed from room for about ten of them; where
+    /// grants are large leave it 0, for a whole grant goes for the last byte of it.
     pub headroom_bytes: u64,
     /// Most victims evicted for one request.
     pub victims_max: u32,

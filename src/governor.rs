@@ -193,7 +193,6 @@ impl Governor {
     #[cold]
     fn request_evicting(&self, mut ask: Ask, mut no: No) -> Result<Grant<'_>, Refusal> {
         let mut effort = Effort::default();
-        self.core.ghosts.prefetch(ask.owner(), ask.fields.key);
         for _ in 0..REQUEST_ROUNDS_MAX {
             ask.now_ns = self.clock().now_ns();
             ask.paced |= no.is_paced();

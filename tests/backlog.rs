@@ -5,7 +5,7 @@ use allotment::internals::backlog::{Backlogs, ENTRIES_MIN, Entry, Source};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-const OF: Source = Source { owner: 1 << 32 | 1, segments: 1, policy: 0, clock: 5 };
+const OF: Source = Source { owner: 1 << 32 | 1, segments: 1, policy: 0, clock: 5, fades: false };
 
 #[derive(Clone, Copy, Debug)]
 enum Step {

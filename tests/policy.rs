@@ -117,6 +117,19 @@ proptest! {
     }
 
     #[test]
+    fn only_what_fades_changes_its_order_by_itself(
+        a in plain(), b in plain(), clock: u32, later in 0..1_000_000u32,
+    ) {
+        for policy in Policy::ALL.into_iter().filter(|policy| !policy.fades()) {
+            let order = |now| {
+                let judge = judge(policy, now);
+                judge.worth(&a.seen(clock)).cmp(&judge.worth(&b.seen(clock)))
+            };
+            prop_assert_eq!(order(clock), order(clock.wrapping_add(later)));
+        }
+    }
+
+    #[test]
     fn hybrid_keeps_what_is_used_more_costs_more_is_smaller_or_younger(
         grant in plain(),
         clock: u32,

@@ -3,7 +3,7 @@
 use allotment::Policy;
 use allotment::internals::grants::{Fields, Grants, SLOTS, flag};
 use allotment::internals::policy::Recency;
-use allotment::internals::queue::{NoSlot, Queue, Sight};
+use allotment::internals::queue::{HINTS, NoSlot, Queue, Sight};
 use allotment::internals::word::Owner;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -271,4 +271,22 @@ fn a_queue_does_not_grow_with_its_age() {
         }
     }
     assert_eq!(queue.segments(), 100u32.div_ceil(SLOTS));
+}
+
+/// The slot freed longest ago goes first, so that the id of a grant that was evicted a moment ago
+/// still says so.
+#[test]
+fn freed_slots_are_taken_in_the_order_in_which_they_were_freed() {
+    let (grants, queue) = (Grants::new(64), Queue::empty());
+    queue.begin(1);
+    let reserve = || queue.reserve(&grants, owner(0)).unwrap();
+    let slots: Vec<u32> = (0..3 * HINTS).map(|_| reserve()).collect();
+    for freed in slots.chunks(HINTS) {
+        for &slot in freed {
+            grants.unreserve(slot);
+            queue.note_freed(slot);
+        }
+        let taken: Vec<u32> = freed.iter().map(|_| reserve()).collect();
+        assert_eq!(taken, freed);
+    }
 }

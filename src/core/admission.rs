@@ -170,6 +170,9 @@ impl Core {
     #[inline]
     pub fn admit(&self, ask: &Ask) -> Result<Granted, No> {
         self.pace(ask)?;
+        if self.queue(ask.owner()).remembers() {
+            self.ghosts.prefetch(ask.owner(), ask.fields.key);
+        }
         for _ in 0..RESTARTS_MAX {
             let ready = self.prepare(ask, 1)?;
             match self.charge(ask.account, ask.generation, ready.counted, ask.bytes, 0) {
@@ -210,7 +213,7 @@ impl Core {
         if head.generation() != ask.generation || head.closed() {
             return Err(No::Closed);
         }
-        let queue = &self.tenant(ask.account).queues[usize::from(ask.kind)];
+        let queue = self.queue(ask.owner());
         let counted = head.counted();
         let count = if ask.is_counted(counted) { count } else { 0 };
         if count > 0 {
@@ -225,7 +228,7 @@ impl Core {
 
     /// Gives back what a prepared request took.
     pub fn abandon(&self, ask: &Ask, ready: &Prepared) {
-        let queue = &self.tenant(ask.account).queues[usize::from(ask.kind)];
+        let queue = self.queue(ask.owner());
         self.grants.unreserve(ready.slot);
         queue.note_freed(ready.slot);
         undo_count(queue, ready.count);
@@ -281,12 +284,16 @@ impl Core {
             fields.flags |= flag::COUNTED;
         }
         let clock = tenant.tick();
-        let ghost = self.ghosts.recall(ask.owner(), fields.key, clock);
-        let frequency = tenant.queues[usize::from(ask.kind)].frequency_of(ghost);
+        let queue = self.queue(ask.owner());
+        let frequency = if queue.remembers() {
+            queue.frequency_of(self.ghosts.recall(ask.owner(), fields.key, clock))
+        } else {
+            1
+        };
         let recency = Recency::new(clock, ask.cost, frequency);
         let generation = self.grants.publish(ready.slot, ask.bytes, recency.0, &fields);
         if ready.count > 0 {
-            tenant.queues[usize::from(ask.kind)].count_decided(ready.count, true);
+            queue.count_decided(ready.count, true);
         }
         tenant.note_used(self.accounts.used(ask.account));
         (ready.slot, generation)
@@ -401,7 +408,7 @@ impl Core {
         let held = self.grants.hold_to_end(slot, generation, owner)?;
         let (account, bytes) = (owner.account(), held.word.bytes());
         let counted = self.grants.flags(slot) & flag::COUNTED != 0;
-        let queue = &self.tenant(account).queues[usize::from(owner.allocation_type())];
+        let queue = self.queue(owner);
         if held.word.state() == State::Evicting {
             // First of all: as soon as the evictor sees that the grant is over, it counts on them.
             self.uncharge(account, bytes);

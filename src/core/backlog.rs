@@ -5,7 +5,8 @@
 //! if it is worth less than something that is here, and the least worth leaves first. With as many
 //! places as the queue has halves a grant that comes to be among the least is seen before its turn,
 //! so the order is nearly that of an exact scan, which content that is only of use as a whole (a
-//! chain of KV blocks) needs.
+//! chain of KV blocks) needs. Where worth fades at different speeds (Hybrid) an order that was kept
+//! for long is wrong, and fewer places are enough.
 //!
 //! ```text
 //! free  owner = 0       taken  owner = a queue        held by at most one thread while busy = 1
@@ -26,6 +27,9 @@ use super::sync::{AtomicU32, AtomicU64, Ordering};
 pub const ENTRIES_MAX: u32 = if cfg!(allot_loom) { 3 } else { 16_384 };
 /// Fewest places of a backlog.
 pub const ENTRIES_MIN: u32 = if cfg!(allot_loom) { 3 } else { 64 };
+/// Most entries where worth changes while nobody touches a grant: an old order is worth little,
+/// and a short one stays in the nearest memory.
+const FADING_ENTRIES_MAX: u32 = if cfg!(allot_loom) { 3 } else { 128 };
 /// Most backlogs: so many large queues are in order at once.
 const BACKLOGS_MAX: u32 = 256;
 /// Segments of which a queue that has a backlog consists, at least.
@@ -136,9 +140,12 @@ impl Backlogs {
         }
         let begin = number as usize * self.capacity as usize;
         let places = &self.places.iter().as_slice()[begin..begin + self.capacity as usize];
-        let room = of.halves().clamp(ENTRIES_MIN, self.capacity) as usize;
+        let room = of.entries().clamp(ENTRIES_MIN, self.capacity) as usize;
         let now = of.clock.wrapping_sub(cell.began.load(order));
-        Some(Backlog { cell, places, length: cell.length.load(order) as usize, room, now })
+        let length = cell.length.load(order) as usize;
+        let mut backlog = Backlog { cell, places, length, room, now, leaver: 0 };
+        backlog.choose_leaver();
+        Some(backlog)
     }
 
     /// The backlog of a queue, or else a free one.
@@ -186,9 +193,17 @@ pub struct Source {
     pub policy: u32,
     /// The tenant's clock.
     pub clock: u32,
+    /// Whether the order of two grants changes while nobody touches them.
+    pub fades: bool,
 }
 
 impl Source {
+    /// Entries it would take to keep the order of an exact scan, or as many as are of use.
+    #[inline]
+    fn entries(&self) -> u32 {
+        if self.fades { self.halves().min(FADING_ENTRIES_MAX) } else { self.halves() }
+    }
+
     #[inline]
     fn halves(&self) -> u32 {
         self.segments.saturating_mul(2)
@@ -228,6 +243,8 @@ pub struct Backlog<'a> {
     room: usize,
     /// The time, in operations of the tenant.
     now: u32,
+    /// The one that leaves next, once all places are taken.
+    leaver: usize,
 }
 
 impl Drop for Backlog<'_> {
@@ -278,7 +295,7 @@ impl Backlog<'_> {
         let order = Ordering::Relaxed;
         let unseen = self.cell.unseen.load(order);
         if unseen == 0 {
-            return of.halves().div_ceil(self.room as u32).clamp(1, WINDOW_MAX);
+            return of.entries().div_ceil(self.room as u32).clamp(1, WINDOW_MAX);
         }
         self.cell.unseen.store(unseen.saturating_sub(FIRST_WINDOW), order);
         FIRST_WINDOW
@@ -290,13 +307,16 @@ impl Backlog<'_> {
         (self.length > 0).then(|| self.at(0))
     }
 
+    /// Whether all places are taken.
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.length >= self.room && self.length > 0
+    }
+
     /// An entry comes in if its key is below this: below one of those that would have to leave.
     #[inline]
     pub fn bar(&self) -> u64 {
-        if self.length < self.room {
-            return u64::MAX;
-        }
-        self.at(self.in_turn()).key
+        if self.is_full() { self.at(self.leaver).key } else { u64::MAX }
     }
 
     /// Adds an entry below the bar; one that leaves for it is answered.
@@ -305,11 +325,11 @@ impl Backlog<'_> {
             self.length += 1;
             self.note_touched();
             self.rise(self.length - 1, entry);
+            self.choose_leaver();
             return None;
         }
-        let gap = self.in_turn();
-        let left = self.at(gap);
-        self.rise(gap, entry);
+        let left = self.at(self.leaver);
+        self.rise(self.leaver, entry);
         self.take_turns();
         Some(left)
     }
@@ -317,33 +337,38 @@ impl Backlog<'_> {
     /// The slot that leaves when the next entry is added.
     #[inline]
     pub fn next_to_leave(&self) -> Option<u32> {
-        let full = self.length > 0 && self.length >= self.room;
-        full.then(|| self.at(self.in_turn()).slot)
+        self.is_full().then(|| self.at(self.leaver).slot)
     }
 
-    /// Where the most worth is of those entries without children whose turn it is.
+    /// Finds the most worth of those entries without children whose turn it is.
     #[inline]
-    fn in_turn(&self) -> usize {
+    fn choose_leaver(&mut self) {
+        if !self.is_full() {
+            return;
+        }
         let childless = (self.length + CHILDREN - 2) / CHILDREN;
         // Relaxed: held.
         let turn = self.cell.turn.load(Ordering::Relaxed) as usize;
         let first = turn.clamp(childless, self.length - 1);
-        let mut most = (self.at(first).key, first);
+        let (mut key, mut at) = (self.at(first).key, first);
         for index in first + 1..(first + TURN).min(self.length) {
-            most = most.max((self.at(index).key, index));
+            let other = self.at(index).key;
+            at = if other > key { index } else { at };
+            key = key.max(other);
         }
-        most.1
+        self.leaver = at;
     }
 
     /// It is the turn of the next ones from now on.
     #[inline]
-    pub fn take_turns(&self) {
+    pub fn take_turns(&mut self) {
         // Relaxed: held.
         let order = Ordering::Relaxed;
         let next = self.cell.turn.load(order) as usize;
         let first = (self.length + CHILDREN - 2) / CHILDREN;
         let next = next.max(first) + TURN;
         self.cell.turn.store(if next < self.length { next as u32 } else { 0 }, order);
+        self.choose_leaver();
     }
 
     /// The slot that leaves after the first one.
@@ -380,6 +405,7 @@ impl Backlog<'_> {
         }
         // The last entry belongs near the bottom.
         self.rise(gap, last);
+        self.choose_leaver();
     }
 
     fn note_touched(&self) {

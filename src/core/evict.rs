@@ -141,7 +141,7 @@ impl Core {
                     races = 0;
                     ahead.begin_again();
                     // Most shortages take one victim.
-                    relief.enough = joined > 0 && self.is_covered(shortage);
+                    relief.enough = self.is_relieved(shortage, joined);
                 }
             }
         }
@@ -234,9 +234,11 @@ impl Core {
         joined == 0 || self.covers(shortage, freeing)
     }
 
-    /// E1, as of now.
-    fn is_covered(&self, shortage: &Shortage) -> bool {
-        self.covers(shortage, self.freeing(shortage.account).bytes())
+    /// E1, as of now, for a shortage that demands bytes.
+    fn is_relieved(&self, shortage: &Shortage, joined: u64) -> bool {
+        let demands = matches!(shortage.goal, Goal::Demand(_));
+        let covered = || self.covers(shortage, self.freeing(shortage.account).bytes());
+        demands && (joined == 0 || covered())
     }
 
     fn covers(&self, shortage: &Shortage, freeing: u64) -> bool {
@@ -274,7 +276,9 @@ impl Core {
         }
         match self.claim(pick, owner, shortage.now_ns) {
             Some(victim) => {
-                self.ghosts.prefetch(owner, victim.fields.key);
+                if self.queue(owner).remembers() {
+                    self.ghosts.prefetch(owner, victim.fields.key);
+                }
                 self.ask_owner(shortage, &victim, &way, owners, relief, joined);
                 Step::Done
             }
@@ -370,23 +374,22 @@ impl Core {
 
     /// Offers the slot of a victim that has ended to the next request.
     fn slot_is_free(&self, victim: &Victim) {
-        let kind = usize::from(victim.owner.allocation_type());
-        self.tenant(victim.owner.account()).queues[kind].note_freed(victim.slot);
+        self.queue(victim.owner).note_freed(victim.slot);
     }
 
     /// Takes an evicted grant's bytes out of use and remembers what it was.
     fn end_evicted(&self, victim: &Victim) {
         let tenant = self.tenant(victim.owner.account());
-        let kind = usize::from(victim.owner.allocation_type());
+        let queue = self.queue(victim.owner);
         if victim.fields.flags & flag::COUNTED != 0 {
-            tenant.queues[kind].count_out();
+            queue.count_out();
         }
         self.uncharge(victim.owner.account(), victim.bytes);
         tenant.tally.note_evicted(victim.bytes);
-        if victim.fields.key != 0 {
+        if victim.fields.key != 0 && queue.remembers() {
             let frequency = Recency(self.grants.recency(victim.slot)).frequency();
             self.ghosts.remember(victim.owner, victim.fields.key, frequency, tenant.clock());
-            tenant.queues[kind].note_evicted(frequency);
+            queue.note_evicted(frequency);
         }
     }
 

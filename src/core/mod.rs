@@ -45,9 +45,11 @@ use batch::Batches;
 use events::Events;
 use ghost::Ghosts;
 use grants::{Grants, SLOTS};
+use queue::Queue;
 use region::Table;
 use registry::{InsertRefused, Lookup, Registry};
 use tenant::{TYPES, Tenant};
+use word::Owner;
 
 /// All state there is: what the files above keep, side by side.
 pub struct Core {
@@ -128,5 +130,11 @@ impl Core {
     #[inline]
     pub fn tenant(&self, account: u32) -> &Tenant {
         &self.tenants[account - self.accounts.tenants_begin()]
+    }
+
+    /// The eviction queue of an owner.
+    #[inline]
+    pub fn queue(&self, owner: Owner) -> &Queue {
+        &self.tenant(owner.account()).queues[usize::from(owner.allocation_type())]
     }
 }

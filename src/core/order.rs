@@ -410,8 +410,7 @@ impl Core {
 
     /// The slots of a queue.
     pub fn slots(&self, owner: Owner) -> impl Iterator<Item = u32> + '_ {
-        let queue = &self.tenant(owner.account()).queues[usize::from(owner.allocation_type())];
-        queue.chain(&self.grants, owner).flat_map(|s| s * SLOTS..(s + 1) * SLOTS)
+        self.queue(owner).chain(&self.grants, owner).flat_map(|s| s * SLOTS..(s + 1) * SLOTS)
     }
 
     /// Grants of a queue whose owner has promised to release them.
@@ -427,7 +426,7 @@ impl Core {
     pub fn pick(&self, owner: Owner, now_ns: u64) -> Option<Pick> {
         let tenant = self.tenant(owner.account());
         let sight = Sight { grants: &self.grants, owner, clock: tenant.clock(), now_ns };
-        tenant.queues[usize::from(owner.allocation_type())].pick(&sight)
+        self.queue(owner).pick(&sight)
     }
 
     /// Everything in a queue that may go, in the order in which it would. Allocates; for people.

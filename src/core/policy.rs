@@ -72,6 +72,12 @@ impl Policy {
         self as u8
     }
 
+    /// Whether the order of two grants may change while neither is touched.
+    #[inline]
+    pub fn fades(self) -> bool {
+        self == Self::Hybrid
+    }
+
     /// The name of the policy, in lower case.
     pub fn name(self) -> &'static str {
         ["lru", "lfu", "ttl", "size", "hybrid"][usize::from(self.as_u8())]

@@ -29,8 +29,8 @@ use std::ops::Range;
 pub const SEARCH_SEGMENTS: u32 = 8;
 /// Turns of the loops that link a segment or count a grant.
 pub const QUEUE_TURNS_MAX: u32 = 32;
-/// Slots remembered as freed a moment ago.
-pub const HINTS: usize = 4;
+/// Slots remembered as freed a moment ago: a line of memory.
+pub const HINTS: usize = if cfg!(allot_loom) { 2 } else { 16 };
 /// The hand moves by half a segment.
 const HALF: u32 = SLOTS / 2;
 const WINDOW_HALVES: u32 = WINDOW / HALF;
@@ -41,8 +41,11 @@ const STALE_MAX: u32 = 32;
 /// The slots, and the order of eviction, of one allocation type of one account.
 #[repr(C, align(64))]
 pub struct Queue {
-    /// Slots freed last, plus one: where the next request looks first.
+    /// Slots freed last, plus one, in a ring: where the next request looks first.
     freed: [AtomicU32; HINTS],
+    /// Where the ring begins and ends; counts up.
+    freed_begin: AtomicU32,
+    freed_end: AtomicU32,
     /// A [`QueueHead`].
     head: AtomicU64,
     /// Segment where the search for a free slot goes on, plus one.
@@ -100,6 +103,8 @@ impl Queue {
         let zero = || AtomicU32::new(0);
         Self {
             freed: std::array::from_fn(|_| zero()),
+            freed_begin: zero(),
+            freed_end: zero(),
             head: AtomicU64::new(0),
             search: zero(),
             hand: zero(),
@@ -126,12 +131,17 @@ impl Queue {
         self.policy.store(u32::from(policy.as_u8()), Ordering::Relaxed);
     }
 
+    /// Whether it matters how often content was used that comes back: to Hybrid alone.
+    #[inline]
+    pub fn remembers(&self) -> bool {
+        self.policy() == Policy::Hybrid
+    }
+
     /// The rule by which victims are chosen now.
     fn judge(&self, sight: &Sight) -> Judge {
         let (clock, now_ns) = (sight.clock, sight.now_ns);
         let policy = self.policy();
-        let learned = policy == Policy::Hybrid;
-        let weights = if learned { self.lessons.weights() } else { Weights::EVEN };
+        let weights = if self.remembers() { self.lessons.weights() } else { Weights::EVEN };
         Judge { policy, clock, now_ns, weights }
     }
 
@@ -151,10 +161,6 @@ impl Queue {
         let Some(Ghost { frequency, absent }) = ghost else { return 1 };
         let slots = self.extent();
         self.lessons.returned(frequency, absent, slots);
-        // Counts begin anew under the other policies, which order by less.
-        if self.policy() != Policy::Hybrid {
-            return 1;
-        }
         frequency_at_return(frequency, absent, slots)
     }
 
@@ -213,27 +219,33 @@ impl Queue {
         self.reserve_slow(grants, owner)
     }
 
+    /// The slot that was freed longest ago, of those that are remembered: an owner may still ask
+    /// what became of the grant that had it.
     #[inline]
     fn take_hint(&self) -> Option<u32> {
-        // Relaxed: a hint; the exchange on the slot's word decides.
+        // Relaxed: hints, also of where the hints are; the exchange on the slot's word decides.
         let order = Ordering::Relaxed;
-        for hint in &self.freed {
-            let slot = hint.load(order);
-            if slot != 0 {
-                hint.store(0, order);
-                return Some(slot - 1);
-            }
+        let first = self.freed_begin.load(order);
+        let hint = &self.freed[first as usize % HINTS];
+        let slot = hint.load(order).checked_sub(1);
+        if slot.is_some() {
+            hint.store(0, order);
         }
-        None
+        // A gap is left where two threads have met.
+        if slot.is_some() || first != self.freed_end.load(order) {
+            self.freed_begin.store(first.wrapping_add(1), order);
+        }
+        slot
     }
 
-    /// Remembers a slot that was freed.
+    /// Remembers a slot that was freed, if need be in place of another.
     #[inline]
     pub fn note_freed(&self, slot: u32) {
         // Relaxed: a hint, as in `take_hint`.
         let order = Ordering::Relaxed;
-        let empty = self.freed.iter().find(|hint| hint.load(order) == 0);
-        empty.unwrap_or(&self.freed[slot as usize % HINTS]).store(slot + 1, order);
+        let next = self.freed_end.load(order);
+        self.freed[next as usize % HINTS].store(slot + 1, order);
+        self.freed_end.store(next.wrapping_add(1), order);
     }
 
     #[cold]
@@ -360,7 +372,8 @@ impl Queue {
 
     fn pick_of_large(&self, sight: &Sight, judge: &Judge, segments: u32) -> Option<Pick> {
         let (policy, clock) = (judge.policy.as_u8().into(), sight.clock);
-        let of = Source { owner: sight.owner.0, segments, policy, clock };
+        let fades = judge.policy.fades();
+        let of = Source { owner: sight.owner.0, segments, policy, clock, fades };
         let Some(mut backlog) = sight.grants.backlogs.hold(&of) else {
             return self.turn_hand(sight, segments, WINDOW_HALVES, |slots, best| {
                 for_each_candidate(sight, judge, slots, |pick| note_least(best, pick));

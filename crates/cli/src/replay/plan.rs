@@ -23,6 +23,10 @@ const GRANTS_MAX: u64 = 1 << 23;
 /// Ghost keys for each item that fits: a key is worth remembering for some capacities of others.
 const GHOSTS_PER_ITEM: u64 = 4;
 
+/// A cache of keys that is full frees this part of its capacity beyond what is asked, as a power of
+/// two: most requests find room then. Few enough that no hit ratio shows it.
+const HEADROOM_SHARE_BITS: u32 = 13;
+
 /// Virtual time between two steps of the balancer, where pressure counts.
 const BALANCE_EVERY_NS: u64 = 1_000_000_000;
 
@@ -35,6 +39,8 @@ pub struct Plan {
     pub grants_max: u32,
     /// Content keys remembered after eviction.
     pub ghost_keys_max: u32,
+    /// Freed beyond a shortage.
+    pub headroom_bytes: u64,
     /// Groups by number; a parent comes before its children.
     pub groups: Vec<Group>,
     /// Tenants by number, as in the workload.
@@ -66,11 +72,14 @@ impl Plan {
             tenants[0].limit_bytes = Some(capacity_bytes);
             pool_bytes = capacity_bytes.checked_add(jobs_bytes).ok_or_else(too_large)?;
         }
+        let is_keys = args.format.is_keys();
+        let headroom_bytes = if is_keys { capacity_bytes >> HEADROOM_SHARE_BITS } else { 0 };
         let ghost_keys = most_items(workload, capacity_bytes).saturating_mul(GHOSTS_PER_ITEM);
         Ok(Self {
             capacity_bytes: pool_bytes,
             grants_max: most_grants(workload, capacity_bytes, with_jobs),
             ghost_keys_max: ghost_keys.min(workload.items.len() as u64) as u32,
+            headroom_bytes,
             groups,
             tenants,
             with_jobs,
@@ -102,6 +111,7 @@ impl Plan {
             capacity_bytes: setup.capacity_bytes,
             grants_max,
             ghost_keys_max: 0,
+            headroom_bytes: 0,
             groups: setup.groups.clone(),
             tenants: places.iter().map(|place| TenantPlan::of(&setup.tenants[*place])).collect(),
             with_jobs,

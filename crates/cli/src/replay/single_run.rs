@@ -85,6 +85,7 @@ impl SingleRun<'_> {
             groups_max: plan.groups.len() as u32,
             grants_max: plan.grants_max,
             ghost_keys_max: plan.ghost_keys_max,
+            headroom_bytes: plan.headroom_bytes,
             clock,
             pool_pressure: false,
             ..GovernorConfig::new(plan.capacity_bytes)
