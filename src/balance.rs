@@ -153,6 +153,15 @@ impl Governor {
         after.unwrap_or_else(|| self.core.accounts.gauge()).level()
     }
 
+    /// Whether the fill of the pool may have fallen below its level, by a look at the root alone:
+    /// what is claimed of it is at least what is live.
+    pub(crate) fn may_be_relieved(&self) -> bool {
+        let accounts = &self.core.accounts;
+        let (gauge, thresholds) = (accounts.gauge(), self.config.thresholds());
+        let fullest = gauge.filled(&thresholds, accounts.used(ROOT), accounts.limit(ROOT));
+        self.config.pool_pressure && fullest.level() < gauge.level()
+    }
+
     /// One change of what is known of pressure, the pool's fill always; none if another thread was
     /// faster.
     fn change_gauge(&self, live_bytes: u64, next: impl Fn(Gauge) -> Gauge) -> Option<Gauge> {

@@ -78,7 +78,7 @@ pub(crate) const PINS_LOOK_MAX: usize = 1_024;
 /// `Send` and `Sync`; share it by reference or in an `Arc`. Creating one reserves address space
 /// for its tables; after that `try_request`, `grow`, `shrink`, `touch` and `release` finish in a
 /// bounded number of their own steps whatever other threads do, without lock, allocation or
-/// system call.
+/// system call. While requests wait, whoever frees bytes may also hand them over and wake.
 ///
 /// ```
 /// use allotment::*;
@@ -153,7 +153,8 @@ impl Governor {
         &self.config.clock
     }
 
-    /// Looks and answers: no eviction, no callback, bounded steps, no lock or allocation.
+    /// Looks and answers: no eviction, no callback, bounded steps, no lock or allocation. Goes
+    /// before those who wait if it fits while they do not; [`Governor::acquire`] waits its turn.
     ///
     /// # Errors
     ///
@@ -602,7 +603,8 @@ impl Governor {
         })
     }
 
-    /// Returns a grant. Two read-modify-writes, bounded.
+    /// Returns a grant. Two read-modify-writes, bounded. While somebody waits it also hands over
+    /// what came free, unless another thread is at it: its steps grow with the line then.
     ///
     /// # Errors
     ///
@@ -755,15 +757,20 @@ impl Governor {
     /// The answer to a request that is denied, counted and recorded.
     #[cold]
     pub(crate) fn denied(&self, ask: &Ask, no: No, extent: Extent) -> Refusal {
-        let refusal = self.refusal_of(ask, no, extent);
-        if let Refusal::Denied(denial) = &refusal {
-            self.core.tenant(ask.account).tally.note_denied();
-            if self.core.events.is_enabled() {
-                let code = denial.reason.code();
-                self.record(EventKind::Denied, ask.owner(), (0, 0), ask.bytes, code);
-            }
+        match self.refusal_of(ask, no, extent) {
+            Refusal::Denied(denial) => self.count_denial(ask, denial),
+            misuse => misuse,
         }
-        refusal
+    }
+
+    /// Counts and records a denial.
+    pub(crate) fn count_denial(&self, ask: &Ask, denial: Denial) -> Refusal {
+        self.core.tenant(ask.account).tally.note_denied();
+        if self.core.events.is_enabled() {
+            let code = denial.reason.code();
+            self.record(EventKind::Denied, ask.owner(), (0, 0), ask.bytes, code);
+        }
+        denial.into()
     }
 
     /// What a refusal of the core means to the caller.

@@ -162,8 +162,8 @@ impl Governor {
 
     #[cold]
     pub(crate) fn hand_over(&self) {
-        if self.pressure() != Pressure::Normal {
-            // What came free may have ended it, and with it a lower limit.
+        if self.pressure() != Pressure::Normal && self.may_be_relieved() {
+            // With the pressure a lower limit of who waits may end.
             self.evaluate_pressure(self.live_bytes());
         }
         let mut decided = Decided::default();
@@ -282,7 +282,8 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
                 Err(Error::Gone { what: "tenant", number: tenant.as_u64() }.into())
             }
             Outcome::Expired | Outcome::Stale => {
-                Err(Denial { reason: DenialReason::WaitedTooLong, ..denial }.into())
+                let reason = DenialReason::WaitedTooLong;
+                Err(governor.count_denial(&self.ask, Denial { reason, ..denial }))
             }
         };
         // Who was woken goes on where the hand-over has left off.

@@ -150,6 +150,12 @@ impl Naive {
                     if self.tags[waiter.tenant] == waiter.tag {
                         self.tags[waiter.tenant] -= waiter.bytes * 12 / (waiter.tenant as u64 + 1);
                     }
+                } else if waiter.bytes - aside
+                    > self.limits[waiter.tenant] - self.used[waiter.tenant]
+                {
+                    self.used[waiter.tenant] -= aside;
+                    self.senior = None;
+                    again |= aside > 0;
                 }
             }
             let (mut held_up, mut oldest) = ([false; 4], None::<Waiter>);

@@ -191,4 +191,49 @@ pub const MUTANTS: &[Mutant] = &[
         "declined_promise_still_counted",
         &[("self.leave(&way[..length], held.word.bytes());", "let _ = &way[..length];")],
     ),
+    // Who frees bytes looks for waiters before the bytes are seen to be free.
+    of(
+        "sync",
+        "waiters_looked_for_early",
+        &[(
+            "    #[cfg(allot_loom)]\n    // SeqCst: pairs with the fence, or the SeqCst write, of the \
+             other thread.\n    fence(Ordering::SeqCst);\n",
+            "",
+        )],
+    ),
+    // The line is left although there is a note.
+    of(
+        "wait",
+        "note_overlooked",
+        &[(
+            "self.door.compare_exchange(BUSY, 0, success, failure).is_ok()",
+            "self.door.swap(0, success) | u32::from(success == failure) != 0",
+        )],
+    ),
+    // A waiter is decided by a store, so that two may decide it.
+    of(
+        "waiters",
+        "decided_by_store",
+        &[(
+            "&& self.cells[index].word.compare_exchange(word.0, next.0, success, failure).is_ok()",
+            "&& {\n                self.cells[index].word.swap(next.0, success);\n                success != failure\n            }",
+        )],
+    ),
+    // What was set aside for a senior stays in use when it gives up.
+    of("wait", "aside_kept", &[("        if aside > 0 {\n", "        if aside == u64::MAX {\n")]),
+    // A grant for somebody who has given up is nobody's.
+    of(
+        "wait",
+        "grant_of_nobody_kept",
+        &[("let _ = self.release(granted.0, granted.1, ask.owner());", "")],
+    ),
+    // Claim that was bought beyond the need stays where it is although somebody waits.
+    of(
+        "admission",
+        "rest_withheld",
+        &[(
+            "if self.accounts.trim(account) != Trimmed::Nothing {",
+            "if account == u32::MAX && self.accounts.trim(account) != Trimmed::Nothing {",
+        )],
+    ),
 ];

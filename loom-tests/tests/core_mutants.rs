@@ -1,4 +1,4 @@
-//! Negative controls of the models in `admission.rs`, `evict.rs` and `batch.rs`: each runs a
+//! Negative controls of the models in `admission.rs`, `evict.rs`, `batch.rs` and `wait.rs`: each runs a
 //! scenario against a copy of all of `src/core` with one mistake in one file (`mutants/core.rs`),
 //! and the scenario must fail.
 #![cfg(allot_loom)]
@@ -64,4 +64,11 @@ mutants! {
     batch_word_ignored => "batch", a_refused_batch_refuses_no_request(), "FALSE DENIAL";
     batch_ends_before_it_gives_back =>
         "batch", a_refused_batch_refuses_no_growth(), "FALSE DENIAL";
+    waiters_looked_for_early =>
+        "wait", a_release_of_another_finds_who_begins_to_wait(), "FORGOTTEN";
+    note_overlooked => "wait", a_release_of_another_finds_who_begins_to_wait(), "FORGOTTEN";
+    decided_by_store => "wait", giving_up_and_being_served_agree(), "LOST BYTES";
+    aside_kept => "wait", what_was_set_aside_goes_back(), "LOST BYTES";
+    grant_of_nobody_kept => "wait", giving_up_and_being_served_agree(), "LOST BYTES";
+    rest_withheld => "wait", what_is_bought_beyond_the_need_is_not_withheld(), "FORGOTTEN";
 }

@@ -438,19 +438,21 @@ impl Core {
             return false;
         }
         self.set_aside(cell, now_ns);
-        let mut unclear = false;
-        if waiting.aside_bytes() == waiting.waiters.ask(cell, now_ns).bytes {
-            match self.serve(cell, now_ns) {
-                Served::Granted(granted) => {
-                    // All bytes are its grant's now.
-                    waiting.set_aside_bytes(0);
-                    self.decide_granted(cell, granted, decided);
-                }
-                Served::Unclear => unclear = true,
-                Served::Short(_) | Served::Lacking => {}
+        match self.serve(cell, now_ns) {
+            Served::Granted(granted) => {
+                // All bytes are its grant's now.
+                waiting.set_aside_bytes(0);
+                self.decide_granted(cell, granted, decided);
+                false
             }
+            Served::Short(account) => {
+                // At its own limit it needs no bytes of others, and makes way for the next.
+                let own = account == waiters.ask(cell, now_ns).account;
+                own && self.give_up_aside(cell)
+            }
+            Served::Unclear => true,
+            Served::Lacking => false,
         }
-        unclear
     }
 
     /// Sets aside for the senior what it can get now.
@@ -467,6 +469,7 @@ impl Core {
             match self.accounts.charge_once(ask.account, ask.generation, counted, wanted) {
                 Ok(()) => {
                     waiting.set_aside_bytes(aside + wanted);
+                    self.give_up_claim(ask.account);
                     return;
                 }
                 Err(Obstacle::Full { asked, used, limit, .. }) => {
@@ -617,7 +620,10 @@ impl Core {
                 self.accounts.charge_once(ask.account, generation, counted, bytes)
             };
             let obstacle = match if bytes == 0 { Ok(()) } else { charge() } {
-                Ok(()) => return Served::Granted(self.publish(&ask, &ready)),
+                Ok(()) => {
+                    self.give_up_claim(ask.account);
+                    return Served::Granted(self.publish(&ask, &ready));
+                }
                 Err(obstacle) => obstacle,
             };
             self.abandon(&ask, &ready);

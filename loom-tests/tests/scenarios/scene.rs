@@ -102,14 +102,27 @@ impl Scene {
         groups: &[Group],
         tenants: &[Tenant],
     ) -> Self {
+        Self::buying(0, answer, capacity_bytes, groups, tenants)
+    }
+
+    /// Whose purchases of claim go beyond the need by so many bytes.
+    fn buying(
+        quantum_bytes: u64,
+        answer: ReclaimAnswer,
+        capacity_bytes: u64,
+        groups: &[Group],
+        tenants: &[Tenant],
+    ) -> Self {
         let core = Core::new(&Sizes {
             capacity_bytes,
             groups_max: groups.len() as u32,
             tenants_max: tenants.len() as u32,
             grants_max: 8,
             ghost_keys_max: 0,
-            quantum_bytes: 0,
+            quantum_bytes,
             events_max: 0,
+            waiters_max: 2,
+            patience_ns: 1,
         });
         for (index, &(parent, limit, guarantee)) in (1..).zip(groups) {
             core.accounts.open(index, parent, &settings(limit, guarantee, 0, 0)).unwrap();

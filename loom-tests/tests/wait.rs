@@ -1,0 +1,44 @@
+//! Loom models of `src/core/wait.rs`, `waiters.rs` and `scarcity.rs`. The scenarios and what they
+//! claim are in `scenarios/wait.rs`; that they can fail is shown in `core_mutants.rs`.
+#![cfg(allot_loom)]
+
+use allotment::internals as core;
+
+mod scenario {
+    include!("scenarios/wait.rs");
+}
+
+#[test]
+fn a_release_of_its_own_finds_who_begins_to_wait() {
+    scenario::a_release_of_its_own_finds_who_begins_to_wait();
+}
+
+#[test]
+fn a_release_of_another_finds_who_begins_to_wait() {
+    scenario::a_release_of_another_finds_who_begins_to_wait();
+}
+
+#[test]
+fn what_is_bought_beyond_the_need_is_not_withheld() {
+    scenario::what_is_bought_beyond_the_need_is_not_withheld();
+}
+
+#[test]
+fn giving_up_and_being_served_agree() {
+    scenario::giving_up_and_being_served_agree();
+}
+
+#[test]
+fn coming_too_late_and_being_served_agree() {
+    scenario::coming_too_late_and_being_served_agree();
+}
+
+#[test]
+fn what_was_set_aside_goes_back() {
+    scenario::what_was_set_aside_goes_back();
+}
+
+#[test]
+fn closing_a_tenant_answers_who_waits() {
+    scenario::closing_a_tenant_answers_who_waits();
+}
