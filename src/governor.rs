@@ -185,9 +185,7 @@ impl Governor {
     ///
     /// As [`Governor::try_request`].
     pub fn request_owned(self: &Arc<Self>, request: &Request) -> Result<OwnedGrant, Refusal> {
-        let owner = self.ask(request)?.owner();
-        let id = self.request(request)?.into_id();
-        Ok(OwnedGrant::new(self.clone(), id, owner))
+        Ok(self.request(request)?.into_owned(self))
     }
 
     #[cold]
