@@ -10,6 +10,7 @@
 //! | `balance`, `report_pressure` | `balance.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
 //! | `explain` | `explain.rs` |
+//! | `attainable`, `largest_holders`, `name` | `room.rs` |
 
 use crate::config::{AllocationType, GovernorConfig};
 use crate::core::account::ROOT;

@@ -31,7 +31,7 @@
 //! | how a victim is found | `core/queue.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is configured | `config.rs` |
-//! | what can be refused, and why | `error.rs`, `explain.rs` |
+//! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
 //! | the facade in MiB and names, [`MultiTenantMemoryManager`] | `manager/` |
 //! | that it is true | `tests/`, `loom-tests/tests/`, by the same file names |
 
@@ -49,6 +49,7 @@ pub mod os;
 mod reclaim;
 mod registration;
 mod request;
+mod room;
 mod snapshot;
 
 pub use crate::core::events::{Event, EventKind};

@@ -14,8 +14,6 @@ use std::fmt;
 
 /// Holders named in a sentence.
 const NAMED_MAX: usize = 2;
-/// Looks for what a tenant could get: one for each level that may refuse, and one more.
-const LOOKS_MAX: usize = 8;
 
 /// Bytes for people, exact where they are whole MiB.
 pub(super) struct Mib(pub u64);
@@ -42,7 +40,7 @@ impl MultiTenantMemoryManager {
                 (self.own_limit(&name, wanted, denial), self.available(wanted))
             }
             DenialReason::GroupLimit | DenialReason::Capacity => {
-                (self.short_there(&name, wanted, denial), self.available(wanted))
+                (self.short_there(&name, denial), self.available(wanted))
             }
             DenialReason::RateLimit => (self.too_often(&name, wanted, denial), 0),
             DenialReason::GrantCount => (too_many(&name, wanted, denial), 0),
@@ -59,17 +57,8 @@ impl MultiTenantMemoryManager {
 
     /// What a tenant could get now, at most what was asked for, counting what would be evicted.
     pub(super) fn available(&self, wanted: &Wanted) -> u64 {
-        let mut bytes = wanted.bytes;
-        for _ in 0..LOOKS_MAX {
-            let request = Wanted { bytes, ..wanted.clone() }.request();
-            let Ok(explained) = self.inner.governor.explain(&request) else { return 0 };
-            match explained.evictions.missing_bytes {
-                _ if explained.reason.is_none() => return bytes,
-                0 => return bytes,
-                missing => bytes = bytes.saturating_sub(missing),
-            }
-        }
-        0
+        // One that was unregistered meanwhile gets nothing.
+        self.inner.governor.attainable(&wanted.request()).unwrap_or(0)
     }
 
     pub(super) fn on_hold(&self, tenant: &Tenant, hold: TenantHold) -> String {
@@ -106,19 +95,17 @@ impl MultiTenantMemoryManager {
         )
     }
 
-    fn short_there(&self, name: &str, wanted: &Wanted, denial: &Denial) -> String {
-        let explained = self.inner.governor.explain(&wanted.request()).ok();
-        let place = match (denial.account, &explained) {
-            (AccountName::Pool, _) => "the pool".to_string(),
-            (_, Some(explained)) if explained.account == denial.account => {
-                format!("group {}", explained.account_name)
-            }
-            _ => "its group".to_string(),
+    fn short_there(&self, name: &str, denial: &Denial) -> String {
+        let governor = &self.inner.governor;
+        let place = match denial.account {
+            AccountName::Pool => "the pool".to_string(),
+            other => governor.name(other).map_or("its group".into(), |n| format!("group {n}")),
         };
         let (bound, asked, short) =
             (Mib(denial.limit), Mib(denial.asked_bytes), Mib(denial.short_bytes));
         let left = Mib(denial.asked_bytes.saturating_sub(denial.short_bytes));
-        let holders = explained.map(|e| e.holders).unwrap_or_default();
+        // A group that was unregistered meanwhile has no holders.
+        let holders = governor.largest_holders(denial.account).unwrap_or_default();
         let holders: Vec<Named> = holders.into_iter().map(|h| (h.name, h.bytes)).collect();
         let largest = named("the largest holders are", "the largest holder is", &holders);
         let to_do = match denial.pins.grants {

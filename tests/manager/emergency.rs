@@ -9,8 +9,8 @@ fn a_frozen_tenant_keeps_what_it_holds_and_gets_nothing_more() {
     let one = named(&manager, 1, "chat", 50);
     let held = granted(inference(&manager, one, 10));
     now(manager.freeze_tenant(one)).unwrap();
-    let why = "tenant chat is frozen: it keeps what it holds and gets nothing more; an operator ends \
-               that with thaw_tenant";
+    let why = "tenant chat is frozen: it keeps what it holds and gets nothing more; an operator \
+               ends that with thaw_tenant";
     assert_eq!(denied(inference(&manager, one, 1)), (why.to_string(), 0));
     let growth = now(manager.grow_allocation(one, &held, 1)).unwrap();
     assert_eq!(denied(growth), (why.to_string(), 0));

@@ -61,8 +61,9 @@ fn a_busy_owner_keeps_its_allocation_and_so_does_one_that_panics() {
     let (reason, available) = denied(inference(&manager, one, 50));
     assert_eq!(
         reason,
-        "tenant chat is at its max_memory_mb of 100 MiB: it holds 60 MiB, and 50 MiB more are 10 MiB \
-         too many; its largest model is kv (60 MiB); try again soon, for 60 MiB are just in use"
+        "tenant chat is at its max_memory_mb of 100 MiB: it holds 60 MiB, and 50 MiB more are \
+         10 MiB too many; its largest model is kv (60 MiB); try again soon, for 60 MiB are just in \
+         use"
     );
     assert_eq!(available, 40);
     let other = super::manager(100);

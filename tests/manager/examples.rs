@@ -65,34 +65,7 @@ fn documented_registration_allocation_release_and_dashboard() -> Result<(), Memo
         }
         let allocation_id = held.expect("there is room");
 
-        // Check tenant status
-        let usage = manager.get_tenant_usage(tenant_id).await?;
-        println!("Allocated: {} MB, Max: {} MB", usage.allocated_memory_mb, config.max_memory_mb);
-        assert_eq!(usage.allocated_memory_mb, 256);
-
-        // Get comprehensive tenant dashboard
-        let dashboard = manager.get_tenant_dashboard().await?;
-
-        println!("Total tenants: {}", dashboard.summary.total_tenants);
-        println!("Critical tenants: {}", dashboard.summary.critical_tenants);
-        println!("Memory efficiency: {}%", dashboard.summary.memory_efficiency);
-        println!("Global pressure: {:?}", dashboard.global_memory_status.memory_pressure);
-
-        // Analyze individual tenants
-        for tenant in &dashboard.tenant_summaries {
-            println!(
-                "Tenant {}: {}% utilization, priority: {:?}",
-                tenant.name, tenant.utilization_percentage, tenant.priority
-            );
-        }
-        for tenant in dashboard.tenant_summaries {
-            if tenant.memory_pressure == MemoryPressure::Critical {
-                println!(
-                    "Critical tenant: {} ({}% utilization)",
-                    tenant.name, tenant.utilization_percentage
-                );
-            }
-        }
+        show(&manager, tenant_id, &config).await?;
 
         // Trigger manual balancing
         manager.balance_memory().await?;
@@ -103,6 +76,42 @@ fn documented_registration_allocation_release_and_dashboard() -> Result<(), Memo
         manager.unregister_tenant(tenant_id).await?;
         Ok(())
     })
+}
+
+async fn show(
+    manager: &Manager,
+    tenant_id: TenantId,
+    config: &TenantMemoryConfig,
+) -> Result<(), MemoryError> {
+    // Check tenant status
+    let usage = manager.get_tenant_usage(tenant_id).await?;
+    println!("Allocated: {} MB, Max: {} MB", usage.allocated_memory_mb, config.max_memory_mb);
+    assert_eq!(usage.allocated_memory_mb, 256);
+
+    // Get comprehensive tenant dashboard
+    let dashboard = manager.get_tenant_dashboard().await?;
+
+    println!("Total tenants: {}", dashboard.summary.total_tenants);
+    println!("Critical tenants: {}", dashboard.summary.critical_tenants);
+    println!("Memory efficiency: {}%", dashboard.summary.memory_efficiency);
+    println!("Global pressure: {:?}", dashboard.global_memory_status.memory_pressure);
+
+    // Analyze individual tenants
+    for tenant in &dashboard.tenant_summaries {
+        println!(
+            "Tenant {}: {}% utilization, priority: {:?}",
+            tenant.name, tenant.utilization_percentage, tenant.priority
+        );
+    }
+    for tenant in dashboard.tenant_summaries {
+        if tenant.memory_pressure == MemoryPressure::Critical {
+            println!(
+                "Critical tenant: {} ({}% utilization)",
+                tenant.name, tenant.utilization_percentage
+            );
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -48,8 +48,8 @@ fn a_tenant_that_cannot_be_is_refused() {
     let two = tenant(2, 50);
     assert_eq!(
         refused(TenantMemoryConfig { guaranteed_memory_mb: 51, ..two.clone() }),
-        "guaranteed_memory_mb: 51 exceeds the max_memory_mb of 50; lower the guarantee or raise the \
-         maximum"
+        "guaranteed_memory_mb: 51 exceeds the max_memory_mb of 50; lower the guarantee or raise \
+         the maximum"
     );
     assert_eq!(
         refused(TenantMemoryConfig { burst_limit_mb: Some(49), ..two.clone() }),
@@ -72,8 +72,8 @@ fn a_tenant_that_cannot_be_is_refused() {
     );
     assert_eq!(
         refused(TenantMemoryConfig { guaranteed_memory_mb: 101, ..tenant(2, 200) }),
-        "guarantees of 105906176 bytes exceed the 104857600 bytes of the pool; lower one of them or \
-         raise max_memory_mb of the manager"
+        "guarantees of 105906176 bytes exceed the 104857600 bytes of the pool; lower one of them \
+         or raise max_memory_mb of the manager"
     );
     let update = TenantMemoryConfig { guaranteed_memory_mb: 101, ..tenant(1, 200) };
     assert!(matches!(

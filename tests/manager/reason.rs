@@ -56,8 +56,8 @@ fn the_reason_names_the_burst_limit_and_the_limit_under_pressure() {
     assert_eq!(
         reason,
         "tenant chat is at its max_memory_mb of 200 MiB: it holds 150 MiB, and 100 MiB more are \
-         50 MiB too many; its largest model is llama-7b (150 MiB); release some of it or wait until \
-         pressure is normal"
+         50 MiB too many; its largest model is llama-7b (150 MiB); release some of it or wait \
+         until pressure is normal"
     );
 }
 
@@ -73,9 +73,9 @@ fn the_reason_names_the_pool_and_its_largest_holders() {
     let (reason, available) = denied(ask(&manager, chat, 156, "m", kind));
     assert_eq!(
         reason,
-        "the pool of 1024 MiB has 100 MiB left for tenant chat, 56 MiB short of the 156 MiB it asks \
-         for; the largest holders are coder (600 MiB) and images (300 MiB); try again when memory \
-         was released"
+        "the pool of 1024 MiB has 100 MiB left for tenant chat, 56 MiB short of the 156 MiB it \
+         asks for; the largest holders are coder (600 MiB) and images (300 MiB); try again when \
+         memory was released"
     );
     assert_eq!(available, 100);
     // A guarantee that nobody uses is not there for others.
@@ -87,8 +87,8 @@ fn the_reason_names_the_pool_and_its_largest_holders() {
     let (reason, available) = denied(ask(&manager, chat, 1000, "m", kind));
     assert_eq!(
         reason,
-        "the pool of 1024 MiB has 40 MiB left for tenant chat, 960 MiB short of the 1000 MiB it asks \
-         for; the largest holders are coder (600 MiB) and images (300 MiB); ask for less"
+        "the pool of 1024 MiB has 40 MiB left for tenant chat, 960 MiB short of the 1000 MiB it \
+         asks for; the largest holders are coder (600 MiB) and images (300 MiB); ask for less"
     );
     assert_eq!(available, 40);
 }

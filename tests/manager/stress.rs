@@ -177,12 +177,11 @@ fn records_and_governor_agree_with_owners_of_every_kind() {
 #[test]
 fn a_freeze_is_over_when_it_returns() {
     let manager = crowded(1);
-    let asking = std::sync::atomic::AtomicBool::new(true);
-    let relaxed = std::sync::atomic::Ordering::Relaxed;
+    let asking = Mutex::new(true);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                while asking.load(relaxed) {
+                while *asking.lock().unwrap() {
                     if let Response::Granted { allocation_id } = inference(&manager, id(1), 2) {
                         let _ = now(manager.grow_allocation(id(1), &allocation_id, 1));
                     }
@@ -200,7 +199,7 @@ fn a_freeze_is_over_when_it_returns() {
             now(manager.drain_tenant(id(1))).unwrap();
             now(manager.thaw_tenant(id(1))).unwrap();
         }
-        asking.store(false, relaxed);
+        *asking.lock().unwrap() = false;
     });
     now(manager.unregister_tenant_by_force(id(1))).unwrap();
     adds_up(&manager);
