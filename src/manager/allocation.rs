@@ -234,15 +234,16 @@ impl MultiTenantMemoryManager {
             Err(Refusal::Misuse(error)) => {
                 return Err(Refused::Misuse(misuse_of_any(error, wanted)));
             }
-            Err(Refusal::Denied(denial)) if self.is_observe_only() => {
-                wanted.iter().map(|wanted| self.observe(wanted, &denial)).collect()
-            }
             Err(Refusal::Denied(denial)) => {
                 let refused = wanted.iter().find(|wanted| wanted.is_named_by(&denial));
                 let refused = refused.unwrap_or(&wanted[0]);
                 // What was refused is the sum of what asked for the same account.
                 let all = Wanted { bytes: denial.asked_bytes, ..refused.clone() };
-                return Err(Refused::Denied(self.denied(&all, &denial)));
+                let no = self.denied(&all, &denial);
+                if !self.is_observe_only() {
+                    return Err(Refused::Denied(no));
+                }
+                wanted.iter().map(|wanted| self.observe_batch(wanted, &no.reason)).collect()
             }
         };
         let mut keys: Vec<Key> = Vec::with_capacity(records.len());

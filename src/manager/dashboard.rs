@@ -128,7 +128,7 @@ pub struct TenantUsage {
     pub models: Vec<ModelUsage>,
     /// Requests granted so far.
     pub granted_requests: u64,
-    /// Requests denied so far.
+    /// Requests denied so far by the limits, those that were only observed included.
     pub denied_requests: u64,
     /// Allocations evicted so far.
     pub evicted_allocations: u64,
@@ -138,6 +138,8 @@ pub struct TenantUsage {
     pub observed_over_mb: u64,
     /// The same in bytes.
     pub observed_over_bytes: u64,
+    /// Requests that would have evicted something to be granted while only observing.
+    pub observed_evictions: u64,
     /// Requests that would have been denied while only observing.
     pub observed_denials: u64,
     /// Why, for the last eight of them, oldest first.
@@ -269,6 +271,7 @@ impl MultiTenantMemoryManager {
             evicted_memory_bytes: numbers.evicted_bytes,
             observed_over_mb: observed.div_ceil(MIB),
             observed_over_bytes: observed,
+            observed_evictions: held.observed.evictions,
             observed_denials: held.observed.denials,
             observed_reasons: held.observed.reasons.iter().cloned().collect(),
         })

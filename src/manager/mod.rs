@@ -215,6 +215,13 @@ impl MultiTenantMemoryManager {
         &self.inner.config
     }
 
+    /// The governor below: for groups, reports of the machine's pressure, events, exact numbers. Its
+    /// handler of victims is the manager's; with another one the records would not learn of
+    /// evictions.
+    pub fn governor(&self) -> &Governor {
+        &self.inner.governor
+    }
+
     /// One step of the balancer: evaluates pressure and evicts if it is high, first telling the
     /// owners ([`Self::on_evict`]). Guarantees are kept. While only observing it evicts nothing.
     ///

@@ -17,9 +17,10 @@ use std::sync::atomic::Ordering;
 /// Reasons remembered for each tenant.
 const REASONS_MAX: usize = 8;
 
-/// What would have been denied to a tenant.
+/// What would have been denied to a tenant, or granted only after an eviction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ObservedLog {
+    pub evictions: u64,
     pub denials: u64,
     /// Oldest first.
     pub reasons: VecDeque<String>,
@@ -37,7 +38,8 @@ impl ObservedLog {
 
 impl MultiTenantMemoryManager {
     /// Switches between deciding and only observing. What was granted beyond the budget stays
-    /// valid until it is released, also after the switch back.
+    /// valid until it is released, also after the switch back; the dashboard shows how much it is,
+    /// and how many requests would have been denied or would have evicted something.
     pub async fn set_observe_only(&self, on: bool) {
         // AcqRel: pairs with the Acquire in `is_observe_only`.
         if self.inner.observe_only.swap(on, Ordering::AcqRel) != on {
@@ -52,17 +54,31 @@ impl MultiTenantMemoryManager {
         self.inner.observe_only.load(Ordering::Acquire)
     }
 
-    /// Notes what would have been denied; answers the allocation that is granted instead.
+    /// Notes what does not fit; answers the allocation that is granted instead.
     pub(super) fn observe(&self, wanted: &Wanted, denial: &Denial) -> (Key, Record) {
-        self.note_observed(wanted, denial);
+        self.note_observed(wanted, self.denied(wanted, denial));
+        self.beyond_budget(wanted)
+    }
+
+    /// As [`Self::observe`], for one of a batch that evicts nothing and is denied for `reason`.
+    pub(super) fn observe_batch(&self, wanted: &Wanted, reason: &str) -> (Key, Record) {
+        self.note_observed(wanted, No { reason: reason.to_string(), available_bytes: 0 });
+        self.beyond_budget(wanted)
+    }
+
+    fn beyond_budget(&self, wanted: &Wanted) -> (Key, Record) {
         // Relaxed: only the value matters.
         let number = self.inner.observed.fetch_add(1, Ordering::Relaxed) + 1;
         (Key::Observed(number), wanted.record().observed(wanted.bytes))
     }
 
-    fn note_observed(&self, wanted: &Wanted, denial: &Denial) {
-        let No { reason, .. } = self.denied(wanted, denial);
-        lock(&wanted.tenant.held).observed.note(reason);
+    fn note_observed(&self, wanted: &Wanted, no: No) {
+        let observed = &mut lock(&wanted.tenant.held).observed;
+        match no.available_bytes >= wanted.bytes {
+            // An eviction would have made room.
+            true => observed.evictions += 1,
+            false => observed.note(no.reason),
+        }
     }
 
     /// As [`Self::observe`], for growth.
@@ -72,7 +88,7 @@ impl MultiTenantMemoryManager {
         key: Key,
         denial: &Denial,
     ) -> Result<Key, Refused> {
-        self.note_observed(wanted, denial);
+        self.note_observed(wanted, self.denied(wanted, denial));
         self.add_observed(wanted, key)
     }
 

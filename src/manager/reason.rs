@@ -150,15 +150,15 @@ impl MultiTenantMemoryManager {
     fn table_full(&self) -> String {
         let max = self.inner.governor.config().grants_max;
         format!(
-            "all {max} places for allocations are taken; release small allocations or create the \
-             manager with a larger grants_max"
+            "no place for another allocation is left (grants_max is {max}); release small ones or \
+             create the manager with a larger grants_max"
         )
     }
 }
 
 fn too_many(name: &str, wanted: &Wanted, denial: &Denial) -> String {
     let (limit, kind) = (denial.limit, wanted.kind.name());
-    format!("tenant {name} may hold {limit} allocations for {kind} and has them; release one")
+    format!("tenant {name} is at its limit of {limit} allocations for {kind}; release one of them")
 }
 
 /// The setting that a limit in force comes from.

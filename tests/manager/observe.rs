@@ -9,7 +9,12 @@ fn nobody_is_refused_and_nothing_evicted_while_observing() {
     now(manager.set_observe_only(true));
     assert!(manager.is_observe_only());
     let kv = cache(&manager, one, 50);
-    // At its own limit, and though a cache could go.
+    // A cache could go for it, but stays.
+    let beside = granted(inference(&manager, one, 20));
+    let usage = now(manager.get_tenant_usage(one)).unwrap();
+    assert_eq!((usage.observed_evictions, usage.observed_denials), (1, 0));
+    now(manager.release_allocation(one, &beside, 20)).unwrap();
+    now(manager.pin_allocation(one, &kv, true)).unwrap();
     let over = granted(inference(&manager, one, 20));
     let usage = now(manager.get_tenant_usage(one)).unwrap();
     assert_eq!((usage.allocated_memory_mb, usage.observed_over_mb), (50, 20));

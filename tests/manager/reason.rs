@@ -136,3 +136,49 @@ fn the_reason_names_the_rate() {
     let none = now(manager.set_request_rate(one, Some(0))).unwrap_err();
     assert!(none.to_string().starts_with("requests_per_second: 0 requests per second"), "{none}");
 }
+
+#[test]
+fn the_reason_names_a_group_and_its_largest_holders() {
+    let manager = manager(1000);
+    let team = GroupConfig { limit_bytes: Some(100 * MIB), ..GroupConfig::new("research") };
+    let team = manager.governor().register_group(team).unwrap();
+    for (number, name) in [(1, "chat"), (2, "coder")] {
+        let config = TenantConfig { parent: Some(team), ..TenantConfig::new(id(number), name) };
+        now(manager.register_tenant_bytes(config)).unwrap();
+    }
+    granted(ask(&manager, id(1), 60, "m", AllocationType::ModelLoad));
+    let (reason, available) = denied(inference(&manager, id(2), 50));
+    assert_eq!(
+        reason,
+        "group research of 100 MiB has 40 MiB left for tenant coder, 10 MiB short of the 50 MiB it \
+         asks for; the largest holder is chat (60 MiB); try again when memory was released"
+    );
+    assert_eq!(available, 40);
+}
+
+#[test]
+fn the_reason_names_what_else_can_run_out() {
+    let manager = with(1000, |governor| governor.grants_max = 16);
+    let one = TenantConfig {
+        grants_max: [Some(1), None, None, None],
+        ..TenantConfig::new(id(1), "chat")
+    };
+    now(manager.register_tenant_bytes(one)).unwrap();
+    granted(ask(&manager, id(1), 1, "llama", AllocationType::ModelLoad));
+    let (reason, _) = denied(ask(&manager, id(1), 1, "llama", AllocationType::ModelLoad));
+    assert_eq!(
+        reason,
+        "tenant chat is at its limit of 1 allocations for model load; release one of them"
+    );
+    let refused = (0..1_000).find_map(|_| match inference(&manager, id(1), 1) {
+        Response::Denied { reason, .. } => Some(reason),
+        _ => None,
+    });
+    assert_eq!(
+        refused.as_deref(),
+        Some(
+            "no place for another allocation is left (grants_max is 16); release small ones or \
+             create the manager with a larger grants_max"
+        )
+    );
+}
