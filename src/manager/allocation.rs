@@ -134,6 +134,10 @@ impl MultiTenantMemoryManager {
     /// Requests memory. When it is short, what may go is evicted first: of the tenant itself at
     /// its own limit, of others when the pool is short. A denial says why and what to do.
     ///
+    /// A denial costs more than a grant: it adds up what could be evicted, over all tenants and
+    /// their allocations. A tenant that asks in vain again and again is slowed down with
+    /// [`Self::set_request_rate`], whose denials are cheap.
+    ///
     /// # Errors
     ///
     /// [`MemoryError::UnknownTenant`], [`MemoryError::ZeroAmount`], [`MemoryError::TooLarge`].

@@ -176,7 +176,10 @@ impl MultiTenantMemoryManager {
             match shrink(record, amount) {
                 Ok(()) => return Ok(Released::Returned),
                 // Another thread is at it for a few instructions.
-                Err(Error::Busy(_)) => std::thread::yield_now(),
+                Err(Error::Busy(_)) => {
+                    drop(held);
+                    std::thread::yield_now();
+                }
                 Err(e) => return Err(MemoryError::of_allocation(e, allocation_id, tenant_id)),
             }
         }
@@ -227,17 +230,21 @@ impl MultiTenantMemoryManager {
         }
     }
 
-    /// A tenant that was put on hold since its allocation grew gives the growth back.
+    /// A tenant that was put on hold since its allocation grew gives the growth back, unless the
+    /// allocation is being evicted: then it is told the truth, which is that it has grown.
     fn keep_growth(&self, wanted: &Wanted, key: Key) -> Result<Key, Refused> {
-        let held = lock(&wanted.tenant.held);
-        let Some(shut) = held.shut() else { return Ok(key) };
-        if let Some(grant) = held.records.get(&key).and_then(|record| record.grant.as_ref()) {
-            while let Err(Error::Busy(_)) = grant.shrink(wanted.bytes) {
-                std::thread::yield_now();
+        loop {
+            let held = lock(&wanted.tenant.held);
+            let Some(shut) = held.shut() else { return Ok(key) };
+            let grant = held.records.get(&key).and_then(|record| record.grant.as_ref());
+            let given_back = grant.map_or(Ok(()), |grant| grant.shrink(wanted.bytes));
+            drop(held);
+            match given_back {
+                Ok(()) => return Err(self.shut_out(wanted, shut)),
+                Err(Error::Busy(_)) => std::thread::yield_now(),
+                Err(_) => return Ok(key),
             }
         }
-        drop(held);
-        Err(self.shut_out(wanted, shut))
     }
 }
 

@@ -9,6 +9,7 @@
 
 use super::change::end;
 use super::error::MemoryError;
+use super::reason::Mib;
 use super::record::{End, Key, Record};
 use super::{MultiTenantMemoryManager, lock};
 use crate::ReclaimAnswer;
@@ -115,7 +116,7 @@ impl MultiTenantMemoryManager {
     /// [`MemoryError::UnknownTenant`].
     pub async fn freeze_tenant(&self, tenant_id: TenantId) -> Result<(), MemoryError> {
         let bytes = self.hold(tenant_id, TenantHold::Frozen)?;
-        let what = format!("gets nothing more; holds {bytes} bytes");
+        let what = format!("gets nothing more; holds {:#}", Mib(bytes));
         self.note_emergency(EmergencyVerb::Freeze, Some(tenant_id), what);
         Ok(())
     }
@@ -127,7 +128,7 @@ impl MultiTenantMemoryManager {
     /// [`MemoryError::UnknownTenant`].
     pub async fn thaw_tenant(&self, tenant_id: TenantId) -> Result<(), MemoryError> {
         let bytes = self.hold(tenant_id, TenantHold::None)?;
-        let what = format!("may ask again; holds {bytes} bytes");
+        let what = format!("may ask again; holds {:#}", Mib(bytes));
         self.note_emergency(EmergencyVerb::Thaw, Some(tenant_id), what);
         Ok(())
     }
@@ -166,10 +167,9 @@ impl MultiTenantMemoryManager {
             }
         }
         report.held_bytes = lock(&tenant.held).bytes();
-        let DrainReport { freed_allocations, freed_bytes, held_bytes, .. } = report;
-        let what = format!(
-            "{freed_allocations} allocations of {freed_bytes} bytes ended; holds {held_bytes} bytes"
-        );
+        let (freed, held) = (Mib(report.freed_bytes), Mib(report.held_bytes));
+        let ended = report.freed_allocations;
+        let what = format!("{ended} allocations of {freed:#} ended; holds {held:#}");
         self.note_emergency(EmergencyVerb::Drain, Some(tenant_id), what);
         Ok(report)
     }
@@ -192,7 +192,7 @@ impl MultiTenantMemoryManager {
         let record = key.and_then(|key| lock(&tenant.held).end(key, End::Revoked));
         let Some(record) = record else { return Err(self.missing(&tenant, allocation_id)) };
         let bytes = record.bytes();
-        let what = format!("{} ({allocation_id}) of {bytes} bytes", record.model);
+        let what = format!("{} ({allocation_id}) of {:#}", record.model, Mib(bytes));
         end(record);
         self.note_emergency(EmergencyVerb::Revoke, Some(tenant_id), what);
         Ok(bytes)

@@ -2,6 +2,7 @@
 //!
 //! A denial is no error but an answer ([`super::MemoryAllocationResponse::Denied`]).
 
+use super::reason::Mib;
 use crate::config::TenantId;
 use crate::error::Error;
 
@@ -25,8 +26,9 @@ pub enum MemoryError {
     DuplicateTenant(TenantId),
     /// The guarantees of all tenants have to fit into the pool.
     #[error(
-        "guarantees of {sum_bytes} bytes exceed the {bound_bytes} bytes of {parent}; lower one of \
-         them or raise max_memory_mb of the manager"
+        "guarantees of {:#} exceed the {:#} of {parent}; lower one of them or raise max_memory_mb \
+         of the manager",
+        Mib(*sum_bytes), Mib(*bound_bytes)
     )]
     GuaranteesExceed {
         /// Σ guarantees, the new one included.
@@ -38,8 +40,9 @@ pub enum MemoryError {
     },
     /// The tenant still holds memory.
     #[error(
-        "tenant {tenant_id} still holds {bytes} bytes in {allocations} allocations; release them, \
-         or use unregister_tenant_by_force"
+        "tenant {tenant_id} still holds {:#} in {allocations} allocations; release them, or use \
+         unregister_tenant_by_force",
+        Mib(*bytes)
     )]
     TenantHoldsMemory {
         /// The tenant.
@@ -81,8 +84,8 @@ pub enum MemoryError {
     },
     /// An allocation cannot give back more than it holds.
     #[error(
-        "{amount_bytes} bytes to be released, but allocation {allocation_id} holds {held_bytes}; \
-         pass at most that"
+        "{:#} to be released, but allocation {allocation_id} holds {:#}; pass at most that",
+        Mib(*amount_bytes), Mib(*held_bytes)
     )]
     WrongAmount {
         /// The id that was passed.

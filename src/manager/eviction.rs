@@ -43,12 +43,15 @@ impl MultiTenantMemoryManager {
     /// [`ReclaimAnswer::Busy`] to keep it for a while. One that panics counts as busy.
     ///
     /// Without a callback an evicted allocation counts as free at once, and its owner learns at
-    /// its next call: set one wherever memory stands behind what may be evicted.
+    /// its next call: set one wherever memory stands behind what may be evicted. One that holds a
+    /// clone of the manager keeps it alive until it is replaced.
     pub fn on_evict(
         &self,
         callback: impl Fn(&EvictedAllocation) -> ReclaimAnswer + Send + Sync + 'static,
     ) {
-        *lock(&self.inner.listener.0) = Some(Arc::new(callback));
+        let earlier = lock(&self.inner.listener.0).replace(Arc::new(callback));
+        // Dropped with nothing held: it may hold anything.
+        drop(earlier);
     }
 }
 

@@ -24,7 +24,7 @@
 //!
 //! A tenant's records stand behind a mutex of that tenant alone. It is never held while a callback
 //! runs, and never while a request is decided: it guards a table. Locks are taken in the order
-//! directory, records, governor.
+//! directory, records, governor; nobody holds the records of two tenants.
 
 mod allocation;
 mod change;
@@ -215,8 +215,8 @@ impl MultiTenantMemoryManager {
         &self.inner.config
     }
 
-    /// The governor below: for groups, reports of the machine's pressure, events, exact numbers. Its
-    /// handler of victims is the manager's; with another one the records would not learn of
+    /// The governor below: for groups, reports of the machine's pressure, events, exact numbers.
+    /// Its handler of victims is the manager's; with another one the records would not learn of
     /// evictions.
     pub fn governor(&self) -> &Governor {
         &self.inner.governor

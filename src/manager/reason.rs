@@ -15,14 +15,14 @@ use std::fmt;
 /// Holders named in a sentence.
 const NAMED_MAX: usize = 2;
 
-/// Bytes for people, exact where they are whole MiB.
+/// Bytes for people, exact where they are whole MiB; with `{:#}` always.
 pub(super) struct Mib(pub u64);
 
 impl fmt::Display for Mib {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             bytes if bytes.is_multiple_of(MIB) => write!(f, "{} MiB", bytes / MIB),
-            bytes if bytes < MIB => write!(f, "{bytes} bytes"),
+            bytes if bytes < MIB || f.alternate() => write!(f, "{bytes} bytes"),
             bytes => write!(f, "{:.1} MiB", bytes as f64 / MIB as f64),
         }
     }
@@ -215,6 +215,7 @@ mod tests {
     #[test]
     fn sizes_are_exact_where_they_are_whole() {
         let shown = [0, 1, MIB - 1, MIB, 3 * MIB, 3 * MIB / 2].map(|bytes| Mib(bytes).to_string());
+        assert_eq!(format!("{:#}", Mib(3 * MIB / 2)), "1572864 bytes");
         assert_eq!(shown, ["0 MiB", "1 bytes", "1048575 bytes", "1 MiB", "3 MiB", "1.5 MiB"]);
     }
 }

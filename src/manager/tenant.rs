@@ -3,6 +3,7 @@
 use super::config::{TenantMemoryConfig, config_rate};
 use super::emergency::EmergencyVerb;
 use super::error::MemoryError;
+use super::reason::Mib;
 use super::record::{Held, Key};
 use super::{MultiTenantMemoryManager, lock};
 use crate::TenantHandle;
@@ -89,12 +90,13 @@ impl MultiTenantMemoryManager {
         let Some(key) = Key::parse(allocation_id) else {
             return MemoryError::UnknownAllocation { allocation_id: id, tenant_id };
         };
-        match lock(&tenant.held).ended(key) {
-            Some(end) => {
-                return MemoryError::AllocationEnded { allocation_id: id, how: end.name() };
-            }
-            None if !self.inner.tenants.is_held_by_another(key, tenant_id) => {}
-            None => return MemoryError::ForeignAllocation { allocation_id: id, tenant_id },
+        // Not held any longer than this: others look at this tenant while it looks at them.
+        let ended = lock(&tenant.held).ended(key);
+        if let Some(end) = ended {
+            return MemoryError::AllocationEnded { allocation_id: id, how: end.name() };
+        }
+        if self.inner.tenants.is_held_by_another(key, tenant_id) {
+            return MemoryError::ForeignAllocation { allocation_id: id, tenant_id };
         }
         MemoryError::UnknownAllocation { allocation_id: id, tenant_id }
     }
@@ -219,7 +221,7 @@ impl MultiTenantMemoryManager {
         tenant_id: TenantId,
     ) -> Result<u64, MemoryError> {
         let (allocations, bytes) = self.leave(tenant_id, Unregister::Force)?;
-        let what = format!("ended {allocations} allocations of {bytes} bytes");
+        let what = format!("ended {allocations} allocations of {:#}", Mib(bytes));
         self.note_emergency(EmergencyVerb::UnregisterByForce, Some(tenant_id), what);
         Ok(bytes)
     }

@@ -108,14 +108,14 @@ fn every_use_is_recorded_and_the_record_is_bounded() {
     now(manager.unregister_tenant_by_force(one)).unwrap();
     let log = now(manager.emergency_log());
     let said: Vec<_> = log.iter().map(|entry| (entry.verb, entry.what.as_str())).collect();
-    let revoked = format!("llama ({held}) of 10485760 bytes");
+    let revoked = format!("llama ({held}) of 10 MiB");
     assert_eq!(
         said,
         [
-            (EmergencyVerb::Thaw, "may ask again; holds 10485760 bytes"),
-            (EmergencyVerb::Drain, "0 allocations of 0 bytes ended; holds 10485760 bytes"),
+            (EmergencyVerb::Thaw, "may ask again; holds 10 MiB"),
+            (EmergencyVerb::Drain, "0 allocations of 0 MiB ended; holds 10 MiB"),
             (EmergencyVerb::Revoke, revoked.as_str()),
-            (EmergencyVerb::UnregisterByForce, "ended 0 allocations of 0 bytes"),
+            (EmergencyVerb::UnregisterByForce, "ended 0 allocations of 0 MiB"),
         ]
     );
     assert!(log.iter().all(|entry| entry.tenant_id == Some(one) && entry.time_ns == 7));

@@ -19,9 +19,7 @@ fn a_release_of_a_part_shrinks_and_of_all_ends() {
     assert_eq!(too_much, wrong);
     assert_eq!(
         too_much.to_string(),
-        format!(
-            "7340032 bytes to be released, but allocation {held} holds 6291456; pass at most that"
-        )
+        format!("7 MiB to be released, but allocation {held} holds 6 MiB; pass at most that")
     );
     assert_eq!(all(&manager), before);
     assert_eq!(now(manager.release_allocation(one, &held, 6)), Ok(Released::Returned));

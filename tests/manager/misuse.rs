@@ -72,7 +72,7 @@ fn a_tenant_that_cannot_be_is_refused() {
     );
     assert_eq!(
         refused(TenantMemoryConfig { guaranteed_memory_mb: 101, ..tenant(2, 200) }),
-        "guarantees of 105906176 bytes exceed the 104857600 bytes of the pool; lower one of them \
+        "guarantees of 101 MiB exceed the 100 MiB of the pool; lower one of them \
          or raise max_memory_mb of the manager"
     );
     let update = TenantMemoryConfig { guaranteed_memory_mb: 101, ..tenant(1, 200) };
@@ -133,7 +133,7 @@ fn misuse_of_allocations_is_refused() {
     assert_eq!(
         holds.to_string(),
         format!(
-            "tenant {one} still holds 10485760 bytes in 1 allocations; release them, or use \
+            "tenant {one} still holds 10 MiB in 1 allocations; release them, or use \
                  unregister_tenant_by_force"
         )
     );

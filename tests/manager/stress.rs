@@ -204,3 +204,55 @@ fn a_freeze_is_over_when_it_returns() {
     now(manager.unregister_tenant_by_force(id(1))).unwrap();
     adds_up(&manager);
 }
+
+#[test]
+fn tenants_come_and_go_while_everybody_asks() {
+    let manager = crowded(1);
+    let asking = Mutex::new(true);
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let (manager, asking) = (&manager, &asking);
+            scope.spawn(move || {
+                let mut dice = Dice(thread);
+                while *asking.lock().unwrap() {
+                    let tenant = id(1 + u128::from(dice.below(3)));
+                    let (mb, kind) = (1 + dice.below(9), KINDS[dice.below(4) as usize]);
+                    let pair = vec![request(tenant, mb, "m", kind); 2];
+                    let ids = match now(manager.request_allocations(pair)) {
+                        Ok(MemoryBatchResponse::Granted { allocation_ids }) => allocation_ids,
+                        Ok(_) | Err(MemoryError::UnknownTenant(_)) => continue,
+                        Err(error) => panic!("{error}"),
+                    };
+                    for held in ids {
+                        match now(manager.release_allocation(tenant, &held, mb)) {
+                            // Its tenant is another one by now, or gone.
+                            Ok(_)
+                            | Err(MemoryError::UnknownTenant(_))
+                            | Err(MemoryError::UnknownAllocation { .. }) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                }
+            });
+        }
+        for round in 0..300 {
+            let number = 1 + round % 3;
+            now(manager.unregister_tenant_by_force(id(number))).unwrap();
+            is_gone(&manager, id(number));
+            now(manager.register_tenant(tenant(number, 80))).unwrap();
+        }
+        *asking.lock().unwrap() = false;
+    });
+    adds_up(&manager);
+    for number in 1..=3 {
+        now(manager.unregister_tenant_by_force(id(number))).unwrap();
+    }
+    assert_eq!(manager.governor().snapshot().live_bytes, 0);
+}
+
+/// A tenant that is gone is gone for every verb.
+fn is_gone(manager: &Manager, tenant: TenantId) {
+    let kind = AllocationType::Cache;
+    let asked = now(manager.request_allocation(request(tenant, 1, "m", kind)));
+    assert_eq!(asked, Err(MemoryError::UnknownTenant(tenant)));
+}
