@@ -66,6 +66,7 @@ impl Governor {
         if relief.grants > 0 {
             self.evaluate_pressure(self.live_bytes());
         }
+        self.serve_waiters();
         BalanceReport {
             pressure,
             live_bytes,
@@ -96,12 +97,12 @@ impl Governor {
 
     /// Evicts below every account that uses more than its configured limit since that was lowered.
     fn relieve_excess(&self, now_ns: u64) -> Relief {
-        if self.core.excess.is_set() {
+        if self.core.scarcity.has_excess() {
             self.review_excess(&mut lock(&self.admin));
         }
         let accounts = &self.core.accounts;
         let inner = std::iter::once(ROOT).chain(accounts.groups());
-        let inner = inner.filter(|_| self.core.excess.is_set());
+        let inner = inner.filter(|_| self.core.scarcity.has_excess());
         let mut sum = Relief::default();
         for account in accounts.tenants().chain(inner) {
             let limit = accounts.settings(account).limits.into_iter().max().unwrap_or(0);
@@ -113,7 +114,7 @@ impl Governor {
                 sum = self.relieve(account, above, ALL_TYPES, order, now_ns).after(sum);
             }
         }
-        if self.core.excess.is_set() {
+        if self.core.scarcity.has_excess() {
             self.review_excess(&mut lock(&self.admin));
         }
         sum
@@ -130,6 +131,7 @@ impl Governor {
     pub fn report_pressure(&self, machine: Pressure) {
         let live_bytes = self.live_bytes();
         while self.change_gauge(live_bytes, |gauge| gauge.reported(machine)).is_none() {}
+        self.serve_waiters();
     }
 
     /// The pressure in force.
@@ -144,7 +146,7 @@ impl Governor {
     }
 
     /// Pressure once `live_bytes` of the pool's capacity were seen in grants. Lock-free.
-    fn evaluate_pressure(&self, live_bytes: u64) -> Pressure {
+    pub(crate) fn evaluate_pressure(&self, live_bytes: u64) -> Pressure {
         let mut turns = 0..GAUGE_TURNS_MAX;
         let after = turns.find_map(|_| self.change_gauge(live_bytes, |gauge| gauge));
         // Others that evaluate again and again see what this thread saw.

@@ -130,6 +130,11 @@ pub struct GovernorConfig {
     pub ghost_keys_max: u32,
     /// Events kept for readers, rounded up to a power of two; 0: none are recorded.
     pub events_max: u32,
+    /// Most requests that wait at once, up to 2^16; 0: nobody can wait.
+    pub waiters_max: u32,
+    /// How long a waiter may be passed over by smaller ones before bytes are set aside for it, in
+    /// ns.
+    pub patience_ns: u64,
     /// Bytes of claim bought beyond the need while the pool is far from full.
     pub quantum_bytes: u64,
     /// Bytes freed beyond a shortage when victims are evicted for it: the next requests need not
@@ -169,6 +174,8 @@ impl GovernorConfig {
             grants_max: 1 << 20,
             ghost_keys_max: 1 << 18,
             events_max: 0,
+            waiters_max: 4_096,
+            patience_ns: 10_000_000_000,
             quantum_bytes: 1 << 20,
             headroom_bytes: 0,
             victims_max: 65_536,
@@ -191,6 +198,7 @@ impl GovernorConfig {
         in_range("grants_max", self.grants_max.into(), 1, u64::from(INDEX_MAX + 1) / 2)?;
         in_range("ghost_keys_max", self.ghost_keys_max.into(), 0, 1 << 28)?;
         in_range("events_max", self.events_max.into(), 0, 1 << 24)?;
+        in_range("waiters_max", self.waiters_max.into(), 0, 1 << 16)?;
         in_range("quantum_bytes", self.quantum_bytes, 0, BYTES_MAX)?;
         in_range("headroom_bytes", self.headroom_bytes, 0, BYTES_MAX)?;
         in_range("victims_max", self.victims_max.into(), 1, u64::from(u32::MAX))?;

@@ -153,6 +153,10 @@ pub enum DenialReason {
     SlotsExhausted = 6,
     /// The bound of steps ran out before the answer was certain; call again.
     Contended = 7,
+    /// The request waited for its turn, which did not come in time.
+    WaitedTooLong = 8,
+    /// As many requests wait as can.
+    WaitersExhausted = 9,
 }
 
 impl DenialReason {
@@ -172,6 +176,8 @@ impl fmt::Display for DenialReason {
             Self::RateLimit => "rate limit",
             Self::SlotsExhausted => "grant table full",
             Self::Contended => "contended",
+            Self::WaitedTooLong => "its turn did not come in time",
+            Self::WaitersExhausted => "all places in line are taken",
         })
     }
 }

@@ -5,6 +5,7 @@
 //! | `try_request`, `grow`, `shrink`, `touch`, `release` | `core/admission.rs` |
 //! | `request`, `grow_evicting` | `core/admission.rs`, then `core/evict.rs` |
 //! | `request_all` | `core/batch.rs` |
+//! | `acquire`, `enqueue` | `waiting.rs`, and who is served next: `core/wait.rs` |
 //! | `register_…`, `unregister_…`, `set_…` | `registration.rs` |
 //! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs` |
 //! | `balance`, `report_pressure` | `balance.rs` |
@@ -32,11 +33,12 @@ use crate::os::Clock;
 use crate::reclaim::Reclaim;
 use crate::registration::Admin;
 use crate::request::Request;
+use crate::waiting::Wakers;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What a request has done to be granted.
-struct Effort {
+pub(crate) struct Effort {
     /// What was evicted, once it was tried.
     relief: Option<Relief>,
     /// Rounds left to wait for bytes that others are freeing.
@@ -51,7 +53,7 @@ impl Default for Effort {
 
 /// What a denial says beside the check that refused.
 #[derive(Clone, Copy)]
-struct Extent {
+pub(crate) struct Extent {
     /// Whether eviction was tried: then pins may be in the way.
     evicted: bool,
     /// Bytes the tenant would hold by this request: of the whole grant, or of its whole batch.
@@ -59,7 +61,7 @@ struct Extent {
 }
 
 impl Extent {
-    fn of(total: u64) -> Self {
+    pub(crate) fn of(total: u64) -> Self {
         Self { evicted: false, total }
     }
 }
@@ -106,6 +108,7 @@ pub struct Governor {
     pub(crate) slots_wanted: AtomicU32,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
+    pub(crate) wakers: Wakers,
 }
 
 impl Governor {
@@ -124,6 +127,8 @@ impl Governor {
             ghost_keys_max: config.ghost_keys_max,
             quantum_bytes: config.quantum_bytes,
             events_max: config.events_max,
+            waiters_max: config.waiters_max,
+            patience_ns: config.patience_ns,
         });
         Ok(Self {
             core,
@@ -133,6 +138,7 @@ impl Governor {
             slots_wanted: AtomicU32::new(0),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
+            wakers: Wakers::default(),
             config,
         })
     }
@@ -157,7 +163,9 @@ impl Governor {
     #[inline]
     pub fn try_request(&self, request: &Request) -> Result<Grant<'_>, Refusal> {
         let ask = self.ask(request)?;
-        match self.core.admit(&ask) {
+        let answer = self.core.admit(&ask);
+        self.serve_noted();
+        match answer {
             Ok(granted) => Ok(self.granted(&ask, granted)),
             Err(no) => Err(self.denied(&ask, no, Extent::of(ask.bytes))),
         }
@@ -176,7 +184,10 @@ impl Governor {
         let ask = self.ask(request)?;
         match self.core.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
-            Err(no) => self.request_evicting(ask, no),
+            Err(no) => {
+                let answer = self.request_evicting(ask, no);
+                answer.map_err(|(no, extent)| self.denied(&ask, no, extent))
+            }
         }
     }
 
@@ -189,25 +200,37 @@ impl Governor {
         Ok(self.request(request)?.into_owned(self))
     }
 
+    /// Goes on where an admission was refused.
     #[cold]
-    fn request_evicting(&self, mut ask: Ask, mut no: No) -> Result<Grant<'_>, Refusal> {
+    pub(crate) fn request_evicting(
+        &self,
+        mut ask: Ask,
+        mut no: No,
+    ) -> Result<Grant<'_>, (No, Extent)> {
+        let answer = self.request_in_rounds(&mut ask, &mut no);
+        // What was evicted beyond the need is for those who wait.
+        self.serve_waiters();
+        answer
+    }
+
+    fn request_in_rounds(&self, ask: &mut Ask, no: &mut No) -> Result<Grant<'_>, (No, Extent)> {
         let mut effort = Effort::default();
         for _ in 0..REQUEST_ROUNDS_MAX {
             ask.now_ns = self.clock().now_ns();
             ask.paced |= no.is_paced();
-            if !self.make_room(&ask, no, &mut effort) {
+            if !self.make_room(ask, *no, &mut effort) {
                 break;
             }
-            match self.core.admit(&ask) {
-                Ok(granted) => return Ok(self.granted(&ask, granted)),
-                Err(again) => no = again,
+            match self.core.admit(ask) {
+                Ok(granted) => return Ok(self.granted(ask, granted)),
+                Err(again) => *no = again,
             }
         }
-        Err(self.denied(&ask, no, Extent { evicted: effort.relief.is_some(), total: ask.bytes }))
+        Err((*no, Extent { evicted: effort.relief.is_some(), total: ask.bytes }))
     }
 
     /// Frees what the refusal `no` is short of; says whether asking again makes sense.
-    fn make_room(&self, ask: &Ask, no: No, effort: &mut Effort) -> bool {
+    pub(crate) fn make_room(&self, ask: &Ask, no: No, effort: &mut Effort) -> bool {
         let (account, goal) = match no {
             No::Contended | No::Unpaced => return true,
             No::Slots => return self.shed_segments(),
@@ -257,7 +280,7 @@ impl Governor {
         let (used, leaving) = (|a| core.accounts.used(a), |a| core.freeing(a).bytes());
         let sums = Sums { used: &used, leaving: &leaving };
         if let No::Full { account: ROOT, asked, used, limit } = no
-            && !core.excess.is_set()
+            && !core.scarcity.has_excess()
         {
             // The usual case: the tenant has enough of its own that may go.
             let short = (used + asked).saturating_sub(limit);
@@ -269,7 +292,7 @@ impl Governor {
             core.suffices(&self.shortage(ask, account, Goal::Bytes(short)), short, sums)
         };
         // Where there is excess, what is freed may bring the request within a guarantee.
-        let excess = core.excess.is_set();
+        let excess = core.scarcity.has_excess();
         // Nothing has to be bought from above if the claim covers the request in the end.
         let covered = match no {
             No::Full { account, asked, used, limit } => {
@@ -312,7 +335,10 @@ impl Governor {
         ask.fields.expires_ns = ask.now_ns.saturating_add(ttl_ns).max(1);
         let grant = match self.core.admit(&ask) {
             Ok(granted) => self.granted(&ask, granted),
-            Err(no) => self.request_evicting(ask, no)?,
+            Err(no) => {
+                let answer = self.request_evicting(ask, no);
+                answer.map_err(|(no, extent)| self.denied(&ask, no, extent))?
+            }
         };
         self.note_reservation(ask.fields.expires_ns, grant.id(), ask.owner());
         Ok(Reservation::new(grant))
@@ -357,7 +383,12 @@ impl Governor {
         if asks.is_empty() {
             return Ok(Vec::new());
         }
-        match self.core.admit_all(&asks, &mut granted) {
+        let answer = self.core.admit_all(&asks, &mut granted);
+        if self.core.scarcity.is_waited() {
+            asks.iter().for_each(|ask| self.core.give_up_rest(ask.account));
+            self.hand_over();
+        }
+        match answer {
             Ok(()) => {
                 let grants = asks.iter().zip(granted);
                 Ok(grants.map(|(ask, granted)| self.granted(ask, granted)).collect())
@@ -420,6 +451,7 @@ impl Governor {
         })?;
         let mut effort = Effort::default();
         let answer = self.grow_in_rounds((tenant, id, by), owner, no, &mut effort);
+        self.serve_waiters();
         // If it was kept alive meanwhile, or has ended, there is nothing to restore.
         let _ = self.change(tenant, id, |fields| {
             if fields.keep_until_ns == KEPT_WHILE_GROWING {
@@ -477,6 +509,7 @@ impl Governor {
             .core
             .grow(place.0, place.1, owner, by)
             .map_err(|refused| refusal(refused, grant))?;
+        self.serve_noted();
         if answer.is_ok() {
             self.note(EventKind::Grown, owner, place, by);
         }
@@ -501,6 +534,7 @@ impl Governor {
             .map_err(|refused| refusal(refused, grant))?
             .map_err(|held| Error::ShrinkTooMuch { grant, held, by })?;
         self.note(EventKind::Shrunk, owner, (slot, generation), by);
+        self.serve_waiters();
         Ok(())
     }
 
@@ -585,6 +619,7 @@ impl Governor {
             Ok((bytes, evicting)) => {
                 let place = (grant.index(), grant.generation());
                 self.note(EventKind::Released, owner, place, bytes);
+                self.serve_waiters();
                 Ok(if evicting { Released::Evicted } else { Released::Returned })
             }
             Err(Refused::Evicted) => Ok(Released::Evicted),
@@ -671,7 +706,7 @@ impl Governor {
     }
 
     #[inline]
-    fn granted(&self, ask: &Ask, (slot, generation): Granted) -> Grant<'_> {
+    pub(crate) fn granted(&self, ask: &Ask, (slot, generation): Granted) -> Grant<'_> {
         self.note(EventKind::Granted, ask.owner(), (slot, generation), ask.bytes);
         Grant::new(self, GrantId::new(self.tag, generation, slot), ask.owner())
     }
@@ -716,13 +751,26 @@ impl Governor {
         TenantHandle::new(self.tag, owner.generation(), owner.account())
     }
 
+    /// The answer to a request that is denied, counted and recorded.
     #[cold]
-    fn denied(&self, ask: &Ask, no: No, extent: Extent) -> Refusal {
+    pub(crate) fn denied(&self, ask: &Ask, no: No, extent: Extent) -> Refusal {
+        let refusal = self.refusal_of(ask, no, extent);
+        if let Refusal::Denied(denial) = &refusal {
+            self.core.tenant(ask.account).tally.note_denied();
+            if self.core.events.is_enabled() {
+                let code = denial.reason.code();
+                self.record(EventKind::Denied, ask.owner(), (0, 0), ask.bytes, code);
+            }
+        }
+        refusal
+    }
+
+    /// What a refusal of the core means to the caller.
+    pub(crate) fn refusal_of(&self, ask: &Ask, no: No, extent: Extent) -> Refusal {
         let number = TenantHandle::new(self.tag, ask.generation, ask.account);
         if no == No::Closed {
             return Error::Gone { what: "tenant", number: number.as_u64() }.into();
         }
-        self.core.tenant(ask.account).tally.note_denied();
         let mut denial = Denial {
             reason: DenialReason::Contended,
             account: AccountName::Tenant(number),
@@ -765,10 +813,6 @@ impl Governor {
                 self.note_slots_exhausted();
             }
             No::Closed | No::Contended | No::Unpaced => {}
-        }
-        if self.core.events.is_enabled() {
-            let code = denial.reason.code();
-            self.record(EventKind::Denied, ask.owner(), (0, 0), ask.bytes, code);
         }
         denial.into()
     }

@@ -29,6 +29,7 @@
 //! | who is evicted first | `core/order.rs` across tenants, `core/policy.rs` within a queue |
 //! | how bytes are got back | `core/evict.rs` |
 //! | how a victim is found | `core/queue.rs` |
+//! | who waits, and who is served next | `waiting.rs`, `core/wait.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
@@ -51,6 +52,7 @@ mod registration;
 mod request;
 mod room;
 mod snapshot;
+mod waiting;
 
 pub use crate::core::events::{Event, EventKind};
 pub use crate::core::evict::ReclaimAnswer;
@@ -80,6 +82,7 @@ pub use reclaim::Victim;
 pub use registration::Unregister;
 pub use request::Request;
 pub use snapshot::{Snapshot, TenantSnapshot};
+pub use waiting::{HeldTicket, OwnedTicket, Ticket};
 
 /// The core's own types, for its models and tests. Not part of the interface.
 #[doc(hidden)]

@@ -378,6 +378,8 @@ impl Governor {
         if let Some(node) = admin.nodes.get_mut(&index) {
             node.kind = Kind::Tenant(after);
         }
+        drop(admin);
+        self.serve_waiters();
         if settled { Ok(()) } else { Err(Error::Contended) }
     }
 
@@ -435,6 +437,8 @@ impl Governor {
         if let Some(node) = admin.nodes.get_mut(&index) {
             node.kind = Kind::Group(after);
         }
+        drop(admin);
+        self.serve_waiters();
         Ok(())
     }
 
@@ -455,13 +459,16 @@ impl Governor {
         let promised = admin.promised(parent);
         *promised = *promised - old_guarantee + settings.guarantee;
         self.review_excess(admin);
+        if self.core.scarcity.is_waited() {
+            self.core.give_up_claim(index);
+        }
         let owner = Owner::new(index, self.core.accounts.generation(index), 0);
         self.note(EventKind::LimitsChanged, owner, (0, 0), settings.limits[0]);
         Ok(())
     }
 
     /// Takes away what is idle below every account that is above its limit, and keeps an eye on it
-    /// until none is (`Excess`). The caller holds the administrative mutex.
+    /// until none is (`core/scarcity.rs`). The caller holds the administrative mutex.
     pub(crate) fn review_excess(&self, _admin: &mut Admin) {
         let accounts = &self.core.accounts;
         let above = || {
@@ -469,13 +476,15 @@ impl Governor {
             inner.filter(|&account| accounts.used(account) > accounts.limit(account))
         };
         if above().next().is_none() {
-            self.core.excess.set(false);
+            self.core.scarcity.set_excess(false);
             return;
         }
         // Before the collection, so that what is released from now on is handed up at once.
-        self.core.excess.set(true);
-        above().for_each(|account| accounts.collect(account, u64::MAX));
-        self.core.excess.set(above().next().is_some());
+        self.core.scarcity.set_excess(true);
+        for account in above() {
+            accounts.collect(account, u64::MAX);
+        }
+        self.core.scarcity.set_excess(above().next().is_some());
     }
 
     /// Changes the capacity while everything runs. Below what is in use, nothing is revoked:
@@ -501,10 +510,12 @@ impl Governor {
         admin.capacity_bytes = capacity_bytes;
         self.review_excess(&mut admin);
         self.note(EventKind::CapacityChanged, Owner::new(ROOT, 0, 0), (0, 0), capacity_bytes);
+        drop(admin);
+        self.serve_waiters();
         Ok(())
     }
 
-    /// Unregisters a tenant.
+    /// Unregisters a tenant. Its requests that wait are answered at once: it is gone.
     ///
     /// # Errors
     ///
@@ -513,7 +524,7 @@ impl Governor {
     pub fn unregister_tenant(&self, tenant: TenantHandle, how: Unregister) -> Result<(), Error> {
         let mut admin = lock(&self.admin);
         let index = self.tenant_node(&admin, tenant)?;
-        let bytes = self.core.accounts.used(index);
+        let bytes = self.core.accounts.used(index).saturating_sub(self.core.aside_of(index));
         if how == Unregister::IfIdle && bytes > 0 {
             return Err(Error::GrantsLive { bytes });
         }
@@ -529,6 +540,7 @@ impl Governor {
                 self.forget_handler(tenant);
             }
         }
+        self.serve_waiters();
         Ok(())
     }
 

@@ -141,7 +141,9 @@ impl Pair {
                 assert!(self.accounts.change_gauge(self.accounts.gauge(), to));
                 self.oracle.level = level;
             }
-            Step::Collect { index, needed } => self.accounts.collect(index, needed),
+            Step::Collect { index, needed } => {
+                self.accounts.collect(index, needed);
+            }
         }
         self.compare();
     }

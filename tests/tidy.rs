@@ -25,7 +25,7 @@ const LAYERS: &[&[&str]] = &[
     &["region"],
     &["lessons"],
     &["policy", "ghost", "backlog", "pressure"],
-    &["account", "grants", "registry", "rate", "share", "ring"],
+    &["account", "grants", "registry", "rate", "share", "ring", "scarcity"],
     &["queue", "events"],
     &["tenant"],
     &["admission"],
@@ -33,6 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["batch", "evict"],
     &["steps"],
     &["force"],
+    &["waiters"],
     &["wait"],
     &["snapshot", "explain"],
 ];

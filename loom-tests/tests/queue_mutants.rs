@@ -45,7 +45,7 @@ mutants! {
         use allotment::internals::grants;
     counted_by_store => a_count_keeps_its_limit, "LOST COUNT",
         use allotment::internals::grants;
-    given_back_with_free_slots => shedding_takes_no_slot_from_a_request, "SHARED SLOT",
+    given_back_with_free_slots => shedding_takes_no_slot_from_a_request, "right: Reserved",
         #[expect(unused, reason = "a copy of the core, of which one scenario uses a part")]
         mod grants {
             include!(concat!(env!("OUT_DIR"), "/grants_given_back_with_free_slots.rs"));

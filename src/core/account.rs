@@ -202,18 +202,20 @@ impl Account {
 
     #[inline]
     fn exchange(&self, from: UsedWord, to: UsedWord) -> bool {
-        // AcqRel: Release publishes the record or the lowered claim to whoever acquires the new
-        // version in `used`; Acquire orders the checks that follow after the exchange.
+        // SeqCst: Release publishes the record or the lowered claim to whoever acquires the new
+        // version in `used`; Acquire orders the checks that follow after the exchange; in order
+        // with the look for waiters that comes after it (S1 of `scarcity.rs`).
         // Relaxed on failure: the caller reads everything again.
-        let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+        let (success, failure) = (Ordering::SeqCst, Ordering::Relaxed);
         self.used.compare_exchange(from.0, to.0, success, failure).is_ok()
     }
 
     #[inline]
     fn subtract(&self, bytes: u64) {
-        // AcqRel: Release, so that whoever charges these bytes again (acquiring in `used`) comes
-        // after everything their holder did; Acquire keeps the release sequence readable both ways.
-        let before = UsedWord(self.used.fetch_add(UsedWord::release(bytes), Ordering::AcqRel));
+        // SeqCst: Release, so that whoever charges these bytes again (acquiring in `used`) comes
+        // after everything their holder did; Acquire keeps the release sequence readable both
+        // ways; in order with the look for waiters that comes after it (S1 of `scarcity.rs`).
+        let before = UsedWord(self.used.fetch_add(UsedWord::release(bytes), Ordering::SeqCst));
         debug_assert!(before.used() >= bytes, "more released than used");
     }
 
@@ -225,9 +227,10 @@ impl Account {
 
     /// Adds `change` (bytes, marks, or the negative of either) to the claim word.
     fn change_claim(&self, change: u64) -> ClaimWord {
-        // AcqRel: Release publishes the payment before the bytes show; Acquire orders what is paid
-        // next after the mark. Pairs with the Acquire in `claim`.
-        ClaimWord(self.claim.fetch_add(change, Ordering::AcqRel))
+        // SeqCst: Release publishes the payment before the bytes show; Acquire orders what is paid
+        // next after the mark. Pairs with the Acquire in `claim`; in order with the look for
+        // waiters that comes after it (S1 of `scarcity.rs`).
+        ClaimWord(self.claim.fetch_add(change, Ordering::SeqCst))
     }
 
     fn mark(&self) -> ClaimWord {
@@ -507,6 +510,41 @@ impl Accounts {
         self.charge_slow(index, generation, counted, bytes)
     }
 
+    /// Like [`Accounts::charge`], but takes the first refusal for an answer: what is idle below an
+    /// ancestor that refuses is not looked for. Right where it has been collected already.
+    ///
+    /// Steps: bounded by a constant.
+    pub fn charge_once(
+        &self,
+        index: u32,
+        generation: u32,
+        counted: u8,
+        bytes: u64,
+    ) -> Result<(), Obstacle> {
+        let payer = Payer { index, identity: Some((generation, counted)) };
+        let mut turns = CHARGE_TURNS_MAX;
+        self.attempt(payer, bytes, bytes, &mut turns).map(|_| ())
+    }
+
+    /// The account that would refuse a charge of `bytes` now, by a look at it and those above.
+    pub fn shortage(&self, index: u32, bytes: u64) -> Option<Obstacle> {
+        let (mut at, mut asked) = (index, bytes);
+        for _ in 0..=DEPTH_MAX {
+            let view = self.view(at);
+            let (used, limit) = (view.word.used(), view.limit);
+            let wanted = used.saturating_add(asked);
+            if wanted > limit {
+                return Some(Obstacle::Full { account: at, asked, used, limit });
+            }
+            if wanted <= view.top {
+                return None;
+            }
+            asked = wanted - view.top;
+            at = self.parent(at);
+        }
+        None
+    }
+
     #[cold]
     #[inline(never)]
     fn charge_slow(
@@ -754,23 +792,43 @@ impl Accounts {
         Some((released << 32) | word.config_version())
     }
 
-    /// Trims below `account` until it has room for `needed` bytes or nothing idle is left.
-    pub fn collect(&self, account: u32, needed: u64) {
+    /// Trims below `account` until it has room for `needed` bytes or nothing idle is left; false if
+    /// bytes were on their way somewhere, so that some may be left.
+    pub fn collect(&self, account: u32, needed: u64) -> bool {
+        let mut settled = true;
         for tenant in self.tenants() {
-            if self.is_below(tenant, account)
-                && matches!(self.trim(tenant), Trimmed::Freed(_))
-                && self.collect_above(tenant, account, needed)
-            {
-                return;
+            if self.is_below(tenant, account) {
+                let trimmed = self.trim(tenant);
+                settled &= trimmed != Trimmed::Busy;
+                if matches!(trimmed, Trimmed::Freed(_))
+                    && self.collect_above(tenant, account, needed)
+                {
+                    return true;
+                }
             }
         }
         for depth in (1..=DEPTH_MAX).rev() {
             for group in self.groups().filter(|&g| self.depth(g) == depth) {
                 if self.is_below(group, account) {
-                    self.trim(group);
+                    settled &= self.trim(group) != Trimmed::Busy;
                 }
             }
         }
+        settled
+    }
+
+    /// Trims an account and those above it; false if bytes were on their way somewhere, so that
+    /// idle claim may be left.
+    pub fn hand_up(&self, index: u32) -> bool {
+        let (mut at, mut settled) = (index, true);
+        for _ in 0..DEPTH_MAX {
+            if at == ROOT {
+                break;
+            }
+            settled &= self.trim(at) != Trimmed::Busy;
+            at = self.table[at].parent();
+        }
+        settled
     }
 
     /// Passes what came back from `index` on to `account`; says whether that is enough.

@@ -10,18 +10,16 @@
 //! how much, says `steps.rs`): no lock, no allocation, no system call, no callback.
 //!
 //! A limit or the capacity may be lowered below what is in use. As long as some group or the pool
-//! is above its limit ([`Excess`]), whoever takes bytes out of use hands the claim up at once: idle
+//! is above its limit (`scarcity.rs`), whoever takes bytes out of use hands the claim up: idle
 //! claim would let a charge commit that its ancestors have no room for (I1).
 
 use super::Core;
-use super::account::{Obstacle, ROOT};
+use super::account::{Obstacle, Trimmed};
 use super::grants::{Ended, Fields, Refused, flag};
 use super::policy::Recency;
 use super::queue::{NoSlot, Queue};
 use super::rate::RateRefused;
-use super::sync::{AtomicU32, Ordering};
 use super::word::{GRANT_BYTES_MAX, Owner, State};
-use crossbeam_utils::CachePadded;
 
 /// Times an admission begins again because the types that are counted have changed meanwhile.
 pub const RESTARTS_MAX: u32 = 4;
@@ -143,32 +141,21 @@ pub struct Prepared {
     count: u32,
 }
 
-/// Whether some group, or the pool, may be above its limit. Set by the administrator that lowers
-/// one, until the balancer finds that none is.
-#[derive(Default)]
-pub struct Excess(CachePadded<AtomicU32>);
-
-impl Excess {
-    /// Says whether there is excess.
-    pub fn set(&self, excess: bool) {
-        // Release: pairs with the Acquire in `is_set`.
-        self.0.store(u32::from(excess), Ordering::Release);
-    }
-
-    /// Whether there may be excess.
-    #[inline]
-    pub fn is_set(&self) -> bool {
-        // Acquire: pairs with the Release in `set`. A release that misses it leaves idle claim
-        // behind, which the balancer collects; nothing is granted that was not in use before.
-        self.0.load(Ordering::Acquire) != 0
-    }
-}
-
 impl Core {
     /// Decides a request. Steps: two read-modify-writes when the account's claim suffices, one
     /// more for the rate and two for the number of grants where they are limited; bounded always.
+    /// While somebody waits, claim that was bought beyond the need goes back at once.
     #[inline]
     pub fn admit(&self, ask: &Ask) -> Result<Granted, No> {
+        let answer = self.decide(ask);
+        if self.scarcity.is_waited() {
+            self.give_up_rest(ask.account);
+        }
+        answer
+    }
+
+    #[inline]
+    fn decide(&self, ask: &Ask) -> Result<Granted, No> {
         self.pace(ask)?;
         if self.queue(ask.owner()).remembers() {
             self.ghosts.prefetch(ask.owner(), ask.fields.key);
@@ -258,11 +245,12 @@ impl Core {
         }
     }
 
-    /// Takes bytes of a tenant out of use. The claim stays with it, unless there is excess.
+    /// Takes bytes of a tenant out of use. The claim stays with it in plenty; where bytes are
+    /// scarce it goes up.
     #[inline]
     pub fn uncharge(&self, account: u32, bytes: u64) {
         self.accounts.uncharge(account, bytes);
-        if self.excess.is_set() {
+        if self.scarcity.any() {
             self.give_up_claim(account);
         }
     }
@@ -270,8 +258,18 @@ impl Core {
     /// Hands the idle claim of an account up as far as it goes.
     #[cold]
     pub fn give_up_claim(&self, account: u32) {
-        self.accounts.trim(account);
-        self.accounts.collect_above(account, ROOT, 0);
+        if !self.accounts.hand_up(account) {
+            self.scarcity.unsettle();
+        }
+    }
+
+    /// Hands up what was bought beyond the need while somebody waits for it, and says so.
+    #[cold]
+    pub fn give_up_rest(&self, account: u32) {
+        if self.accounts.trim(account) != Trimmed::Nothing {
+            self.give_up_claim(self.accounts.parent(account));
+            self.scarcity.unsettle();
+        }
     }
 
     /// Makes a prepared and charged request a live grant.
@@ -349,6 +347,9 @@ impl Core {
             if charged != Err(Obstacle::Changed) {
                 break;
             }
+        }
+        if self.scarcity.is_waited() {
+            self.give_up_rest(account);
         }
         let more = if charged.is_ok() { bytes } else { 0 };
         self.grants.let_go(held, held.word.bytes() + more);

@@ -339,7 +339,7 @@ impl Core {
     /// how many. Where there is excess they go up as far as guarantees let them.
     fn pass_on(&self, shortage: &Shortage, way: &Way, bytes: u64, before: u64) -> u64 {
         let short = shortage.account;
-        if self.excess.is_set() {
+        if self.scarcity.has_excess() {
             self.hand_up(way.accounts(), short);
             return bytes.saturating_sub(before.saturating_sub(self.accounts.used(short)));
         }

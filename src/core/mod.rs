@@ -21,6 +21,7 @@ pub mod grants;
 pub mod rate;
 pub mod registry;
 pub mod ring;
+pub mod scarcity;
 pub mod share;
 
 pub mod events;
@@ -39,8 +40,11 @@ pub mod steps;
 
 pub mod force;
 
+pub mod waiters;
+
+pub mod wait;
+
 use account::Accounts;
-use admission::Excess;
 use batch::Batches;
 use events::Events;
 use ghost::Ghosts;
@@ -48,7 +52,9 @@ use grants::{Grants, SLOTS};
 use queue::Queue;
 use region::Table;
 use registry::{InsertRefused, Lookup, Registry};
+use scarcity::Scarcity;
 use tenant::{TYPES, Tenant};
+use wait::Waiting;
 use word::Owner;
 
 /// All state there is: what the files above keep, side by side.
@@ -63,12 +69,14 @@ pub struct Core {
     pub ghosts: Ghosts,
     /// Batches over several tenants.
     pub batches: Batches,
-    /// Whether some group, or the pool, is above its limit.
-    pub excess: Excess,
+    /// Whether idle claim goes back at once.
+    pub scarcity: Scarcity,
     /// From a tenant's UUID to its account.
     pub registry: Registry,
     /// What happened, if it is recorded.
     pub events: Events,
+    /// Who waits for bytes.
+    pub waiting: Waiting,
 }
 
 /// How large everything is.
@@ -88,6 +96,10 @@ pub struct Sizes {
     pub quantum_bytes: u64,
     /// Events kept for readers; 0: none are recorded.
     pub events_max: u32,
+    /// Most waiters.
+    pub waiters_max: u32,
+    /// How long a waiter may be passed over, in ns.
+    pub patience_ns: u64,
 }
 
 /// Decides which UUIDs collide; any number will do.
@@ -107,9 +119,10 @@ impl Core {
             tenants: Table::new(tenants as usize),
             ghosts: Ghosts::new(sizes.ghost_keys_max),
             batches: Batches::new(),
-            excess: Excess::default(),
+            scarcity: Scarcity::default(),
             registry: Registry::new(tenants, REGISTRY_SEED),
             events: Events::new(sizes.events_max),
+            waiting: Waiting::new(sizes.waiters_max, sizes.patience_ns),
         }
     }
 

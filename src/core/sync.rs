@@ -29,6 +29,17 @@ pub use std::sync::{Mutex, MutexGuard, atomic::fence};
 #[cfg(all(allot_steps, not(allot_loom)))]
 pub use counted::{AtomicU32, AtomicU64, Steps, count_steps};
 
+/// A load that comes after every SeqCst write of this thread before it. Loom treats SeqCst accesses
+/// as if they were AcqRel, so there a fence says the same.
+#[inline(always)]
+pub fn load_in_order(word: &AtomicU32) -> u32 {
+    #[cfg(allot_loom)]
+    // SeqCst: pairs with the fence, or the SeqCst write, of the other thread.
+    fence(Ordering::SeqCst);
+    // SeqCst: pairs with the SeqCst writes of the other thread.
+    word.load(Ordering::SeqCst)
+}
+
 /// Tells the processor (or loom's scheduler) that this thread waits for another one.
 pub fn pause() {
     #[cfg(allot_loom)]

@@ -23,6 +23,10 @@ pub struct Tenant {
     uuid: [AtomicU64; 2],
     /// Operations of this tenant, the time by which recency is told; wraps.
     clock: AtomicU32,
+    /// Virtual finish time of the tenant's last waiter; kept by `wait.rs`.
+    tag: AtomicU64,
+    /// The walk along the line in which later waiters of this tenant are not served.
+    held_up: AtomicU32,
     /// What happened to this tenant, for people.
     pub tally: Tally,
     /// One eviction queue for each allocation type.
@@ -49,6 +53,8 @@ unsafe impl Zeroed for Tenant {
             rate_tolerance_ns: zero(),
             uuid: [zero(), zero()],
             clock: AtomicU32::new(0),
+            tag: zero(),
+            held_up: AtomicU32::new(0),
             tally: Tally {
                 denied: zero(),
                 evicted_grants: zero(),
@@ -101,6 +107,30 @@ impl Tenant {
     pub fn clock(&self) -> u32 {
         // Relaxed: as in `tick`.
         self.clock.load(Ordering::Relaxed)
+    }
+
+    /// Virtual finish time of the last waiter.
+    pub fn tag(&self) -> u64 {
+        // Relaxed: for whoever holds the line.
+        self.tag.load(Ordering::Relaxed)
+    }
+
+    /// Sets the virtual finish time of the last waiter.
+    pub fn set_tag(&self, tag: u64) {
+        // Relaxed: as in `tag`.
+        self.tag.store(tag, Ordering::Relaxed);
+    }
+
+    /// Whether later waiters are not served in this walk along the line.
+    pub fn is_held_up(&self, walk: u32) -> bool {
+        // Relaxed: as in `tag`.
+        self.held_up.load(Ordering::Relaxed) == walk
+    }
+
+    /// Lets later waiters not be served in this walk along the line.
+    pub fn hold_up(&self, walk: u32) {
+        // Relaxed: as in `tag`.
+        self.held_up.store(walk, Ordering::Relaxed);
     }
 
     /// Notes that `used` bytes are in use now.

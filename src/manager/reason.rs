@@ -45,6 +45,8 @@ impl MultiTenantMemoryManager {
             DenialReason::RateLimit => (self.too_often(&name, wanted, denial), 0),
             DenialReason::GrantCount => (too_many(&name, wanted, denial), 0),
             DenialReason::SlotsExhausted => (self.table_full(), 0),
+            // Only for a request that waits, and none does here.
+            DenialReason::WaitedTooLong | DenialReason::WaitersExhausted => (denial.to_string(), 0),
             DenialReason::Contended => (
                 "other threads kept changing the same account and the \
                  answer is not certain; ask again"

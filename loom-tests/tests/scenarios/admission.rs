@@ -112,7 +112,7 @@ pub fn a_lowered_capacity_admits_no_growth() {
         let was_lowered = lowered.clone();
         let lower = move |scene: &Scene| {
             scene.core.accounts.configure(ROOT, &settings(2, 0, 0, 0)).unwrap();
-            scene.core.excess.set(true);
+            scene.core.scarcity.set_excess(true);
             lowered.store(1, Ordering::Release);
         };
         let release_and_ask = move |scene: &Scene| {

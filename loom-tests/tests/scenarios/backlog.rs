@@ -36,7 +36,7 @@ impl World {
 
     /// Does something with the backlog of a queue; false if it was not to be had.
     fn with(&self, queue: u64, work: impl FnOnce(&mut Backlog<'_>, &mut Vec<String>)) -> bool {
-        let of = Source { owner: queue, segments: 3, policy: 0, clock: 0 };
+        let of = Source { owner: queue, segments: 3, policy: 0, clock: 0, fades: false };
         let Some(mut backlog) = self.backlogs.hold(&of) else { return false };
         let twice = std::mem::replace(&mut self.ledger.lock().unwrap().held, true);
         let mut faults = Vec::new();

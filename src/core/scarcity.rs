@@ -1,0 +1,101 @@
+//! Why idle claim goes back at once: an account is above its limit, or somebody waits for bytes.
+//!
+//! ```text
+//! word = 4 x waiters + 2 x unsettled + excess
+//!
+//! S1  a waiter is counted before it looks for bytes, and a thread that takes bytes out of use, or
+//!     buys claim, looks here after that: so the one finds the bytes or the other the waiter
+//! ```
+//!
+//! In plenty the word is 0 and its line is in every cache: a release pays one load for it.
+
+use super::sync::{AtomicU32, Ordering, fence, load_in_order};
+use crossbeam_utils::CachePadded;
+
+const EXCESS: u32 = 1;
+const UNSETTLED: u32 = 2;
+const WAITER: u32 = 4;
+
+/// Whether there is excess, and how many wait.
+#[derive(Default)]
+pub struct Scarcity(CachePadded<AtomicU32>);
+
+impl Scarcity {
+    /// Says whether some group, or the pool, may be above its limit: set by the administrator that
+    /// lowers one, until the balancer finds that none is.
+    pub fn set_excess(&self, excess: bool) {
+        // AcqRel: pairs with the Acquire in `word`.
+        let order = Ordering::AcqRel;
+        if excess {
+            self.0.fetch_or(EXCESS, order);
+        } else {
+            self.0.fetch_and(!EXCESS, order);
+        }
+    }
+
+    /// Counts a waiter. What was in use before and is no more is seen after this (S1). Says whether
+    /// nobody waited.
+    pub fn enter(&self) -> bool {
+        // SeqCst: pairs with the SeqCst in `word`, by way of the fence.
+        let before = self.0.fetch_add(WAITER, Ordering::SeqCst);
+        // SeqCst: pairs with the SeqCst exchanges and subtractions of `account.rs`: either they
+        // come before this fence and their bytes are seen, or `word` is read after it.
+        fence(Ordering::SeqCst);
+        before < WAITER
+    }
+
+    /// Says that claim went up, or was left idle, that nobody has offered to those who wait.
+    pub fn unsettle(&self) {
+        // AcqRel: pairs with the AcqRel in `settle`, and the Acquire half of `word`.
+        self.0.fetch_or(UNSETTLED, Ordering::AcqRel);
+    }
+
+    /// Takes the word of [`Scarcity::unsettle`] back, before idle claim is collected.
+    pub fn settle(&self) -> bool {
+        // AcqRel: pairs with the AcqRel in `unsettle`: what was left idle before is seen.
+        self.0.fetch_and(!UNSETTLED, Ordering::AcqRel) & UNSETTLED != 0
+    }
+
+    /// Whether somebody waits and claim was not offered.
+    #[inline]
+    pub fn is_unsettled(&self) -> bool {
+        let word = self.word();
+        word & UNSETTLED != 0 && word >= WAITER
+    }
+
+    /// A waiter is decided.
+    pub fn leave(&self) {
+        // AcqRel: pairs with the Acquire in `word`.
+        self.0.fetch_sub(WAITER, Ordering::AcqRel);
+    }
+
+    #[inline]
+    fn word(&self) -> u32 {
+        // SeqCst: pairs with the SeqCst in `enter` (S1). For excess a late look is enough: what it
+        // leaves behind is idle claim, which the balancer collects.
+        load_in_order(&self.0)
+    }
+
+    /// Whether there may be excess.
+    #[inline]
+    pub fn has_excess(&self) -> bool {
+        self.word() & EXCESS != 0
+    }
+
+    /// Whether somebody waits.
+    #[inline]
+    pub fn is_waited(&self) -> bool {
+        self.word() >= WAITER
+    }
+
+    /// Whether idle claim goes back at once.
+    #[inline]
+    pub fn any(&self) -> bool {
+        self.word() & !UNSETTLED != 0
+    }
+
+    /// How many wait.
+    pub fn waiters(&self) -> u32 {
+        self.word() / WAITER
+    }
+}

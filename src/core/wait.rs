@@ -1,0 +1,649 @@
+//! The fair queue: who is served next when bytes come free.
+//!
+//! Waiters stand in one *line*, in the order of their virtual finish times (self-clocked fair
+//! queueing, Golestani 1994): the bytes of a tenant with weight w count 1/w, so tenants that always
+//! wait share what comes free in proportion to their weights, whatever they ask for.
+//!
+//! ```text
+//! tag(waiter)  = max(virtual time, tag of the tenant's last waiter) + 12 x bytes / weight
+//! virtual time = the largest tag that was served
+//!
+//! W1  tags of one tenant rise in the order in which it asked: first in, first out
+//! W2  bytes belong to a waiter before it wakes: it is decided by the exchange that names its grant
+//! W3  used(tenant) = sum of its live grants + bytes set aside for the senior, if that is its own
+//! W4  nobody is forgotten: after the last change that could let a waiter in, somebody looks
+//! W5  while somebody waits no claim is idle, save what is on its way: who begins to wait collects
+//!     it, and whoever frees bytes or buys claim hands it up and looks at the line (S1)
+//! ```
+//!
+//! **Hand-over.** One thread at a time walks the line from its front and tries to serve everyone:
+//! a waiter that does not fit does not hold up one that does (backfill). Who finds another thread
+//! at it leaves a *note*, and the holder looks again before it goes (W4); nobody waits for it. A
+//! hand-over that has woken as many as it can name leaves a note as well, and those it woke go on.
+//!
+//! **Ageing.** A waiter that has been passed over for longer than the configured patience is
+//! *aged*. Where its own tenant's limit is in the way, later requests of that tenant no longer pass
+//! it. Where an ancestor is short, the longest waiting of the aged becomes the *senior*: whatever
+//! comes free there is set aside for it, charged to its tenant byte by byte, until it has enough.
+//! There is one senior at a time, so no two of them can each hold what the other needs.
+//!
+//! Entering is lock-free, looking at one's own ticket wait-free. A hand-over is neither: its steps
+//! grow with the line. Only threads that free bytes while somebody waits take part in it; the first
+//! one that waits looks at every account once.
+
+use super::Core;
+use super::account::{DEPTH_MAX, Obstacle, ROOT};
+use super::admission::{Ask, Granted, No, RESTARTS_MAX};
+use super::order::priority;
+use super::region::{Table, Zeroed};
+use super::sync::{AtomicU32, AtomicU64, Ordering};
+use super::waiters::{Outcome, Part, Phase, Ticket, Waiters};
+use crossbeam_utils::CachePadded;
+
+/// Waiters that one hand-over can name as decided.
+pub const DECIDED_MAX: usize = if cfg!(allot_loom) { 2 } else { 32 };
+/// Walks along the line that one thread makes if others can go on.
+const WALKS_MAX: u32 = 8;
+/// What a byte of weight 1 counts: divisible by every weight.
+const BYTE_TAG: u64 = 12;
+/// Tags further apart than this are not of the same time.
+const TAGS_APART_MAX: u64 = 1 << 62;
+
+const BUSY: u32 = 1;
+const NOTE: u32 = 2;
+
+/// The waiters that a hand-over has decided, to be woken once it is over.
+#[derive(Debug, Default)]
+pub struct Decided {
+    cells: [u32; DECIDED_MAX],
+    length: usize,
+}
+
+impl Decided {
+    fn push(&mut self, index: u32) {
+        self.cells[self.length] = index;
+        self.length += 1;
+    }
+
+    fn is_full(&self) -> bool {
+        self.length == DECIDED_MAX
+    }
+
+    /// Their cells.
+    pub fn cells(&self) -> &[u32] {
+        &self.cells[..self.length]
+    }
+}
+
+/// A place in the line.
+struct Place {
+    tag: AtomicU64,
+    cell: AtomicU32,
+}
+
+// SAFETY: atomics only; no place is read before it was written.
+unsafe impl Zeroed for Place {
+    fn empty() -> Self {
+        Self { tag: AtomicU64::new(0), cell: AtomicU32::new(0) }
+    }
+}
+
+/// Someone in the line.
+#[derive(Clone, Copy)]
+struct Standing {
+    tag: u64,
+    cell: u32,
+}
+
+/// The line and who stands in it.
+pub struct Waiting {
+    /// The waiters themselves.
+    pub waiters: Waiters,
+    line: Table<Place>,
+    door: CachePadded<AtomicU32>,
+    state: CachePadded<State>,
+    patience_ns: u64,
+}
+
+/// What only the holder of the line reads and writes, save for looks of people.
+struct State {
+    length: AtomicU32,
+    virtual_time: AtomicU64,
+    /// The cell of the senior, plus one.
+    senior: AtomicU32,
+    /// Bytes set aside for it.
+    aside_bytes: AtomicU64,
+    /// Number of this walk: marks tenants that are not passed.
+    walk: AtomicU32,
+    /// Bytes handed over so far.
+    served_bytes: AtomicU64,
+}
+
+/// What became of an attempt to serve a waiter.
+enum Served {
+    Granted(Granted),
+    /// Refused by this account.
+    Short(u32),
+    /// Others are at work: look again.
+    Unclear,
+    /// Something else than bytes is missing.
+    Lacking,
+}
+
+impl Waiting {
+    /// Room for so many waiters, whose patience is so long.
+    pub fn new(waiters_max: u32, patience_ns: u64) -> Self {
+        let (zero, long) = (|| AtomicU32::new(0), || AtomicU64::new(0));
+        let state = State {
+            length: zero(),
+            virtual_time: long(),
+            senior: zero(),
+            aside_bytes: long(),
+            walk: zero(),
+            served_bytes: long(),
+        };
+        Self {
+            waiters: Waiters::new(waiters_max),
+            line: Table::new(waiters_max as usize),
+            door: CachePadded::new(zero()),
+            state: CachePadded::new(state),
+            patience_ns,
+        }
+    }
+
+    /// Whether somebody left a note that nobody has looked at.
+    pub fn is_noted(&self) -> bool {
+        // Acquire: pairs with the AcqRel in `enter_line`.
+        self.door.load(Ordering::Acquire) == NOTE
+    }
+
+    /// Takes the line, or leaves a note to who has it.
+    fn enter_line(&self) -> bool {
+        // AcqRel: Acquire pairs with the Release half in `leave_line`: the line is as the last
+        // holder left it. Release: what the caller changed is seen by who reads the note.
+        self.door.fetch_or(BUSY | NOTE, Ordering::AcqRel) & BUSY == 0
+    }
+
+    fn take_note(&self) {
+        // AcqRel: pairs with the Release half in `enter_line`.
+        self.door.fetch_and(!NOTE, Ordering::AcqRel);
+    }
+
+    /// Leaves the line, unless there is a note.
+    fn leave_line(&self) -> bool {
+        // AcqRel: pairs with the Acquire half in `enter_line`.
+        // Acquire on failure: pairs with the Release half in `enter_line`.
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        self.door.compare_exchange(BUSY, 0, success, failure).is_ok()
+    }
+
+    /// Leaves the line and a note.
+    fn leave_to_others(&self) {
+        // AcqRel: pairs with the Acquire half in `enter_line`.
+        self.door.swap(NOTE, Ordering::AcqRel);
+    }
+
+    fn length(&self) -> u32 {
+        // Relaxed: held, or a look of people.
+        self.state.length.load(Ordering::Relaxed)
+    }
+
+    fn set_length(&self, length: u32) {
+        // Relaxed: held.
+        self.state.length.store(length, Ordering::Relaxed);
+    }
+
+    fn at(&self, index: u32) -> Standing {
+        let place = &self.line[index];
+        // Relaxed: held, or a look of people.
+        let order = Ordering::Relaxed;
+        Standing { tag: place.tag.load(order), cell: place.cell.load(order) }
+    }
+
+    fn put(&self, index: u32, standing: Standing) {
+        let place = &self.line[index];
+        // Relaxed: held.
+        let order = Ordering::Relaxed;
+        place.tag.store(standing.tag, order);
+        place.cell.store(standing.cell, order);
+    }
+
+    fn virtual_time(&self) -> u64 {
+        // Relaxed: held.
+        self.state.virtual_time.load(Ordering::Relaxed)
+    }
+
+    /// Lets a waiter stand behind all whose tags are not larger.
+    fn insert(&self, tag: u64, cell: u32) {
+        let now = self.virtual_time();
+        let since = |tag: u64| tag.wrapping_sub(now) as i64;
+        let mut at = self.length();
+        while at > 0 && since(self.at(at - 1).tag) > since(tag) {
+            self.put(at, self.at(at - 1));
+            at -= 1;
+        }
+        self.put(at, Standing { tag, cell });
+        self.set_length(self.length() + 1);
+    }
+
+    fn senior(&self) -> Option<u32> {
+        // Relaxed: held.
+        self.state.senior.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    fn set_senior(&self, cell: Option<u32>) {
+        // Relaxed: held.
+        self.state.senior.store(cell.map_or(0, |cell| cell + 1), Ordering::Relaxed);
+    }
+
+    /// Bytes set aside for the senior.
+    pub fn aside_bytes(&self) -> u64 {
+        // Relaxed: held, or a look of people.
+        self.state.aside_bytes.load(Ordering::Relaxed)
+    }
+
+    fn set_aside_bytes(&self, bytes: u64) {
+        // Relaxed: held.
+        self.state.aside_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes handed over since the beginning.
+    pub fn served_bytes(&self) -> u64 {
+        // Relaxed: a statistic.
+        self.state.served_bytes.load(Ordering::Relaxed)
+    }
+
+    fn is_aged(&self, cell: u32, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.waiters.entered_ns(cell)) >= self.patience_ns
+    }
+
+    /// Bytes wanted by all who stand before this waiter, and by itself; none if it does not stand
+    /// in line. A look while the line may move: good for an estimate.
+    pub fn bytes_before(&self, ticket: Ticket) -> Option<u64> {
+        let mut sum: u64 = 0;
+        for index in 0..self.length().min(self.line.capacity()) {
+            let cell = self.at(index).cell;
+            sum = sum.saturating_add(self.waiters.ask(cell, 0).bytes);
+            if cell == ticket.index {
+                return Some(sum);
+            }
+        }
+        None
+    }
+}
+
+impl Core {
+    /// Parks a request that was refused, until `deadline_ns`; none if too many wait. The caller
+    /// calls [`Core::hand_over`] next, which looks whether it fits after all.
+    pub fn enter_line(&self, ask: &Ask, deadline_ns: u64) -> Option<Ticket> {
+        if self.scarcity.enter() {
+            // The next hand-over collects what is idle.
+            self.scarcity.unsettle();
+        }
+        let ticket = self.waiting.waiters.enter(ask, deadline_ns);
+        if ticket.is_none() {
+            self.scarcity.leave();
+        }
+        ticket
+    }
+
+    /// Gives up waiting; false if the waiter was decided before. The caller calls
+    /// [`Core::hand_over`] next: what was set aside for it goes to others.
+    pub fn withdraw(&self, ticket: Ticket) -> bool {
+        let withdrawn = self.decide_ticket(ticket, Phase::Withdrawn);
+        if withdrawn {
+            self.waiting.waiters.part(ticket.index, Part::Owner);
+        }
+        withdrawn
+    }
+
+    /// Gives up waiting because the deadline has passed.
+    pub fn expire(&self, ticket: Ticket) -> bool {
+        self.decide_ticket(ticket, Phase::Expired)
+    }
+
+    fn decide_ticket(&self, ticket: Ticket, phase: Phase) -> bool {
+        let decided = self.waiting.waiters.decide_ticket(ticket, phase);
+        if decided {
+            self.scarcity.leave();
+        }
+        decided
+    }
+
+    /// What became of a waiter. Whoever is told of a grant owns it; the ticket is stale then.
+    pub fn take_outcome(&self, ticket: Ticket) -> Outcome {
+        let waiters = &self.waiting.waiters;
+        let outcome = waiters.outcome(ticket);
+        if !matches!(outcome, Outcome::Waiting | Outcome::Stale) {
+            waiters.part(ticket.index, Part::Owner);
+        }
+        outcome
+    }
+
+    /// Serves everyone in line who fits, unless another thread is at it: that one looks again.
+    /// Called, with nothing held, after bytes, slots or limits have changed while somebody waits.
+    pub fn hand_over(&self, now_ns: u64, decided: &mut Decided) {
+        let waiting = &self.waiting;
+        if !waiting.enter_line() {
+            return;
+        }
+        for walks in 1.. {
+            waiting.take_note();
+            let unclear = self.walk(now_ns, decided);
+            if !unclear && !decided.is_full() && waiting.leave_line() {
+                return;
+            }
+            // Those who are woken go on; who changes what is unclear looks here afterwards.
+            let others = !decided.cells().is_empty() || unclear;
+            if decided.is_full() || walks >= WALKS_MAX && others {
+                waiting.leave_to_others();
+                return;
+            }
+        }
+    }
+
+    /// One walk along the line; says whether anything was unclear.
+    fn walk(&self, now_ns: u64, decided: &mut Decided) -> bool {
+        let waiting = &self.waiting;
+        self.let_in();
+        // Relaxed: held.
+        let number = waiting.state.walk.load(Ordering::Relaxed).wrapping_add(1).max(1);
+        // Relaxed: held.
+        waiting.state.walk.store(number, Ordering::Relaxed);
+        let mut unclear = !self.settle();
+        unclear |= self.serve_senior(now_ns, decided);
+        let (mut kept, length) = (0, waiting.length());
+        let mut oldest: Option<u32> = None;
+        for index in 0..length {
+            let standing = waiting.at(index);
+            let stays = if decided.is_full() {
+                true
+            } else {
+                let look = self.look_at(&standing, now_ns, number, decided);
+                unclear |= look == Look::Unclear || look == Look::LeavesBytes;
+                if look == Look::Aged {
+                    let entered = |cell| waiting.waiters.entered_ns(cell);
+                    let longer = oldest.is_none_or(|o| entered(standing.cell) < entered(o));
+                    oldest = if longer { Some(standing.cell) } else { oldest };
+                }
+                look != Look::Leaves && look != Look::LeavesBytes
+            };
+            if stays {
+                waiting.put(kept, standing);
+                kept += 1;
+            }
+        }
+        waiting.set_length(kept);
+        if waiting.senior().is_none()
+            && let Some(oldest) = oldest
+        {
+            waiting.set_senior(Some(oldest));
+            self.set_aside(oldest, now_ns);
+        }
+        unclear
+    }
+
+    /// Collects what may be idle; false if some of it is on its way.
+    fn settle(&self) -> bool {
+        let settled = !self.scarcity.settle() || self.accounts.collect(ROOT, u64::MAX);
+        if !settled {
+            self.scarcity.unsettle();
+        }
+        settled
+    }
+
+    /// Gives those who entered their places.
+    fn let_in(&self) {
+        // The list is the last one first: turned round by threading it through the line's end.
+        let waiting = &self.waiting;
+        let capacity = waiting.line.capacity();
+        let mut begin = capacity;
+        for cell in waiting.waiters.take_inbox() {
+            begin -= 1;
+            waiting.put(begin, Standing { tag: 0, cell });
+        }
+        for index in begin..capacity {
+            let cell = waiting.at(index).cell;
+            let ask = waiting.waiters.ask(cell, 0);
+            let (start, cost) = (self.start_tag(&ask), self.cost_tag(&ask));
+            let tag = start.wrapping_add(cost);
+            self.tenant(ask.account).set_tag(tag);
+            waiting.insert(tag, cell);
+        }
+    }
+
+    fn cost_tag(&self, ask: &Ask) -> u64 {
+        let weight = u64::from(priority(self.accounts.traits(ask.account))) + 1;
+        ask.bytes * BYTE_TAG / weight
+    }
+
+    /// The later of the virtual time and the tag of the tenant's last waiter.
+    fn start_tag(&self, ask: &Ask) -> u64 {
+        let (now, last) = (self.waiting.virtual_time(), self.tenant(ask.account).tag());
+        if last.wrapping_sub(now) < TAGS_APART_MAX { last } else { now }
+    }
+
+    /// Serves the senior, or sets aside what there is for it; says whether anything was unclear.
+    fn serve_senior(&self, now_ns: u64, decided: &mut Decided) -> bool {
+        let waiting = &self.waiting;
+        let Some(cell) = waiting.senior() else { return false };
+        let waiters = &waiting.waiters;
+        let late = waiters.deadline_ns(cell) <= now_ns;
+        if late || !waiters.is_waiting(cell) || self.is_gone(&waiters.ask(cell, now_ns)) {
+            // What it had goes to those in line before anybody is senior again.
+            self.give_up_aside(cell);
+            return false;
+        }
+        if decided.is_full() {
+            return false;
+        }
+        self.set_aside(cell, now_ns);
+        let mut unclear = false;
+        if waiting.aside_bytes() == waiting.waiters.ask(cell, now_ns).bytes {
+            match self.serve(cell, now_ns) {
+                Served::Granted(granted) => {
+                    // All bytes are its grant's now.
+                    waiting.set_aside_bytes(0);
+                    self.decide_granted(cell, granted, decided);
+                }
+                Served::Unclear => unclear = true,
+                Served::Short(_) | Served::Lacking => {}
+            }
+        }
+        unclear
+    }
+
+    /// Sets aside for the senior what it can get now.
+    fn set_aside(&self, cell: u32, now_ns: u64) {
+        let waiting = &self.waiting;
+        let ask = waiting.waiters.ask(cell, now_ns);
+        let aside = waiting.aside_bytes();
+        let mut wanted = ask.bytes - aside;
+        for _ in 0..=DEPTH_MAX + 1 {
+            if wanted == 0 {
+                return;
+            }
+            let counted = self.accounts.head(ask.account).counted();
+            match self.accounts.charge_once(ask.account, ask.generation, counted, wanted) {
+                Ok(()) => {
+                    waiting.set_aside_bytes(aside + wanted);
+                    return;
+                }
+                Err(Obstacle::Full { asked, used, limit, .. }) => {
+                    // The account that refused has so much less than it was asked for.
+                    let short = (used + asked).saturating_sub(limit).max(1);
+                    wanted = wanted.saturating_sub(short);
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Bytes of an account that are set aside for the senior.
+    pub fn aside_of(&self, account: u32) -> u64 {
+        let waiting = &self.waiting;
+        let of = |cell| waiting.waiters.ask(cell, 0).account;
+        if waiting.senior().map(of) == Some(account) { waiting.aside_bytes() } else { 0 }
+    }
+
+    /// Takes what was set aside for the senior out of use again, unless its grant has it.
+    fn give_up_aside(&self, cell: u32) -> bool {
+        let waiting = &self.waiting;
+        if waiting.senior() != Some(cell) {
+            return false;
+        }
+        let aside = waiting.aside_bytes();
+        waiting.set_aside_bytes(0);
+        waiting.set_senior(None);
+        if aside > 0 {
+            self.uncharge(waiting.waiters.ask(cell, 0).account, aside);
+        }
+        aside > 0
+    }
+
+    /// Looks at one who stands in line.
+    fn look_at(&self, at: &Standing, now_ns: u64, walk: u32, decided: &mut Decided) -> Look {
+        let waiting = &self.waiting;
+        let waiters = &waiting.waiters;
+        if !waiters.is_waiting(at.cell) {
+            return self.let_go(at);
+        }
+        if waiters.deadline_ns(at.cell) <= now_ns {
+            return self.decide_without(at, Phase::Expired, decided);
+        }
+        let ask = waiters.ask(at.cell, now_ns);
+        if self.is_gone(&ask) {
+            return self.decide_without(at, Phase::Closed, decided);
+        }
+        let tenant = self.tenant(ask.account);
+        if waiting.senior() == Some(at.cell) || tenant.is_held_up(walk) {
+            return Look::HeldUp;
+        }
+        let aged = waiting.is_aged(at.cell, now_ns);
+        match self.serve(at.cell, now_ns) {
+            Served::Granted(granted) => {
+                if !self.decide_granted(at.cell, granted, decided) {
+                    self.let_go(at);
+                    return Look::LeavesBytes;
+                }
+                self.advance(at.tag);
+                waiters.part(at.cell, Part::Line);
+                Look::Leaves
+            }
+            Served::Short(account) if account == ask.account => {
+                if aged {
+                    tenant.hold_up(walk);
+                }
+                Look::Short
+            }
+            Served::Short(_) if aged => Look::Aged,
+            Served::Short(_) | Served::Lacking => Look::Short,
+            Served::Unclear => Look::Unclear,
+        }
+    }
+
+    /// Virtual time goes on to what was served.
+    fn advance(&self, tag: u64) {
+        let now = self.waiting.virtual_time();
+        if tag.wrapping_sub(now) < TAGS_APART_MAX {
+            // Relaxed: held.
+            self.waiting.state.virtual_time.store(tag, Ordering::Relaxed);
+        }
+    }
+
+    /// Hands a published grant to its waiter, or ends it again if the waiter is decided already.
+    fn decide_granted(&self, cell: u32, granted: Granted, decided: &mut Decided) -> bool {
+        let waiting = &self.waiting;
+        let ask = waiting.waiters.ask(cell, 0);
+        if waiting.waiters.grant(cell, granted) {
+            self.scarcity.leave();
+            decided.push(cell);
+            // Relaxed: a statistic, written by the holder.
+            let served = waiting.state.served_bytes.load(Ordering::Relaxed);
+            // Relaxed: as above.
+            waiting.state.served_bytes.store(served.wrapping_add(ask.bytes), Ordering::Relaxed);
+            return true;
+        }
+        // An evictor may have been faster; either way the bytes leave the used word once.
+        let _ = self.release(granted.0, granted.1, ask.owner());
+        false
+    }
+
+    fn decide_without(&self, at: &Standing, phase: Phase, decided: &mut Decided) -> Look {
+        if self.waiting.waiters.decide(at.cell, phase) {
+            self.scarcity.leave();
+            decided.push(at.cell);
+        }
+        self.let_go(at)
+    }
+
+    /// The line lets go of a waiter that is decided, and was not served from its place.
+    fn let_go(&self, at: &Standing) -> Look {
+        let ask = self.waiting.waiters.ask(at.cell, 0);
+        let tenant = self.tenant(ask.account);
+        if tenant.tag() == at.tag {
+            // It was the last one of its tenant, and has not used its turn.
+            tenant.set_tag(at.tag.wrapping_sub(self.cost_tag(&ask)));
+        }
+        let freed = self.give_up_aside(at.cell);
+        self.waiting.waiters.part(at.cell, Part::Line);
+        if freed { Look::LeavesBytes } else { Look::Leaves }
+    }
+
+    /// Whether the tenant of a request was unregistered.
+    fn is_gone(&self, ask: &Ask) -> bool {
+        let head = self.accounts.head(ask.account);
+        head.generation() != ask.generation || head.closed()
+    }
+
+    /// Tries to serve a waiter. A look at the accounts is enough for an answer, because no claim
+    /// is idle while somebody waits (W5).
+    fn serve(&self, cell: u32, now_ns: u64) -> Served {
+        let ask = self.waiting.waiters.ask(cell, now_ns);
+        let senior = self.waiting.senior() == Some(cell);
+        let bytes = ask.bytes - if senior { self.waiting.aside_bytes() } else { 0 };
+        if let Some(Obstacle::Full { account, .. }) = self.accounts.shortage(ask.account, bytes) {
+            return Served::Short(account);
+        }
+        for _ in 0..RESTARTS_MAX {
+            let ready = match self.prepare(&ask, 1) {
+                Ok(ready) => ready,
+                // Closed: once more, then it is seen to be gone.
+                Err(No::Contended | No::Closed) => return Served::Unclear,
+                Err(_) => return Served::Lacking,
+            };
+            let charge = || {
+                let (generation, counted) = (ask.generation, ready.counted);
+                self.accounts.charge_once(ask.account, generation, counted, bytes)
+            };
+            let obstacle = match if bytes == 0 { Ok(()) } else { charge() } {
+                Ok(()) => return Served::Granted(self.publish(&ask, &ready)),
+                Err(obstacle) => obstacle,
+            };
+            self.abandon(&ask, &ready);
+            match obstacle {
+                Obstacle::Full { account, .. } => return Served::Short(account),
+                Obstacle::Changed => {}
+                Obstacle::Contended | Obstacle::Closed => return Served::Unclear,
+            }
+        }
+        Served::Unclear
+    }
+}
+
+/// What a look at one who stands in line came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// It is decided and leaves.
+    Leaves,
+    /// It leaves, and bytes come free that those before it may want.
+    LeavesBytes,
+    /// Something is missing.
+    Short,
+    /// Bytes of an ancestor are missing, for too long.
+    Aged,
+    /// It was not its turn.
+    HeldUp,
+    /// Others are at work: it has to be looked at again.
+    Unclear,
+}
