@@ -395,31 +395,26 @@ impl Governor {
         most
     }
 
-    fn holders(&self, account: u32) -> Vec<Holder> {
+    pub(crate) fn holders(&self, account: u32) -> Vec<Holder> {
         let accounts = &self.core.accounts;
         let admin = lock(&self.admin);
-        let below = |&(&index, _): &(&u32, _)| {
+        let below = |&index: &u32| {
             !accounts.is_inner(index) && (index == account || accounts.is_below(index, account))
         };
-        let mut holders: Vec<Holder> = admin
-            .nodes
-            .iter()
-            .filter(below)
-            .map(|(&index, node)| Holder {
-                tenant: TenantHandle::new(self.tag, node.generation, index),
-                name: node.name().to_string(),
-                bytes: accounts.used(index),
-                share_percent: 0.0,
+        let holding = admin.nodes.keys().copied().filter(below);
+        let mut held: Vec<(u32, u64)> =
+            holding.map(|index| (index, accounts.used(index))).filter(|h| h.1 > 0).collect();
+        let sum: u64 = held.iter().map(|&(_, bytes)| bytes).sum();
+        held.sort_by_key(|&(_, bytes)| std::cmp::Reverse(bytes));
+        let largest = held.into_iter().take(HOLDERS_MAX);
+        largest
+            .map(|(index, bytes)| Holder {
+                tenant: TenantHandle::new(self.tag, admin.nodes[&index].generation, index),
+                name: admin.nodes[&index].name().to_string(),
+                bytes,
+                share_percent: bytes as f64 * 100.0 / sum as f64,
             })
-            .filter(|holder| holder.bytes > 0)
-            .collect();
-        let sum: u64 = holders.iter().map(|h| h.bytes).sum();
-        holders.sort_by_key(|h| std::cmp::Reverse(h.bytes));
-        holders.truncate(HOLDERS_MAX);
-        for holder in &mut holders {
-            holder.share_percent = holder.bytes as f64 * 100.0 / sum as f64;
-        }
-        holders
+            .collect()
     }
 
     pub(crate) fn name_of(&self, account: u32) -> String {

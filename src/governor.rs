@@ -11,6 +11,7 @@
 //! | `balance`, `report_pressure` | `balance.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
 //! | `explain` | `explain.rs` |
+//! | `attainable`, `largest_holders`, `name` | `room.rs` |
 
 use crate::config::{AllocationType, GovernorConfig};
 use crate::core::account::ROOT;
@@ -197,9 +198,7 @@ impl Governor {
     ///
     /// As [`Governor::try_request`].
     pub fn request_owned(self: &Arc<Self>, request: &Request) -> Result<OwnedGrant, Refusal> {
-        let owner = self.ask(request)?.owner();
-        let id = self.request(request)?.into_id();
-        Ok(OwnedGrant::new(self.clone(), id, owner))
+        Ok(self.request(request)?.into_owned(self))
     }
 
     /// Goes on where an admission was refused.

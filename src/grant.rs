@@ -167,6 +167,19 @@ impl<G: Borrow<Governor>> std::fmt::Debug for HeldGrant<G> {
     }
 }
 
+impl Grant<'_> {
+    /// The same grant, so that it keeps its governor alive and can be stored. Changes nothing else.
+    ///
+    /// # Panics
+    ///
+    /// If `governor` is not the one that granted it.
+    pub fn into_owned(self, governor: &Arc<Governor>) -> OwnedGrant {
+        assert!(std::ptr::eq(self.governor, &**governor), "the grant is another governor's");
+        let this = ManuallyDrop::new(self);
+        OwnedGrant::new(governor.clone(), this.id, this.owner)
+    }
+}
+
 /// Bytes set aside for a grant that is still being prepared: counted like a grant, never evicted,
 /// and given back unless it is committed in time.
 #[must_use = "a reservation is given back when it is dropped"]

@@ -32,7 +32,8 @@
 //! | who waits, and who is served next | `waiting.rs`, `core/wait.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is configured | `config.rs` |
-//! | what can be refused, and why | `error.rs`, `explain.rs` |
+//! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
+//! | the facade in MiB and names, [`MultiTenantMemoryManager`] | `manager/` |
 //! | that it is true | `tests/`, `loom-tests/tests/`, by the same file names |
 
 mod balance;
@@ -44,10 +45,12 @@ mod explain;
 mod governor;
 mod grant;
 mod leak;
+mod manager;
 pub mod os;
 mod reclaim;
 mod registration;
 mod request;
+mod room;
 mod snapshot;
 mod waiting;
 
@@ -68,6 +71,13 @@ pub use explain::{Explanation, Holder, Plan, PlannedVictim};
 pub use governor::Governor;
 pub use grant::{Grant, HeldGrant, OwnedGrant, Released, Reservation};
 pub use leak::{Leak, LeakReport};
+pub use manager::{
+    AllocationCounts, AllocationExplanation, DashboardSummary, DrainReport, EmergencyEntry,
+    EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, IsolationLevel, ManagerOptions,
+    MemoryAllocationRequest, MemoryAllocationResponse, MemoryBatchResponse, MemoryConfig,
+    MemoryError, MemoryPressure, ModelUsage, MultiTenantMemoryManager, PlannedEviction,
+    TenantDashboard, TenantHold, TenantMemoryConfig, TenantPriority, TenantUsage,
+};
 pub use reclaim::Victim;
 pub use registration::Unregister;
 pub use request::Request;

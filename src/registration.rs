@@ -222,7 +222,7 @@ impl Governor {
         parent.map_or(Ok(ROOT), |group| self.group_node(admin, group))
     }
 
-    fn group_node(&self, admin: &Admin, group: GroupHandle) -> Result<u32, Error> {
+    pub(crate) fn group_node(&self, admin: &Admin, group: GroupHandle) -> Result<u32, Error> {
         let (what, number) = ("group", group.as_u64());
         if group.tag() != self.tag {
             return Err(Error::Foreign { what, number });

@@ -284,3 +284,67 @@ fn a_governor_dropped_with_live_grants_reports_them() {
     assert_eq!((leak.grants, leak.bytes), (1, 4));
     assert_eq!(leak.tenants[0].name, "tenant 1");
 }
+
+#[test]
+fn a_grant_becomes_an_owned_one_without_a_change() {
+    let governor = Arc::new(Governor::new(small(10)).unwrap());
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let request = Request::new(one, AllocationType::Cache, 3);
+    let owned: Vec<OwnedGrant> = governor
+        .request_all(&[request, request])
+        .unwrap()
+        .into_iter()
+        .map(|grant| grant.into_owned(&governor))
+        .collect();
+    assert_eq!(governor.snapshot().live_bytes, 6);
+    assert_eq!(owned.iter().map(OwnedGrant::bytes).sum::<u64>(), 6);
+    drop(owned);
+    assert_eq!(governor.snapshot().live_bytes, 0);
+}
+
+#[test]
+#[should_panic(expected = "the grant is another governor's")]
+fn a_grant_does_not_become_another_governors() {
+    let (here, there) = (Governor::new(small(10)).unwrap(), Governor::new(small(10)).unwrap());
+    let one = here.register_tenant(tenant(1)).unwrap();
+    let grant = here.request(&Request::new(one, AllocationType::Cache, 3)).unwrap();
+    let _ = grant.into_owned(&Arc::new(there));
+}
+
+#[test]
+fn what_is_attainable_counts_what_may_go() {
+    let governor = Governor::new(small(100)).unwrap();
+    let group = governor
+        .register_group(GroupConfig { limit_bytes: Some(80), ..GroupConfig::new("team") })
+        .unwrap();
+    let low = TenantConfig { priority: Priority::Low, parent: Some(group), ..tenant(1) };
+    let low = governor.register_tenant(low).unwrap();
+    let high = TenantConfig { priority: Priority::High, parent: Some(group), ..tenant(2) };
+    let high = governor.register_tenant(high).unwrap();
+    let outside = governor.register_tenant(tenant(3)).unwrap();
+    let other = TenantConfig { limit_bytes: Some(30), guarantee_bytes: 5, ..tenant(4) };
+    let other = governor.register_tenant(other).unwrap();
+    let ask = |tenant, bytes| Request::new(tenant, AllocationType::Inference, bytes);
+    let attainable = |tenant| governor.attainable(&ask(tenant, 1_000)).unwrap();
+    let all = |tenants: [TenantHandle; 4]| tenants.map(attainable);
+    assert_eq!(all([low, high, outside, other]), [80, 80, 95, 30]);
+    let cache = Request::new(low, AllocationType::Cache, 50);
+    let _cache = governor.request(&cache).unwrap();
+    let _fixed = governor.request(&Request::new(high, AllocationType::ModelLoad, 10)).unwrap();
+    assert_eq!(all([low, high, outside, other]), [70, 70, 85, 30]);
+    assert_eq!(governor.attainable(&ask(high, 7)), Ok(7), "at most what was asked for");
+    let shown = |account| {
+        let holders = governor.largest_holders(account).unwrap().into_iter();
+        holders.map(|h| (h.name, h.bytes)).collect::<Vec<_>>()
+    };
+    let two = [("tenant 1".to_string(), 50), ("tenant 2".to_string(), 10)];
+    assert_eq!(shown(AccountName::Pool), two);
+    assert_eq!(shown(AccountName::Group(group)), two);
+    assert_eq!(shown(AccountName::Tenant(high)), two[1..]);
+    let name = |account| governor.name(account).unwrap();
+    assert_eq!(name(AccountName::Pool), "the pool");
+    assert_eq!(name(AccountName::Group(group)), "team");
+    governor.unregister_tenant(outside, Unregister::IfIdle).unwrap();
+    assert!(governor.largest_holders(AccountName::Tenant(outside)).is_err());
+    assert!(governor.attainable(&ask(outside, 1)).is_err());
+}

@@ -337,10 +337,15 @@ impl Core {
         at
     }
 
-    /// Whether evictions could free `needed` bytes at all, with all that is on its way from below
-    /// the account. An upper bound, which knows what each tenant may lose, but not how whole grants
-    /// fit into that. Looks at grants one by one until there are enough.
+    /// Whether evictions could free `needed` bytes at all.
     pub fn suffices(&self, shortage: &Shortage, needed: u64, sums: Sums) -> bool {
+        self.could_free(shortage, needed, sums) >= needed
+    }
+
+    /// Bytes that evictions could free, with all that is on its way from below the account; looked
+    /// for until there are `needed`, and then at most those. An upper bound, which knows what each
+    /// tenant may lose, but not how whole grants fit into that. Looks at grants one by one.
+    pub fn could_free(&self, shortage: &Shortage, needed: u64, sums: Sums) -> u64 {
         let tenants = || self.tenants_below(shortage.account);
         let leaving = tenants().map(sums.leaving);
         let mut sum = leaving.fold(0, u64::saturating_add);
@@ -353,7 +358,7 @@ impl Core {
         }
         for tenant in tenants() {
             if sum >= needed {
-                return true;
+                break;
             }
             if Some(tenant) != own && self.may_be_asked(shortage, tenant, sums) {
                 let spare = self.spare(shortage, tenant, sums);
@@ -368,7 +373,7 @@ impl Core {
                 sum = sum.saturating_add(self.evictable(shortage, tenant, spare));
             }
         }
-        sum >= needed
+        sum.min(needed)
     }
 
     /// Bytes of the tenant's grants that may go for a shortage, counted up to `most`.

@@ -1,0 +1,174 @@
+//! The settings of the facade, in MiB, and how they become the governor's.
+
+use super::emergency::EmergencyLog;
+use super::error::MemoryError;
+use crate::RateLimit;
+use crate::config::{GovernorConfig, Isolation, Priority, TenantConfig, TenantId};
+
+/// One MiB in bytes.
+pub(super) const MIB: u64 = 1 << 20;
+/// Most MiB anything can be set to: what 48 bits of bytes hold.
+pub(super) const MB_MAX: u64 = ((1 << 48) - 1) / MIB;
+
+/// Who goes first when not all can: Critical, High, Normal or Low.
+pub type TenantPriority = Priority;
+/// How strictly a tenant's own limits bind it: None, Soft or Hard.
+pub type IsolationLevel = Isolation;
+/// How short memory is: Normal, High or Critical.
+pub type MemoryPressure = crate::Pressure;
+
+/// How a manager is set up. More can be said with [`ManagerOptions`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryConfig {
+    /// Memory to share, in MiB: 1 to 268435455.
+    pub max_memory_mb: u64,
+    /// Whether usage is monitored in the background.
+    pub enable_monitoring: bool,
+    /// Time between two looks of the monitor, in seconds; at least 1 if monitoring is enabled.
+    pub monitoring_interval_secs: u64,
+    /// Whether memory is balanced in the background.
+    pub enable_memory_balancing: bool,
+    /// Time between two steps of the balancer, in seconds; at least 1 if balancing is enabled.
+    pub balancing_interval_secs: u64,
+    /// Whether cold content is compressed. Accepted; nothing is compressed by the manager.
+    pub enable_compression: bool,
+    /// The size, in MiB, from which content is compressed.
+    pub compression_threshold_mb: u64,
+}
+
+impl MemoryConfig {
+    pub(super) fn max_bytes(&self) -> Result<u64, MemoryError> {
+        config_bytes("max_memory_mb", self.max_memory_mb, 1)
+    }
+
+    pub(super) fn validate(&self) -> Result<(), MemoryError> {
+        self.max_bytes()?;
+        let timed = [
+            ("monitoring_interval_secs", self.monitoring_interval_secs, self.enable_monitoring),
+            ("balancing_interval_secs", self.balancing_interval_secs, self.enable_memory_balancing),
+        ];
+        match timed.into_iter().find(|&(_, secs, enabled)| enabled && secs == 0) {
+            Some((field, ..)) => {
+                let problem = "0 seconds leave no time between two steps; use at least 1";
+                Err(MemoryError::Config { field, problem: problem.to_string() })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A tenant: the party whose memory is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantMemoryConfig {
+    /// The tenant's identity: a UUID.
+    pub tenant_id: TenantId,
+    /// Ceiling, in MiB. May exceed what there is: the pool binds everybody.
+    pub max_memory_mb: u64,
+    /// Who goes first when not all can.
+    pub priority: TenantPriority,
+    /// Floor, in MiB, at most `max_memory_mb`: always granted, never evicted. The guarantees of
+    /// all tenants fit into the pool.
+    pub guaranteed_memory_mb: u64,
+    /// Higher ceiling while pressure is normal, in MiB, at least `max_memory_mb`. For
+    /// [`Isolation::Soft`](crate::Isolation::Soft) only.
+    pub burst_limit_mb: Option<u64>,
+    /// How strictly the ceilings bind.
+    pub isolation_level: IsolationLevel,
+}
+
+impl TenantMemoryConfig {
+    /// Checks everything that can be checked without the other tenants, in the caller's units.
+    pub(super) fn validate(&self) -> Result<(), MemoryError> {
+        let (max, guaranteed) = (self.max_memory_mb, self.guaranteed_memory_mb);
+        config_bytes("max_memory_mb", max, 1)?;
+        let refuse = |field, problem| Err(MemoryError::Config { field, problem });
+        if guaranteed > max {
+            let way = "lower the guarantee or raise the maximum";
+            let problem = format!("{guaranteed} exceeds the max_memory_mb of {max}; {way}");
+            return refuse("guaranteed_memory_mb", problem);
+        }
+        let Some(burst) = self.burst_limit_mb else { return Ok(()) };
+        config_bytes("burst_limit_mb", burst, 1)?;
+        if burst < max {
+            let way = "raise it, or use None for no burst";
+            let problem = format!("{burst} is below the max_memory_mb of {max}; {way}");
+            return refuse("burst_limit_mb", problem);
+        }
+        Ok(())
+    }
+
+    /// Enters these settings into the governor's.
+    pub(super) fn apply(&self, to: &mut TenantConfig) {
+        to.guarantee_bytes = self.guaranteed_memory_mb * MIB;
+        to.limit_bytes = Some(self.max_memory_mb * MIB);
+        to.burst_bytes = self.burst_limit_mb.map(|burst| burst * MIB);
+        to.priority = self.priority;
+        to.isolation = self.isolation_level;
+    }
+}
+
+type Tune = Box<dyn FnOnce(&mut GovernorConfig) + Send>;
+
+/// What can be set beyond the [`MemoryConfig`].
+///
+/// ```
+/// use allotment::ManagerOptions;
+///
+/// let options = ManagerOptions::default()
+///     .governor(|governor| governor.high_percent = 85)
+///     .emergency_log_max(10_000);
+/// ```
+#[must_use]
+pub struct ManagerOptions {
+    tune: Option<Tune>,
+    log_max: usize,
+}
+
+impl Default for ManagerOptions {
+    fn default() -> Self {
+        Self { tune: None, log_max: EmergencyLog::DEFAULT_MAX }
+    }
+}
+
+impl ManagerOptions {
+    /// Changes the governor's own configuration: thresholds of pressure, sizes of tables, the
+    /// clock, a capacity that is exact in bytes. Called once, when the manager is created.
+    pub fn governor(self, tune: impl FnOnce(&mut GovernorConfig) + Send + 'static) -> Self {
+        Self { tune: Some(Box::new(tune)), ..self }
+    }
+
+    /// Most emergency verbs that are remembered; the oldest go first. 1024 unless set.
+    pub fn emergency_log_max(self, entries: usize) -> Self {
+        Self { log_max: entries, ..self }
+    }
+
+    pub(super) fn settle(self, capacity_bytes: u64) -> (GovernorConfig, EmergencyLog) {
+        let mut settings = GovernorConfig::new(capacity_bytes);
+        if let Some(tune) = self.tune {
+            tune(&mut settings);
+        }
+        (settings, EmergencyLog::new(self.log_max))
+    }
+}
+
+impl std::fmt::Debug for ManagerOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ManagerOptions").field("log_max", &self.log_max).finish_non_exhaustive()
+    }
+}
+
+/// A setting in MiB as bytes.
+fn config_bytes(field: &'static str, mb: u64, low: u64) -> Result<u64, MemoryError> {
+    if (low..=MB_MAX).contains(&mb) {
+        return Ok(mb * MIB);
+    }
+    let problem = format!("{mb} is out of range; use {low} to {MB_MAX}");
+    Err(MemoryError::Config { field, problem })
+}
+
+/// A rate of requests as the governor keeps it, with a bucket of one second.
+pub(super) fn config_rate(requests_per_second: u64) -> Result<RateLimit, MemoryError> {
+    RateLimit::new(requests_per_second, requests_per_second).map_err(|refused| {
+        MemoryError::Config { field: "requests_per_second", problem: refused.to_string() }
+    })
+}

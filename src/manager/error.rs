@@ -1,0 +1,149 @@
+//! What can go wrong: misuse, or a state of the world in which the call makes no sense.
+//!
+//! A denial is no error but an answer ([`super::MemoryAllocationResponse::Denied`]).
+
+use super::reason::Mib;
+use crate::config::TenantId;
+use crate::error::Error;
+
+/// Why a call of the manager was refused. Nothing has changed when one is returned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// A configuration value is out of range, or contradicts another one.
+    #[error("{field}: {problem}")]
+    Config {
+        /// The offending field.
+        field: &'static str,
+        /// What is wrong with it and what would be right.
+        problem: String,
+    },
+    /// No tenant has this id.
+    #[error("tenant {0} is not registered; register it with register_tenant first")]
+    UnknownTenant(TenantId),
+    /// A tenant with this id is registered already.
+    #[error("tenant {0} is already registered; change it with update_tenant, or unregister it")]
+    DuplicateTenant(TenantId),
+    /// The guarantees of all tenants have to fit into the pool.
+    #[error(
+        "guarantees of {:#} exceed the {:#} of {parent}; lower one of them or raise max_memory_mb \
+         of the manager",
+        Mib(*sum_bytes), Mib(*bound_bytes)
+    )]
+    GuaranteesExceed {
+        /// Σ guarantees, the new one included.
+        sum_bytes: u64,
+        /// What there is for them.
+        bound_bytes: u64,
+        /// "the pool" or a group's name.
+        parent: String,
+    },
+    /// The tenant still holds memory.
+    #[error(
+        "tenant {tenant_id} still holds {:#} in {allocations} allocations; release them, or use \
+         unregister_tenant_by_force",
+        Mib(*bytes)
+    )]
+    TenantHoldsMemory {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// Its live allocations.
+        allocations: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// The tenant never had such an allocation, or has returned it.
+    #[error(
+        "allocation {allocation_id} is not held by tenant {tenant_id}: it was released before or \
+         never granted; pass the id of a granted answer, once"
+    )]
+    UnknownAllocation {
+        /// The id that was passed.
+        allocation_id: String,
+        /// The tenant that was named.
+        tenant_id: TenantId,
+    },
+    /// The allocation is another tenant's.
+    #[error(
+        "allocation {allocation_id} does not belong to tenant {tenant_id}; pass the tenant that \
+         requested it"
+    )]
+    ForeignAllocation {
+        /// The id that was passed.
+        allocation_id: String,
+        /// The tenant that was named.
+        tenant_id: TenantId,
+    },
+    /// The allocation was evicted or revoked, or is being evicted, and cannot be changed any more.
+    #[error("allocation {allocation_id} was {how}; its memory is gone, request it again")]
+    AllocationEnded {
+        /// The id that was passed.
+        allocation_id: String,
+        /// "evicted" or "revoked".
+        how: &'static str,
+    },
+    /// An allocation cannot give back more than it holds.
+    #[error(
+        "{:#} to be released, but allocation {allocation_id} holds {:#}; pass at most that",
+        Mib(*amount_bytes), Mib(*held_bytes)
+    )]
+    WrongAmount {
+        /// The id that was passed.
+        allocation_id: String,
+        /// Bytes it holds.
+        held_bytes: u64,
+        /// Bytes to be released.
+        amount_bytes: u64,
+    },
+    /// Nothing was asked for, or nothing is to be given back.
+    #[error("an amount of 0; pass at least 1")]
+    ZeroAmount,
+    /// More than one allocation can ever hold.
+    #[error("an amount of {amount_mb} MiB; one allocation holds at most {max_mb} MiB: split it")]
+    TooLarge {
+        /// MiB that were passed.
+        amount_mb: u64,
+        /// The most one allocation can hold, in whole MiB.
+        max_mb: u64,
+    },
+    /// Anything else the governor refuses.
+    #[error(transparent)]
+    Governor(Error),
+}
+
+impl MemoryError {
+    /// The governor's error about a tenant, in the words of the facade.
+    pub(super) fn of_tenant(error: Error, tenant_id: TenantId) -> Self {
+        match error {
+            Error::Gone { .. } => Self::UnknownTenant(tenant_id),
+            Error::DuplicateTenant(id) => Self::DuplicateTenant(id),
+            other => other.into(),
+        }
+    }
+
+    /// The governor's error about an allocation, in the words of the facade.
+    pub(super) fn of_allocation(error: Error, allocation_id: &str, tenant_id: TenantId) -> Self {
+        let allocation_id = allocation_id.to_string();
+        match error {
+            Error::Evicted(_) => Self::AllocationEnded { allocation_id, how: "evicted" },
+            Error::StaleGrant(_) => Self::UnknownAllocation { allocation_id, tenant_id },
+            other => Self::of_tenant(other, tenant_id),
+        }
+    }
+}
+
+impl From<Error> for MemoryError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Config { field, problem } => Self::Config { field, problem },
+            Error::GuaranteesExceed { sum, bound, parent } => {
+                Self::GuaranteesExceed { sum_bytes: sum, bound_bytes: bound, parent }
+            }
+            Error::ZeroBytes => Self::ZeroAmount,
+            Error::TooLarge { bytes, max } => {
+                Self::TooLarge { amount_mb: bytes.div_ceil(1 << 20), max_mb: max >> 20 }
+            }
+            other => Self::Governor(other),
+        }
+    }
+}

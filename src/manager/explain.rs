@@ -1,0 +1,122 @@
+//! What would decide a request, in the facade's names; nothing is changed by asking.
+
+use super::allocation::{MemoryAllocationRequest, Wanted, amount_bytes};
+use super::config::MIB;
+use super::error::MemoryError;
+use super::record::Key;
+use super::tenant::Tenant;
+use super::{MultiTenantMemoryManager, lock};
+use crate::config::{AllocationType, TenantId};
+use crate::explain::Explanation;
+use std::fmt;
+
+/// What would decide a request now.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct AllocationExplanation {
+    /// Who would ask.
+    pub tenant_id: TenantId,
+    /// Whether it would be granted, after the evictions below if there are any.
+    pub would_be_granted: bool,
+    /// Why nothing is granted to the tenant at all; none: the limits decide.
+    pub on_hold: Option<String>,
+    /// What would be evicted for it, in that order; the first 16.
+    pub would_evict: Vec<PlannedEviction>,
+    /// Allocations that could have made room but are pinned; the first 16.
+    pub pinned_allocation_ids: Vec<String>,
+    /// What the tenant could get now, at most what it would ask for, in whole MiB.
+    pub available_memory_mb: u64,
+    /// Whether the same request can succeed later without a change of configuration.
+    pub waiting_can_help: bool,
+    /// When it would be its turn; none: unknown, as nothing waits.
+    pub estimated_wait_time_secs: Option<u64>,
+    /// Everything else: the account that refuses, its limit, the largest holders.
+    pub details: Explanation,
+}
+
+/// An allocation that would be evicted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedEviction {
+    /// The allocation.
+    pub allocation_id: String,
+    /// The name of its holder.
+    pub tenant_name: String,
+    /// What it was requested for.
+    pub model_name: String,
+    /// What kind of use.
+    pub allocation_type: AllocationType,
+    /// Bytes it holds.
+    pub bytes: u64,
+}
+
+impl MultiTenantMemoryManager {
+    /// Says what would decide `request` now: the check that refuses, the largest holders, what
+    /// would be evicted, pins in the way, and whether waiting can help. Changes nothing. Cost:
+    /// grows with tenants and allocations.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::request_allocation`].
+    pub async fn explain(
+        &self,
+        request: &MemoryAllocationRequest,
+    ) -> Result<AllocationExplanation, MemoryError> {
+        if let Some(fault) = &self.inner.fault {
+            return Err(fault.clone());
+        }
+        let wanted = Wanted {
+            bytes: amount_bytes(request.requested_memory_mb)?,
+            tenant: self.tenant(request.tenant_id)?,
+            model: request.model_name.clone(),
+            kind: request.allocation_type,
+        };
+        let (tenant, tenant_id) = (&wanted.tenant, wanted.tenant.id);
+        let explained = self.inner.governor.explain(&wanted.request());
+        let details = explained.map_err(|error| MemoryError::of_tenant(error, tenant_id))?;
+        let hold = lock(&tenant.held).hold;
+        let on_hold = (hold != Default::default()).then(|| self.on_hold(tenant, hold));
+        let admitted = details.reason.is_none() || details.evictions.missing_bytes == 0;
+        let open = on_hold.is_none();
+        Ok(AllocationExplanation {
+            tenant_id,
+            would_be_granted: admitted && open,
+            on_hold,
+            would_evict: self.planned(&details),
+            pinned_allocation_ids: details.pinned.iter().map(|id| id.to_string()).collect(),
+            available_memory_mb: if open { self.available(&wanted) / MIB } else { 0 },
+            waiting_can_help: details.waiting_can_help,
+            estimated_wait_time_secs: None,
+            details,
+        })
+    }
+
+    /// The governor's plan, with what the manager knows of each victim.
+    fn planned(&self, details: &Explanation) -> Vec<PlannedEviction> {
+        let tenants = self.tenants();
+        let model = |tenant: &Tenant, key| {
+            lock(&tenant.held).records.get(&key).map(|record| record.model.clone())
+        };
+        let victims = details.evictions.victims.iter();
+        victims
+            .map(|victim| {
+                let key = Key::Grant(victim.grant);
+                PlannedEviction {
+                    allocation_id: key.to_string(),
+                    tenant_name: victim.tenant.clone(),
+                    model_name: tenants.iter().find_map(|t| model(t, key)).unwrap_or_default(),
+                    allocation_type: victim.allocation_type,
+                    bytes: victim.bytes,
+                }
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for AllocationExplanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.on_hold {
+            Some(on_hold) => f.write_str(on_hold),
+            None => self.details.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The comfortable facade: tenants by UUID, sizes in MiB, answers with a reason for people.
+//!
+//! | I want to see | open |
+//! |---|---|
+//! | the settings, and what is refused about them | `config.rs` |
+//! | who is registered | `tenant.rs` |
+//! | requests and their answers | `allocation.rs` |
+//! | release, shrink, grow, touch, pin | `change.rs` |
+//! | what a tenant holds, and what became of it | `record.rs` |
+//! | what a denial says | `reason.rs` |
+//! | what would decide a request | `explain.rs` |
+//! | how owners learn of an eviction | `eviction.rs` |
+//! | deciding without refusing | `observe.rs` |
+//! | freeze, thaw, drain, revoke | `emergency.rs` |
+//! | the numbers | `dashboard.rs` |
+//! | what can go wrong | `error.rs` |
+//!
+//! ```text
+//! M1  an allocation is in its tenant's records  <=>  it is granted and was not returned, evicted
+//!     or revoked
+//! M2  bytes of a record = bytes of its grant + what was observed beyond the budget
+//! M3  at rest, sum over records of bytes of grants = live bytes of the governor
+//! ```
+//!
+//! A tenant's records stand behind a mutex of that tenant alone. It is never held while a callback
+//! runs, and never while a request is decided: it guards a table. Locks are taken in the order
+//! directory, records, governor; nobody holds the records of two tenants.
+
+mod allocation;
+mod change;
+mod config;
+mod dashboard;
+mod emergency;
+mod error;
+mod eviction;
+mod explain;
+mod observe;
+mod reason;
+mod record;
+mod tenant;
+
+pub use allocation::{MemoryAllocationRequest, MemoryAllocationResponse, MemoryBatchResponse};
+pub use config::{
+    IsolationLevel, ManagerOptions, MemoryConfig, MemoryPressure, TenantMemoryConfig,
+    TenantPriority,
+};
+pub use dashboard::{
+    AllocationCounts, DashboardSummary, GlobalMemoryStatus, ModelUsage, TenantDashboard,
+    TenantUsage,
+};
+pub use emergency::{DrainReport, EmergencyEntry, EmergencyVerb, TenantHold};
+pub use error::MemoryError;
+pub use eviction::EvictedAllocation;
+pub use explain::{AllocationExplanation, PlannedEviction};
+
+use crate::balance::BalanceReport;
+use crate::config::GovernorConfig;
+use crate::governor::Governor;
+use emergency::EmergencyLog;
+use eviction::Listener;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tenant::Directory;
+
+#[expect(clippy::disallowed_types, reason = "a switch of the facade, no part of the core's models")]
+type Switch = std::sync::atomic::AtomicBool;
+#[expect(clippy::disallowed_types, reason = "a number for names, no part of the core's models")]
+type Counter = std::sync::atomic::AtomicU64;
+
+/// Lets many tenants share one memory, by the names of models and tasks: every request is granted
+/// or denied under quotas, guarantees, bursts and priorities, and what can be rebuilt is evicted
+/// when memory is short.
+///
+/// `Clone`, `Send` and `Sync`: clones are cheap and are the same manager. When the last one goes,
+/// everything it granted is returned. `_mb` means MiB (2^20 bytes); every such verb has an exact
+/// twin in bytes. A [`crate::Governor`] decides; this keeps the names.
+///
+/// All verbs are `async` and need no runtime: they answer when they are first polled. They never
+/// wait for memory; what they cost is what the same verb of [`crate::Governor`] costs, and one
+/// mutex of the tenant named.
+///
+/// ```
+/// use allotment::*;
+///
+/// # fn main() -> Result<(), MemoryError> {
+/// # use std::{future::Future, pin::pin, task::{Context, Poll, Waker}};
+/// # let mut example = pin!(async {
+/// let manager = MultiTenantMemoryManager::new(MemoryConfig {
+///     max_memory_mb: 24 * 1024,
+///     enable_monitoring: false,
+///     monitoring_interval_secs: 10,
+///     enable_memory_balancing: false,
+///     balancing_interval_secs: 30,
+///     enable_compression: false,
+///     compression_threshold_mb: 1024,
+/// });
+/// let chat = TenantId::from_u128(1);
+/// manager
+///     .register_tenant(TenantMemoryConfig {
+///         tenant_id: chat,
+///         max_memory_mb: 8 * 1024,
+///         priority: TenantPriority::High,
+///         guaranteed_memory_mb: 2 * 1024,
+///         burst_limit_mb: None,
+///         isolation_level: IsolationLevel::Hard,
+///     })
+///     .await?;
+/// let request = MemoryAllocationRequest {
+///     tenant_id: chat,
+///     requested_memory_mb: 4 * 1024,
+///     model_name: "llama-7b".to_string(),
+///     allocation_type: AllocationType::ModelLoad,
+/// };
+/// match manager.request_allocation(request).await? {
+///     MemoryAllocationResponse::Granted { allocation_id } => {
+///         manager.release_allocation(chat, &allocation_id, 4 * 1024).await?;
+///     }
+///     MemoryAllocationResponse::Denied { reason, available_memory_mb } => {
+///         println!("{reason} (available: {available_memory_mb} MiB)");
+///     }
+///     MemoryAllocationResponse::Queued { estimated_wait_time_secs } => {
+///         println!("in about {estimated_wait_time_secs} s");
+///     }
+/// }
+/// # Ok(())
+/// # });
+/// # match example.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+/// #     Poll::Ready(done) => done,
+/// #     Poll::Pending => unreachable!(),
+/// # }
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct MultiTenantMemoryManager {
+    inner: Arc<Inner>,
+}
+
+/// What all clones share.
+struct Inner {
+    governor: Arc<Governor>,
+    /// Why everything is denied, if the configuration was refused.
+    fault: Option<MemoryError>,
+    config: MemoryConfig,
+    tenants: Directory,
+    listener: Listener,
+    log: EmergencyLog,
+    observe_only: Switch,
+    /// Names of observed allocations given so far.
+    observed: Counter,
+}
+
+impl MultiTenantMemoryManager {
+    /// A manager over `config.max_memory_mb`.
+    ///
+    /// A configuration that [`Self::try_new`] would refuse makes a manager that grants nothing:
+    /// registering a tenant answers the error, every request is denied with it as the reason.
+    /// Nothing is corrected silently.
+    pub fn new(config: MemoryConfig) -> Self {
+        Self::try_new(config.clone()).unwrap_or_else(|fault| Self::refusing(config, fault))
+    }
+
+    /// A manager over `config.max_memory_mb`, with everything else at its defaults.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::Config`] naming the field that is out of range.
+    pub fn try_new(config: MemoryConfig) -> Result<Self, MemoryError> {
+        Self::try_new_with(config, ManagerOptions::default())
+    }
+
+    /// A manager with options beyond the [`MemoryConfig`].
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::Config`] naming the field that is out of range.
+    pub fn try_new_with(
+        config: MemoryConfig,
+        options: ManagerOptions,
+    ) -> Result<Self, MemoryError> {
+        config.validate()?;
+        let (settings, log) = options.settle(config.max_bytes()?);
+        Ok(Self::build(config, None, Governor::new(settings)?, log))
+    }
+
+    /// Denies everything: its configuration was refused.
+    fn refusing(config: MemoryConfig, fault: MemoryError) -> Self {
+        let settings = GovernorConfig { tenants_max: 1, grants_max: 1, ..GovernorConfig::new(1) };
+        let governor = Governor::new(settings);
+        let governor = governor.expect("one tenant and one byte are a valid configuration");
+        Self::build(config, Some(fault), governor, EmergencyLog::default())
+    }
+
+    fn build(
+        config: MemoryConfig,
+        fault: Option<MemoryError>,
+        governor: Governor,
+        log: EmergencyLog,
+    ) -> Self {
+        let inner = Arc::new(Inner {
+            governor: Arc::new(governor),
+            fault,
+            config,
+            tenants: Directory::default(),
+            listener: Listener::default(),
+            log,
+            observe_only: Switch::new(false),
+            observed: Counter::new(0),
+        });
+        let asked = Arc::downgrade(&inner);
+        inner.governor.on_reclaim(move |victim| eviction::ask_for(&asked, victim));
+        Self { inner }
+    }
+
+    /// The configuration the manager was created with.
+    pub fn config(&self) -> &MemoryConfig {
+        &self.inner.config
+    }
+
+    /// The governor below: for groups, reports of the machine's pressure, events, exact numbers.
+    /// Its handler of victims is the manager's; with another one the records would not learn of
+    /// evictions.
+    pub fn governor(&self) -> &Governor {
+        &self.inner.governor
+    }
+
+    /// One step of the balancer: evaluates pressure and evicts if it is high, first telling the
+    /// owners ([`Self::on_evict`]). Guarantees are kept. While only observing it evicts nothing.
+    ///
+    /// # Errors
+    ///
+    /// None today; the signature leaves room.
+    pub async fn balance_memory(&self) -> Result<BalanceReport, MemoryError> {
+        let governor = &self.inner.governor;
+        if self.is_observe_only() {
+            let (pressure, live_bytes) = (governor.pressure(), governor.snapshot().live_bytes);
+            return Ok(BalanceReport { pressure, live_bytes, ..BalanceReport::default() });
+        }
+        Ok(governor.balance())
+    }
+}
+
+impl std::fmt::Debug for MultiTenantMemoryManager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("MultiTenantMemoryManager");
+        shown.field("config", &self.inner.config).field("fault", &self.inner.fault);
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// What a panic left behind is a whole table: every change of one is a single step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

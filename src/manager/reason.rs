@@ -1,0 +1,223 @@
+//! What a denial says: one sentence with the limit, the shortfall, the largest holders and one
+//! thing to do.
+
+use super::allocation::{No, Wanted};
+use super::config::MIB;
+use super::emergency::TenantHold;
+use super::record::Key;
+use super::tenant::Tenant;
+use super::{MultiTenantMemoryManager, lock};
+use crate::config::{Isolation, TenantConfig};
+use crate::error::{AccountName, Denial, DenialReason, Pins};
+use std::collections::HashMap;
+use std::fmt;
+
+/// Holders named in a sentence.
+const NAMED_MAX: usize = 2;
+
+/// Bytes for people, exact where they are whole MiB; with `{:#}` always.
+pub(super) struct Mib(pub u64);
+
+impl fmt::Display for Mib {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes.is_multiple_of(MIB) => write!(f, "{} MiB", bytes / MIB),
+            bytes if bytes < MIB || f.alternate() => write!(f, "{bytes} bytes"),
+            bytes => write!(f, "{:.1} MiB", bytes as f64 / MIB as f64),
+        }
+    }
+}
+
+/// A model or a tenant, with the bytes it holds.
+type Named = (String, u64);
+
+impl MultiTenantMemoryManager {
+    /// The negative answer in words, and what the tenant could get now.
+    pub(super) fn denied(&self, wanted: &Wanted, denial: &Denial) -> No {
+        let name = lock(&wanted.tenant.held).name.clone();
+        let (reason, available_bytes) = match denial.reason {
+            DenialReason::TenantLimit => {
+                (self.own_limit(&name, wanted, denial), self.available(wanted))
+            }
+            DenialReason::GroupLimit | DenialReason::Capacity => {
+                (self.short_there(&name, denial), self.available(wanted))
+            }
+            DenialReason::RateLimit => (self.too_often(&name, wanted, denial), 0),
+            DenialReason::GrantCount => (too_many(&name, wanted, denial), 0),
+            DenialReason::SlotsExhausted => (self.table_full(), 0),
+            // Only for a request that waits, and none does here.
+            DenialReason::WaitedTooLong | DenialReason::WaitersExhausted => (denial.to_string(), 0),
+            DenialReason::Contended => (
+                "other threads kept changing the same account and the \
+                 answer is not certain; ask again"
+                    .to_string(),
+                0,
+            ),
+        };
+        No { reason, available_bytes }
+    }
+
+    /// What a tenant could get now, at most what was asked for, counting what would be evicted.
+    pub(super) fn available(&self, wanted: &Wanted) -> u64 {
+        // One that was unregistered meanwhile gets nothing.
+        self.inner.governor.attainable(&wanted.request()).unwrap_or(0)
+    }
+
+    pub(super) fn on_hold(&self, tenant: &Tenant, hold: TenantHold) -> String {
+        let name = lock(&tenant.held).name.clone();
+        let state = match hold {
+            TenantHold::Draining => "being drained",
+            TenantHold::Frozen | TenantHold::None => "frozen",
+        };
+        format!(
+            "tenant {name} is {state}: it keeps what it holds and gets nothing more; an operator \
+             ends that with thaw_tenant"
+        )
+    }
+
+    fn own_limit(&self, name: &str, wanted: &Wanted, denial: &Denial) -> String {
+        let config = self.inner.governor.tenant_config(wanted.tenant.handle).ok();
+        let limit = config.as_ref().map_or("limit", |config| limit_name(config, denial.limit));
+        let (bound, asked, short) =
+            (Mib(denial.limit), Mib(denial.asked_bytes), Mib(denial.short_bytes));
+        let used = Mib(denial.limit.saturating_sub(denial.available_bytes));
+        let largest = named("its largest models are", "its largest model is", &models(wanted));
+        let all = config.as_ref().is_some_and(|config| highest(config) < wanted.bytes);
+        let to_do = match &config {
+            _ if denial.pins.grants > 0 => self.about_pins(&denial.pins),
+            _ if all => format!("ask for less or raise {}", highest_name(config.as_ref())),
+            Some(config) if denial.limit < highest(config) => {
+                "release some of it or wait until pressure is normal".to_string()
+            }
+            _ => format!("release some of it or raise {}", highest_name(config.as_ref())),
+        };
+        format!(
+            "tenant {name} is at its {limit} of {bound}: it holds {used}, and {asked} more are \
+             {short} too many; {largest}{to_do}"
+        )
+    }
+
+    fn short_there(&self, name: &str, denial: &Denial) -> String {
+        let governor = &self.inner.governor;
+        let place = match denial.account {
+            AccountName::Pool => "the pool".to_string(),
+            other => governor.name(other).map_or("its group".into(), |n| format!("group {n}")),
+        };
+        let (bound, asked, short) =
+            (Mib(denial.limit), Mib(denial.asked_bytes), Mib(denial.short_bytes));
+        let left = Mib(denial.asked_bytes.saturating_sub(denial.short_bytes));
+        // A group that was unregistered meanwhile has no holders.
+        let holders = governor.largest_holders(denial.account).unwrap_or_default();
+        let holders: Vec<Named> = holders.into_iter().map(|h| (h.name, h.bytes)).collect();
+        let largest = named("the largest holders are", "the largest holder is", &holders);
+        let to_do = match denial.pins.grants {
+            0 if denial.waiting_can_help => "try again when memory was released".to_string(),
+            0 => "ask for less".to_string(),
+            _ => self.about_pins(&denial.pins),
+        };
+        format!(
+            "{place} of {bound} has {left} left for tenant {name}, {short} short of the {asked} it \
+             asks for; {largest}{to_do}"
+        )
+    }
+
+    /// What may be done about allocations that could have made room: unpin them, or wait for the
+    /// owners that were asked and are using them.
+    fn about_pins(&self, pins: &Pins) -> String {
+        let bytes = Mib(pins.bytes);
+        let is_pinned = |key| {
+            let mut tenants = self.tenants().into_iter();
+            tenants.any(|t| lock(&t.held).records.get(&key).is_some_and(|record| record.pinned))
+        };
+        match pins.first.map(Key::Grant).is_some_and(is_pinned) {
+            true if pins.grants == 1 => format!("unpin the allocation of {bytes} in the way"),
+            true => format!("unpin some of the {} allocations in the way ({bytes})", pins.grants),
+            false => format!("try again soon, for {bytes} are just in use"),
+        }
+    }
+
+    fn too_often(&self, name: &str, wanted: &Wanted, denial: &Denial) -> String {
+        let config = self.inner.governor.tenant_config(wanted.tenant.handle).ok();
+        let rate = config.and_then(|config| config.rate).map_or(0.0, |rate| {
+            let interval_ns = rate.interval_ns.max(1) as f64;
+            1e9 / interval_ns
+        });
+        let after = denial.retry_after_ns.unwrap_or(0) as f64 / 1e9;
+        format!(
+            "tenant {name} may ask {rate:.3} times a second and has used that up; ask again in \
+             {after:.3} s"
+        )
+    }
+
+    fn table_full(&self) -> String {
+        let max = self.inner.governor.config().grants_max;
+        format!(
+            "no place for another allocation is left (grants_max is {max}); release small ones or \
+             create the manager with a larger grants_max"
+        )
+    }
+}
+
+fn too_many(name: &str, wanted: &Wanted, denial: &Denial) -> String {
+    let (limit, kind) = (denial.limit, wanted.kind.name());
+    format!("tenant {name} is at its limit of {limit} allocations for {kind}; release one of them")
+}
+
+/// The setting that a limit in force comes from.
+fn limit_name(config: &TenantConfig, limit: u64) -> &'static str {
+    match config.isolation {
+        Isolation::Soft if config.burst_bytes == Some(limit) => "burst_limit_mb",
+        _ if config.limit_bytes == Some(limit) => "max_memory_mb",
+        _ => "fair share, in force while pressure is critical,",
+    }
+}
+
+/// The most a tenant may ever hold by its own settings.
+fn highest(config: &TenantConfig) -> u64 {
+    match config.isolation {
+        Isolation::None => u64::MAX,
+        Isolation::Hard => config.limit_bytes.unwrap_or(u64::MAX),
+        Isolation::Soft => config.burst_bytes.or(config.limit_bytes).unwrap_or(u64::MAX),
+    }
+}
+
+fn highest_name(config: Option<&TenantConfig>) -> &'static str {
+    let bursts = config.is_some_and(|c| c.isolation == Isolation::Soft && c.burst_bytes.is_some());
+    if bursts { "burst_limit_mb" } else { "max_memory_mb" }
+}
+
+/// A tenant's models, largest first.
+fn models(wanted: &Wanted) -> Vec<Named> {
+    let held = lock(&wanted.tenant.held);
+    let mut sums: HashMap<&str, u64> = HashMap::new();
+    for record in held.records.values() {
+        *sums.entry(&record.model).or_default() += record.granted_bytes();
+    }
+    let mut models: Vec<Named> =
+        sums.into_iter().map(|(name, bytes)| (name.to_string(), bytes)).collect();
+    models.retain(|&(_, bytes)| bytes > 0);
+    models.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    models
+}
+
+/// "the largest are A (2 MiB) and B (1 MiB); ", or nothing if there is nobody.
+fn named(several: &str, one: &str, all: &[Named]) -> String {
+    let shown = |(name, bytes): &Named| format!("{name} ({})", Mib(*bytes));
+    match all.iter().take(NAMED_MAX).map(shown).collect::<Vec<_>>().as_slice() {
+        [] => String::new(),
+        [only] => format!("{one} {only}; "),
+        both => format!("{several} {}; ", both.join(" and ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_exact_where_they_are_whole() {
+        let shown = [0, 1, MIB - 1, MIB, 3 * MIB, 3 * MIB / 2].map(|bytes| Mib(bytes).to_string());
+        assert_eq!(format!("{:#}", Mib(3 * MIB / 2)), "1572864 bytes");
+        assert_eq!(shown, ["0 MiB", "1 bytes", "1048575 bytes", "1 MiB", "3 MiB", "1.5 MiB"]);
+    }
+}

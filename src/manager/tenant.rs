@@ -1,0 +1,265 @@
+//! Who is registered: the directory of tenants, and the verbs that change it.
+
+use super::config::{TenantMemoryConfig, config_rate};
+use super::emergency::EmergencyVerb;
+use super::error::MemoryError;
+use super::reason::Mib;
+use super::record::{Held, Key};
+use super::{MultiTenantMemoryManager, lock};
+use crate::TenantHandle;
+use crate::config::{TenantConfig, TenantId};
+use crate::error::Error;
+use crate::registration::Unregister;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Parts of the directory: requests of different tenants rarely meet at one lock.
+const SHARDS: usize = 16;
+/// Attempts to change a tenant while others do.
+const CHANGE_TURNS_MAX: u32 = 100;
+
+/// A registered tenant.
+pub(super) struct Tenant {
+    pub id: TenantId,
+    pub handle: TenantHandle,
+    pub held: Mutex<Held>,
+}
+
+impl Tenant {
+    /// Gives back an allocation nobody knows of.
+    pub(super) fn forget(&self, key: Key) {
+        let record = lock(&self.held).records.remove(&key);
+        drop(record);
+    }
+}
+
+type Shard = HashMap<u128, Arc<Tenant>>;
+
+/// Tenants by UUID, and by the governor's handle.
+#[derive(Default)]
+pub(super) struct Directory {
+    by_id: [RwLock<Shard>; SHARDS],
+    by_handle: [RwLock<Shard>; SHARDS],
+}
+
+fn shard(shards: &[RwLock<Shard>; SHARDS], key: u128) -> &RwLock<Shard> {
+    // Fibonacci hashing of both halves.
+    let mixed = (key ^ (key >> 64)) as u64;
+    &shards[(mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as usize]
+}
+
+fn read(lock: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(lock: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn number(handle: TenantHandle) -> u128 {
+    handle.as_u64().into()
+}
+
+impl Directory {
+    pub(super) fn find(&self, id: TenantId) -> Option<Arc<Tenant>> {
+        read(shard(&self.by_id, id.as_u128())).get(&id.as_u128()).cloned()
+    }
+
+    pub(super) fn find_handle(&self, handle: TenantHandle) -> Option<Arc<Tenant>> {
+        read(shard(&self.by_handle, number(handle))).get(&number(handle)).cloned()
+    }
+
+    /// Whether anybody else holds this allocation: a look at every tenant.
+    fn is_held_by_another(&self, key: Key, id: TenantId) -> bool {
+        self.by_id.iter().any(|shard| {
+            let tenants: Vec<_> = read(shard).values().cloned().collect();
+            let others = tenants.iter().filter(|tenant| tenant.id != id);
+            others.into_iter().any(|tenant| lock(&tenant.held).records.contains_key(&key))
+        })
+    }
+}
+
+impl MultiTenantMemoryManager {
+    pub(super) fn tenant(&self, tenant_id: TenantId) -> Result<Arc<Tenant>, MemoryError> {
+        self.inner.tenants.find(tenant_id).ok_or(MemoryError::UnknownTenant(tenant_id))
+    }
+
+    /// Why a tenant holds no allocation of this id.
+    pub(super) fn missing(&self, tenant: &Tenant, allocation_id: &str) -> MemoryError {
+        let (tenant_id, id) = (tenant.id, allocation_id.to_string());
+        let Some(key) = Key::parse(allocation_id) else {
+            return MemoryError::UnknownAllocation { allocation_id: id, tenant_id };
+        };
+        // Not held any longer than this: others look at this tenant while it looks at them.
+        let ended = lock(&tenant.held).ended(key);
+        if let Some(end) = ended {
+            return MemoryError::AllocationEnded { allocation_id: id, how: end.name() };
+        }
+        if self.inner.tenants.is_held_by_another(key, tenant_id) {
+            return MemoryError::ForeignAllocation { allocation_id: id, tenant_id };
+        }
+        MemoryError::UnknownAllocation { allocation_id: id, tenant_id }
+    }
+
+    /// Registers a tenant. Its guarantee is its own from then on.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::Config`] for values out of order, [`MemoryError::DuplicateTenant`],
+    /// [`MemoryError::GuaranteesExceed`]; what the manager was created with, if that was refused.
+    pub async fn register_tenant(&self, config: TenantMemoryConfig) -> Result<(), MemoryError> {
+        config.validate()?;
+        let mut exact = TenantConfig::new(config.tenant_id, config.tenant_id.to_string());
+        config.apply(&mut exact);
+        self.enter(exact)
+    }
+
+    /// Registers a tenant with everything the governor knows of one: sizes in bytes, a name, a
+    /// group, limits on requests and on numbers of allocations, the policy of eviction.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::register_tenant`].
+    pub async fn register_tenant_bytes(&self, config: TenantConfig) -> Result<(), MemoryError> {
+        self.enter(config)
+    }
+
+    fn enter(&self, config: TenantConfig) -> Result<(), MemoryError> {
+        if let Some(fault) = &self.inner.fault {
+            return Err(fault.clone());
+        }
+        let (id, name) = (config.id, config.name.clone());
+        let directory = &self.inner.tenants;
+        let mut by_id = write(shard(&directory.by_id, id.as_u128()));
+        let registered = self.inner.governor.register_tenant(config);
+        let handle = registered.map_err(|error| MemoryError::of_tenant(error, id))?;
+        let held = Mutex::new(Held::new(name));
+        let tenant = Arc::new(Tenant { id, handle, held });
+        write(shard(&directory.by_handle, number(handle))).insert(number(handle), tenant.clone());
+        by_id.insert(id.as_u128(), tenant);
+        Ok(())
+    }
+
+    /// Changes limits, guarantee, priority and isolation of a tenant while it runs. A limit below
+    /// what is held revokes nothing; further requests are denied.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::register_tenant`], and [`MemoryError::UnknownTenant`].
+    pub async fn update_tenant(&self, config: TenantMemoryConfig) -> Result<(), MemoryError> {
+        config.validate()?;
+        let tenant = self.tenant(config.tenant_id)?;
+        self.change(&tenant, |exact| config.apply(exact))
+    }
+
+    /// What people call a tenant; its UUID unless set.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::UnknownTenant`].
+    pub async fn set_tenant_name(
+        &self,
+        tenant_id: TenantId,
+        name: &str,
+    ) -> Result<(), MemoryError> {
+        let tenant = self.tenant(tenant_id)?;
+        self.change(&tenant, |exact| exact.name = name.to_string())?;
+        lock(&tenant.held).name = name.to_string();
+        Ok(())
+    }
+
+    /// Limits how often a tenant may ask: so many requests a second, as many at once after a
+    /// pause. None lifts the limit. Releases are never limited.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::Config`] for 0 or more than 10^9 requests a second,
+    /// [`MemoryError::UnknownTenant`].
+    pub async fn set_request_rate(
+        &self,
+        tenant_id: TenantId,
+        requests_per_second: Option<u64>,
+    ) -> Result<(), MemoryError> {
+        let rate = requests_per_second.map(config_rate).transpose()?;
+        let tenant = self.tenant(tenant_id)?;
+        self.change(&tenant, |exact| exact.rate = rate)
+    }
+
+    fn change(
+        &self,
+        tenant: &Tenant,
+        change: impl Fn(&mut TenantConfig),
+    ) -> Result<(), MemoryError> {
+        let mut answer = Err(Error::Contended);
+        for _ in 0..CHANGE_TURNS_MAX {
+            answer = self.inner.governor.set_tenant(tenant.handle, &change);
+            if answer != Err(Error::Contended) {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        answer.map_err(|error| MemoryError::of_tenant(error, tenant.id))
+    }
+
+    /// Unregisters a tenant that holds nothing. To empty one first: [`Self::drain_tenant`].
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::TenantHoldsMemory`], [`MemoryError::UnknownTenant`].
+    pub async fn unregister_tenant(&self, tenant_id: TenantId) -> Result<(), MemoryError> {
+        self.leave(tenant_id, Unregister::IfIdle).map(|_| ())
+    }
+
+    /// Unregisters a tenant and ends all its allocations now, also pinned ones. Nobody is asked:
+    /// its next call answers that the tenant is unknown. Answers the bytes that were taken.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::UnknownTenant`].
+    pub async fn unregister_tenant_by_force(
+        &self,
+        tenant_id: TenantId,
+    ) -> Result<u64, MemoryError> {
+        let (allocations, bytes) = self.leave(tenant_id, Unregister::Force)?;
+        let what = format!("ended {allocations} allocations of {:#}", Mib(bytes));
+        self.note_emergency(EmergencyVerb::UnregisterByForce, Some(tenant_id), what);
+        Ok(bytes)
+    }
+
+    /// Answers how many allocations ended with the tenant, and their bytes.
+    fn leave(&self, tenant_id: TenantId, how: Unregister) -> Result<(u64, u64), MemoryError> {
+        let directory = &self.inner.tenants;
+        let mut by_id = write(shard(&directory.by_id, tenant_id.as_u128()));
+        let found = by_id.get(&tenant_id.as_u128()).cloned();
+        let tenant = found.ok_or(MemoryError::UnknownTenant(tenant_id))?;
+        let mut held = lock(&tenant.held);
+        let (allocations, bytes) = (held.records.len() as u64, held.bytes());
+        let holds = |bytes| MemoryError::TenantHoldsMemory { tenant_id, allocations, bytes };
+        if how == Unregister::IfIdle && allocations > 0 {
+            return Err(holds(bytes));
+        }
+        // Nobody's code runs in there, so the records may stay locked.
+        self.inner.governor.unregister_tenant(tenant.handle, how).map_err(|error| match error {
+            Error::GrantsLive { bytes } => holds(bytes),
+            other => MemoryError::of_tenant(other, tenant_id),
+        })?;
+        held.gone = true;
+        let records = std::mem::take(&mut held.records);
+        by_id.remove(&tenant_id.as_u128());
+        write(shard(&directory.by_handle, number(tenant.handle))).remove(&number(tenant.handle));
+        drop(held);
+        drop(by_id);
+        // Their grants have ended; what is left to give back is nothing.
+        drop(records);
+        Ok((allocations, bytes))
+    }
+
+    /// All tenants, in the order of their ids.
+    pub(super) fn tenants(&self) -> Vec<Arc<Tenant>> {
+        let shards = self.inner.tenants.by_id.iter();
+        let mut all: Vec<_> =
+            shards.flat_map(|s| read(s).values().cloned().collect::<Vec<_>>()).collect();
+        all.sort_by_key(|tenant| tenant.id);
+        all
+    }
+}

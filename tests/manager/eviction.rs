@@ -1,0 +1,138 @@
+//! Who learns of an eviction, and what the owner's next call answers.
+
+use super::*;
+use std::sync::{Arc, Mutex};
+
+#[test]
+fn an_evicted_allocation_leaves_the_records_and_its_release_says_so_once() {
+    let manager = manager(100);
+    let one = named(&manager, 1, "chat", 100);
+    let kv = cache(&manager, one, 60);
+    let held = granted(inference(&manager, one, 50));
+    let usage = now(manager.get_tenant_usage(one)).unwrap();
+    assert_eq!((usage.allocated_memory_mb, usage.allocations), (50, 1));
+    assert_eq!((usage.evicted_allocations, usage.evicted_memory_bytes), (1, 60 * MIB));
+    let ended = now(manager.touch_allocation(one, &kv)).unwrap_err();
+    assert_eq!(
+        ended.to_string(),
+        format!("allocation {kv} was evicted; its memory is gone, request it again")
+    );
+    assert_eq!(now(manager.grow_allocation(one, &kv, 1)).unwrap_err(), ended);
+    assert_eq!(now(manager.release_allocation(one, &kv, 60)), Ok(Released::Evicted));
+    let twice = now(manager.release_allocation(one, &kv, 60)).unwrap_err();
+    assert!(matches!(twice, MemoryError::UnknownAllocation { .. }), "{twice}");
+    now(manager.release_allocation(one, &held, 50)).unwrap();
+    assert_eq!(allocated_mb(&manager, one), 0);
+}
+
+#[test]
+fn the_callback_is_told_and_may_call_anything() {
+    let manager = manager(100);
+    let one = named(&manager, 1, "chat", 100);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (seen, inside) = (told.clone(), manager.clone());
+    manager.on_evict(move |evicted| {
+        // With nothing held: every verb works, also on the victim itself.
+        assert_eq!(now(inside.get_tenant_usage(evicted.tenant_id)).unwrap().allocations, 1);
+        now(inside.touch_allocation(evicted.tenant_id, &evicted.allocation_id)).unwrap();
+        let small = granted(ask(&inside, evicted.tenant_id, 1, "log", AllocationType::Inference));
+        now(inside.release_allocation(evicted.tenant_id, &small, 1)).unwrap();
+        seen.lock().unwrap().push(evicted.clone());
+        ReclaimAnswer::Freed
+    });
+    let kv = cache(&manager, one, 60);
+    granted(inference(&manager, one, 50));
+    let expected = EvictedAllocation {
+        allocation_id: kv,
+        tenant_id: one,
+        model_name: "kv".to_string(),
+        allocation_type: AllocationType::Cache,
+        bytes: 60 * MIB,
+    };
+    assert_eq!(*told.lock().unwrap(), [expected]);
+}
+
+#[test]
+fn a_busy_owner_keeps_its_allocation_and_so_does_one_that_panics() {
+    let manager = manager(100);
+    let one = named(&manager, 1, "chat", 100);
+    let kv = cache(&manager, one, 60);
+    manager.on_evict(|_| ReclaimAnswer::Busy);
+    let (reason, available) = denied(inference(&manager, one, 50));
+    assert_eq!(
+        reason,
+        "tenant chat is at its max_memory_mb of 100 MiB: it holds 60 MiB, and 50 MiB more are \
+         10 MiB too many; its largest model is kv (60 MiB); try again soon, for 60 MiB are just in \
+         use"
+    );
+    assert_eq!(available, 40);
+    let other = super::manager(100);
+    named(&other, 1, "chat", 100);
+    let same = cache(&other, one, 60);
+    other.on_evict(|_| panic!("the owner's own fault"));
+    denied(inference(&other, one, 50));
+    for (manager, kv) in [(&manager, kv), (&other, same)] {
+        assert_eq!(allocated_mb(manager, one), 60);
+        assert_eq!(now(manager.release_allocation(one, &kv, 60)), Ok(Released::Returned));
+    }
+}
+
+#[test]
+fn a_deferred_allocation_is_released_by_its_owner() {
+    let manager = manager(100);
+    let one = named(&manager, 1, "chat", 100);
+    let kv = cache(&manager, one, 60);
+    manager.on_evict(|_| ReclaimAnswer::Deferred);
+    denied(inference(&manager, one, 50));
+    let part = now(manager.release_allocation(one, &kv, 10)).unwrap_err();
+    assert!(matches!(part, MemoryError::AllocationEnded { how: "evicted", .. }), "{part}");
+    assert_eq!(now(manager.release_allocation(one, &kv, 60)), Ok(Released::Evicted));
+    granted(inference(&manager, one, 50));
+}
+
+#[test]
+fn an_owner_that_releases_while_it_is_asked_is_fine() {
+    let manager = manager(100);
+    let one = named(&manager, 1, "chat", 100);
+    let kv = cache(&manager, one, 60);
+    let inside = manager.clone();
+    manager.on_evict(move |evicted| {
+        let id = &evicted.allocation_id;
+        let released = now(inside.release_allocation(evicted.tenant_id, id, 60));
+        assert_eq!(released, Ok(Released::Evicted));
+        ReclaimAnswer::Freed
+    });
+    granted(inference(&manager, one, 50));
+    assert_eq!(allocated_mb(&manager, one), 50);
+    assert!(now(manager.release_allocation(one, &kv, 60)).is_err(), "it was released");
+}
+
+#[test]
+fn the_balancer_evicts_caches_under_pressure() {
+    let manager = with(100, |governor| governor.pool_pressure = true);
+    let one = named(&manager, 1, "chat", 100);
+    let caches: Vec<_> = (0..9).map(|_| cache(&manager, one, 10)).collect();
+    let report = now(manager.balance_memory()).unwrap();
+    assert_eq!(report.pressure, MemoryPressure::High);
+    assert_eq!((report.evicted_grants, report.freed_bytes), (2, 20 * MIB));
+    assert_eq!(allocated_mb(&manager, one), 70);
+    let ends = caches.iter().map(|id| now(manager.release_allocation(one, id, 10)).unwrap());
+    assert_eq!(ends.filter(|end| *end == Released::Evicted).count(), 2);
+}
+
+#[test]
+fn ends_are_remembered_for_a_while() {
+    let manager = with(10, |governor| governor.grants_max = 16_384);
+    let one = named(&manager, 1, "chat", 10);
+    let bytes = 4 * MIB;
+    let kind = AllocationType::Cache;
+    let ask = || granted(now(manager.request_allocation_bytes(one, bytes, "kv", kind)).unwrap());
+    let first = ask();
+    let ids: Vec<_> = (0..4_098).map(|_| ask()).collect();
+    // All but the last two were evicted: 4097 of them, and the first is forgotten.
+    let release = |id: &str| now(manager.release_allocation_bytes(one, id, bytes));
+    assert!(matches!(release(&first), Err(MemoryError::UnknownAllocation { .. })));
+    assert!(ids[..4_096].iter().all(|id| release(id) == Ok(Released::Evicted)));
+    assert!(ids[4_096..].iter().all(|id| release(id) == Ok(Released::Returned)));
+    assert_eq!(allocated_mb(&manager, one), 0);
+}

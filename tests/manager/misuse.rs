@@ -1,0 +1,160 @@
+//! What is refused, and that nothing has changed then.
+
+use super::*;
+
+#[test]
+fn a_refused_configuration_grants_nothing_and_says_why() {
+    let manager = Manager::new(memory(0));
+    let fault = "max_memory_mb: 0 is out of range; use 1 to 268435455";
+    let error = now(manager.register_tenant(tenant(1, 10))).unwrap_err();
+    assert_eq!(error.to_string(), fault);
+    let (reason, available) = denied(inference(&manager, id(1), 1));
+    assert_eq!(reason, format!("nothing is granted: the configuration was refused, {fault}"));
+    assert_eq!(available, 0);
+    let refused = [
+        (
+            MemoryConfig { max_memory_mb: 1 << 28, ..memory(1) },
+            "max_memory_mb: 268435456 is out of \
+          range; use 1 to 268435455",
+        ),
+        (
+            MemoryConfig { monitoring_interval_secs: 0, ..memory(1) },
+            "monitoring_interval_secs: 0 \
+          seconds leave no time between two steps; use at least 1",
+        ),
+        (
+            MemoryConfig { balancing_interval_secs: 0, ..memory(1) },
+            "balancing_interval_secs: 0 \
+          seconds leave no time between two steps; use at least 1",
+        ),
+    ];
+    for (config, why) in refused {
+        assert_eq!(Manager::try_new(config).unwrap_err().to_string(), why);
+    }
+    let off = MemoryConfig { enable_monitoring: false, monitoring_interval_secs: 0, ..memory(1) };
+    assert!(Manager::try_new(off).is_ok(), "what is off needs no interval");
+    let options = ManagerOptions::default().governor(|governor| governor.high_percent = 101);
+    let thresholds = Manager::try_new_with(memory(1), options).unwrap_err();
+    assert_eq!(thresholds.to_string(), "high_percent: 101 is out of range; use 1 to 95");
+}
+
+#[test]
+fn a_tenant_that_cannot_be_is_refused() {
+    let manager = manager(100);
+    named(&manager, 1, "chat", 50);
+    let before = all(&manager);
+    let refused =
+        |config: TenantMemoryConfig| now(manager.register_tenant(config)).unwrap_err().to_string();
+    let two = tenant(2, 50);
+    assert_eq!(
+        refused(TenantMemoryConfig { guaranteed_memory_mb: 51, ..two.clone() }),
+        "guaranteed_memory_mb: 51 exceeds the max_memory_mb of 50; lower the guarantee or raise \
+         the maximum"
+    );
+    assert_eq!(
+        refused(TenantMemoryConfig { burst_limit_mb: Some(49), ..two.clone() }),
+        "burst_limit_mb: 49 is below the max_memory_mb of 50; raise it, or use None for no burst"
+    );
+    assert_eq!(
+        refused(TenantMemoryConfig { burst_limit_mb: Some(u64::MAX), ..two.clone() }),
+        "burst_limit_mb: 18446744073709551615 is out of range; use 1 to 268435455"
+    );
+    assert_eq!(
+        refused(TenantMemoryConfig { max_memory_mb: 0, ..two.clone() }),
+        "max_memory_mb: 0 is out of range; use 1 to 268435455"
+    );
+    assert_eq!(
+        refused(tenant(1, 50)),
+        format!(
+            "tenant {} is already registered; change it with update_tenant, or unregister it",
+            id(1)
+        )
+    );
+    assert_eq!(
+        refused(TenantMemoryConfig { guaranteed_memory_mb: 101, ..tenant(2, 200) }),
+        "guarantees of 101 MiB exceed the 100 MiB of the pool; lower one of them \
+         or raise max_memory_mb of the manager"
+    );
+    let update = TenantMemoryConfig { guaranteed_memory_mb: 101, ..tenant(1, 200) };
+    assert!(matches!(
+        now(manager.update_tenant(update)),
+        Err(MemoryError::GuaranteesExceed { .. })
+    ));
+    let unknown = now(manager.update_tenant(two)).unwrap_err();
+    assert_eq!(
+        unknown.to_string(),
+        format!("tenant {} is not registered; register it with register_tenant first", id(2))
+    );
+    assert_eq!(all(&manager), before);
+}
+
+#[test]
+fn misuse_of_allocations_is_refused() {
+    let manager = manager(100);
+    let (one, two) = (named(&manager, 1, "chat", 50), named(&manager, 2, "coder", 50));
+    let held = granted(inference(&manager, one, 10));
+    let before = all(&manager);
+    let kind = AllocationType::Inference;
+    let asked = |tenant, mb| now(manager.request_allocation(request(tenant, mb, "m", kind)));
+    assert_eq!(asked(one, 0), Err(MemoryError::ZeroAmount));
+    let huge = MemoryError::TooLarge { amount_mb: u64::MAX, max_mb: 16_777_215 };
+    assert_eq!(asked(one, u64::MAX), Err(huge.clone()));
+    assert_eq!(
+        huge.to_string(),
+        "an amount of 18446744073709551615 MiB; one allocation holds at most 16777215 MiB: split it"
+    );
+    let bytes = now(manager.request_allocation_bytes(one, 1 << 44, "m", kind)).unwrap_err();
+    assert_eq!(bytes, MemoryError::TooLarge { amount_mb: 16_777_216, max_mb: 16_777_215 });
+    assert_eq!(asked(id(9), 1), Err(MemoryError::UnknownTenant(id(9))));
+    let release = |tenant, id: &str, mb| now(manager.release_allocation(tenant, id, mb));
+    assert_eq!(release(one, &held, 0), Err(MemoryError::ZeroAmount));
+    assert!(matches!(release(one, &held, u64::MAX), Err(MemoryError::WrongAmount { .. })));
+    let foreign = release(two, &held, 10).unwrap_err();
+    assert_eq!(
+        foreign.to_string(),
+        format!(
+            "allocation {held} does not belong to tenant {two}; pass the tenant that requested it"
+        )
+    );
+    assert_eq!(release(id(9), &held, 10), Err(MemoryError::UnknownTenant(id(9))));
+    for wrong in
+        ["", "0", "observed-1", "observed-", &held.to_uppercase(), &format!("0{held}"), "ä"]
+    {
+        if *wrong == held {
+            continue;
+        }
+        let unknown = release(one, wrong, 10).unwrap_err();
+        assert!(matches!(unknown, MemoryError::UnknownAllocation { .. }), "{wrong}: {unknown}");
+        assert!(now(manager.touch_allocation(one, wrong)).is_err());
+        assert!(now(manager.grow_allocation(one, wrong, 1)).is_err());
+        assert!(now(manager.revoke_allocation(one, wrong)).is_err());
+    }
+    let holds = now(manager.unregister_tenant(one)).unwrap_err();
+    assert_eq!(
+        holds.to_string(),
+        format!(
+            "tenant {one} still holds 10 MiB in 1 allocations; release them, or use \
+                 unregister_tenant_by_force"
+        )
+    );
+    for verb in [now(manager.freeze_tenant(id(9))), now(manager.thaw_tenant(id(9)))] {
+        assert_eq!(verb, Err(MemoryError::UnknownTenant(id(9))));
+    }
+    assert!(now(manager.drain_tenant(id(9))).is_err());
+    assert!(now(manager.get_tenant_usage(id(9))).is_err());
+    assert!(now(manager.explain(&request(id(9), 1, "m", kind))).is_err());
+    assert_eq!(all(&manager), before);
+    assert_eq!(now(manager.emergency_log()), []);
+}
+
+#[test]
+fn another_managers_allocation_is_unknown() {
+    let (here, there) = (manager(10), manager(10));
+    let one = named(&here, 1, "chat", 10);
+    named(&there, 1, "chat", 10);
+    let held = granted(inference(&there, one, 5));
+    granted(inference(&here, one, 5));
+    let unknown = now(here.release_allocation(one, &held, 5)).unwrap_err();
+    assert!(matches!(unknown, MemoryError::UnknownAllocation { .. }), "{unknown}");
+    assert_eq!(allocated_mb(&here, one), 5);
+}
