@@ -196,9 +196,8 @@ pub const MUTANTS: &[Mutant] = &[
         "sync",
         "waiters_looked_for_early",
         &[(
-            "    #[cfg(allot_loom)]\n    // SeqCst: pairs with the fence, or the SeqCst write, of the \
-             other thread.\n    fence(Ordering::SeqCst);\n",
-            "",
+            "    fence(Ordering::SeqCst);\n    // SeqCst: pairs with the SeqCst writes",
+            "    let _ = fence;\n    // SeqCst: pairs with the SeqCst writes",
         )],
     ),
     // The line is left although there is a note.
@@ -216,7 +215,7 @@ pub const MUTANTS: &[Mutant] = &[
         "decided_by_store",
         &[(
             "&& self.cells[index].word.compare_exchange(word.0, next.0, success, failure).is_ok()",
-            "&& {\n                self.cells[index].word.swap(next.0, success);\n                success != failure\n            }",
+            "&& (self.cells[index].word.swap(next.0, success), success != failure).1",
         )],
     ),
     // What was set aside for a senior stays in use when it gives up.

@@ -1,6 +1,6 @@
-//! Negative controls of the models in `admission.rs`, `evict.rs`, `batch.rs` and `wait.rs`: each runs a
-//! scenario against a copy of all of `src/core` with one mistake in one file (`mutants/core.rs`),
-//! and the scenario must fail.
+//! Negative controls of the models in `admission.rs`, `evict.rs`, `batch.rs` and `wait.rs`: each
+//! runs a scenario against a copy of all of `src/core` with one mistake in one file
+//! (`mutants/core.rs`), and the scenario must fail.
 #![cfg(allot_loom)]
 
 /// `mutant => file of the scenario, scenario(arguments), "what the scenario says"`.

@@ -4,6 +4,7 @@
 
 use allotment::internals as core;
 
+#[expect(unused, reason = "a scene made for more than waiting")]
 mod scenario {
     include!("scenarios/wait.rs");
 }
