@@ -92,7 +92,7 @@ impl Governor {
             // So that what groups use is what their tenants need, and their guarantees are exact.
             self.core.accounts.collect(account, u64::MAX);
         }
-        self.core.make_room(&shortage, self)
+        self.core.make_room(&shortage, &self.asking())
     }
 
     /// Evicts below every account that uses more than its configured limit since that was lowered.

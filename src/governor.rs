@@ -258,7 +258,7 @@ impl Governor {
         if self.is_hopeless(ask, no, goal) {
             return false;
         }
-        let relief = self.core.make_room(&self.shortage(ask, account, goal), self);
+        let relief = self.core.make_room(&self.shortage(ask, account, goal), &self.asking());
         effort.relief = Some(relief.after(earlier));
         if relief.grants > 0 || relief.raced {
             return true;

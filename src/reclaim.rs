@@ -14,7 +14,7 @@ use crate::core::sync::{Mutex, lock};
 use crate::core::word::{SlotWord, State};
 use crate::error::Error;
 use crate::governor::{Governor, refusal};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -162,25 +162,39 @@ impl Governor {
     }
 }
 
-impl Owners for Governor {
+/// The owners as they can be asked for the victims of one shortage: by the handlers there were
+/// when it began.
+pub(crate) struct Asking<'g> {
+    governor: &'g Governor,
+    handlers: Guard<Arc<Handlers>>,
+}
+
+impl Governor {
+    /// The owners of grants, to be asked for victims.
+    pub(crate) fn asking(&self) -> Asking<'_> {
+        Asking { governor: self, handlers: self.reclaim.handlers.load() }
+    }
+}
+
+impl Owners for Asking<'_> {
     fn reclaim(&self, victim: &grants::Victim) -> Option<ReclaimAnswer> {
         let (owner, place) = (victim.owner, (victim.slot, victim.generation));
-        let victim = self.victim(victim);
-        let handlers = self.reclaim.handlers.load();
+        let (governor, handlers) = (self.governor, &self.handlers);
+        let victim = governor.victim(victim);
         let Some(handler) = handlers.of.get(&victim.tenant).or(handlers.any.as_ref()) else {
-            return self.polled_is_full().then_some(ReclaimAnswer::Busy);
+            return governor.polled_is_full().then_some(ReclaimAnswer::Busy);
         };
         // A handler that panics has not freed anything it could vouch for.
         let asked = catch_unwind(AssertUnwindSafe(|| handler(&victim)));
         let answer = asked.unwrap_or(ReclaimAnswer::Busy);
         if answer == ReclaimAnswer::Freed {
-            self.note(EventKind::Evicted, owner, place, victim.bytes);
+            governor.note(EventKind::Evicted, owner, place, victim.bytes);
         }
         Some(answer)
     }
 
     fn hand_out(&self, victim: &grants::Victim) {
-        let victim = self.victim(victim);
-        lock(&self.reclaim.polled).push_back((victim.grant, victim.tenant));
+        let victim = self.governor.victim(victim);
+        lock(&self.governor.reclaim.polled).push_back((victim.grant, victim.tenant));
     }
 }

@@ -3,7 +3,7 @@
 //! [`Books`] is what a worker writes into; [`OwnBooks`] are those of a replay in one thread, with
 //! no lock on the way of a hit. `shared_books` has those of several threads.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::RefCell;
 
 use allotment::{GrantId, Victim};
 
@@ -78,18 +78,16 @@ struct Taken {
     bytes: u64,
 }
 
-/// The mail box between the reclaim callback and the books.
-#[derive(Clone, Default)]
-pub struct TakenBox {
-    taken: Arc<Mutex<Vec<Taken>>>,
+thread_local! {
+    /// The mail box between the reclaim callback and the books. The governor asks on the thread
+    /// that requests, so a replay in one thread needs no lock for it.
+    static TAKEN: RefCell<Vec<Taken>> = const { RefCell::new(Vec::new()) };
 }
 
-impl TakenBox {
-    /// Notes an eviction; called by the governor.
-    pub fn put(&self, victim: &Victim) {
-        let taken = Taken { cookie: victim.cookie, bytes: victim.bytes };
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(taken);
-    }
+/// Notes an eviction for the books of this thread; called by the governor.
+pub fn note_taken(victim: &Victim) {
+    let taken = Taken { cookie: victim.cookie, bytes: victim.bytes };
+    TAKEN.with_borrow_mut(|mail| mail.push(taken));
 }
 
 /// The books of a replay in one thread.
@@ -97,15 +95,15 @@ pub struct OwnBooks<'a> {
     workload: &'a Workload,
     resident: Vec<Option<GrantId>>,
     ledger: Ledger,
-    taken: TakenBox,
     denied: u64,
 }
 
 impl<'a> OwnBooks<'a> {
-    /// Empty books.
-    pub fn new(workload: &'a Workload, ledger: Ledger, taken: TakenBox) -> Self {
+    /// Empty books. One at a time in each thread.
+    pub fn new(workload: &'a Workload, ledger: Ledger) -> Self {
+        TAKEN.with_borrow_mut(Vec::clear);
         let resident = vec![None; workload.items.len()];
-        Self { workload, resident, ledger, taken, denied: 0 }
+        Self { workload, resident, ledger, denied: 0 }
     }
 
     /// The resident items and the ledger.
@@ -116,16 +114,17 @@ impl<'a> OwnBooks<'a> {
     /// Books what the governor took away while it answered a request of `by`.
     #[inline]
     fn settle(&mut self, by: u32) {
-        let mut taken = self.taken.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        for Taken { cookie, bytes } in taken.drain(..) {
-            let tenant = if cookie & JOB_COOKIE == 0 {
-                self.resident[cookie as usize] = None;
-                self.workload.items.tenant(cookie as u32)
-            } else {
-                (cookie & !JOB_COOKIE) as u32
-            };
-            self.ledger.evicted(tenant, bytes, by);
-        }
+        TAKEN.with_borrow_mut(|taken| {
+            for Taken { cookie, bytes } in taken.drain(..) {
+                let tenant = if cookie & JOB_COOKIE == 0 {
+                    self.resident[cookie as usize] = None;
+                    self.workload.items.tenant(cookie as u32)
+                } else {
+                    (cookie & !JOB_COOKIE) as u32
+                };
+                self.ledger.evicted(tenant, bytes, by);
+            }
+        });
     }
 }
 

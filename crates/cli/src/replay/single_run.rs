@@ -6,7 +6,7 @@ use std::time::Instant;
 use allotment::os::{Clock, ManualClock};
 use allotment::{Governor, GovernorConfig, GrantId, GroupConfig, ReclaimAnswer, Victim};
 
-use super::books::{OwnBooks, TakenBox};
+use super::books::{OwnBooks, note_taken};
 use super::history::{Sampler, asked_bytes};
 use super::plain_lru;
 use super::plan::Plan;
@@ -108,13 +108,11 @@ impl SingleRun<'_> {
 
     /// The loop in this thread.
     fn play(&self, floor: &Floor<'_>, progress: &Progress) -> Result<Played, CliError> {
-        let taken = TakenBox::default();
-        let to_box = taken.clone();
-        floor.governor.on_reclaim(move |victim: &Victim| {
-            to_box.put(victim);
+        floor.governor.on_reclaim(|victim: &Victim| {
+            note_taken(victim);
             ReclaimAnswer::Freed
         });
-        let books = OwnBooks::new(self.workload, Ledger::new(self.plan.bounds()), taken);
+        let books = OwnBooks::new(self.workload, Ledger::new(self.plan.bounds()));
         let mut worker = Worker::new(floor, 0, books);
         let mut sampler = Sampler::new(self.workload, &asked_bytes(self.workload));
         let bar = progress.bar(self.workload.requests_len() as u64, "replaying");
