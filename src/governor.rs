@@ -164,9 +164,7 @@ impl Governor {
     #[inline]
     pub fn try_request(&self, request: &Request) -> Result<Grant<'_>, Refusal> {
         let ask = self.ask(request)?;
-        let answer = self.core.admit(&ask);
-        self.serve_noted();
-        match answer {
+        match self.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
             Err(no) => Err(self.denied(&ask, no, Extent::of(ask.bytes))),
         }
@@ -183,7 +181,7 @@ impl Governor {
     #[inline]
     pub fn request(&self, request: &Request) -> Result<Grant<'_>, Refusal> {
         let ask = self.ask(request)?;
-        match self.core.admit(&ask) {
+        match self.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
             Err(no) => {
                 let answer = self.request_evicting(ask, no);
@@ -199,6 +197,14 @@ impl Governor {
     /// As [`Governor::try_request`].
     pub fn request_owned(self: &Arc<Self>, request: &Request) -> Result<OwnedGrant, Refusal> {
         Ok(self.request(request)?.into_owned(self))
+    }
+
+    /// An admission, and a look at the line if claim went back by it.
+    #[inline]
+    pub(crate) fn admit(&self, ask: &Ask) -> Result<Granted, No> {
+        let answer = self.core.admit(ask);
+        self.serve_noted();
+        answer
     }
 
     /// Goes on where an admission was refused.
@@ -222,7 +228,7 @@ impl Governor {
             if !self.make_room(ask, *no, &mut effort) {
                 break;
             }
-            match self.core.admit(ask) {
+            match self.admit(ask) {
                 Ok(granted) => return Ok(self.granted(ask, granted)),
                 Err(again) => *no = again,
             }
@@ -334,7 +340,7 @@ impl Governor {
         ask.now_ns = self.clock().now_ns();
         ask.fields.flags |= flag::UNCOMMITTED;
         ask.fields.expires_ns = ask.now_ns.saturating_add(ttl_ns).max(1);
-        let grant = match self.core.admit(&ask) {
+        let grant = match self.admit(&ask) {
             Ok(granted) => self.granted(&ask, granted),
             Err(no) => {
                 let answer = self.request_evicting(ask, no);

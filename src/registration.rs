@@ -459,9 +459,7 @@ impl Governor {
         let promised = admin.promised(parent);
         *promised = *promised - old_guarantee + settings.guarantee;
         self.review_excess(admin);
-        if self.core.scarcity.is_waited() {
-            self.core.give_up_claim(index);
-        }
+        self.core.offer_claim(index);
         let owner = Owner::new(index, self.core.accounts.generation(index), 0);
         self.note(EventKind::LimitsChanged, owner, (0, 0), settings.limits[0]);
         Ok(())
@@ -557,6 +555,8 @@ impl Governor {
             return Err(Error::HasChildren { children });
         }
         self.leave(&mut admin, GROUPS, index);
+        drop(admin);
+        self.serve_waiters();
         Ok(())
     }
 
@@ -567,6 +567,7 @@ impl Governor {
             parent.children -= 1;
         }
         self.core.accounts.close(index);
+        self.core.offer_claim(index);
         let owner = Owner::new(index, node.generation, 0);
         self.note(EventKind::Unregistered, owner, (0, 0), self.core.accounts.used(index));
         admin.closed[kind].push_back((index, node.generation));
@@ -586,6 +587,7 @@ impl Governor {
             }
         }
         self.core.accounts.trim(index);
+        self.core.offer_claim(index);
     }
 
     /// Keeps track of a reservation until it runs out.

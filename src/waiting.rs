@@ -166,15 +166,20 @@ impl Governor {
             // With the pressure a lower limit of who waits may end.
             self.evaluate_pressure(self.live_bytes());
         }
-        let mut decided = Decided::default();
-        self.core.hand_over(self.clock().now_ns(), &mut decided);
-        debug_assert!(decided.cells().len() <= DECIDED_MAX);
-        decided.cells().iter().for_each(|&cell| self.wakers.wake(cell));
+        // One that named all it could goes on itself: those it woke may be in no hurry.
+        for _ in 0..=self.config.waiters_max as usize / DECIDED_MAX {
+            let mut decided = Decided::default();
+            self.core.hand_over(self.clock().now_ns(), &mut decided);
+            decided.cells().iter().for_each(|&cell| self.wakers.wake(cell));
+            if decided.cells().len() < DECIDED_MAX {
+                break;
+            }
+        }
     }
 
     /// A request that does not wait, with the core's own words for a refusal.
     fn request_now(&self, ask: Ask) -> Result<Grant<'_>, (No, Extent)> {
-        match self.core.admit(&ask) {
+        match self.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
             Err(no) => self.request_evicting(ask, no),
         }
@@ -210,9 +215,12 @@ impl Governor {
     fn park(&self, ask: &mut Ask, wait_max: Duration) -> Option<waiters::Ticket> {
         ask.now_ns = self.clock().now_ns();
         let wait_ns = u64::try_from(wait_max.as_nanos()).unwrap_or(u64::MAX);
-        let ticket = self.core.enter_line(ask, ask.now_ns.saturating_add(wait_ns))?;
-        self.hand_over();
-        Some(ticket)
+        let ticket = self.core.enter_line(ask, ask.now_ns.saturating_add(wait_ns));
+        match ticket {
+            Some(_) => self.hand_over(),
+            None => self.serve_noted(),
+        }
+        ticket
     }
 }
 
@@ -310,7 +318,9 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
         if let Standing::Waiting(ticket, _) = self.place {
             let governor: &Governor = self.governor.borrow();
             let count = governor.config().waiters_max;
-            *lock(governor.wakers.cell(ticket.index, count)) = Some(waker.clone());
+            let before = lock(governor.wakers.cell(ticket.index, count)).replace(waker.clone());
+            // With nothing held: it may be the last of its task, which may have tickets as well.
+            drop(before);
         }
         match self.poll() {
             None if matches!(self.place, Standing::Waiting(..)) => Poll::Pending,

@@ -147,9 +147,7 @@ impl Naive {
                     served.push(number);
                     self.senior = None;
                     self.line.retain(|other| other.number != number);
-                    if self.tags[waiter.tenant] == waiter.tag {
-                        self.tags[waiter.tenant] -= waiter.bytes * 12 / (waiter.tenant as u64 + 1);
-                    }
+                    self.time = self.time.max(waiter.tag);
                 } else if waiter.bytes - aside
                     > self.limits[waiter.tenant] - self.used[waiter.tenant]
                 {
@@ -532,6 +530,69 @@ fn changes_of_limits_and_capacity_let_waiters_in() {
     assert!(waiting.poll().is_none());
     governor.set_capacity(12).unwrap();
     assert_eq!(waiting.poll().unwrap().unwrap().bytes(), 5);
+}
+
+#[test]
+fn what_an_ended_group_or_tenant_had_paid_for_lets_waiters_in() {
+    let clock = ManualClock::new();
+    let governor = governor(100, &clock);
+    let group = |guarantee| GroupConfig { guarantee_bytes: guarantee, ..GroupConfig::new("g") };
+    let one = governor.register_tenant(tenant(1, Priority::Normal)).unwrap();
+    // A group without tenants, whose guarantee is paid for.
+    let empty = governor.register_group(group(60)).unwrap();
+    let held = governor.request(&fixed(one, 30)).unwrap();
+    let mut waiting = governor.enqueue(&fixed(one, 30), FOREVER).unwrap();
+    assert!(waiting.poll().is_none());
+    governor.unregister_group(empty).unwrap();
+    drop(waiting.poll().unwrap().unwrap());
+    drop(held);
+    // A tenant that leaves the claim of its guarantee with its group.
+    let group = governor.register_group(group(10)).unwrap();
+    let inside = |number| TenantConfig { parent: Some(group), ..tenant(number, Priority::Normal) };
+    let config = TenantConfig { guarantee_bytes: 10, ..inside(2) };
+    let leaving = governor.register_tenant(config).unwrap();
+    let staying = governor.register_tenant(inside(3)).unwrap();
+    let _five = governor.request(&fixed(staying, 5)).unwrap();
+    let _fifty = governor.request(&fixed(one, 50)).unwrap();
+    let mut waiting = governor.enqueue(&fixed(one, 40), FOREVER).unwrap();
+    assert!(waiting.poll().is_none());
+    governor.unregister_tenant(leaving, Unregister::IfIdle).unwrap();
+    assert_eq!(waiting.poll().unwrap().unwrap().bytes(), 40);
+}
+
+#[test]
+fn what_a_group_bought_beyond_the_need_is_not_withheld() {
+    let config = GovernorConfig { pool_pressure: false, ..GovernorConfig::new(16 * MIB) };
+    let governor = Governor::new(config).unwrap();
+    let config = GroupConfig { guarantee_bytes: 4 * MIB, ..GroupConfig::new("g") };
+    let group = governor.register_group(config).unwrap();
+    let inside = TenantConfig { parent: Some(group), ..tenant(1, Priority::Normal) };
+    let inside = governor.register_tenant(inside).unwrap();
+    let other = governor.register_tenant(tenant(2, Priority::Normal)).unwrap();
+    let _first = governor.request(&fixed(inside, 7 * MIB / 2)).unwrap();
+    let held = governor.request(&fixed(other, 6 * MIB)).unwrap();
+    let mut waiting = governor.enqueue(&fixed(other, 8 * MIB), FOREVER).unwrap();
+    let _second = governor.try_request(&fixed(inside, MIB)).unwrap();
+    held.shrink(5 * MIB / 2).unwrap();
+    assert_eq!(waiting.poll().unwrap().unwrap().bytes(), 8 * MIB);
+}
+
+#[test]
+fn who_may_hold_no_more_grants_has_no_bytes_set_aside() {
+    let clock = ManualClock::new();
+    let governor = governor(10, &clock);
+    let config =
+        TenantConfig { grants_max: [Some(1), None, None, None], ..tenant(1, Priority::Normal) };
+    let counted = governor.register_tenant(config).unwrap();
+    let two = governor.register_tenant(tenant(2, Priority::Normal)).unwrap();
+    let _only = governor.request(&fixed(counted, 1)).unwrap();
+    let held = governor.request(&fixed(two, 9)).unwrap();
+    let mut greedy = governor.enqueue(&fixed(counted, 9), FOREVER).unwrap();
+    clock.advance_ns(2 * PATIENCE_NS);
+    let mut small = governor.enqueue(&fixed(two, 5), FOREVER).unwrap();
+    drop(held);
+    assert_eq!(small.poll().unwrap().unwrap().bytes(), 5);
+    assert!(greedy.poll().is_none());
 }
 
 #[test]

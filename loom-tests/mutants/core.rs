@@ -231,8 +231,8 @@ pub const MUTANTS: &[Mutant] = &[
         "admission",
         "rest_withheld",
         &[(
-            "if self.accounts.trim(account) != Trimmed::Nothing {",
-            "if account == u32::MAX && self.accounts.trim(account) != Trimmed::Nothing {",
+            "if self.accounts.hand_up(account) != Trimmed::Nothing {",
+            "if account == u32::MAX && self.accounts.hand_up(account) != Trimmed::Nothing {",
         )],
     ),
 ];

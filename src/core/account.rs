@@ -817,18 +817,26 @@ impl Accounts {
         settled
     }
 
-    /// Trims an account and those above it; false if bytes were on their way somewhere, so that
-    /// idle claim may be left.
-    pub fn hand_up(&self, index: u32) -> bool {
-        let (mut at, mut settled) = (index, true);
+    /// Trims an account and those above it. [`Trimmed::Busy`] if bytes were on their way somewhere,
+    /// so that idle claim may be left; else how much went up, in all levels together.
+    pub fn hand_up(&self, index: u32) -> Trimmed {
+        let (mut at, mut freed, mut busy) = (index, 0, false);
         for _ in 0..DEPTH_MAX {
             if at == ROOT {
                 break;
             }
-            settled &= self.trim(at) != Trimmed::Busy;
+            match self.trim(at) {
+                Trimmed::Freed(bytes) => freed += bytes,
+                Trimmed::Busy => busy = true,
+                Trimmed::Nothing => {}
+            }
             at = self.table[at].parent();
         }
-        settled
+        match freed {
+            _ if busy => Trimmed::Busy,
+            0 => Trimmed::Nothing,
+            freed => Trimmed::Freed(freed),
+        }
     }
 
     /// Passes what came back from `index` on to `account`; says whether that is enough.

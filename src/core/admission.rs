@@ -150,6 +150,10 @@ impl Core {
         let answer = self.decide(ask);
         if self.scarcity.is_waited() {
             self.give_up_rest(ask.account);
+            if answer.is_err() {
+                // What it collected before it was refused, others may be waiting for.
+                self.scarcity.unsettle();
+            }
         }
         answer
     }
@@ -258,16 +262,22 @@ impl Core {
     /// Hands the idle claim of an account up as far as it goes.
     #[cold]
     pub fn give_up_claim(&self, account: u32) {
-        if !self.accounts.hand_up(account) {
+        if self.accounts.hand_up(account) == Trimmed::Busy {
             self.scarcity.unsettle();
+        }
+    }
+
+    /// Hands idle claim of an account up if somebody waits for it.
+    pub fn offer_claim(&self, account: u32) {
+        if self.scarcity.is_waited() {
+            self.give_up_claim(account);
         }
     }
 
     /// Hands up what was bought beyond the need while somebody waits for it, and says so.
     #[cold]
     pub fn give_up_rest(&self, account: u32) {
-        if self.accounts.trim(account) != Trimmed::Nothing {
-            self.give_up_claim(self.accounts.parent(account));
+        if self.accounts.hand_up(account) != Trimmed::Nothing {
             self.scarcity.unsettle();
         }
     }

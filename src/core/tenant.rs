@@ -76,6 +76,7 @@ impl Tenant {
         self.uuid[0].store((uuid >> 64) as u64, order);
         self.uuid[1].store(uuid as u64, order);
         self.peak.store(0, order);
+        self.tag.store(0, order);
         self.rate.reset();
         let tally = &self.tally;
         for count in

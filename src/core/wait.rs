@@ -451,7 +451,8 @@ impl Core {
                 own && self.give_up_aside(cell)
             }
             Served::Unclear => true,
-            Served::Lacking => false,
+            // Without a slot it has no use for bytes.
+            Served::Lacking => self.give_up_aside(cell),
         }
     }
 
@@ -539,7 +540,7 @@ impl Core {
                 }
                 Look::Short
             }
-            Served::Short(_) if aged => Look::Aged,
+            Served::Short(_) if aged && !self.lacks_count(&ask) => Look::Aged,
             Served::Short(_) | Served::Lacking => Look::Short,
             Served::Unclear => Look::Unclear,
         }
@@ -584,13 +585,22 @@ impl Core {
     fn let_go(&self, at: &Standing) -> Look {
         let ask = self.waiting.waiters.ask(at.cell, 0);
         let tenant = self.tenant(ask.account);
-        if tenant.tag() == at.tag {
+        if self.waiting.waiters.is_granted(at.cell) {
+            // It was served as the senior.
+            self.advance(at.tag);
+        } else if tenant.tag() == at.tag {
             // It was the last one of its tenant, and has not used its turn.
             tenant.set_tag(at.tag.wrapping_sub(self.cost_tag(&ask)));
         }
         let freed = self.give_up_aside(at.cell);
         self.waiting.waiters.part(at.cell, Part::Line);
         if freed { Look::LeavesBytes } else { Look::Leaves }
+    }
+
+    /// Whether the tenant holds as many grants of the type as it may.
+    fn lacks_count(&self, ask: &Ask) -> bool {
+        let queue = self.queue(ask.owner());
+        queue.grants_max().is_some_and(|max| queue.counted() >= u64::from(max))
     }
 
     /// Whether the tenant of a request was unregistered.

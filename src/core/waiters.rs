@@ -293,6 +293,11 @@ impl Waiters {
         self.word(index).is(Phase::Waiting)
     }
 
+    /// Whether it was decided by a grant; exact for whoever holds the line, as above.
+    pub fn is_granted(&self, index: u32) -> bool {
+        self.word(index).is(Phase::Granted)
+    }
+
     /// Decides a waiter, unless somebody has.
     pub fn decide(&self, index: u32, phase: Phase) -> bool {
         let word = self.word(index);
