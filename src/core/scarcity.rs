@@ -56,11 +56,10 @@ impl Scarcity {
         self.0.fetch_and(!UNSETTLED, Ordering::AcqRel) & UNSETTLED != 0
     }
 
-    /// Whether somebody waits and claim was not offered.
+    /// Whether there is claim that was not offered.
     #[inline]
     pub fn is_unsettled(&self) -> bool {
-        let word = self.word();
-        word & UNSETTLED != 0 && word >= WAITER
+        self.word() & UNSETTLED != 0
     }
 
     /// A waiter is decided.

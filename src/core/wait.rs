@@ -115,8 +115,6 @@ struct State {
     aside_bytes: AtomicU64,
     /// Number of this walk: marks tenants that are not passed.
     walk: AtomicU32,
-    /// Bytes handed over so far.
-    served_bytes: AtomicU64,
 }
 
 /// What became of an attempt to serve a waiter.
@@ -140,7 +138,6 @@ impl Waiting {
             senior: zero(),
             aside_bytes: long(),
             walk: zero(),
-            served_bytes: long(),
         };
         Self {
             waiters: Waiters::new(waiters_max),
@@ -151,35 +148,44 @@ impl Waiting {
         }
     }
 
-    /// Whether somebody left a note that nobody has looked at.
+    /// Whether the line is held, or a note was left that nobody has looked at: whoever changes
+    /// something leaves a note then, or takes the line.
     pub fn is_noted(&self) -> bool {
-        // Acquire: pairs with the AcqRel in `enter_line`.
-        self.door.load(Ordering::Acquire) == NOTE
+        // Acquire: pairs with the AcqRel in `take_line`.
+        self.door.load(Ordering::Acquire) != 0
     }
 
     /// Takes the line, or leaves a note to who has it.
-    fn enter_line(&self) -> bool {
+    fn take_line(&self) -> bool {
         // AcqRel: Acquire pairs with the Release half in `leave_line`: the line is as the last
         // holder left it. Release: what the caller changed is seen by who reads the note.
         self.door.fetch_or(BUSY | NOTE, Ordering::AcqRel) & BUSY == 0
     }
 
     fn take_note(&self) {
-        // AcqRel: pairs with the Release half in `enter_line`.
+        // AcqRel: pairs with the Release half in `take_line`.
         self.door.fetch_and(!NOTE, Ordering::AcqRel);
     }
 
     /// Leaves the line, unless there is a note.
     fn leave_line(&self) -> bool {
-        // AcqRel: pairs with the Acquire half in `enter_line`.
-        // Acquire on failure: pairs with the Release half in `enter_line`.
+        // AcqRel: pairs with the Acquire half in `take_line`.
+        // Acquire on failure: pairs with the Release half in `take_line`.
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
         self.door.compare_exchange(BUSY, 0, success, failure).is_ok()
     }
 
+    /// Leaves the line and a note of its own, unless there is one.
+    fn leave_unclear(&self) -> bool {
+        // AcqRel: pairs with the Acquire half in `take_line`.
+        // Acquire on failure: pairs with the Release half in `take_line`.
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        self.door.compare_exchange(BUSY, NOTE, success, failure).is_ok()
+    }
+
     /// Leaves the line and a note.
     fn leave_to_others(&self) {
-        // AcqRel: pairs with the Acquire half in `enter_line`.
+        // AcqRel: pairs with the Acquire half in `take_line`.
         self.door.swap(NOTE, Ordering::AcqRel);
     }
 
@@ -245,12 +251,6 @@ impl Waiting {
     fn set_aside_bytes(&self, bytes: u64) {
         // Relaxed: held.
         self.state.aside_bytes.store(bytes, Ordering::Relaxed);
-    }
-
-    /// Bytes handed over since the beginning.
-    pub fn served_bytes(&self) -> u64 {
-        // Relaxed: a statistic.
-        self.state.served_bytes.load(Ordering::Relaxed)
     }
 
     fn is_aged(&self, cell: u32, now_ns: u64) -> bool {
@@ -324,7 +324,7 @@ impl Core {
     /// Called, with nothing held, after bytes, slots or limits have changed while somebody waits.
     pub fn hand_over(&self, now_ns: u64, decided: &mut Decided) {
         let waiting = &self.waiting;
-        if !waiting.enter_line() {
+        if !waiting.take_line() {
             return;
         }
         for walks in 1.. {
@@ -333,10 +333,14 @@ impl Core {
             if !unclear && !decided.is_full() && waiting.leave_line() {
                 return;
             }
-            // Those who are woken go on; who changes what is unclear looks here afterwards.
-            let others = !decided.cells().is_empty() || unclear;
-            if decided.is_full() || walks >= WALKS_MAX && others {
+            let is_last = walks >= WALKS_MAX;
+            // Those who are woken go on.
+            if decided.is_full() || is_last && !decided.cells().is_empty() {
                 waiting.leave_to_others();
+                return;
+            }
+            // Who changes what is unclear looks here afterwards.
+            if is_last && unclear && waiting.leave_unclear() {
                 return;
             }
         }
@@ -521,7 +525,7 @@ impl Core {
         }
         let tenant = self.tenant(ask.account);
         if waiting.senior() == Some(at.cell) || tenant.is_held_up(walk) {
-            return Look::HeldUp;
+            return Look::Stays;
         }
         let aged = waiting.is_aged(at.cell, now_ns);
         match self.serve(at.cell, now_ns) {
@@ -538,10 +542,10 @@ impl Core {
                 if aged {
                     tenant.hold_up(walk);
                 }
-                Look::Short
+                Look::Stays
             }
             Served::Short(_) if aged && !self.lacks_count(&ask) => Look::Aged,
-            Served::Short(_) | Served::Lacking => Look::Short,
+            Served::Short(_) | Served::Lacking => Look::Stays,
             Served::Unclear => Look::Unclear,
         }
     }
@@ -562,10 +566,6 @@ impl Core {
         if waiting.waiters.grant(cell, granted) {
             self.scarcity.leave();
             decided.push(cell);
-            // Relaxed: a statistic, written by the holder.
-            let served = waiting.state.served_bytes.load(Ordering::Relaxed);
-            // Relaxed: as above.
-            waiting.state.served_bytes.store(served.wrapping_add(ask.bytes), Ordering::Relaxed);
             return true;
         }
         // An evictor may have been faster; either way the bytes leave the used word once.
@@ -654,12 +654,10 @@ enum Look {
     Leaves,
     /// It leaves, and bytes come free that those before it may want.
     LeavesBytes,
-    /// Something is missing.
-    Short,
+    /// It stays: something is missing, or it was not its turn.
+    Stays,
     /// Bytes of an ancestor are missing, for too long.
     Aged,
-    /// It was not its turn.
-    HeldUp,
     /// Others are at work: it has to be looked at again.
     Unclear,
 }

@@ -26,7 +26,7 @@ impl Scene {
     /// What it does after a request.
     fn serve_noted(&self) {
         let scarcity = &self.core.scarcity;
-        if scarcity.is_unsettled() || scarcity.is_waited() && self.core.waiting.is_noted() {
+        if scarcity.is_waited() && (scarcity.is_unsettled() || self.core.waiting.is_noted()) {
             self.hand_over(0);
         }
     }
