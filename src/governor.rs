@@ -106,6 +106,10 @@ pub struct Governor {
     pub(crate) due_ns: AtomicU64,
     /// 1: a request found the table of grants full.
     pub(crate) slots_wanted: AtomicU32,
+    /// Times at which the pressure went to a higher level.
+    pub(crate) pressure_rises: AtomicU64,
+    /// When the machine's pressure was last reported, plus one; 0: never.
+    pub(crate) reported_ns: AtomicU64,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
     pub(crate) wakers: Wakers,
@@ -136,6 +140,8 @@ impl Governor {
             admin: Mutex::new(Admin::new(&config)),
             due_ns: AtomicU64::new(u64::MAX),
             slots_wanted: AtomicU32::new(0),
+            pressure_rises: AtomicU64::new(0),
+            reported_ns: AtomicU64::new(0),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             wakers: Wakers::default(),
@@ -180,10 +186,21 @@ impl Governor {
     /// As [`Governor::try_request`].
     #[inline]
     pub fn request(&self, request: &Request) -> Result<Grant<'_>, Refusal> {
+        self.request_telling(request, || ())
+    }
+
+    /// Like [`Governor::request`]; calls `refused` once if it is not granted at once.
+    #[inline]
+    pub(crate) fn request_telling(
+        &self,
+        request: &Request,
+        refused: impl FnOnce(),
+    ) -> Result<Grant<'_>, Refusal> {
         let ask = self.ask(request)?;
         match self.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
             Err(no) => {
+                refused();
                 let answer = self.request_evicting(ask, no);
                 answer.map_err(|(no, extent)| self.denied(&ask, no, extent))
             }

@@ -46,6 +46,7 @@ mod governor;
 mod grant;
 mod leak;
 mod manager;
+mod meter;
 pub mod os;
 mod reclaim;
 mod registration;
@@ -72,11 +73,13 @@ pub use governor::Governor;
 pub use grant::{Grant, HeldGrant, OwnedGrant, Released, Reservation};
 pub use leak::{Leak, LeakReport};
 pub use manager::{
-    AllocationCounts, AllocationExplanation, DashboardSummary, DrainReport, EmergencyEntry,
-    EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, IsolationLevel, ManagerOptions,
-    MemoryAllocationRequest, MemoryAllocationResponse, MemoryBatchResponse, MemoryConfig,
-    MemoryError, MemoryPressure, ModelUsage, MultiTenantMemoryManager, PlannedEviction,
-    TenantDashboard, TenantHold, TenantMemoryConfig, TenantPriority, TenantUsage,
+    Alert, AlertChange, AlertKind, AlertLevel, AlertReader, AlertThresholds, AllocationCounts,
+    AllocationExplanation, DashboardSummary, DenialCounts, DrainReport, EmergencyEntry,
+    EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, HistoryPoint, IsolationLevel,
+    LatencySummary, ManagerOptions, MemoryAllocationRequest, MemoryAllocationResponse,
+    MemoryBatchResponse, MemoryConfig, MemoryError, MemoryPressure, MemoryStatistics, ModelUsage,
+    MonitorReport, MultiTenantMemoryManager, PlannedEviction, ReclaimCounts, TenantDashboard,
+    TenantHold, TenantMemoryConfig, TenantPriority, TenantUsage, UsageHistory,
 };
 pub use reclaim::Victim;
 pub use registration::Unregister;

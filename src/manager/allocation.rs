@@ -3,6 +3,7 @@
 use super::config::MIB;
 use super::error::MemoryError;
 use super::record::{Key, Record, Shut};
+use super::statistics::{Count, Timing};
 use super::tenant::Tenant;
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::{AllocationType, TenantId};
@@ -201,13 +202,20 @@ impl MultiTenantMemoryManager {
     }
 
     fn request(&self, wanted: &Wanted) -> Result<Key, Refused> {
+        let mut timing = self.inner.begin(&wanted.tenant);
+        let answer = self.decide(wanted, &mut timing);
+        self.inner.finish(&wanted.tenant, &timing, &answer);
+        answer
+    }
+
+    fn decide(&self, wanted: &Wanted, timing: &mut Timing) -> Result<Key, Refused> {
         self.check_open(wanted)?;
         let governor = &self.inner.governor;
         let observing = self.is_observe_only();
         let request = wanted.request();
         let answer = match observing {
             true => governor.try_request(&request),
-            false => governor.request(&request),
+            false => governor.request_telling(&request, || timing.turn_slow(governor.clock())),
         };
         match answer {
             Ok(grant) => {
@@ -226,6 +234,16 @@ impl MultiTenantMemoryManager {
     }
 
     fn request_all(&self, wanted: &[Wanted]) -> Result<Vec<Key>, Refused> {
+        let begin = |wanted: &Wanted| self.inner.begin(&wanted.tenant);
+        let timings: Vec<Timing> = wanted.iter().map(begin).collect();
+        let answer = self.decide_all(wanted);
+        for (wanted, timing) in wanted.iter().zip(&timings) {
+            self.inner.finish(&wanted.tenant, timing, &answer);
+        }
+        answer
+    }
+
+    fn decide_all(&self, wanted: &[Wanted]) -> Result<Vec<Key>, Refused> {
         wanted.iter().try_for_each(|wanted| self.check_open(wanted))?;
         let governor = &self.inner.governor;
         let requests: Vec<Request> = wanted.iter().map(Wanted::request).collect();
@@ -274,6 +292,7 @@ impl MultiTenantMemoryManager {
         match shut {
             Shut::Gone => Refused::Misuse(MemoryError::UnknownTenant(wanted.tenant.id)),
             Shut::Hold(hold) => {
+                wanted.tenant.statistics.get().note(Count::OtherCause);
                 let reason = self.on_hold(&wanted.tenant, hold);
                 Refused::Denied(No { reason, available_bytes: 0 })
             }

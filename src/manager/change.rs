@@ -201,6 +201,7 @@ impl MultiTenantMemoryManager {
             return Err(self.missing(&tenant, allocation_id));
         };
         let misuse = |error| MemoryError::of_allocation(error, allocation_id, tenant_id);
+        let timing = self.inner.begin(&tenant);
         let grown = self.check_open(&wanted).and_then(|()| match grant {
             None => self.grow_observed(&wanted, key),
             Some(grant) => match self.grow_grant(&wanted, grant) {
@@ -212,6 +213,7 @@ impl MultiTenantMemoryManager {
                 Err(Refusal::Denied(denial)) => Err(self.refused(&wanted, &denial)),
             },
         });
+        self.inner.finish(&tenant, &timing, &grown);
         answer(grown)
     }
 

@@ -1,7 +1,10 @@
 //! The settings of the facade, in MiB, and how they become the governor's.
 
+use super::alerts::AlertStream;
 use super::emergency::EmergencyLog;
 use super::error::MemoryError;
+use super::monitor::Monitoring;
+use super::thresholds::AlertThresholds;
 use crate::RateLimit;
 use crate::config::{GovernorConfig, Isolation, Priority, TenantConfig, TenantId};
 
@@ -122,11 +125,20 @@ type Tune = Box<dyn FnOnce(&mut GovernorConfig) + Send>;
 pub struct ManagerOptions {
     tune: Option<Tune>,
     log_max: usize,
+    thresholds: AlertThresholds,
+    alerts_max: usize,
+    histories_max: usize,
 }
 
 impl Default for ManagerOptions {
     fn default() -> Self {
-        Self { tune: None, log_max: EmergencyLog::DEFAULT_MAX }
+        Self {
+            tune: None,
+            log_max: EmergencyLog::DEFAULT_MAX,
+            thresholds: AlertThresholds::default(),
+            alerts_max: AlertStream::DEFAULT_MAX,
+            histories_max: Monitoring::HISTORIES_MAX,
+        }
     }
 }
 
@@ -142,18 +154,43 @@ impl ManagerOptions {
         Self { log_max: entries, ..self }
     }
 
-    pub(super) fn settle(self, capacity_bytes: u64) -> (GovernorConfig, EmergencyLog) {
+    /// From where on something is worth an alert. A manager is not created with thresholds that
+    /// contradict each other.
+    pub fn thresholds(self, thresholds: AlertThresholds) -> Self {
+        Self { thresholds, ..self }
+    }
+
+    /// Most alerts that are kept for readers, at least 1; the oldest go first. 1024 unless set.
+    pub fn alerts_max(self, alerts: usize) -> Self {
+        Self { alerts_max: alerts, ..self }
+    }
+
+    /// Most tenants whose history is kept at once, about 4 KiB each. 4096 unless set. Tenants
+    /// that become active beyond that have none, until another one has been idle for an hour; their
+    /// statistics and alerts are as those of all others.
+    pub fn histories_max(self, tenants: usize) -> Self {
+        Self { histories_max: tenants, ..self }
+    }
+
+    pub(super) fn settle(
+        self,
+        capacity_bytes: u64,
+    ) -> Result<(GovernorConfig, EmergencyLog, Monitoring), MemoryError> {
+        self.thresholds.validate()?;
         let mut settings = GovernorConfig::new(capacity_bytes);
         if let Some(tune) = self.tune {
             tune(&mut settings);
         }
-        (settings, EmergencyLog::new(self.log_max))
+        let monitoring = Monitoring::new(self.thresholds, self.alerts_max, self.histories_max);
+        Ok((settings, EmergencyLog::new(self.log_max), monitoring))
     }
 }
 
 impl std::fmt::Debug for ManagerOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ManagerOptions").field("log_max", &self.log_max).finish_non_exhaustive()
+        let mut shown = f.debug_struct("ManagerOptions");
+        shown.field("log_max", &self.log_max).field("thresholds", &self.thresholds);
+        shown.finish_non_exhaustive()
     }
 }
 

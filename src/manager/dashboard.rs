@@ -8,10 +8,14 @@
 //! Figures of different tenants are read one after the other while others go on; at rest they add
 //! up. What is observed beyond the budget stands apart and is in none of the other sums.
 
+use super::alerts::Alert;
 use super::config::{IsolationLevel, MIB, MemoryPressure, TenantPriority};
 use super::emergency::TenantHold;
 use super::error::MemoryError;
+use super::history::UsageHistory;
+use super::monitor::{PoolReport, TenantReport};
 use super::record::Held;
+use super::statistics::MemoryStatistics;
 use super::tenant::Tenant;
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::{AllocationType, GovernorConfig, TenantId};
@@ -31,6 +35,13 @@ pub struct TenantDashboard {
     pub global_memory_status: GlobalMemoryStatus,
     /// Models by name over all tenants, largest first.
     pub models: Vec<ModelUsage>,
+    /// What was counted of all tenants, those that are gone included, as of the monitor's last
+    /// look.
+    pub statistics: MemoryStatistics,
+    /// What the pool held in the last minute and the last hour.
+    pub history: UsageHistory,
+    /// Alerts that were raised and are not over, those of tenants included.
+    pub open_alerts: Vec<Alert>,
 }
 
 /// The first line of the dashboard.
@@ -144,6 +155,13 @@ pub struct TenantUsage {
     pub observed_denials: u64,
     /// Why, for the last eight of them, oldest first.
     pub observed_reasons: Vec<String>,
+    /// What was counted of its requests through the manager.
+    pub statistics: MemoryStatistics,
+    /// What it held in the last minute and the last hour; none, unless it was active in that time
+    /// and the monitor has looked.
+    pub history: Option<UsageHistory>,
+    /// Alerts about it that were raised and are not over.
+    pub open_alerts: Vec<Alert>,
 }
 
 /// Allocations by type.
@@ -206,6 +224,7 @@ impl MultiTenantMemoryManager {
             tenants.iter().fold(0u64, |sum, t| sum.saturating_add(t.observed_over_bytes));
         let (capacity, live) = (snapshot.capacity_bytes, snapshot.live_bytes);
         let claimed = snapshot.claimed_bytes;
+        let PoolReport { statistics, history, open } = self.inner.report_of_pool();
         let count = |is: fn(&TenantUsage) -> bool| tenants.iter().filter(|t| is(t)).count();
         Ok(TenantDashboard {
             summary: DashboardSummary {
@@ -234,12 +253,16 @@ impl MultiTenantMemoryManager {
             },
             models: merged(tenants.iter().flat_map(|tenant| tenant.models.iter().cloned())),
             tenant_summaries: tenants,
+            statistics,
+            history,
+            open_alerts: open,
         })
     }
 
     fn usage_of(&self, tenant: &Tenant, numbers: TenantSnapshot) -> Result<TenantUsage, Error> {
         let governor = &self.inner.governor;
         let config = governor.tenant_config(tenant.handle)?;
+        let TenantReport { statistics, history, open, .. } = self.inner.report_of(tenant);
         let held = lock(&tenant.held);
         let used = numbers.used_bytes;
         let bound = numbers.limit_bytes.unwrap_or(governor.config().capacity_bytes);
@@ -274,6 +297,9 @@ impl MultiTenantMemoryManager {
             observed_evictions: held.observed.evictions,
             observed_denials: held.observed.denials,
             observed_reasons: held.observed.reasons.iter().cloned().collect(),
+            statistics,
+            history,
+            open_alerts: open,
         })
     }
 }

@@ -5,11 +5,13 @@
 //! same effect.
 
 use super::record::{End, Key, Record};
+use super::statistics::Count;
 use super::tenant::Tenant;
 use super::{Inner, MultiTenantMemoryManager, lock};
 use crate::ReclaimAnswer;
 use crate::config::{AllocationType, TenantId};
 use crate::reclaim::Victim;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -84,11 +86,8 @@ impl Inner {
             }
         };
         let callback = lock(&self.listener.0).clone();
-        let answer = callback.map_or(ReclaimAnswer::Freed, |callback| {
-            // One that panics has not freed anything it could vouch for.
-            let answer = catch_unwind(AssertUnwindSafe(|| callback(&asked)));
-            answer.unwrap_or(ReclaimAnswer::Busy)
-        });
+        let answer = callback
+            .map_or(ReclaimAnswer::Freed, |callback| self.answer_of(tenant, &*callback, &asked));
         let mut held = lock(&tenant.held);
         if let Some(record) = held.records.get_mut(&key) {
             record.asking = false;
@@ -99,12 +98,59 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Asks and counts.
+    fn answer_of(
+        &self,
+        tenant: &Tenant,
+        callback: &(dyn Fn(&EvictedAllocation) -> ReclaimAnswer + Send + Sync),
+        asked: &EvictedAllocation,
+    ) -> ReclaimAnswer {
+        let (statistics, clock) = (tenant.statistics.get(), self.governor.clock());
+        let begun_ns = clock.now_ns();
+        // One that panics has not freed anything it could vouch for.
+        let answer = catch_unwind(AssertUnwindSafe(|| callback(asked)));
+        let took_ns = clock.now_ns().saturating_sub(begun_ns);
+        statistics.note(Count::ReclaimAsked);
+        statistics.note_reclaim_ns(took_ns);
+        if took_ns / 1_000_000 > self.monitoring.thresholds.reclaim_ms {
+            statistics.note(Count::ReclaimSlow);
+        }
+        match answer {
+            Ok(ReclaimAnswer::Busy) => statistics.note(Count::ReclaimBusy),
+            Ok(_) => {}
+            Err(_) => statistics.note(Count::ReclaimPanicked),
+        }
+        answer.unwrap_or(ReclaimAnswer::Busy)
+    }
+}
+
+thread_local! {
+    /// Whether this thread takes a step of the balancer.
+    static BALANCING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does the work of a step of the balancer: what owners are asked meanwhile counts as its doing.
+pub(super) fn balancing<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            BALANCING.set(self.0);
+        }
+    }
+    let _before = Before(BALANCING.replace(true));
+    work()
+}
+
 /// The governor's question about a victim, passed on to its owner.
 pub(super) fn ask_for(manager: &Weak<Inner>, victim: &Victim) -> ReclaimAnswer {
     let Some(inner) = manager.upgrade() else { return ReclaimAnswer::Busy };
     let Some(tenant) = inner.tenants.find_handle(victim.tenant) else {
         return ReclaimAnswer::Busy;
     };
+    if BALANCING.get() {
+        tenant.statistics.get().note(Count::Balanced);
+    }
     let Asked { answer, record, .. } = inner.ask_owner(&tenant, Key::Grant(victim.grant));
     if let Some(grant) = record.and_then(|record| record.grant) {
         // The governor ends it on this answer, and counts it as evicted.

@@ -13,6 +13,9 @@
 //! | deciding without refusing | `observe.rs` |
 //! | freeze, thaw, drain, revoke | `emergency.rs` |
 //! | the numbers | `dashboard.rs` |
+//! | what is counted, and over time | `statistics.rs`, `trend.rs`, `window.rs`, `history.rs` |
+//! | one look of the monitor | `monitor.rs` |
+//! | alerts, and when they come and go | `alerts.rs`, `thresholds.rs`, `trigger.rs` |
 //! | what can go wrong | `error.rs` |
 //!
 //! ```text
@@ -24,8 +27,9 @@
 //!
 //! A tenant's records stand behind a mutex of that tenant alone. It is never held while a callback
 //! runs, and never while a request is decided: it guards a table. Locks are taken in the order
-//! directory, records, governor; nobody holds the records of two tenants.
+//! directory, monitor, records, governor; nobody holds the records of two tenants.
 
+mod alerts;
 mod allocation;
 mod change;
 mod config;
@@ -34,11 +38,19 @@ mod emergency;
 mod error;
 mod eviction;
 mod explain;
+mod history;
+mod monitor;
 mod observe;
 mod reason;
 mod record;
+mod statistics;
 mod tenant;
+mod thresholds;
+mod trend;
+mod trigger;
+mod window;
 
+pub use alerts::{Alert, AlertChange, AlertKind, AlertLevel, AlertReader};
 pub use allocation::{MemoryAllocationRequest, MemoryAllocationResponse, MemoryBatchResponse};
 pub use config::{
     IsolationLevel, ManagerOptions, MemoryConfig, MemoryPressure, TenantMemoryConfig,
@@ -52,12 +64,17 @@ pub use emergency::{DrainReport, EmergencyEntry, EmergencyVerb, TenantHold};
 pub use error::MemoryError;
 pub use eviction::EvictedAllocation;
 pub use explain::{AllocationExplanation, PlannedEviction};
+pub use history::{HistoryPoint, UsageHistory};
+pub use monitor::MonitorReport;
+pub use statistics::{DenialCounts, LatencySummary, MemoryStatistics, ReclaimCounts};
+pub use thresholds::AlertThresholds;
 
 use crate::balance::BalanceReport;
 use crate::config::GovernorConfig;
 use crate::governor::Governor;
 use emergency::EmergencyLog;
 use eviction::Listener;
+use monitor::Monitoring;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenant::Directory;
 
@@ -143,6 +160,7 @@ struct Inner {
     tenants: Directory,
     listener: Listener,
     log: EmergencyLog,
+    monitoring: Monitoring,
     observe_only: Switch,
     /// Names of observed allocations given so far.
     observed: Counter,
@@ -177,8 +195,8 @@ impl MultiTenantMemoryManager {
         options: ManagerOptions,
     ) -> Result<Self, MemoryError> {
         config.validate()?;
-        let (settings, log) = options.settle(config.max_bytes()?);
-        Ok(Self::build(config, None, Governor::new(settings)?, log))
+        let (settings, log, monitoring) = options.settle(config.max_bytes()?)?;
+        Ok(Self::build(config, None, Governor::new(settings)?, log, monitoring))
     }
 
     /// Denies everything: its configuration was refused.
@@ -186,7 +204,8 @@ impl MultiTenantMemoryManager {
         let settings = GovernorConfig { tenants_max: 1, grants_max: 1, ..GovernorConfig::new(1) };
         let governor = Governor::new(settings);
         let governor = governor.expect("one tenant and one byte are a valid configuration");
-        Self::build(config, Some(fault), governor, EmergencyLog::default())
+        let monitoring = Monitoring::default();
+        Self::build(config, Some(fault), governor, EmergencyLog::default(), monitoring)
     }
 
     fn build(
@@ -194,6 +213,7 @@ impl MultiTenantMemoryManager {
         fault: Option<MemoryError>,
         governor: Governor,
         log: EmergencyLog,
+        monitoring: Monitoring,
     ) -> Self {
         let inner = Arc::new(Inner {
             governor: Arc::new(governor),
@@ -202,6 +222,7 @@ impl MultiTenantMemoryManager {
             tenants: Directory::default(),
             listener: Listener::default(),
             log,
+            monitoring,
             observe_only: Switch::new(false),
             observed: Counter::new(0),
         });
@@ -234,7 +255,7 @@ impl MultiTenantMemoryManager {
             let (pressure, live_bytes) = (governor.pressure(), governor.snapshot().live_bytes);
             return Ok(BalanceReport { pressure, live_bytes, ..BalanceReport::default() });
         }
-        Ok(governor.balance())
+        Ok(self.inner.balance())
     }
 }
 

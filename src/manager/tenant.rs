@@ -5,6 +5,7 @@ use super::emergency::EmergencyVerb;
 use super::error::MemoryError;
 use super::reason::Mib;
 use super::record::{Held, Key};
+use super::statistics::Counted;
 use super::{MultiTenantMemoryManager, lock};
 use crate::TenantHandle;
 use crate::config::{TenantConfig, TenantId};
@@ -23,6 +24,7 @@ pub(super) struct Tenant {
     pub id: TenantId,
     pub handle: TenantHandle,
     pub held: Mutex<Held>,
+    pub statistics: Counted,
 }
 
 impl Tenant {
@@ -134,7 +136,7 @@ impl MultiTenantMemoryManager {
         let registered = self.inner.governor.register_tenant(config);
         let handle = registered.map_err(|error| MemoryError::of_tenant(error, id))?;
         let held = Mutex::new(Held::new(name));
-        let tenant = Arc::new(Tenant { id, handle, held });
+        let tenant = Arc::new(Tenant { id, handle, held, statistics: Counted::default() });
         write(shard(&directory.by_handle, number(handle))).insert(number(handle), tenant.clone());
         by_id.insert(id.as_u128(), tenant);
         Ok(())

@@ -5,6 +5,7 @@ use allotment::*;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+mod alerts;
 mod dashboard;
 mod emergency;
 mod eviction;
@@ -13,6 +14,7 @@ mod holding;
 mod misuse;
 mod observe;
 mod reason;
+mod statistics;
 mod stress;
 
 type Manager = MultiTenantMemoryManager;
@@ -46,14 +48,51 @@ fn manager(max_memory_mb: u64) -> Manager {
 }
 
 fn with(max_memory_mb: u64, tune: fn(&mut GovernorConfig)) -> Manager {
-    let options = ManagerOptions::default().governor(move |governor| {
+    Manager::try_new_with(memory(max_memory_mb), options(ManualClock::new(), tune)).unwrap()
+}
+
+fn options(clock: ManualClock, tune: fn(&mut GovernorConfig)) -> ManagerOptions {
+    ManagerOptions::default().governor(move |governor| {
         governor.tenants_max = 64;
         governor.grants_max = 4_096;
         governor.pool_pressure = false;
-        governor.clock = ManualClock::new().into();
+        governor.clock = clock.into();
         tune(governor);
-    });
-    Manager::try_new_with(memory(max_memory_mb), options).unwrap()
+    })
+}
+
+/// A manager whose clock is moved by hand and whose monitor is asked to look.
+struct Monitored {
+    manager: Manager,
+    clock: ManualClock,
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+impl Monitored {
+    fn new(max_memory_mb: u64) -> Self {
+        Self::with(max_memory_mb, |_| {}, AlertThresholds::default())
+    }
+
+    fn with(mb: u64, tune: fn(&mut GovernorConfig), thresholds: AlertThresholds) -> Self {
+        let clock = ManualClock::new();
+        let options = options(clock.clone(), tune).thresholds(thresholds);
+        Self { manager: Manager::try_new_with(memory(mb), options).unwrap(), clock }
+    }
+
+    /// A look after so many seconds.
+    fn look(&self, seconds: u64) -> MonitorReport {
+        self.clock.advance_ns(seconds * SECOND);
+        now(self.manager.monitor_now())
+    }
+
+    fn usage(&self, tenant: TenantId) -> TenantUsage {
+        now(self.manager.get_tenant_usage(tenant)).unwrap()
+    }
+
+    fn release(&self, tenant: TenantId, allocation_id: &str, mb: u64) {
+        now(self.manager.release_allocation(tenant, allocation_id, mb)).unwrap();
+    }
 }
 
 fn id(number: u128) -> TenantId {
@@ -128,7 +167,10 @@ fn denied(response: Response) -> (String, u64) {
 fn all(manager: &Manager) -> TenantDashboard {
     let mut seen = now(manager.get_tenant_dashboard()).unwrap();
     // Denials are counted, and they are no change.
-    seen.tenant_summaries.iter_mut().for_each(|tenant| tenant.denied_requests = 0);
+    for tenant in &mut seen.tenant_summaries {
+        tenant.denied_requests = 0;
+        tenant.statistics = MemoryStatistics::default();
+    }
     seen
 }
 
