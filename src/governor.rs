@@ -12,6 +12,7 @@
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
 //! | `explain` | `explain.rs` |
 //! | `attainable`, `largest_holders`, `name` | `room.rs` |
+//! | `circular_wait` | `circle.rs` |
 
 use crate::config::{AllocationType, GovernorConfig};
 use crate::core::account::ROOT;

@@ -30,6 +30,7 @@
 //! | how bytes are got back | `core/evict.rs` |
 //! | how a victim is found | `core/queue.rs` |
 //! | who waits, who is served next, who is woken | `waiting.rs`, `core/wait.rs`, `wakers.rs` |
+//! | who waits in a circle | `core/circle.rs`, and what is read for it: `circle.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
@@ -37,6 +38,7 @@
 //! | that it is true | `tests/`, `loom-tests/tests/`, by the same file names |
 
 mod balance;
+mod circle;
 mod config;
 mod core;
 mod error;
@@ -64,6 +66,7 @@ pub use crate::core::pressure::Pressure;
 pub use crate::core::rate::RateLimit;
 pub use crate::core::ring::Read as EventRead;
 pub use balance::BalanceReport;
+pub use circle::CircularWait;
 pub use config::{
     AllocationType, GovernorConfig, GroupConfig, Isolation, Priority, TenantConfig, TenantId,
 };

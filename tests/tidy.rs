@@ -35,6 +35,7 @@ const LAYERS: &[&[&str]] = &[
     &["force"],
     &["waiters"],
     &["wait"],
+    &["circle"],
     &["snapshot", "explain"],
 ];
 const COLUMNS_MAX: usize = 100;

@@ -44,6 +44,8 @@ pub mod waiters;
 
 pub mod wait;
 
+pub mod circle;
+
 use account::Accounts;
 use batch::Batches;
 use events::Events;

@@ -125,6 +125,15 @@ impl fmt::Display for Alert {
         };
         let (name, kind, unit) = (&self.name, self.kind.name(), self.kind.unit());
         let (value, threshold) = (self.value, self.threshold);
+        if self.kind == AlertKind::CircularWait {
+            return match self.raised_or_cleared {
+                AlertChange::Raised => write!(
+                    f,
+                    "{level}: {name} wait in a circle, each for memory that only they hold"
+                ),
+                AlertChange::Cleared => write!(f, "{level} cleared: nobody waits in a circle"),
+            };
+        }
         if self.raised_or_cleared == AlertChange::Cleared {
             return write!(f, "{level} cleared: {name}: {kind}, now {value:.1} {unit}");
         }

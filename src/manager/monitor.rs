@@ -11,10 +11,11 @@
 //! A tenant is watched from its first request on. One that neither asks nor holds anything for the
 //! whole of the long history is looked at no more, and gives its history back. So a look costs a
 //! load of each account, for the sum of what is live, and some dozens of loads for each tenant that
-//! was active in the last hour.
+//! was active in the last hour. While two or more requests wait it looks for a circle as well.
 //!
-//! Whoever looks holds the monitor's lock, takes the records' lock of a tenant at most for its name,
-//! and lets go of all before anybody is called. Nobody holds records and asks for the monitor.
+//! Whoever looks holds the monitor's lock, takes the records' lock of a tenant at most for its
+//! name, and lets go of all before anybody is called. Nobody holds records and asks for the
+//! monitor.
 
 use super::alerts::{Alert, AlertChange, AlertKind, AlertLevel, AlertStream};
 use super::allocation::Refused;
@@ -27,6 +28,7 @@ use super::trend::{ALERTS_OF_ALL, Recent, Trend, above, fill_percent, of_utilisa
 use super::trigger::{Pace, Reading, Trigger};
 use super::{Counter, Inner, MultiTenantMemoryManager, lock};
 use crate::balance::BalanceReport;
+use crate::circle::CircularWait;
 use crate::config::TenantId;
 use crate::meter::{Meter, PoolMeter};
 use std::collections::{BTreeMap, HashMap};
@@ -180,6 +182,10 @@ struct PoolWatch {
     trend: Trend,
     critical: Trigger,
     measurement: Trigger,
+    circle: Trigger,
+    /// The circle that was seen last, and in how many looks in a row.
+    seen_circle: Option<CircularWait>,
+    circle_looks: u32,
     history: History,
     peak_bytes: u64,
     /// The longest time any owner took to answer.
@@ -218,6 +224,9 @@ impl Monitor {
                 trend: Trend::new(0, &sums, 0),
                 critical: Trigger::default(),
                 measurement: Trigger::default(),
+                circle: Trigger::default(),
+                seen_circle: None,
+                circle_looks: 0,
                 history: History::new(),
                 peak_bytes: 0,
                 reclaim_largest_ns: 0,
@@ -396,6 +405,29 @@ impl Inner {
             .collect();
         for (reading, change) in changes {
             monitor.fire(&reading, None, "the pool".to_string(), change);
+        }
+        self.look_for_circle(monitor);
+    }
+
+    /// A circle counts once it is seen in two looks in a row, by any of its tenants.
+    fn look_for_circle(&self, monitor: &mut Monitor) {
+        let pool = &mut monitor.pool;
+        let circle = self.governor.circular_wait();
+        let (kind, level) = (AlertKind::CircularWait, AlertLevel::Critical);
+        let is_again = match (&circle, &pool.seen_circle) {
+            (Some(now), Some(before)) => now.tenants.iter().any(|t| before.tenants.contains(t)),
+            _ => false,
+        };
+        pool.circle_looks = if is_again { pool.circle_looks.saturating_add(1) } else { 1 };
+        let tenants = circle.as_ref().filter(|_| pool.circle_looks > 1);
+        let value = tenants.map_or(0.0, |circle| circle.tenants.len() as f64);
+        let reading = Reading { kind, level, value, threshold: 1.0, clear: 0.0 };
+        let pace = Pace::of(&self.monitoring.thresholds);
+        let change = pool.circle.pull(&reading, pace, monitor.now_ns);
+        let name = tenants.map(|circle| circle.names.join(", "));
+        pool.seen_circle = circle;
+        if let Some(change) = change {
+            monitor.fire(&reading, None, name.unwrap_or_else(|| "the pool".to_string()), change);
         }
     }
 

@@ -215,3 +215,48 @@ fn a_tenant_that_leaves_takes_its_alerts_with_it() {
     let page = now(monitored.manager.get_tenant_dashboard()).unwrap();
     assert_eq!((page.open_alerts, page.statistics.granted), (vec![], 1));
 }
+
+#[test]
+fn a_circle_is_reported_when_it_is_seen_twice() {
+    let monitored = Monitored::new(100);
+    let governor = monitored.manager.governor();
+    let (one, two) =
+        (named(&monitored.manager, 1, "chat", 100), named(&monitored.manager, 2, "coder", 100));
+    let model =
+        |tenant, mb| ask(&monitored.manager, tenant, mb, "llama", AllocationType::ModelLoad);
+    let held = granted(model(one, 60));
+    granted(model(two, 40));
+    let wait = |tenant, mb| {
+        let handle = governor.find(tenant).unwrap();
+        let request = Request::new(handle, AllocationType::ModelLoad, mb * MIB);
+        governor.enqueue(&request, std::time::Duration::from_secs(3_600)).unwrap()
+    };
+    let mut alerts = monitored.manager.alerts();
+    let mut circles = || -> Vec<_> {
+        let all = std::iter::from_fn(|| alerts.try_next());
+        all.filter(|a| a.kind == AlertKind::CircularWait).collect()
+    };
+    let waits = [wait(one, 20), wait(two, 10)];
+    monitored.look(1);
+    assert_eq!(circles(), [], "seen once");
+    monitored.look(1);
+    let raised = circles();
+    let [alert] = &raised[..] else { panic!("{raised:?}") };
+    assert_eq!((alert.name.as_str(), alert.value), ("chat, coder", 2.0));
+    assert_eq!(
+        alert.to_string(),
+        "critical: chat, coder wait in a circle, each for memory that only they hold"
+    );
+    for _ in 0..10 {
+        monitored.look(1);
+    }
+    assert_eq!(circles(), [], "once is enough");
+    let asked = request(one, 1, "llama", AllocationType::Inference);
+    let explained = now(monitored.manager.explain(&asked)).unwrap();
+    assert!(explained.to_string().contains("chat, coder wait in a circle"), "{explained}");
+    monitored.release(one, &held, 60);
+    monitored.look(1);
+    let over = circles();
+    assert_eq!((over.len(), over[0].raised_or_cleared), (1, AlertChange::Cleared));
+    drop(waits);
+}
