@@ -82,8 +82,9 @@ pub use manager::{
     EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, HistoryPoint, IsolationLevel,
     LatencySummary, ManagerOptions, MemoryAllocationRequest, MemoryAllocationResponse,
     MemoryBatchResponse, MemoryConfig, MemoryError, MemoryPressure, MemoryStatistics, ModelUsage,
-    MonitorReport, MultiTenantMemoryManager, PlannedEviction, ReclaimCounts, TenantDashboard,
-    TenantHold, TenantMemoryConfig, TenantPriority, TenantUsage, UsageHistory,
+    MonitorReport, MultiTenantMemoryManager, PlannedEviction, ReclaimCounts, Recommendation,
+    RecommendationKind, TenantDashboard, TenantHold, TenantMemoryConfig, TenantPriority,
+    TenantUsage, UsageHistory,
 };
 pub use reclaim::Victim;
 pub use registration::Unregister;

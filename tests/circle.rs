@@ -60,7 +60,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn it_finds_whom_no_order_serves(free in 0..10u64, tenants in prop::collection::vec(tenant(), 0..6)) {
+    fn it_finds_whom_no_order_serves(
+        free in 0..10u64,
+        tenants in prop::collection::vec(tenant(), 0..6),
+    ) {
         prop_assert_eq!(reduced(free, &tenants), naive(free, &tenants));
     }
 }

@@ -13,8 +13,9 @@ use super::config::{IsolationLevel, MIB, MemoryPressure, TenantPriority};
 use super::emergency::TenantHold;
 use super::error::MemoryError;
 use super::history::UsageHistory;
-use super::monitor::{PoolReport, TenantReport};
-use super::record::Held;
+use super::monitor::PoolReport;
+use super::recommendations::{Recommendation, recommend};
+use super::record::{Held, Record};
 use super::statistics::MemoryStatistics;
 use super::tenant::Tenant;
 use super::{MultiTenantMemoryManager, lock};
@@ -42,6 +43,8 @@ pub struct TenantDashboard {
     pub history: UsageHistory,
     /// Alerts that were raised and are not over, those of tenants included.
     pub open_alerts: Vec<Alert>,
+    /// What could be changed, and from which figure that follows: at most sixteen.
+    pub recommendations: Vec<Recommendation>,
 }
 
 /// The first line of the dashboard.
@@ -115,6 +118,8 @@ pub struct TenantUsage {
     pub allocated_memory_bytes: u64,
     /// The most it held at once, in bytes.
     pub peak_memory_bytes: u64,
+    /// Memory in loaded models and pinned allocations, which is never evicted, in bytes.
+    pub unevictable_memory_bytes: u64,
     /// Ceiling, in whole MiB; none: the pool's.
     pub max_memory_mb: Option<u64>,
     /// Floor, in whole MiB.
@@ -162,6 +167,10 @@ pub struct TenantUsage {
     pub history: Option<UsageHistory>,
     /// Alerts about it that were raised and are not over.
     pub open_alerts: Vec<Alert>,
+    /// For how long the monitor has watched it, in ns; 0: it was not active in the last hour.
+    pub watched_ns: u64,
+    /// For how long it has not asked for memory while it was watched, in ns.
+    pub silent_ns: u64,
 }
 
 /// Allocations by type.
@@ -226,14 +235,17 @@ impl MultiTenantMemoryManager {
         let claimed = snapshot.claimed_bytes;
         let PoolReport { statistics, history, open } = self.inner.report_of_pool();
         let count = |is: fn(&TenantUsage) -> bool| tenants.iter().filter(|t| is(t)).count();
+        let efficiency = if claimed == 0 { 100.0 } else { percent(live, claimed) };
+        let reclaim_ms = self.inner.monitoring.thresholds.reclaim_ms;
         Ok(TenantDashboard {
+            recommendations: recommend(&tenants, efficiency, reclaim_ms),
             summary: DashboardSummary {
                 total_tenants: tenants.len(),
                 active_tenants: count(|t| t.allocations > 0),
                 critical_tenants: count(|t| t.priority == TenantPriority::Critical),
                 tenants_on_hold: count(|t| t.hold != TenantHold::None),
                 total_allocations: tenants.iter().map(|t| t.allocations).sum(),
-                memory_efficiency: if claimed == 0 { 100.0 } else { percent(live, claimed) },
+                memory_efficiency: efficiency,
                 observe_only: self.is_observe_only(),
                 observed_denials: tenants.iter().map(|t| t.observed_denials).sum(),
             },
@@ -262,7 +274,7 @@ impl MultiTenantMemoryManager {
     fn usage_of(&self, tenant: &Tenant, numbers: TenantSnapshot) -> Result<TenantUsage, Error> {
         let governor = &self.inner.governor;
         let config = governor.tenant_config(tenant.handle)?;
-        let TenantReport { statistics, history, open, .. } = self.inner.report_of(tenant);
+        let report = self.inner.report_of(tenant);
         let held = lock(&tenant.held);
         let used = numbers.used_bytes;
         let bound = numbers.limit_bytes.unwrap_or(governor.config().capacity_bytes);
@@ -277,6 +289,7 @@ impl MultiTenantMemoryManager {
             allocated_memory_mb: used.div_ceil(MIB),
             allocated_memory_bytes: used,
             peak_memory_bytes: numbers.peak_bytes,
+            unevictable_memory_bytes: unevictable_bytes(&held),
             max_memory_mb: config.limit_bytes.map(mb),
             guaranteed_memory_mb: mb(config.guarantee_bytes),
             burst_limit_mb: config.burst_bytes.map(mb),
@@ -297,9 +310,11 @@ impl MultiTenantMemoryManager {
             observed_evictions: held.observed.evictions,
             observed_denials: held.observed.denials,
             observed_reasons: held.observed.reasons.iter().cloned().collect(),
-            statistics,
-            history,
-            open_alerts: open,
+            statistics: report.statistics,
+            history: report.history,
+            open_alerts: report.open,
+            watched_ns: report.watched_ns,
+            silent_ns: report.silent_ns,
         })
     }
 }
@@ -317,6 +332,12 @@ fn pressure_of(config: &GovernorConfig, used: u64, bound: u64) -> MemoryPressure
         () if reached(config.high_percent) => MemoryPressure::High,
         () => MemoryPressure::Normal,
     }
+}
+
+fn unevictable_bytes(held: &Held) -> u64 {
+    let records = held.records.values();
+    let fixed = records.filter(|r| r.pinned || r.kind == AllocationType::ModelLoad);
+    fixed.map(Record::granted_bytes).sum()
 }
 
 fn counts(held: &Held) -> AllocationCounts {

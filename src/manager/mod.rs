@@ -15,6 +15,7 @@
 //! | the numbers | `dashboard.rs` |
 //! | what is counted, and over time | `statistics.rs`, `trend.rs`, `window.rs`, `history.rs` |
 //! | one look of the monitor | `monitor.rs` |
+//! | what to change, in words | `recommendations.rs` |
 //! | alerts, and when they come and go | `alerts.rs`, `thresholds.rs`, `trigger.rs` |
 //! | what can go wrong | `error.rs` |
 //!
@@ -42,6 +43,7 @@ mod history;
 mod monitor;
 mod observe;
 mod reason;
+mod recommendations;
 mod record;
 mod statistics;
 mod tenant;
@@ -66,6 +68,7 @@ pub use eviction::EvictedAllocation;
 pub use explain::{AllocationExplanation, PlannedEviction};
 pub use history::{HistoryPoint, UsageHistory};
 pub use monitor::MonitorReport;
+pub use recommendations::{Recommendation, RecommendationKind};
 pub use statistics::{DenialCounts, LatencySummary, MemoryStatistics, ReclaimCounts};
 pub use thresholds::AlertThresholds;
 

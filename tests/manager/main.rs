@@ -10,10 +10,12 @@ mod dashboard;
 mod emergency;
 mod eviction;
 mod examples;
+mod history;
 mod holding;
 mod misuse;
 mod observe;
 mod reason;
+mod recommendations;
 mod statistics;
 mod stress;
 
@@ -171,6 +173,7 @@ fn all(manager: &Manager) -> TenantDashboard {
         tenant.denied_requests = 0;
         tenant.statistics = MemoryStatistics::default();
     }
+    seen.recommendations.clear();
     seen
 }
 
