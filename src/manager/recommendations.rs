@@ -205,19 +205,32 @@ fn about_reclaim(of: &TenantUsage, reclaim_ms: u64) -> Option<Recommendation> {
     let (panicked, slow) = (reclaim.panicked, reclaim.slow);
     if panicked > 0 {
         let text = format!(
-            "fix the on_evict callback for {name}: it panicked {panicked} times, and nothing was \
-             freed by that"
+            "fix the on_evict callback for {name}: it panicked {}, and nothing was freed by that",
+            Times(panicked)
         );
         return Some(advice(RecommendationKind::FixReclaim, of, panicked, text));
     }
     (slow > 0).then(|| {
         let longest = reclaim.largest_ns / 1_000_000;
         let text = format!(
-            "shorten the on_evict callback for {name}: {slow} answers took longer than \
-             {reclaim_ms} ms, the longest {longest} ms"
+            "shorten the on_evict callback for {name}: it took longer than {reclaim_ms} ms {}, at \
+             most {longest} ms",
+            Times(slow)
         );
         advice(RecommendationKind::ShortenReclaim, of, slow, text)
     })
+}
+
+/// "once", or how many times.
+struct Times(u64);
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("once"),
+            times => write!(f, "{times} times"),
+        }
+    }
 }
 
 fn add_memory(all: &All, efficiency_percent: f64) -> Option<Recommendation> {

@@ -266,7 +266,6 @@ impl Statistics {
     }
 
     /// Counts the time a request waited in line until it was granted.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no request of the facade waits yet"))]
     pub(super) fn note_wait(&self, ns: u64) {
         self.waits.note(ns, 1);
     }

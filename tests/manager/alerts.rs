@@ -260,3 +260,71 @@ fn a_circle_is_reported_when_it_is_seen_twice() {
     assert_eq!((over.len(), over[0].raised_or_cleared), (1, AlertChange::Cleared));
     drop(waits);
 }
+
+#[test]
+fn too_many_denials_are_an_alert_once_there_were_enough_requests() {
+    let monitored = Monitored::new(1_000);
+    let one = named(&monitored.manager, 1, "chat", 100);
+    let mut alerts = monitored.manager.alerts();
+    for _ in 0..19 {
+        denied(inference(&monitored.manager, one, 101));
+    }
+    monitored.look(1);
+    assert_eq!(seen(&mut alerts), [], "19 say nothing yet");
+    granted(inference(&monitored.manager, one, 1));
+    monitored.look(1);
+    let success = AlertKind::SuccessRate;
+    let of_pool = (success, AlertLevel::Warning, None, AlertChange::Raised);
+    assert_eq!(seen(&mut alerts), [raised(success, one), of_pool]);
+    let open = monitored.usage(one).open_alerts;
+    let said = "warning: tenant chat: success rate of 5.0 % is below 90.0 %";
+    assert_eq!(open[0].to_string(), said);
+    monitored.look(61);
+    assert_eq!(seen(&mut alerts).len(), 2, "a minute later it is over");
+    assert_eq!(monitored.usage(one).open_alerts, []);
+}
+
+#[test]
+fn pressure_that_rises_again_and_again_is_an_alert() {
+    let monitored = Monitored::new(1_000);
+    let one = named(&monitored.manager, 1, "chat", 100);
+    granted(inference(&monitored.manager, one, 80));
+    let rises = |count| {
+        for _ in 0..count {
+            let more = granted(inference(&monitored.manager, one, 10));
+            monitored.look(1);
+            monitored.release(one, &more, 4);
+            monitored.look(1);
+            monitored.release(one, &more, 6);
+            monitored.look(1);
+        }
+    };
+    rises(5);
+    assert_eq!(monitored.usage(one).statistics.pressure_events_per_hour, 5);
+    assert_eq!(seen(&mut monitored.manager.alerts()), [], "86 % is within its hysteresis");
+    rises(1);
+    let pressure = AlertKind::PressureEvents;
+    assert_eq!(seen(&mut monitored.manager.alerts()), [raised(pressure, one)]);
+    monitored.look(3_600);
+    let over = [raised(pressure, one), cleared(pressure, one)];
+    assert_eq!(seen(&mut monitored.manager.alerts()), over);
+}
+
+#[test]
+fn a_machine_that_falls_silent_is_an_alert_where_that_is_watched() {
+    let mut thresholds = AlertThresholds::default();
+    thresholds.measurement_secs = 60;
+    let monitored = Monitored::with(1_000, |_| {}, thresholds);
+    let mut alerts = monitored.manager.alerts();
+    monitored.look(100);
+    assert_eq!(seen(&mut alerts), [], "nothing was ever reported");
+    monitored.manager.governor().report_pressure(MemoryPressure::Normal);
+    monitored.look(60);
+    assert_eq!(seen(&mut alerts), []);
+    monitored.look(1);
+    let (kind, level) = (AlertKind::MeasurementMissing, AlertLevel::Warning);
+    assert_eq!(seen(&mut alerts), [(kind, level, None, AlertChange::Raised)]);
+    monitored.manager.governor().report_pressure(MemoryPressure::Normal);
+    monitored.look(5);
+    assert_eq!(seen(&mut alerts), [(kind, level, None, AlertChange::Cleared)]);
+}

@@ -133,14 +133,14 @@ fn handlers_that_panic_or_take_long_are_named() {
     });
     cache(manager, one, 60);
     granted(inference(manager, one, 50));
-    let text = "shorten the on_evict callback for chat: 1 answers took longer than 1000 ms, the \
-                longest 2300 ms";
+    let text = "shorten the on_evict callback for chat: it took longer than 1000 ms once, at most \
+                2300 ms";
     assert_eq!(said(&monitored), [(RecommendationKind::ShortenReclaim, text.to_string())]);
     manager.on_evict(|_| panic!("the owner's own fault"));
     cache(manager, one, 50);
     denied(inference(manager, one, 50));
-    let text = "fix the on_evict callback for chat: it panicked 1 times, and nothing was freed by \
-                that";
+    let text =
+        "fix the on_evict callback for chat: it panicked once, and nothing was freed by that";
     assert_eq!(said(&monitored), [(RecommendationKind::FixReclaim, text.to_string())]);
     let mut alerts = manager.alerts();
     monitored.look(1);

@@ -79,3 +79,64 @@ fn slow_requests_are_always_timed() {
     let alert = alerts.try_next().unwrap();
     assert_eq!((alert.kind, alert.tenant), (AlertKind::AllocationLatency, Some(one)));
 }
+
+#[test]
+fn what_the_balancer_does_is_counted() {
+    let thresholds = AlertThresholds::default();
+    let monitored = Monitored::with(100, |governor| governor.pool_pressure = true, thresholds);
+    let manager = &monitored.manager;
+    let one = named(manager, 1, "chat", 100);
+    (0..9).for_each(|_| drop(cache(manager, one, 10)));
+    now(manager.balance_memory()).unwrap();
+    monitored.look(1);
+    let all = now(manager.get_tenant_dashboard()).unwrap().statistics;
+    assert_eq!((all.balancing_events, all.pressure_events_per_hour), (1, 1));
+    assert_eq!(all.evicted_bytes_per_minute, 20 * MIB);
+    assert_eq!(monitored.usage(one).statistics.balancing_events, 2);
+    now(manager.balance_memory()).unwrap();
+    let events = now(manager.get_tenant_dashboard()).unwrap().statistics.balancing_events;
+    assert_eq!(events, 1, "a step that evicts nothing is none");
+}
+
+#[test]
+fn nothing_is_lost_while_others_look() {
+    const THREADS: u128 = 3;
+    const ROUNDS: u64 = 2_000;
+    let monitored = Monitored::new(1_000);
+    let manager = &monitored.manager;
+    for number in 1..=THREADS {
+        named(manager, number, "t", 100);
+    }
+    std::thread::scope(|scope| {
+        for number in 1..=THREADS {
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let mb = if round % 4 == 0 { 101 } else { 1 };
+                    if let Response::Granted { allocation_id } = inference(manager, id(number), mb)
+                    {
+                        now(manager.release_allocation(id(number), &allocation_id, 1)).unwrap();
+                    }
+                }
+            });
+        }
+        // Looks, and the ends and beginnings of watches, an hour apart.
+        scope.spawn(|| {
+            for _ in 0..200 {
+                monitored.look(4_000);
+            }
+        });
+    });
+    // A request that crossed the end of a watch is seen with the next one.
+    for number in 1..=THREADS {
+        granted(inference(manager, id(number), 1));
+    }
+    monitored.look(1);
+    let all = now(manager.get_tenant_dashboard()).unwrap();
+    let (tenants, seen) = (THREADS as u64, all.statistics);
+    let (asked, denied) = (tenants * (ROUNDS + 1), tenants * ROUNDS / 4);
+    assert_eq!((seen.requests, seen.granted, seen.denied), (asked, asked - denied, denied));
+    for tenant in all.tenant_summaries {
+        let seen = tenant.statistics;
+        assert_eq!((seen.requests, seen.granted), (ROUNDS + 1, 1 + ROUNDS * 3 / 4));
+    }
+}
