@@ -10,6 +10,7 @@
 //! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs` |
 //! | `balance`, `report_pressure` | `balance.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
+//! | `meter`, `pool_meter`, `unclaimed_bytes` | `meter.rs` |
 //! | `explain` | `explain.rs` |
 //! | `attainable`, `largest_holders`, `name` | `room.rs` |
 //! | `circular_wait` | `circle.rs` |
@@ -190,9 +191,14 @@ impl Governor {
         self.request_telling(request, || ())
     }
 
-    /// Like [`Governor::request`]; calls `refused` once if it is not granted at once.
+    /// Like [`Governor::request`]; calls `refused` once, before anything is evicted, if it is not
+    /// granted at once: for who times or counts only those that take long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::try_request`].
     #[inline]
-    pub(crate) fn request_telling(
+    pub fn request_telling(
         &self,
         request: &Request,
         refused: impl FnOnce(),

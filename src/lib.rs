@@ -86,6 +86,7 @@ pub use manager::{
     RecommendationKind, TenantDashboard, TenantHold, TenantMemoryConfig, TenantPriority,
     TenantUsage, UsageHistory,
 };
+pub use meter::{Meter, PoolMeter};
 pub use reclaim::Victim;
 pub use registration::Unregister;
 pub use request::Request;

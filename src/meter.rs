@@ -1,5 +1,5 @@
 //! What a monitor reads of a tenant and of the pool, again and again: plain loads, without the
-//! administrative mutex, without names, without allocation.
+//! administrative mutex, without names, without allocation. For people: `snapshot.rs`.
 
 use crate::core::account::ROOT;
 use crate::core::handle::TenantHandle;
@@ -8,32 +8,55 @@ use crate::core::word::BYTES_MAX;
 use crate::governor::Governor;
 
 /// One tenant's figures, read one after the other while others go on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Meter {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Meter {
+    /// Bytes in live grants.
     pub used_bytes: u64,
+    /// The most bytes in use at once.
     pub peak_bytes: u64,
+    /// Bytes paid for: in use, guaranteed, or idle.
     pub claimed_bytes: u64,
+    /// Floor.
     pub guarantee_bytes: u64,
     /// The ceiling in force; the pool's, if the tenant has none.
     pub limit_bytes: u64,
+    /// Bytes evicted so far.
     pub evicted_bytes: u64,
 }
 
-/// The pool's figures.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PoolMeter {
+/// The pool's figures, read one after the other while others go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolMeter {
+    /// Bytes to share.
     pub capacity_bytes: u64,
     /// Bytes in live grants.
     pub live_bytes: u64,
-    /// Bytes in use, guaranteed or idle.
+    /// Bytes claimed by tenants and groups: in use, guaranteed, or idle.
     pub claimed_bytes: u64,
     /// Times at which the pressure went to a higher level.
     pub pressure_rises: u64,
+    /// When the machine's pressure was last reported, in ns of the governor's clock; none: never.
+    pub reported_ns: Option<u64>,
 }
 
 impl Governor {
-    /// A tenant's figures; none if it is gone. Wait-free.
-    pub(crate) fn meter(&self, tenant: TenantHandle) -> Option<Meter> {
+    /// A tenant's figures; none if it is gone. A dozen loads: wait-free, allocates nothing.
+    ///
+    /// ```
+    /// use allotment::*;
+    ///
+    /// let governor = Governor::new(GovernorConfig::new(8 << 20))?;
+    /// let chat = governor.register_tenant(TenantConfig::new(TenantId::from_u128(1), "chat"))?;
+    /// let grant = governor.request(&Request::new(chat, AllocationType::Cache, 1 << 20))?;
+    /// assert_eq!(governor.meter(chat).map(|meter| meter.used_bytes), Some(1 << 20));
+    /// drop(grant);
+    /// governor.unregister_tenant(chat, Unregister::IfIdle)?;
+    /// assert_eq!(governor.meter(chat), None);
+    /// # Ok::<(), Refusal>(())
+    /// ```
+    pub fn meter(&self, tenant: TenantHandle) -> Option<Meter> {
         let (index, generation) = self.resolve(tenant).ok()?;
         let accounts = &self.core.accounts;
         let head = accounts.head(index);
@@ -53,25 +76,22 @@ impl Governor {
         })
     }
 
-    /// The pool's figures. Wait-free; steps grow with the number of tenants.
-    pub(crate) fn pool_meter(&self) -> PoolMeter {
+    /// The pool's figures. Wait-free, allocates nothing; a load for each tenant there ever was at
+    /// once, for the sum of what is live.
+    pub fn pool_meter(&self) -> PoolMeter {
         PoolMeter {
             capacity_bytes: self.core.accounts.limit(ROOT),
             live_bytes: self.live_bytes(),
             claimed_bytes: self.core.accounts.used(ROOT),
             // Relaxed: a statistic.
             pressure_rises: self.pressure_rises.load(Ordering::Relaxed),
+            // Relaxed: a time that publishes nothing.
+            reported_ns: self.reported_ns.load(Ordering::Relaxed).checked_sub(1),
         }
     }
 
-    /// Bytes of the pool that nobody has claimed. Wait-free.
-    pub(crate) fn unclaimed_bytes(&self) -> u64 {
+    /// Bytes of the pool that nobody has claimed. A few loads.
+    pub fn unclaimed_bytes(&self) -> u64 {
         self.core.accounts.room(ROOT)
-    }
-
-    /// When the machine's pressure was last reported, in ns of the governor's clock; none: never.
-    pub(crate) fn reported_ns(&self) -> Option<u64> {
-        // Relaxed: a time that publishes nothing.
-        self.reported_ns.load(Ordering::Relaxed).checked_sub(1)
     }
 }

@@ -22,6 +22,7 @@ use std::task::{Context, Poll, Waker};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum AlertKind {
+    // The first one: open alerts of a tenant are looked up from here on.
     /// Percent of its ceiling that a tenant uses.
     TenantUtilisation,
     /// Percent of the pool in live allocations.
@@ -305,8 +306,8 @@ impl MultiTenantMemoryManager {
 
     /// Sets who is told of every alert; replaces an earlier one.
     ///
-    /// The callback runs on the thread that monitors, with nothing held: it may call any verb. One
-    /// that panics has been told. One that holds a clone of the manager keeps it alive until it is
+    /// The callback runs on the thread that monitors, with nothing held: it may call any verb, and
+    /// keeps the next look waiting if it takes long. One that panics has been told. One that holds a clone of the manager keeps it alive until it is
     /// replaced.
     pub fn on_alert(&self, callback: impl Fn(&Alert) + Send + Sync + 'static) {
         let place = &self.inner.monitoring.alerts.callback;

@@ -195,7 +195,7 @@ struct PoolWatch {
 }
 
 /// What makes two alerts the same one.
-type Key = (AlertKind, AlertLevel, Option<TenantId>);
+type Key = (Option<TenantId>, AlertKind, AlertLevel);
 
 /// Everything the looks have found so far.
 struct Monitor {
@@ -255,7 +255,7 @@ impl Monitor {
             raised_or_cleared,
             sequence: 0,
         };
-        let key = (alert.kind, alert.level, tenant);
+        let key = (tenant, alert.kind, alert.level);
         match raised_or_cleared {
             AlertChange::Raised => self.open.insert(key, alert.clone()),
             AlertChange::Cleared => self.open.remove(&key),
@@ -264,7 +264,9 @@ impl Monitor {
     }
 
     fn open_of(&self, tenant: Option<TenantId>) -> Vec<Alert> {
-        self.open.values().filter(|alert| alert.tenant == tenant).cloned().collect()
+        let first = (tenant, AlertKind::TenantUtilisation, AlertLevel::Warning);
+        let its = self.open.range(first..).take_while(|(key, _)| key.0 == tenant);
+        its.map(|(_, alert)| alert.clone()).collect()
     }
 
     fn welcome(&mut self, arrivals: &mut Vec<Arc<Tenant>>) {
@@ -295,9 +297,8 @@ impl Monitor {
             return;
         }
         let id = Some(watch.tenant.id);
-        let its: Vec<Alert> = self.open.values().filter(|a| a.tenant == id).cloned().collect();
-        for alert in its {
-            self.open.remove(&(alert.kind, alert.level, id));
+        for alert in self.open_of(id) {
+            self.open.remove(&(id, alert.kind, alert.level));
             let (time_ns, raised_or_cleared) = (self.now_ns, AlertChange::Cleared);
             self.fired.push(Alert { value: 0.0, time_ns, raised_or_cleared, ..alert });
         }
@@ -394,7 +395,7 @@ impl Inner {
         let bounds = (thresholds.global_utilisation_percent, thresholds.global_critical_percent);
         let readings = pool.trend.readings(thresholds, (kind, percent, bounds.0));
         let critical = of_utilisation(thresholds, kind, AlertLevel::Critical, percent, bounds.1);
-        let silent = self.silence(now_ns);
+        let silent = self.silence(&meter, now_ns);
         let PoolWatch { trend, critical: full, measurement, .. } = pool;
         let common = trend.triggers.iter_mut().zip(&readings).take(ALERTS_OF_ALL);
         let changes: Vec<(Reading, AlertChange)> = common
@@ -432,9 +433,9 @@ impl Inner {
     }
 
     /// For how long nothing was heard of the machine.
-    fn silence(&self, now_ns: u64) -> Reading {
+    fn silence(&self, meter: &PoolMeter, now_ns: u64) -> Reading {
         let thresholds = &self.monitoring.thresholds;
-        let reported = self.governor.reported_ns().filter(|_| thresholds.measurement_secs > 0);
+        let reported = meter.reported_ns.filter(|_| thresholds.measurement_secs > 0);
         let silent_ns = reported.map_or(0, |at| now_ns.saturating_sub(at));
         let value = silent_ns as f64 / 1e9;
         above(thresholds, AlertKind::MeasurementMissing, value, thresholds.measurement_secs)
