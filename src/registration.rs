@@ -520,6 +520,18 @@ impl Governor {
     /// [`Error::GrantsLive`] with [`Unregister::IfIdle`] while it holds grants, [`Error::Gone`]
     /// if it is not registered.
     pub fn unregister_tenant(&self, tenant: TenantHandle, how: Unregister) -> Result<(), Error> {
+        self.unregister_unserved(tenant, how)?;
+        self.serve_waiters();
+        Ok(())
+    }
+
+    /// The same, for who holds a lock and looks after those who wait once it is free: they are
+    /// woken by it.
+    pub(crate) fn unregister_unserved(
+        &self,
+        tenant: TenantHandle,
+        how: Unregister,
+    ) -> Result<(), Error> {
         let mut admin = lock(&self.admin);
         let index = self.tenant_node(&admin, tenant)?;
         let bytes = self.core.accounts.used(index).saturating_sub(self.core.aside_of(index));
@@ -538,7 +550,6 @@ impl Governor {
                 self.forget_handler(tenant);
             }
         }
-        self.serve_waiters();
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! | to block until there is room | [`Governor::acquire`] |
 //! | a place in line, and to look when I like | [`Governor::enqueue`], then [`HeldTicket::poll`] |
 //! | to await it | `governor.enqueue_owned(..)?.await` |
+//! | to wait only while others hold what I need | [`Governor::request_or_enqueue_owned`] |
 //!
 //! The line itself, who is served next and when bytes are set aside, is `core/wait.rs`. Here is
 //! what needs a thread or a task: waking, and looking after a place in line.
@@ -121,7 +122,7 @@ impl Governor {
     ///
     /// As [`Governor::request`] where waiting cannot help; [`DenialReason::WaitersExhausted`].
     pub fn enqueue(&self, request: &Request, wait_max: Duration) -> Result<Ticket<'_>, Refusal> {
-        enqueue_with(self, request, wait_max)
+        enqueue_with(self, request, wait_max, Waits::Anywhere)
     }
 
     /// Like [`Governor::enqueue`], with a ticket and a grant that keep the governor alive.
@@ -134,12 +135,52 @@ impl Governor {
         request: &Request,
         wait_max: Duration,
     ) -> Result<OwnedTicket, Refusal> {
-        enqueue_with(self.clone(), request, wait_max)
+        enqueue_with(self.clone(), request, wait_max, Waits::Anywhere)
+    }
+
+    /// Like [`Governor::request_owned`], but where memory is short above the tenant and waiting
+    /// can help, a place in line for up to `wait_max`. At its own limits a tenant is refused. Goes
+    /// before those who wait if it fits while they do not. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::request`]; [`DenialReason::WaitersExhausted`].
+    pub fn request_or_enqueue_owned(
+        self: &Arc<Self>,
+        request: &Request,
+        wait_max: Duration,
+    ) -> Result<OwnedTicket, Refusal> {
+        enqueue_with(self.clone(), request, wait_max, Waits::Above)
     }
 
     /// Requests that wait now.
     pub fn waiters(&self) -> u32 {
         self.core.scarcity.waiters()
+    }
+
+    /// Bytes wanted by all who stand in line: a look while the line may move.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.core.waiting.bytes()
+    }
+
+    /// Serves whoever fits by now and lets go of whoever has waited too long. Every release does;
+    /// a deadline that passes while nothing else happens is seen by who calls this now and then.
+    /// Costs a load if nobody waits. Wakes tasks: call it with nothing held.
+    pub fn look_after_waiters(&self) {
+        self.serve_waiters();
+    }
+
+    /// Evicts what may go for a request that stands in line, as [`Governor::request`] would: what
+    /// was pinned or busy when it entered may go by now. Whoever is next in line gets it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`], [`Error::Foreign`], [`Error::ZeroBytes`], [`Error::TooLarge`].
+    pub fn evict_for(&self, request: &Request) -> Result<(), Error> {
+        let mut ask = self.ask(request)?;
+        ask.now_ns = self.clock().now_ns();
+        self.evict_for_waiter(&ask);
+        Ok(())
     }
 
     /// Serves whoever fits by now. Called after bytes, slots or limits have changed; costs a load
@@ -224,15 +265,27 @@ impl Governor {
     }
 }
 
+/// Where a request waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// In its turn, wherever waiting can help.
+    Anywhere,
+    /// Only where others hold what it needs.
+    Above,
+}
+
 fn enqueue_with<G: Borrow<Governor> + Clone>(
     shared: G,
     request: &Request,
     wait_max: Duration,
+    waits: Waits,
 ) -> Result<HeldTicket<G>, Refusal> {
     let governor: &Governor = shared.borrow();
     let mut ask = governor.ask(request)?;
     // Whoever waits goes first, but a guarantee is kept whoever waits.
-    let in_turn = !governor.core.scarcity.is_waited() || governor.is_guaranteed(&ask);
+    let in_turn = waits == Waits::Above
+        || !governor.core.scarcity.is_waited()
+        || governor.is_guaranteed(&ask);
     let (no, extent) = match in_turn.then(|| governor.request_now(ask).map(Grant::into_id)) {
         Some(Ok(id)) => {
             let grant = HeldGrant::new(shared.clone(), id, ask.owner());
@@ -242,9 +295,7 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
         None => (governor.short_of(&ask), Extent::of(ask.bytes)),
     };
     let denial = match governor.refusal_of(&ask, no, extent) {
-        Refusal::Denied(denial) if denial.is_worth_waiting() && governor.can_ever_fit(&ask) => {
-            denial
-        }
+        Refusal::Denied(denial) if denial.is_worth(waits) && governor.can_ever_fit(&ask) => denial,
         _ => return Err(governor.denied(&ask, no, extent)),
     };
     let Some(ticket) = governor.park(&mut ask, wait_max) else {
@@ -269,11 +320,38 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
         }
     }
 
+    /// Whether [`HeldTicket::poll`] has an answer: looks and takes nothing. Wait-free.
+    pub fn is_ready(&self) -> bool {
+        match self.place {
+            Standing::Granted(_) => true,
+            Standing::Done => false,
+            Standing::Waiting(ticket, _) => {
+                self.is_late(ticket) || self.outcome(ticket) != Outcome::Waiting
+            }
+        }
+    }
+
+    /// Whether its bytes belong to it already. Wait-free.
+    pub fn is_granted(&self) -> bool {
+        match self.place {
+            Standing::Granted(_) => true,
+            Standing::Done => false,
+            Standing::Waiting(ticket, _) => matches!(self.outcome(ticket), Outcome::Granted(..)),
+        }
+    }
+
+    fn outcome(&self, ticket: waiters::Ticket) -> Outcome {
+        self.governor.borrow().core.waiting.waiters.outcome(ticket)
+    }
+
+    fn is_late(&self, ticket: waiters::Ticket) -> bool {
+        let governor: &Governor = self.governor.borrow();
+        governor.clock().now_ns() >= governor.core.waiting.waiters.deadline_ns(ticket.index)
+    }
+
     fn look(&mut self, ticket: waiters::Ticket, denial: Denial) -> Option<Answer<G>> {
         let governor: &Governor = self.governor.borrow();
-        let late =
-            governor.clock().now_ns() >= governor.core.waiting.waiters.deadline_ns(ticket.index);
-        if late && governor.core.expire(ticket) {
+        if self.is_late(ticket) && governor.core.expire(ticket) {
             governor.hand_over();
         }
         let answer = match governor.core.take_outcome(ticket) {
@@ -313,15 +391,20 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
         }
     }
 
+    /// Sets who is woken once there is an answer; to be called before [`HeldTicket::is_ready`].
+    /// Answers who was before, to be dropped with nothing held: it may be the last of its task,
+    /// which may have tickets as well.
+    #[must_use = "dropped with nothing held"]
+    pub fn wake_by(&self, waker: Waker) -> Option<Waker> {
+        let Standing::Waiting(ticket, _) = self.place else { return None };
+        let governor: &Governor = self.governor.borrow();
+        let count = governor.config().waiters_max;
+        lock(governor.wakers.cell(ticket.index, count)).replace(waker)
+    }
+
     /// Registers who is woken, then looks.
     fn poll_with(&mut self, waker: &Waker) -> Poll<Option<Answer<G>>> {
-        if let Standing::Waiting(ticket, _) = self.place {
-            let governor: &Governor = self.governor.borrow();
-            let count = governor.config().waiters_max;
-            let before = lock(governor.wakers.cell(ticket.index, count)).replace(waker.clone());
-            // With nothing held: it may be the last of its task, which may have tickets as well.
-            drop(before);
-        }
+        drop(self.wake_by(waker.clone()));
         match self.poll() {
             None if matches!(self.place, Standing::Waiting(..)) => Poll::Pending,
             answer => Poll::Ready(answer),
@@ -392,8 +475,13 @@ impl Wake for Parked {
 }
 
 impl Denial {
-    /// Whether it may turn into a grant while the request waits in line.
-    fn is_worth_waiting(&self) -> bool {
-        self.waiting_can_help && self.reason != DenialReason::RateLimit
+    /// Whether it may turn into a grant while the request waits in line there.
+    fn is_worth(&self, waits: Waits) -> bool {
+        let above = [DenialReason::Capacity, DenialReason::GroupLimit].contains(&self.reason);
+        let worth = match waits {
+            Waits::Anywhere => self.reason != DenialReason::RateLimit,
+            Waits::Above => above,
+        };
+        worth && self.waiting_can_help
     }
 }

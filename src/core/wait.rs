@@ -257,6 +257,14 @@ impl Waiting {
         now_ns.saturating_sub(self.waiters.entered_ns(cell)) >= self.patience_ns
     }
 
+    /// Bytes wanted by all who stand in line. A look while the line may move.
+    pub fn bytes(&self) -> u64 {
+        let standing = (0..self.length().min(self.line.capacity())).map(|index| self.at(index));
+        let waiting = standing.filter(|at| self.waiters.is_waiting(at.cell));
+        let bytes = waiting.map(|at| self.waiters.ask(at.cell, 0).bytes);
+        bytes.fold(0, u64::saturating_add)
+    }
+
     /// Bytes wanted by all who stand before this waiter, and by itself; none if it does not stand
     /// in line. A look while the line may move: good for an estimate.
     pub fn bytes_before(&self, ticket: Ticket) -> Option<u64> {

@@ -2,8 +2,10 @@
 
 use super::emergency::EmergencyLog;
 use super::error::MemoryError;
+use super::queue::QueueOptions;
 use crate::RateLimit;
 use crate::config::{GovernorConfig, Isolation, Priority, TenantConfig, TenantId};
+use std::time::Duration;
 
 /// One MiB in bytes.
 pub(super) const MIB: u64 = 1 << 20;
@@ -30,7 +32,11 @@ pub struct MemoryConfig {
     pub enable_memory_balancing: bool,
     /// Time between two steps of the balancer, in seconds; at least 1 if balancing is enabled.
     pub balancing_interval_secs: u64,
-    /// Whether cold content is compressed. Accepted; nothing is compressed by the manager.
+    /// Whether cold content is compressed. Accepted, and nothing is compressed: the manager decides
+    /// and never touches the bytes. It says so in
+    /// [`MultiTenantMemoryManager::warnings`](crate::MultiTenantMemoryManager::warnings) and in its
+    /// `Debug` output, and prints nothing: whoever reads the settings at the start of a service
+    /// logs these.
     pub enable_compression: bool,
     /// The size, in MiB, from which content is compressed.
     pub compression_threshold_mb: u64,
@@ -39,6 +45,19 @@ pub struct MemoryConfig {
 impl MemoryConfig {
     pub(super) fn max_bytes(&self) -> Result<u64, MemoryError> {
         config_bytes("max_memory_mb", self.max_memory_mb, 1)
+    }
+
+    /// What is accepted and has no effect, or not the expected one.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let threshold = self.compression_threshold_mb;
+        let compression = self.enable_compression.then(|| {
+            format!(
+                "enable_compression: nothing is compressed, so the compression_threshold_mb of \
+                 {threshold} has no effect either; compress what you keep yourself and release \
+                 the difference, or set it to false"
+            )
+        });
+        compression.into_iter().collect()
     }
 
     pub(super) fn validate(&self) -> Result<(), MemoryError> {
@@ -116,18 +135,28 @@ type Tune = Box<dyn FnOnce(&mut GovernorConfig) + Send>;
 ///
 /// let options = ManagerOptions::default()
 ///     .governor(|governor| governor.high_percent = 85)
+///     .queue_wait_max(std::time::Duration::from_secs(60))
 ///     .emergency_log_max(10_000);
 /// ```
 #[must_use]
 pub struct ManagerOptions {
     tune: Option<Tune>,
     log_max: usize,
+    queue: QueueOptions,
 }
 
 impl Default for ManagerOptions {
     fn default() -> Self {
-        Self { tune: None, log_max: EmergencyLog::DEFAULT_MAX }
+        let (log_max, queue) = (EmergencyLog::DEFAULT_MAX, QueueOptions::default());
+        Self { tune: None, log_max, queue }
     }
+}
+
+/// What the options come to.
+pub(super) struct Settled {
+    pub governor: GovernorConfig,
+    pub log: EmergencyLog,
+    pub queue: QueueOptions,
 }
 
 impl ManagerOptions {
@@ -142,18 +171,47 @@ impl ManagerOptions {
         Self { log_max: entries, ..self }
     }
 
-    pub(super) fn settle(self, capacity_bytes: u64) -> (GovernorConfig, EmergencyLog) {
-        let mut settings = GovernorConfig::new(capacity_bytes);
+    /// Whether requests that the pool cannot serve now are queued; if not, they are denied. On
+    /// unless switched off.
+    pub fn queueing(mut self, on: bool) -> Self {
+        self.queue.enabled = on;
+        self
+    }
+
+    /// How long a queued request waits at most, up to 24 hours; then it is denied. 30 s unless set.
+    pub fn queue_wait_max(mut self, wait_max: Duration) -> Self {
+        self.queue.wait_max = wait_max;
+        self
+    }
+
+    /// How long a place in the queue, or what was assigned to it, is kept beyond the time after
+    /// which the answer said to ask again; at most [`Self::queue_wait_max`]. 10 s unless set.
+    pub fn queue_keep(mut self, keep: Duration) -> Self {
+        self.queue.keep = keep;
+        self
+    }
+
+    /// Most places that one tenant may have in the queue, 1 to 65536; all tenants together have
+    /// [`GovernorConfig::waiters_max`]. 64 unless set.
+    pub fn queue_places_max(mut self, places_max: u32) -> Self {
+        self.queue.places_max = places_max;
+        self
+    }
+
+    pub(super) fn settle(self, capacity_bytes: u64) -> Result<Settled, MemoryError> {
+        self.queue.validate()?;
+        let mut governor = GovernorConfig::new(capacity_bytes);
         if let Some(tune) = self.tune {
-            tune(&mut settings);
+            tune(&mut governor);
         }
-        (settings, EmergencyLog::new(self.log_max))
+        Ok(Settled { governor, log: EmergencyLog::new(self.log_max), queue: self.queue })
     }
 }
 
 impl std::fmt::Debug for ManagerOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ManagerOptions").field("log_max", &self.log_max).finish_non_exhaustive()
+        let mut shown = f.debug_struct("ManagerOptions");
+        shown.field("log_max", &self.log_max).field("queue", &self.queue).finish_non_exhaustive()
     }
 }
 

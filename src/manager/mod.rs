@@ -5,6 +5,8 @@
 //! | the settings, and what is refused about them | `config.rs` |
 //! | who is registered | `tenant.rs` |
 //! | requests and their answers | `allocation.rs` |
+//! | requests that wait, and are asked again | `queue.rs` |
+//! | awaiting one's turn | `acquire.rs` |
 //! | release, shrink, grow, touch, pin | `change.rs` |
 //! | what a tenant holds, and what became of it | `record.rs` |
 //! | what a denial says | `reason.rs` |
@@ -16,16 +18,18 @@
 //! | what can go wrong | `error.rs` |
 //!
 //! ```text
-//! M1  an allocation is in its tenant's records  <=>  it is granted and was not returned, evicted
-//!     or revoked
+//! M1  an allocation is in its tenant's records  <=>  its grant was answered and it was not
+//!     returned, evicted or revoked
 //! M2  bytes of a record = bytes of its grant + what was observed beyond the budget
-//! M3  at rest, sum over records of bytes of grants = live bytes of the governor
+//! M3  at rest, sum over records of bytes of grants + sum over places of bytes assigned to them
+//!     = live bytes of the governor - what it sets aside for who has waited longest
 //! ```
 //!
 //! A tenant's records stand behind a mutex of that tenant alone. It is never held while a callback
-//! runs, and never while a request is decided: it guards a table. Locks are taken in the order
+//! runs or a task is woken, and never while a request is decided: it guards a table. Locks are taken in the order
 //! directory, records, governor; nobody holds the records of two tenants.
 
+mod acquire;
 mod allocation;
 mod change;
 mod config;
@@ -35,6 +39,7 @@ mod error;
 mod eviction;
 mod explain;
 mod observe;
+mod queue;
 mod reason;
 mod record;
 mod tenant;
@@ -56,8 +61,11 @@ pub use explain::{AllocationExplanation, PlannedEviction};
 use crate::balance::BalanceReport;
 use crate::config::GovernorConfig;
 use crate::governor::Governor;
+use acquire::Awaiting;
+use config::Settled;
 use emergency::EmergencyLog;
 use eviction::Listener;
+use queue::{Queue, QueueOptions};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenant::Directory;
 
@@ -66,17 +74,18 @@ type Switch = std::sync::atomic::AtomicBool;
 #[expect(clippy::disallowed_types, reason = "a number for names, no part of the core's models")]
 type Counter = std::sync::atomic::AtomicU64;
 
-/// Lets many tenants share one memory, by the names of models and tasks: every request is granted
-/// or denied under quotas, guarantees, bursts and priorities, and what can be rebuilt is evicted
-/// when memory is short.
+/// Lets many tenants share one memory, by the names of models and tasks: every request is granted,
+/// queued or denied under quotas, guarantees, bursts and priorities, and what can be rebuilt is
+/// evicted when memory is short.
 ///
 /// `Clone`, `Send` and `Sync`: clones are cheap and are the same manager. When the last one goes,
 /// everything it granted is returned. `_mb` means MiB (2^20 bytes); every such verb has an exact
 /// twin in bytes. A [`crate::Governor`] decides; this keeps the names.
 ///
-/// All verbs are `async` and need no runtime: they answer when they are first polled. They never
-/// wait for memory; what they cost is what the same verb of [`crate::Governor`] costs, and one
-/// mutex of the tenant named.
+/// All verbs are `async` and need no runtime. All but one answer when they are first polled: a
+/// request that has to wait is told to ask again ([`MemoryAllocationResponse::Queued`]) and keeps
+/// its place in a fair queue meanwhile. [`Self::acquire_allocation`] awaits its turn instead. What
+/// they cost is what the same verb of [`crate::Governor`] costs, and one mutex of the tenant named.
 ///
 /// ```
 /// use allotment::*;
@@ -118,7 +127,7 @@ type Counter = std::sync::atomic::AtomicU64;
 ///         println!("{reason} (available: {available_memory_mb} MiB)");
 ///     }
 ///     MemoryAllocationResponse::Queued { estimated_wait_time_secs } => {
-///         println!("in about {estimated_wait_time_secs} s");
+///         println!("ask again for the same in about {estimated_wait_time_secs} s");
 ///     }
 /// }
 /// # Ok(())
@@ -143,6 +152,8 @@ struct Inner {
     tenants: Directory,
     listener: Listener,
     log: EmergencyLog,
+    queue: Queue,
+    awaiting: Mutex<Awaiting>,
     observe_only: Switch,
     /// Names of observed allocations given so far.
     observed: Counter,
@@ -177,8 +188,8 @@ impl MultiTenantMemoryManager {
         options: ManagerOptions,
     ) -> Result<Self, MemoryError> {
         config.validate()?;
-        let (settings, log) = options.settle(config.max_bytes()?);
-        Ok(Self::build(config, None, Governor::new(settings)?, log))
+        let Settled { governor, log, queue } = options.settle(config.max_bytes()?)?;
+        Ok(Self::build(config, None, Governor::new(governor)?, (log, queue)))
     }
 
     /// Denies everything: its configuration was refused.
@@ -186,14 +197,14 @@ impl MultiTenantMemoryManager {
         let settings = GovernorConfig { tenants_max: 1, grants_max: 1, ..GovernorConfig::new(1) };
         let governor = Governor::new(settings);
         let governor = governor.expect("one tenant and one byte are a valid configuration");
-        Self::build(config, Some(fault), governor, EmergencyLog::default())
+        Self::build(config, Some(fault), governor, Default::default())
     }
 
     fn build(
         config: MemoryConfig,
         fault: Option<MemoryError>,
         governor: Governor,
-        log: EmergencyLog,
+        (log, queue): (EmergencyLog, QueueOptions),
     ) -> Self {
         let inner = Arc::new(Inner {
             governor: Arc::new(governor),
@@ -202,6 +213,8 @@ impl MultiTenantMemoryManager {
             tenants: Directory::default(),
             listener: Listener::default(),
             log,
+            queue: Queue::new(queue),
+            awaiting: Mutex::default(),
             observe_only: Switch::new(false),
             observed: Counter::new(0),
         });
@@ -215,6 +228,12 @@ impl MultiTenantMemoryManager {
         &self.inner.config
     }
 
+    /// What the configuration asks for and does not get: one sentence for each such field, to be
+    /// logged once by whoever starts the service. Empty where all is in force.
+    pub fn warnings(&self) -> Vec<String> {
+        self.inner.config.warnings()
+    }
+
     /// The governor below: for groups, reports of the machine's pressure, events, exact numbers.
     /// Its handler of victims is the manager's; with another one the records would not learn of
     /// evictions.
@@ -222,7 +241,7 @@ impl MultiTenantMemoryManager {
         &self.inner.governor
     }
 
-    /// One step of the balancer: evaluates pressure and evicts if it is high, first telling the
+    /// One step of the balancer: lets places in the queue lapse that nobody asks for, evaluates pressure and evicts if it is high, first telling the
     /// owners ([`Self::on_evict`]). Guarantees are kept. While only observing it evicts nothing.
     ///
     /// # Errors
@@ -230,6 +249,7 @@ impl MultiTenantMemoryManager {
     /// None today; the signature leaves room.
     pub async fn balance_memory(&self) -> Result<BalanceReport, MemoryError> {
         let governor = &self.inner.governor;
+        self.inner.lapse_places_now();
         if self.is_observe_only() {
             let (pressure, live_bytes) = (governor.pressure(), governor.snapshot().live_bytes);
             return Ok(BalanceReport { pressure, live_bytes, ..BalanceReport::default() });
@@ -242,6 +262,7 @@ impl std::fmt::Debug for MultiTenantMemoryManager {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("MultiTenantMemoryManager");
         shown.field("config", &self.inner.config).field("fault", &self.inner.fault);
+        shown.field("warnings", &self.warnings());
         shown.finish_non_exhaustive()
     }
 }

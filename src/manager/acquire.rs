@@ -1,0 +1,182 @@
+//! Awaiting one's turn: a request as a future, on any runtime.
+//!
+//! The place stands in its tenant's table like every other (`queue.rs`), so a freeze or a leave
+//! ends it at once. Bytes belong to it before its task wakes; a future that is dropped, at any
+//! await point, gives its place or its bytes back.
+//!
+//! A task that waits is woken by whoever gives memory back. A deadline that passes while nothing
+//! happens at all would wake nobody: while anybody awaits, one thread of the manager looks after
+//! the queue, and it ends when nobody does.
+
+use super::allocation::{Answer, MemoryAllocationRequest, Refused, Wanted, answer};
+use super::queue::{Entered, Place, PlaceKey};
+use super::record::Key;
+use super::{Inner, MultiTenantMemoryManager, lock};
+use crate::config::{AllocationType, TenantId};
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+/// How often the queue is looked after while somebody awaits.
+const LOOK_AFTER_EVERY: Duration = Duration::from_millis(50);
+
+/// Who awaits, and whether anybody looks after them.
+#[derive(Default)]
+pub(super) struct Awaiting {
+    futures: u64,
+    is_looked_after: bool,
+}
+
+impl MultiTenantMemoryManager {
+    /// Requests memory and awaits its turn for up to `wait_max` by the manager's clock: Granted, or
+    /// Denied with the reason; never Queued. Unlike [`Self::request_allocation`] it also waits at
+    /// the tenant's own limits, where a release of its own makes room. While only observing it is
+    /// granted at once.
+    ///
+    /// Needs no runtime. Dropping the future at any await point gives up the place, and gives back
+    /// what was assigned to it just before. A freeze, a drain or a leave of the tenant ends the
+    /// wait. A future that nobody polls keeps its place, and what was assigned to it, until it is
+    /// dropped.
+    ///
+    /// While anybody awaits, a thread of the manager looks after the queue; the first one to wait
+    /// starts it. It also asks owners again who were busy ([`Self::on_evict`] may run there).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::request_allocation`], and [`MemoryError::UnknownTenant`] if the tenant was
+    /// unregistered meanwhile.
+    ///
+    /// [`MemoryError::UnknownTenant`]: crate::MemoryError::UnknownTenant
+    pub async fn acquire_allocation(
+        &self,
+        request: MemoryAllocationRequest,
+        wait_max: Duration,
+    ) -> Answer {
+        match self.wanted(request) {
+            Ok(wanted) => answer(self.acquire(&wanted, wait_max).await),
+            Err(refused) => answer(Err(refused)),
+        }
+    }
+
+    /// [`Self::acquire_allocation`], exact in bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::acquire_allocation`].
+    pub async fn acquire_allocation_bytes(
+        &self,
+        tenant_id: TenantId,
+        bytes: u64,
+        model_name: &str,
+        allocation_type: AllocationType,
+        wait_max: Duration,
+    ) -> Answer {
+        match self.wanted_bytes(tenant_id, bytes, model_name.to_string(), allocation_type) {
+            Ok(wanted) => answer(self.acquire(&wanted, wait_max).await),
+            Err(refused) => answer(Err(refused)),
+        }
+    }
+
+    async fn acquire(&self, wanted: &Wanted, wait_max: Duration) -> Result<Key, Refused> {
+        self.check_open(wanted)?;
+        if self.is_observe_only() {
+            return self.request_observed(wanted);
+        }
+        let governor = &self.inner.governor;
+        let now_ns = governor.clock().now_ns();
+        let ticket = governor.enqueue_owned(&wanted.request(), wait_max);
+        let ticket = ticket.map_err(|refusal| self.refused_by(wanted, refusal))?;
+        let place = Place::new(ticket, wanted, now_ns, wait_max);
+        let key = self.inner.queue.next_awaited();
+        match self.enter_place(wanted, key.clone(), place)? {
+            Entered::Granted(key) => Ok(key),
+            Entered::Waiting(_) => {
+                let turn = Turn::new(self, wanted, key);
+                poll_fn(|context| turn.poll(context)).await
+            }
+        }
+    }
+
+    /// Starts the thread that looks after those who await, if there is none. Where it cannot be
+    /// started, a deadline is seen when something else happens.
+    fn begin_to_await(&self) {
+        let mut awaiting = lock(&self.inner.awaiting);
+        awaiting.futures += 1;
+        if !awaiting.is_looked_after {
+            let inner = Arc::downgrade(&self.inner);
+            let name = thread::Builder::new().name("allotment-queue".to_string());
+            awaiting.is_looked_after = name.spawn(move || look_after(&inner)).is_ok();
+        }
+    }
+}
+
+/// A future's place. Dropped with its future: the place is given back, if it is still there.
+struct Turn<'m> {
+    manager: &'m MultiTenantMemoryManager,
+    wanted: &'m Wanted,
+    key: PlaceKey,
+}
+
+impl<'m> Turn<'m> {
+    fn new(manager: &'m MultiTenantMemoryManager, wanted: &'m Wanted, key: PlaceKey) -> Self {
+        manager.begin_to_await();
+        Self { manager, wanted, key }
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<Result<Key, Refused>> {
+        let (in_line, in_table) = (context.waker().clone(), context.waker().clone());
+        let mut held = lock(&self.wanted.tenant.held);
+        let Some(place) = held.places.get_mut(&self.key) else {
+            drop(held);
+            return Poll::Ready(self.closed());
+        };
+        let before: [Option<Waker>; 2] =
+            [place.ticket.wake_by(in_line), place.waker.replace(in_table)];
+        // Looked at after the waker was set: a decision in between wakes it.
+        let ready = if place.ticket.is_ready() { held.places.take(&self.key) } else { None };
+        drop(held);
+        // With nothing held: they may be the last of their tasks.
+        drop(before);
+        match ready {
+            Some(place) => Poll::Ready(self.manager.fetch(self.wanted, place)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// The place was closed by an operator.
+    fn closed(&self) -> Result<Key, Refused> {
+        let (manager, wanted) = (self.manager, self.wanted);
+        manager.check_open(wanted)?;
+        match manager.is_observe_only() {
+            true => manager.request_observed(wanted),
+            false => Err(Refused::Denied(manager.closed_meanwhile(wanted))),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        lock(&self.manager.inner.awaiting).futures -= 1;
+        let place = lock(&self.wanted.tenant.held).places.take(&self.key);
+        // Nobody is left to wake; and with nothing held.
+        drop(place);
+    }
+}
+
+/// Looks after the queue until nobody awaits.
+fn look_after(manager: &Weak<Inner>) {
+    loop {
+        thread::sleep(LOOK_AFTER_EVERY);
+        let Some(inner) = manager.upgrade() else { return };
+        {
+            let mut awaiting = lock(&inner.awaiting);
+            if awaiting.futures == 0 {
+                awaiting.is_looked_after = false;
+                return;
+            }
+        }
+        inner.look_after_places(inner.governor.clock().now_ns());
+    }
+}
