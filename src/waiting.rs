@@ -5,6 +5,7 @@
 //! | to block until there is room | [`Governor::acquire`] |
 //! | a place in line, and to look when I like | [`Governor::enqueue`], then [`HeldTicket::poll`] |
 //! | to await it | `governor.enqueue_owned(..)?.await` |
+//! | to know how long it takes | [`HeldTicket::estimate`], [`Governor::estimated_wait`] |
 //!
 //! The line itself, who is served next and when bytes are set aside, is `core/wait.rs`. Here is
 //! what needs a thread or a task: waking, and looking after a place in line.
@@ -135,6 +136,26 @@ impl Governor {
         wait_max: Duration,
     ) -> Result<OwnedTicket, Refusal> {
         enqueue_with(self.clone(), request, wait_max)
+    }
+
+    /// How long `request` would wait if it were made now, by the rate at which waiters were served
+    /// lately; `None` if that is unknown, and wherever waiting cannot help. As
+    /// [`HeldTicket::estimate`]; zero if its bytes are free, or can be evicted for it and nobody is
+    /// before it.
+    ///
+    /// Looks only: takes no bytes and no place, evicts nothing, and asks neither rate nor number of
+    /// grants. Steps grow with the line, and if nobody waits with the number of tenants.
+    pub fn estimated_wait(&self, request: &Request) -> Option<Duration> {
+        let ask = self.ask(request).ok()?;
+        let free = self.core.accounts.shortage(ask.account, ask.bytes).is_none();
+        let in_turn = !self.core.scarcity.is_waited();
+        if free || in_turn && self.attainable(request).ok()? >= ask.bytes {
+            return Some(Duration::ZERO);
+        }
+        if !self.can_ever_fit(&ask) {
+            return None;
+        }
+        self.core.wait_ns_of(&ask, self.clock().now_ns()).map(Duration::from_nanos)
     }
 
     /// Requests that wait now.
@@ -345,6 +366,22 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
             }
             _ => None,
         }
+    }
+
+    /// How long it will still wait, from now on, by the governor's clock; `None` if that is
+    /// unknown.
+    ///
+    /// The bytes due to those before it and to itself, at the rate at which waiters were served in
+    /// about the last 10 s of waiting. Unknown until that has happened at two instants, at a limit
+    /// of its own tenant, and where something else than bytes is missing. Neither a promise nor a
+    /// bound: who is due earlier or fits sooner may pass it, who gives up makes way.
+    ///
+    /// Blocks nobody; steps grow with the line.
+    pub fn estimate(&self) -> Option<Duration> {
+        let Standing::Waiting(ticket, _) = self.place else { return None };
+        let governor: &Governor = self.governor.borrow();
+        let wait_ns = governor.core.wait_ns(ticket, governor.clock().now_ns())?;
+        Some(Duration::from_nanos(wait_ns))
     }
 }
 
