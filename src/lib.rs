@@ -29,7 +29,7 @@
 //! | who is evicted first | `core/order.rs` across tenants, `core/policy.rs` within a queue |
 //! | how bytes are got back | `core/evict.rs` |
 //! | how a victim is found | `core/queue.rs` |
-//! | who waits, and who is served next | `waiting.rs`, `core/wait.rs` |
+//! | who waits, who is served next, who is woken | `waiting.rs`, `core/wait.rs`, `wakers.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
@@ -53,6 +53,7 @@ mod request;
 mod room;
 mod snapshot;
 mod waiting;
+mod wakers;
 
 pub use crate::core::events::{Event, EventKind};
 pub use crate::core::evict::ReclaimAnswer;

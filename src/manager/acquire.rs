@@ -4,30 +4,17 @@
 //! ends it at once. Bytes belong to it before its task wakes; a future that is dropped, at any
 //! await point, gives its place or its bytes back.
 //!
-//! A task that waits is woken by whoever gives memory back. A deadline that passes while nothing
-//! happens at all would wake nobody: while anybody awaits, one thread of the manager looks after
-//! the queue, and it ends when nobody does.
+//! A task that waits is woken by whoever gives memory back, and by the governor's alarm at its
+//! deadline.
 
 use super::allocation::{Answer, MemoryAllocationRequest, Refused, Wanted, answer};
-use super::queue::{Entered, Place, PlaceKey};
+use super::queue::{Entered, Place, PlaceKey, close};
 use super::record::Key;
-use super::{Inner, MultiTenantMemoryManager, lock};
+use super::{MultiTenantMemoryManager, lock};
 use crate::config::{AllocationType, TenantId};
 use std::future::poll_fn;
-use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
-use std::thread;
 use std::time::Duration;
-
-/// How often the queue is looked after while somebody awaits.
-const LOOK_AFTER_EVERY: Duration = Duration::from_millis(50);
-
-/// Who awaits, and whether anybody looks after them.
-#[derive(Default)]
-pub(super) struct Awaiting {
-    futures: u64,
-    is_looked_after: bool,
-}
 
 impl MultiTenantMemoryManager {
     /// Requests memory and awaits its turn for up to `wait_max` by the manager's clock: Granted, or
@@ -35,13 +22,13 @@ impl MultiTenantMemoryManager {
     /// the tenant's own limits, where a release of its own makes room. While only observing it is
     /// granted at once.
     ///
+    /// A place that [`Self::request_allocation`] was given for the same request ends, or is fetched
+    /// if its bytes are there. Both count for the most places of a tenant.
+    ///
     /// Needs no runtime. Dropping the future at any await point gives up the place, and gives back
     /// what was assigned to it just before. A freeze, a drain or a leave of the tenant ends the
     /// wait. A future that nobody polls keeps its place, and what was assigned to it, until it is
     /// dropped.
-    ///
-    /// While anybody awaits, a thread of the manager looks after the queue; the first one to wait
-    /// starts it. It also asks owners again who were busy ([`Self::on_evict`] may run there).
     ///
     /// # Errors
     ///
@@ -84,6 +71,15 @@ impl MultiTenantMemoryManager {
         if self.is_observe_only() {
             return self.request_observed(wanted);
         }
+        // The same request was queued: who awaits it goes on, and leaves no place that nobody asks
+        // for. Its turn is not used up by leaving.
+        match self.take_place(wanted) {
+            Some(place) if place.ticket.is_granted() => return self.fetch(wanted, place),
+            place => close(place),
+        }
+        if self.has_all_places(&wanted.tenant) {
+            return self.request_unqueued(wanted);
+        }
         let governor = &self.inner.governor;
         let now_ns = governor.clock().now_ns();
         let ticket = governor.enqueue_owned(&wanted.request(), wait_max);
@@ -93,21 +89,9 @@ impl MultiTenantMemoryManager {
         match self.enter_place(wanted, key.clone(), place)? {
             Entered::Granted(key) => Ok(key),
             Entered::Waiting(_) => {
-                let turn = Turn::new(self, wanted, key);
+                let turn = Turn { manager: self, wanted, key };
                 poll_fn(|context| turn.poll(context)).await
             }
-        }
-    }
-
-    /// Starts the thread that looks after those who await, if there is none. Where it cannot be
-    /// started, a deadline is seen when something else happens.
-    fn begin_to_await(&self) {
-        let mut awaiting = lock(&self.inner.awaiting);
-        awaiting.futures += 1;
-        if !awaiting.is_looked_after {
-            let inner = Arc::downgrade(&self.inner);
-            let name = thread::Builder::new().name("allotment-queue".to_string());
-            awaiting.is_looked_after = name.spawn(move || look_after(&inner)).is_ok();
         }
     }
 }
@@ -119,12 +103,7 @@ struct Turn<'m> {
     key: PlaceKey,
 }
 
-impl<'m> Turn<'m> {
-    fn new(manager: &'m MultiTenantMemoryManager, wanted: &'m Wanted, key: PlaceKey) -> Self {
-        manager.begin_to_await();
-        Self { manager, wanted, key }
-    }
-
+impl Turn<'_> {
     fn poll(&self, context: &mut Context<'_>) -> Poll<Result<Key, Refused>> {
         let (in_line, in_table) = (context.waker().clone(), context.waker().clone());
         let mut held = lock(&self.wanted.tenant.held);
@@ -158,25 +137,8 @@ impl<'m> Turn<'m> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        lock(&self.manager.inner.awaiting).futures -= 1;
         let place = lock(&self.wanted.tenant.held).places.take(&self.key);
         // Nobody is left to wake; and with nothing held.
         drop(place);
-    }
-}
-
-/// Looks after the queue until nobody awaits.
-fn look_after(manager: &Weak<Inner>) {
-    loop {
-        thread::sleep(LOOK_AFTER_EVERY);
-        let Some(inner) = manager.upgrade() else { return };
-        {
-            let mut awaiting = lock(&inner.awaiting);
-            if awaiting.futures == 0 {
-                awaiting.is_looked_after = false;
-                return;
-            }
-        }
-        inner.look_after_places(inner.governor.clock().now_ns());
     }
 }

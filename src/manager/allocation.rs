@@ -235,13 +235,14 @@ impl MultiTenantMemoryManager {
         if self.is_queueing() && !self.has_all_places(&wanted.tenant) {
             return self.request_or_queue(wanted);
         }
-        match self.inner.governor.request_owned(&wanted.request()) {
-            Ok(grant) => {
-                let (key, record) = (Key::Grant(grant.id()), wanted.record().granted(grant));
-                self.keep(wanted, key, record).map(Given::Granted)
-            }
-            Err(refusal) => Err(self.refused_by(wanted, refusal)),
-        }
+        self.request_unqueued(wanted).map(Given::Granted)
+    }
+
+    /// A request that is answered now.
+    pub(super) fn request_unqueued(&self, wanted: &Wanted) -> Result<Key, Refused> {
+        let grant = self.inner.governor.request_owned(&wanted.request());
+        let grant = grant.map_err(|refusal| self.refused_by(wanted, refusal))?;
+        self.keep(wanted, Key::Grant(grant.id()), wanted.record().granted(grant))
     }
 
     /// A request that nobody is refused and nothing is evicted for.

@@ -22,7 +22,7 @@
 //!     returned, evicted or revoked
 //! M2  bytes of a record = bytes of its grant + what was observed beyond the budget
 //! M3  at rest, sum over records of bytes of grants + sum over places of bytes assigned to them
-//!     = live bytes of the governor - what it sets aside for who has waited longest
+//!     = live bytes of the governor
 //! ```
 //!
 //! A tenant's records stand behind a mutex of that tenant alone. It is never held while a callback
@@ -61,7 +61,6 @@ pub use explain::{AllocationExplanation, PlannedEviction};
 use crate::balance::BalanceReport;
 use crate::config::GovernorConfig;
 use crate::governor::Governor;
-use acquire::Awaiting;
 use config::Settled;
 use emergency::EmergencyLog;
 use eviction::Listener;
@@ -153,7 +152,6 @@ struct Inner {
     listener: Listener,
     log: EmergencyLog,
     queue: Queue,
-    awaiting: Mutex<Awaiting>,
     observe_only: Switch,
     /// Names of observed allocations given so far.
     observed: Counter,
@@ -214,7 +212,6 @@ impl MultiTenantMemoryManager {
             listener: Listener::default(),
             log,
             queue: Queue::new(queue),
-            awaiting: Mutex::default(),
             observe_only: Switch::new(false),
             observed: Counter::new(0),
         });

@@ -27,9 +27,9 @@ use super::tenant::Tenant;
 use super::{Counter, Inner, MultiTenantMemoryManager, lock};
 use crate::config::AllocationType;
 use crate::error::{DenialReason, Refusal};
-use crate::request::Request;
 use crate::waiting::OwnedTicket;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
@@ -139,7 +139,6 @@ impl PlaceKey {
 /// A place in the queue.
 pub(super) struct Place {
     pub ticket: OwnedTicket,
-    request: Request,
     bytes: u64,
     entered_ns: u64,
     /// When it has waited as long as it may.
@@ -162,7 +161,6 @@ impl Place {
     ) -> Self {
         Self {
             ticket,
-            request: wanted.request(),
             bytes: wanted.bytes,
             entered_ns: now_ns,
             until_ns: now_ns.saturating_add(nanos(wait_max)),
@@ -181,7 +179,7 @@ impl Place {
     /// would be longer, until there is an answer in any case.
     fn wait_secs(&self, now_ns: u64) -> u64 {
         let left = Duration::from_nanos(self.until_ns.saturating_sub(now_ns));
-        whole_secs(estimate(&self.ticket).map_or(left, |estimate| estimate.min(left)))
+        whole_secs(self.ticket.estimate().map_or(left, |estimate| estimate.min(left)))
     }
 
     /// Tells when to ask again, and keeps the place for longer than that.
@@ -200,11 +198,6 @@ impl Place {
         }
         due
     }
-}
-
-/// When its turn is likely to come; none: unknown.
-fn estimate(_ticket: &OwnedTicket) -> Option<Duration> {
-    None
 }
 
 /// Rounded up, and at least 1 for who waits.
@@ -249,14 +242,6 @@ impl Places {
         (lapsed, next_ns.unwrap_or(NEVER))
     }
 
-    /// What is awaited, and may find something to evict by now that was busy or pinned.
-    fn take_evicting(&mut self, now_ns: u64, every_ns: u64) -> Vec<Request> {
-        let awaited = self.0.iter_mut().filter(|(key, _)| matches!(key, PlaceKey::Awaited(_)));
-        let waiting = awaited.filter(|(_, place)| !place.ticket.is_ready());
-        let due = waiting.filter_map(|(_, p)| p.may_evict(now_ns, every_ns).then_some(p.request));
-        due.collect()
-    }
-
     /// Requests that wait for their bytes.
     pub(super) fn waiting(&self) -> u64 {
         self.0.values().filter(|place| !place.ticket.is_granted()).count() as u64
@@ -273,7 +258,10 @@ impl Places {
 pub(super) fn close(places: impl IntoIterator<Item = Place>) {
     for Place { ticket, waker, .. } in places {
         drop(ticket);
-        waker.into_iter().for_each(Waker::wake);
+        if let Some(waker) = waker {
+            // One that panics must not keep others from being woken.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
     }
 }
 
@@ -328,20 +316,6 @@ impl Inner {
         }
     }
 
-    /// What a repeated request would do for its place, for those who await theirs; and what every
-    /// release does for all. Called with nothing held.
-    pub(super) fn look_after_places(&self, now_ns: u64) {
-        self.lapse_places(now_ns);
-        self.governor.look_after_waiters();
-        for tenant in self.tenants.all() {
-            let due = lock(&tenant.held).places.take_evicting(now_ns, self.evict_every_ns());
-            for request in due {
-                // One that is gone by now finds out when it looks at its place.
-                let _ = self.governor.evict_for(&request);
-            }
-        }
-    }
-
     /// How long nothing is tried again that was not to be evicted.
     fn evict_every_ns(&self) -> u64 {
         self.governor.config().busy_cooldown_ns.max(1)
@@ -357,6 +331,11 @@ impl MultiTenantMemoryManager {
 
     pub(super) fn has_all_places(&self, tenant: &Tenant) -> bool {
         lock(&tenant.held).places.0.len() >= self.inner.queue.options.places_max as usize
+    }
+
+    /// Takes the place of the same request out of the table, if there is one.
+    pub(super) fn take_place(&self, wanted: &Wanted) -> Option<Place> {
+        lock(&wanted.tenant.held).places.take(&PlaceKey::of(wanted))
     }
 
     /// Goes on where the same request was queued before; none if it was not.
@@ -479,15 +458,22 @@ impl MultiTenantMemoryManager {
 
     /// What is known of the wait of a request: of its place if it has one, else of the queue.
     pub(super) fn outlook(&self, wanted: &Wanted) -> Outlook {
-        let mut held = lock(&wanted.tenant.held);
-        let place = held.places.get_mut(&PlaceKey::of(wanted));
-        let behind = place.as_ref().and_then(|place| place.ticket.bytes_before());
-        let behind = behind.map(|bytes| bytes.saturating_sub(wanted.bytes));
-        Outlook {
-            behind_bytes: behind.unwrap_or_else(|| self.inner.governor.waiting_bytes()),
-            estimate_secs: place.as_ref().and_then(|p| estimate(&p.ticket)).map(whole_secs),
-            has_place: place.is_some(),
-            is_assigned: place.is_some_and(|place| place.ticket.is_granted()),
-        }
+        let governor = &self.inner.governor;
+        let of_place = {
+            let mut held = lock(&wanted.tenant.held);
+            held.places.get_mut(&PlaceKey::of(wanted)).map(|Place { ticket, .. }| Outlook {
+                behind_bytes: ticket.bytes_before().unwrap_or(0).saturating_sub(wanted.bytes),
+                estimate_secs: ticket.estimate().map(whole_secs),
+                has_place: true,
+                is_assigned: ticket.is_granted(),
+            })
+        };
+        of_place.unwrap_or_else(|| Outlook {
+            // One that was unregistered meanwhile is behind nobody.
+            behind_bytes: governor.bytes_ahead(&wanted.request()).unwrap_or(0),
+            estimate_secs: governor.estimated_wait(&wanted.request()).map(whole_secs),
+            has_place: false,
+            is_assigned: false,
+        })
     }
 }

@@ -163,7 +163,7 @@ impl MultiTenantMemoryManager {
     fn to_do_about(&self, wanted: &Wanted, denial: &Denial) -> String {
         match denial.pins.grants {
             0 if !denial.waiting_can_help => "ask for less".to_string(),
-            0 if self.is_queueing() && self.has_all_places(&wanted.tenant) => {
+            0 if self.has_all_places(&wanted.tenant) => {
                 let most = self.inner.queue.options.places_max;
                 format!(
                     "ask again for one of the requests it has in the queue, {most} at most \

@@ -10,7 +10,7 @@ use super::{MultiTenantMemoryManager, lock};
 use crate::TenantHandle;
 use crate::config::{TenantConfig, TenantId};
 use crate::error::Error;
-use crate::registration::Unregister;
+use crate::registration::{LookAgain, Unregister};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -254,6 +254,9 @@ impl MultiTenantMemoryManager {
     /// Answers how many allocations ended with the tenant, and their bytes.
     fn leave(&self, tenant_id: TenantId, how: Unregister) -> Result<(u64, u64), MemoryError> {
         self.close_assigned(tenant_id, how)?;
+        let governor = &self.inner.governor;
+        // With nothing held, for it wakes who waits: dropped last.
+        let _afterwards = LookAgain(governor);
         let directory = &self.inner.tenants;
         let mut by_id = write(shard(&directory.by_id, tenant_id.as_u128()));
         let found = by_id.get(&tenant_id.as_u128()).cloned();
@@ -264,7 +267,6 @@ impl MultiTenantMemoryManager {
         if how == Unregister::IfIdle && allocations > 0 {
             return Err(holds(bytes));
         }
-        let governor = &self.inner.governor;
         // Nobody's code runs in there, so the records may stay locked.
         governor.unregister_unserved(tenant.handle, how).map_err(|error| match error {
             Error::GrantsLive { bytes } => holds(bytes),
@@ -280,7 +282,6 @@ impl MultiTenantMemoryManager {
         // Their grants have ended; what is left to give back is nothing.
         drop(records);
         queue::close(places);
-        governor.look_after_waiters();
         Ok((allocations, bytes))
     }
 
