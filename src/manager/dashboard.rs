@@ -7,7 +7,8 @@
 //!
 //! Figures of different tenants are read one after the other while others go on; at rest they add
 //! up. Memory in live allocations includes what is assigned to places in the queue; that is shown
-//! apart as well, and belongs to no model yet. What is observed beyond the budget stands apart and is in none of the other sums.
+//! apart as well, and belongs to no model yet. What is observed beyond the budget stands apart and
+//! is in none of the other sums.
 
 use super::config::{IsolationLevel, MIB, MemoryPressure, TenantPriority};
 use super::emergency::TenantHold;

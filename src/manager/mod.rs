@@ -26,8 +26,8 @@
 //! ```
 //!
 //! A tenant's records stand behind a mutex of that tenant alone. It is never held while a callback
-//! runs or a task is woken, and never while a request is decided: it guards a table. Locks are taken in the order
-//! directory, records, governor; nobody holds the records of two tenants.
+//! runs or a task is woken, and never while a request is decided: it guards a table. Locks are
+//! taken in the order directory, records, governor; nobody holds the records of two tenants.
 
 mod acquire;
 mod allocation;
@@ -238,8 +238,9 @@ impl MultiTenantMemoryManager {
         &self.inner.governor
     }
 
-    /// One step of the balancer: lets places in the queue lapse that nobody asks for, evaluates pressure and evicts if it is high, first telling the
-    /// owners ([`Self::on_evict`]). Guarantees are kept. While only observing it evicts nothing.
+    /// One step of the balancer: lets places in the queue lapse that nobody asks for, evaluates
+    /// pressure and evicts if it is high, first telling the owners ([`Self::on_evict`]). Guarantees
+    /// are kept. While only observing it evicts nothing.
     ///
     /// # Errors
     ///

@@ -3,8 +3,8 @@
 //!
 //! While only observing, every request is decided as always, but nothing is evicted and nobody is
 //! refused: what would have been denied is granted beside the governor's budget, kept in its own
-//! sum, and recorded with the reason. Nobody is queued either. The budget itself is never exceeded. A freeze or a drain
-//! still holds: it is an operator's command, not a decision.
+//! sum, and recorded with the reason. Nobody is queued either. The budget itself is never exceeded.
+//! A freeze or a drain still holds: it is an operator's command, not a decision.
 
 use super::allocation::{No, Refused, Wanted};
 use super::emergency::EmergencyVerb;

@@ -146,7 +146,8 @@ impl MultiTenantMemoryManager {
     pub(super) fn closed_meanwhile(&self, wanted: &Wanted) -> No {
         let name = lock(&wanted.tenant.held).name.clone();
         let reason = format!(
-            "tenant {name} was put on hold while this request waited, and is not any more; ask again"
+            "tenant {name} was put on hold while this request waited, and is not any more; ask \
+             again"
         );
         No { reason, available_bytes: self.available(wanted) }
     }

@@ -25,11 +25,45 @@ fn adds_up(manager: &Manager) {
     let sum = |tenant: &TenantUsage| tenant.models.iter().map(|model| model.bytes).sum::<u64>();
     for tenant in &page.tenant_summaries {
         let held = tenant.allocated_memory_bytes + tenant.observed_over_bytes;
-        assert_eq!(sum(tenant), held, "{tenant:?}");
+        assert_eq!(sum(tenant) + tenant.assigned_memory_bytes, held, "{tenant:?}");
     }
     let all: u64 = page.tenant_summaries.iter().map(sum).sum();
     let global = &page.global_memory_status;
-    assert_eq!(all, global.allocated_memory_bytes + global.observed_over_bytes);
+    let held = global.allocated_memory_bytes + global.observed_over_bytes;
+    assert_eq!(all + global.assigned_memory_bytes, held, "M3");
+    assert_eq!(manager.governor().snapshot().live_bytes, global.allocated_memory_bytes);
+}
+
+/// Ends what is queued.
+fn empty_the_queue(manager: &Manager) {
+    for tenant in all(manager).tenant_summaries {
+        now(manager.freeze_tenant(tenant.tenant_id)).unwrap();
+        now(manager.thaw_tenant(tenant.tenant_id)).unwrap();
+    }
+    let page = all(manager);
+    assert_eq!(page.summary.waiting_requests, 0);
+    assert_eq!(page.global_memory_status.assigned_memory_bytes, 0);
+}
+
+/// Awaits its turn for a few polls, then gives up.
+fn await_a_while(
+    manager: &Manager,
+    dice: &mut Dice,
+    request: MemoryAllocationRequest,
+    mine: &Mutex<HashMap<String, u64>>,
+) {
+    let mb = request.requested_memory_mb;
+    let mut turn = pin!(manager.acquire_allocation(request, Duration::from_secs(1)));
+    for _ in 0..1 + dice.below(3) {
+        match turn.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => std::thread::yield_now(),
+            Poll::Ready(Ok(Response::Granted { allocation_id })) => {
+                mine.lock().unwrap().insert(allocation_id, mb);
+                return;
+            }
+            Poll::Ready(answer) => return drop(answer.unwrap()),
+        }
+    }
 }
 
 /// What one thread does with one of its tenants' allocations.
@@ -51,6 +85,9 @@ fn one_step(
             if let Response::Granted { allocation_id } = ask(manager, tenant, mb, "m", kind) {
                 mine.lock().unwrap().insert(allocation_id, mb);
             }
+        }
+        3 if dice.below(4) == 0 => {
+            await_a_while(manager, dice, request(tenant, mb, "m", kind), mine)
         }
         3 | 4 => {
             // Whoever takes an entry out of the map is alone with that allocation, but for
@@ -125,6 +162,8 @@ fn hammer(manager: &Manager, seed: u64) {
         }
     });
     now(manager.set_observe_only(false));
+    adds_up(manager);
+    empty_the_queue(manager);
     adds_up(manager);
     for (tenant, held) in tenants.iter().zip(held) {
         for (id, mb) in held.into_inner().unwrap() {
