@@ -99,8 +99,8 @@ impl Queue {
     }
 
     fn note_lapse(&self, lapses_ns: u64) {
-        // Relaxed: a hint of when to look; what lapses is decided under the tenant's mutex, which
-        // was released before this and is taken after the exchange in `is_due`.
+        // Relaxed: called with the tenant's table held. Who exchanges in `is_due` looks at that
+        // table afterwards: either it finds the place, or this comes later and stays.
         self.next_lapse_ns.fetch_min(lapses_ns, Ordering::Relaxed);
     }
 
@@ -116,7 +116,7 @@ impl Queue {
         if now_ns < self.next_lapse_ns.load(Ordering::Relaxed) {
             return false;
         }
-        // Relaxed: as in `note_lapse`: a place that this thread does not find notes its time later.
+        // Relaxed: ordered by the tables that are looked at next, as in `note_lapse`.
         self.next_lapse_ns.swap(NEVER, Ordering::Relaxed) != NEVER
     }
 }
@@ -303,8 +303,12 @@ impl Inner {
             return;
         }
         for tenant in self.tenants.all() {
-            let (lapsed, next_ns) = lock(&tenant.held).places.take_lapsed(now_ns);
-            self.queue.note_lapse(next_ns);
+            let lapsed = {
+                let mut held = lock(&tenant.held);
+                let (lapsed, next_ns) = held.places.take_lapsed(now_ns);
+                self.queue.note_lapse(next_ns);
+                lapsed
+            };
             close(lapsed);
         }
     }
@@ -367,6 +371,7 @@ impl MultiTenantMemoryManager {
         let lapsed = place.lapses_ns <= now_ns;
         if !lapsed && !place.ticket.is_ready() {
             let secs = place.tell(now_ns, keep);
+            inner.queue.note_lapse(place.lapses_ns);
             let evict = place.may_evict(now_ns, inner.evict_every_ns());
             return Found::Waiting { secs, evict };
         }
@@ -421,6 +426,7 @@ impl MultiTenantMemoryManager {
         let now_ns = place.entered_ns;
         if let Some(there) = held.places.get_mut(&key) {
             let secs = there.tell(now_ns, keep);
+            self.inner.queue.note_lapse(there.lapses_ns);
             drop(held);
             close([place]);
             return Ok(Entered::Waiting(secs));
@@ -434,10 +440,8 @@ impl MultiTenantMemoryManager {
             PlaceKey::Asked { .. } => place.tell(now_ns, keep),
             PlaceKey::Awaited(_) => place.wait_secs(now_ns),
         };
-        let lapses_ns = place.lapses_ns;
+        self.inner.queue.note_lapse(place.lapses_ns);
         held.places.0.insert(key, place);
-        drop(held);
-        self.inner.queue.note_lapse(lapses_ns);
         Ok(Entered::Waiting(secs))
     }
 

@@ -164,6 +164,12 @@ fn the_answer_is_the_estimate_where_one_is_known() {
     let explained = now(full.manager.explain(&request)).unwrap();
     assert_eq!(explained.estimated_wait_time_secs, Some(secs));
     assert!(explained.to_string().ends_with(&format!("estimated wait: {secs} s")), "{explained}");
+    // It said to come back sooner, so it lapses sooner.
+    full.pass(secs + 9);
+    assert_eq!(full.usage(full.coder).waiting_requests, 1);
+    full.pass(1);
+    drop(full.usage(full.chat));
+    assert_eq!(full.manager.governor().waiters(), 0);
 }
 
 #[test]
