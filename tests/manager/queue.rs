@@ -164,12 +164,29 @@ fn the_answer_is_the_estimate_where_one_is_known() {
     let explained = now(full.manager.explain(&request)).unwrap();
     assert_eq!(explained.estimated_wait_time_secs, Some(secs));
     assert!(explained.to_string().ends_with(&format!("estimated wait: {secs} s")), "{explained}");
-    // It said to come back sooner, so it lapses sooner.
+}
+
+#[test]
+fn who_is_told_to_come_back_sooner_is_waited_for_less() {
+    let full = Full::new();
+    let governor = full.manager.governor();
+    let chat = governor.find(full.chat).unwrap();
+    assert_eq!(queued(full.ask()), 30);
+    // 10 MiB a second are served, to waiters that are none of the manager's.
+    let small = Request::new(chat, AllocationType::Inference, 10 * MIB);
+    let mut served = Vec::new();
+    for _ in 0..5 {
+        let mut ticket = governor.enqueue(&small, Duration::from_secs(9)).unwrap();
+        full.pass(1);
+        release(&full.manager, full.chat, &full.held[0], 10);
+        served.push(ticket.poll().expect("10 MiB came free").unwrap());
+    }
+    let secs = queued(full.ask());
+    assert!((1..15).contains(&secs), "{secs} s");
     full.pass(secs + 9);
     assert_eq!(full.usage(full.coder).waiting_requests, 1);
     full.pass(1);
-    drop(full.usage(full.chat));
-    assert_eq!(full.manager.governor().waiters(), 0);
+    assert_eq!(full.usage(full.coder).waiting_requests, 0, "not after 40 s, as was told first");
 }
 
 #[test]
