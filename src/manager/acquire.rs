@@ -8,7 +8,7 @@
 //! deadline.
 
 use super::allocation::{Answer, MemoryAllocationRequest, Refused, Wanted, answer};
-use super::queue::{Entered, Place, PlaceKey, close};
+use super::queue::{Entered, JUST_NOW, Place, PlaceKey, close};
 use super::record::Key;
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::{AllocationType, TenantId};
@@ -74,17 +74,21 @@ impl MultiTenantMemoryManager {
         // The same request was queued: who awaits it goes on, and leaves no place that nobody asks
         // for. Its turn is not used up by leaving.
         match self.take_place(wanted) {
-            Some(place) if place.ticket.is_granted() => return self.fetch(wanted, place),
+            Some(Place { ticket, entered_ns, .. }) if ticket.is_granted() => {
+                return self.fetch(wanted, ticket, entered_ns);
+            }
             place => close(place),
         }
         if self.has_all_places(&wanted.tenant) {
             return self.request_unqueued(wanted);
         }
         let governor = &self.inner.governor;
-        let now_ns = governor.clock().now_ns();
         let ticket = governor.enqueue_owned(&wanted.request(), wait_max);
         let ticket = ticket.map_err(|refusal| self.refused_by(wanted, refusal))?;
-        let place = Place::new(ticket, wanted, now_ns, wait_max);
+        if ticket.is_ready() {
+            return self.fetch(wanted, ticket, JUST_NOW);
+        }
+        let place = Place::new(ticket, wanted.bytes, governor.clock().now_ns(), wait_max);
         let key = self.inner.queue.next_awaited();
         match self.enter_place(wanted, key.clone(), place)? {
             Entered::Granted(key) => Ok(key),
@@ -119,7 +123,9 @@ impl Turn<'_> {
         // With nothing held: they may be the last of their tasks.
         drop(before);
         match ready {
-            Some(place) => Poll::Ready(self.manager.fetch(self.wanted, place)),
+            Some(Place { ticket, entered_ns, .. }) => {
+                Poll::Ready(self.manager.fetch(self.wanted, ticket, entered_ns))
+            }
             None => Poll::Pending,
         }
     }

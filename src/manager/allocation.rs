@@ -2,6 +2,7 @@
 
 use super::config::MIB;
 use super::error::MemoryError;
+use super::queue::Again;
 use super::record::{Key, Record, Shut};
 use super::tenant::Tenant;
 use super::{MultiTenantMemoryManager, lock};
@@ -225,17 +226,15 @@ impl MultiTenantMemoryManager {
     }
 
     fn request(&self, wanted: &Wanted) -> Result<Given, Refused> {
-        self.check_open(wanted)?;
         if self.is_observe_only() {
+            self.check_open(wanted)?;
             return self.request_observed(wanted).map(Given::Granted);
         }
-        if let Some(again) = self.ask_again(wanted) {
-            return again;
+        match self.ask_again(wanted)? {
+            Again::Given(given) => Ok(given),
+            Again::New { may_queue: true } => self.request_or_queue(wanted),
+            Again::New { .. } => self.request_unqueued(wanted).map(Given::Granted),
         }
-        if self.is_queueing() && !self.has_all_places(&wanted.tenant) {
-            return self.request_or_queue(wanted);
-        }
-        self.request_unqueued(wanted).map(Given::Granted)
     }
 
     /// A request that is answered now.

@@ -40,6 +40,8 @@ const TIME_MAX: Duration = Duration::from_secs(24 * 3_600);
 const PLACES_MAX: u32 = 1 << 16;
 /// Never.
 const NEVER: u64 = u64::MAX;
+/// Since when a request waits that did not wait.
+pub(super) const JUST_NOW: u64 = u64::MAX;
 
 /// How requests are queued.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +142,7 @@ impl PlaceKey {
 pub(super) struct Place {
     pub ticket: OwnedTicket,
     bytes: u64,
-    entered_ns: u64,
+    pub entered_ns: u64,
     /// When it has waited as long as it may.
     until_ns: u64,
     /// When it lapses unless it is asked for.
@@ -153,15 +155,10 @@ pub(super) struct Place {
 
 impl Place {
     /// A place in line since `now_ns`.
-    pub(super) fn new(
-        ticket: OwnedTicket,
-        wanted: &Wanted,
-        now_ns: u64,
-        wait_max: Duration,
-    ) -> Self {
+    pub(super) fn new(ticket: OwnedTicket, bytes: u64, now_ns: u64, wait_max: Duration) -> Self {
         Self {
             ticket,
-            bytes: wanted.bytes,
+            bytes,
             entered_ns: now_ns,
             until_ns: now_ns.saturating_add(nanos(wait_max)),
             lapses_ns: NEVER,
@@ -267,12 +264,20 @@ pub(super) fn close(places: impl IntoIterator<Item = Place>) {
 
 /// What was found of a place.
 enum Found {
-    /// None, or it has lapsed.
-    Nothing,
+    /// None, or it has lapsed; whether there may be one.
+    Nothing { may_queue: bool },
     /// It has an answer.
     Ready(Box<Place>),
     /// It waits; whether to look once more for something to evict.
     Waiting { secs: u64, evict: bool },
+}
+
+/// What a request is that was asked.
+pub(super) enum Again {
+    /// One that was queued before, and this is its answer.
+    Given(Given),
+    /// A new one; whether it may have a place.
+    New { may_queue: bool },
 }
 
 /// What came of an attempt to enter a place.
@@ -342,57 +347,67 @@ impl MultiTenantMemoryManager {
         lock(&wanted.tenant.held).places.take(&PlaceKey::of(wanted))
     }
 
-    /// Goes on where the same request was queued before; none if it was not.
-    pub(super) fn ask_again(&self, wanted: &Wanted) -> Option<Result<Given, Refused>> {
-        match self.find_place(wanted) {
-            Found::Nothing => return None,
-            Found::Ready(place) => return Some(self.fetch(wanted, *place).map(Given::Granted)),
-            Found::Waiting { secs, evict: false } => return Some(Ok(Given::Queued { secs })),
-            Found::Waiting { evict: true, .. } => {}
+    /// Goes on where the same request was queued before.
+    pub(super) fn ask_again(&self, wanted: &Wanted) -> Result<Again, Refused> {
+        let mut found = self.find_place(wanted)?;
+        if let Found::Waiting { evict: true, .. } = found {
+            // One that is gone by now is told so by the second look.
+            let _ = self.inner.governor.evict_for(&wanted.request());
+            found = self.find_place(wanted)?;
         }
-        // One that is gone by now is told so below.
-        let _ = self.inner.governor.evict_for(&wanted.request());
-        match self.find_place(wanted) {
-            Found::Nothing => None,
-            Found::Ready(place) => Some(self.fetch(wanted, *place).map(Given::Granted)),
-            Found::Waiting { secs, .. } => Some(Ok(Given::Queued { secs })),
-        }
+        Ok(match found {
+            Found::Nothing { may_queue } => Again::New { may_queue },
+            Found::Ready(place) => {
+                let Place { ticket, entered_ns, .. } = *place;
+                Again::Given(Given::Granted(self.fetch(wanted, ticket, entered_ns)?))
+            }
+            Found::Waiting { secs, .. } => Again::Given(Given::Queued { secs }),
+        })
     }
 
-    fn find_place(&self, wanted: &Wanted) -> Found {
-        let (inner, key) = (&self.inner, PlaceKey::of(wanted));
+    fn find_place(&self, wanted: &Wanted) -> Result<Found, Refused> {
+        let (inner, queueing) = (&self.inner, self.is_queueing());
+        let QueueOptions { keep, places_max, .. } = inner.queue.options;
         let mut held = lock(&wanted.tenant.held);
-        if held.places.0.is_empty() {
-            return Found::Nothing;
+        if let Some(shut) = held.shut() {
+            drop(held);
+            return Err(self.shut_out(wanted, shut));
         }
-        let now_ns = inner.governor.clock().now_ns();
-        let keep = inner.queue.options.keep;
-        let Some(place) = held.places.get_mut(&key) else { return Found::Nothing };
+        let may_queue = queueing && held.places.0.len() < places_max as usize;
+        if held.places.0.is_empty() {
+            return Ok(Found::Nothing { may_queue });
+        }
+        let (key, now_ns) = (PlaceKey::of(wanted), inner.governor.clock().now_ns());
+        let Some(place) = held.places.get_mut(&key) else {
+            return Ok(Found::Nothing { may_queue });
+        };
         let lapsed = place.lapses_ns <= now_ns;
         if !lapsed && !place.ticket.is_ready() {
             let secs = place.tell(now_ns, keep);
             inner.queue.note_lapse(place.lapses_ns);
             let evict = place.may_evict(now_ns, inner.evict_every_ns());
-            return Found::Waiting { secs, evict };
+            return Ok(Found::Waiting { secs, evict });
         }
         let place = held.places.take(&key);
         drop(held);
-        match place {
+        Ok(match place {
             Some(place) if !lapsed => Found::Ready(Box::new(place)),
             place => {
                 close(place);
-                Found::Nothing
+                Found::Nothing { may_queue: queueing }
             }
-        }
+        })
     }
 
     /// Requests, and takes a place in the queue where only others are in the way.
     pub(super) fn request_or_queue(&self, wanted: &Wanted) -> Result<Given, Refused> {
-        let (governor, options) = (&self.inner.governor, &self.inner.queue.options);
-        let now_ns = governor.clock().now_ns();
-        let ticket = governor.request_or_enqueue_owned(&wanted.request(), options.wait_max);
+        let (governor, wait_max) = (&self.inner.governor, self.inner.queue.options.wait_max);
+        let ticket = governor.request_or_enqueue_owned(&wanted.request(), wait_max);
         let ticket = ticket.map_err(|refusal| self.refused_by(wanted, refusal))?;
-        let place = Place::new(ticket, wanted, now_ns, options.wait_max);
+        if ticket.is_ready() {
+            return self.fetch(wanted, ticket, JUST_NOW).map(Given::Granted);
+        }
+        let place = Place::new(ticket, wanted.bytes, governor.clock().now_ns(), wait_max);
         match self.enter_place(wanted, PlaceKey::of(wanted), place)? {
             Entered::Waiting(secs) => Ok(Given::Queued { secs }),
             Entered::Granted(key) => Ok(Given::Granted(key)),
@@ -407,9 +422,6 @@ impl MultiTenantMemoryManager {
         key: PlaceKey,
         mut place: Place,
     ) -> Result<Entered, Refused> {
-        if place.ticket.is_ready() {
-            return self.fetch(wanted, place).map(Entered::Granted);
-        }
         let QueueOptions { keep, places_max, .. } = self.inner.queue.options;
         let mut held = lock(&wanted.tenant.held);
         if let Some(shut) = held.shut() {
@@ -445,15 +457,19 @@ impl MultiTenantMemoryManager {
         Ok(Entered::Waiting(secs))
     }
 
-    /// The answer of a place that has one.
-    pub(super) fn fetch(&self, wanted: &Wanted, mut place: Place) -> Result<Key, Refused> {
-        let governor = &self.inner.governor;
-        let answer = place.ticket.poll().expect("a place that is ready has an answer");
+    /// The answer of a ticket that has one, since it has waited.
+    pub(super) fn fetch(
+        &self,
+        wanted: &Wanted,
+        mut ticket: OwnedTicket,
+        entered_ns: u64,
+    ) -> Result<Key, Refused> {
+        let answer = ticket.poll().expect("a ticket that is ready has an answer");
         match answer {
             Ok(grant) => self.keep(wanted, Key::Grant(grant.id()), wanted.record().granted(grant)),
             Err(Refusal::Denied(denial)) if denial.reason == DenialReason::WaitedTooLong => {
-                let waited_ns = governor.clock().now_ns().saturating_sub(place.entered_ns);
-                let waited = Duration::from_nanos(waited_ns);
+                let now_ns = self.inner.governor.clock().now_ns();
+                let waited = Duration::from_nanos(now_ns.saturating_sub(entered_ns));
                 Err(Refused::Denied(self.waited_in_vain(wanted, waited)))
             }
             Err(refusal) => Err(self.refused_by(wanted, refusal)),

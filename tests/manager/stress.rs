@@ -295,3 +295,58 @@ fn is_gone(manager: &Manager, tenant: TenantId) {
     let asked = now(manager.request_allocation(request(tenant, 1, "m", kind)));
     assert_eq!(asked, Err(MemoryError::UnknownTenant(tenant)));
 }
+
+/// Whoever is queued comes back or does not, while the clock runs away below everybody's places.
+#[test]
+fn places_lapse_while_everybody_asks() {
+    const STEP_NS: u64 = 50_000_000;
+    let clock = ManualClock::new();
+    let seconds = Duration::from_secs;
+    let options = ManagerOptions::default().queue_wait_max(seconds(2)).queue_keep(seconds(1));
+    let manager = clocked(60, &clock, options.queue_places_max(6), |_| {});
+    for number in 1..=3 {
+        named(&manager, number, "tenant", 40);
+    }
+    let answers: [u64; 3] = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let (manager, clock) = (&manager, &clock);
+                scope.spawn(move || {
+                    let (mut dice, mut answers) = (Dice(thread), [0; 3]);
+                    let mut mine = Vec::new();
+                    for _ in 0..ROUNDS {
+                        let tenant = id(1 + u128::from(dice.below(3)));
+                        let mb = 5 + 5 * dice.below(5);
+                        match ask(manager, tenant, mb, "m", AllocationType::ModelLoad) {
+                            Response::Granted { allocation_id } => {
+                                mine.push((tenant, allocation_id, mb));
+                                answers[0] += 1;
+                            }
+                            Response::Queued { .. } => answers[1] += 1,
+                            Response::Denied { .. } => answers[2] += 1,
+                        }
+                        if mine.len() > dice.below(4) as usize {
+                            let (tenant, held, mb) = mine.swap_remove(0);
+                            release(manager, tenant, &held, mb);
+                        }
+                        clock.advance_ns(dice.below(2) * STEP_NS);
+                        assert!(manager.governor().snapshot().live_bytes <= 60 * MIB);
+                    }
+                    for (tenant, held, mb) in mine {
+                        release(manager, tenant, &held, mb);
+                    }
+                    answers
+                })
+            })
+            .collect();
+        let all = threads.into_iter().map(|thread| thread.join().unwrap());
+        all.fold([0; 3], |sum, of| std::array::from_fn(|i| sum[i] + of[i]))
+    });
+    assert!(answers.iter().all(|&count| count > 0), "{answers:?}");
+    adds_up(&manager);
+    clock.advance_ns(3 * 1_000_000_000);
+    let page = all(&manager);
+    assert_eq!(page.summary.waiting_requests, 0);
+    assert_eq!(page.global_memory_status.allocated_memory_bytes, 0, "{page:?}");
+    assert_eq!(manager.governor().waiters(), 0);
+}
