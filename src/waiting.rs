@@ -239,6 +239,7 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
         {
             denial
         }
+        _ if governor.core.is_gone(&ask) => return Err(governor.denied(&ask, No::Closed, extent)),
         _ => return Err(governor.denied(&ask, no, extent)),
     };
     let Some(ticket) = governor.park(&mut ask, wait_max) else {
