@@ -309,6 +309,7 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
         Refusal::Denied(denial) if denial.is_worth(waits) && governor.core.can_ever_fit(&ask) => {
             denial
         }
+        _ if governor.core.is_gone(&ask) => return Err(governor.denied(&ask, No::Closed, extent)),
         _ => return Err(governor.denied(&ask, no, extent)),
     };
     let Some(ticket) = governor.park(&mut ask, wait_max) else {

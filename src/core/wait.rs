@@ -676,7 +676,7 @@ impl Core {
     }
 
     /// Whether the tenant of a request was unregistered.
-    fn is_gone(&self, ask: &Ask) -> bool {
+    pub fn is_gone(&self, ask: &Ask) -> bool {
         let head = self.accounts.head(ask.account);
         head.generation() != ask.generation || head.closed()
     }
