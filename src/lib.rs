@@ -72,11 +72,12 @@ pub use governor::Governor;
 pub use grant::{Grant, HeldGrant, OwnedGrant, Released, Reservation};
 pub use leak::{Leak, LeakReport};
 pub use manager::{
-    AllocationCounts, AllocationExplanation, DashboardSummary, DrainReport, EmergencyEntry,
-    EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, IsolationLevel, ManagerOptions,
-    MemoryAllocationRequest, MemoryAllocationResponse, MemoryBatchResponse, MemoryConfig,
-    MemoryError, MemoryPressure, ModelUsage, MultiTenantMemoryManager, PlannedEviction,
-    TenantDashboard, TenantHold, TenantMemoryConfig, TenantPriority, TenantUsage,
+    AllocationCounts, AllocationExplanation, BackgroundStatus, DashboardSummary, DrainReport,
+    EmergencyEntry, EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, IsolationLevel,
+    MachineLook, ManagerOptions, MemoryAllocationRequest, MemoryAllocationResponse,
+    MemoryBatchResponse, MemoryConfig, MemoryError, MemoryPressure, ModelUsage,
+    MultiTenantMemoryManager, PlannedEviction, TenantDashboard, TenantHold, TenantMemoryConfig,
+    TenantPriority, TenantUsage,
 };
 pub use reclaim::Victim;
 pub use registration::Unregister;

@@ -2,8 +2,10 @@
 
 use super::emergency::EmergencyLog;
 use super::error::MemoryError;
+use super::machine::Machine;
 use crate::RateLimit;
 use crate::config::{GovernorConfig, Isolation, Priority, TenantConfig, TenantId};
+use crate::os::Probe;
 
 /// One MiB in bytes.
 pub(super) const MIB: u64 = 1 << 20;
@@ -22,13 +24,18 @@ pub type MemoryPressure = crate::Pressure;
 pub struct MemoryConfig {
     /// Memory to share, in MiB: 1 to 268435455.
     pub max_memory_mb: u64,
-    /// Whether usage is monitored in the background.
+    /// Whether a thread looks at the machine every so often, as
+    /// [`start_monitoring`](crate::MultiTenantMemoryManager::start_monitoring) does: how short of
+    /// memory the machine is then counts as pressure.
     pub enable_monitoring: bool,
-    /// Time between two looks of the monitor, in seconds; at least 1 if monitoring is enabled.
+    /// Time between two looks of the monitor, in seconds, and before the first one; at least 1 if
+    /// monitoring is enabled.
     pub monitoring_interval_secs: u64,
-    /// Whether memory is balanced in the background.
+    /// Whether a thread balances memory every so often, as
+    /// [`balance_memory`](crate::MultiTenantMemoryManager::balance_memory) does.
     pub enable_memory_balancing: bool,
-    /// Time between two steps of the balancer, in seconds; at least 1 if balancing is enabled.
+    /// Time between two steps of the balancer, in seconds, and before the first one; at least 1 if
+    /// balancing is enabled.
     pub balancing_interval_secs: u64,
     /// Whether cold content is compressed. Accepted; nothing is compressed by the manager.
     pub enable_compression: bool,
@@ -43,17 +50,18 @@ impl MemoryConfig {
 
     pub(super) fn validate(&self) -> Result<(), MemoryError> {
         self.max_bytes()?;
-        let timed = [
-            ("monitoring_interval_secs", self.monitoring_interval_secs, self.enable_monitoring),
-            ("balancing_interval_secs", self.balancing_interval_secs, self.enable_memory_balancing),
-        ];
-        match timed.into_iter().find(|&(_, secs, enabled)| enabled && secs == 0) {
-            Some((field, ..)) => {
-                let problem = "0 seconds leave no time between two steps; use at least 1";
-                Err(MemoryError::Config { field, problem: problem.to_string() })
-            }
-            None => Ok(()),
+        if self.enable_monitoring {
+            self.monitoring_interval()?;
         }
+        if self.enable_memory_balancing {
+            interval_secs("balancing_interval_secs", self.balancing_interval_secs)?;
+        }
+        Ok(())
+    }
+
+    /// Seconds between two looks of the monitor, if that can be.
+    pub(super) fn monitoring_interval(&self) -> Result<u64, MemoryError> {
+        interval_secs("monitoring_interval_secs", self.monitoring_interval_secs)
     }
 }
 
@@ -122,11 +130,19 @@ type Tune = Box<dyn FnOnce(&mut GovernorConfig) + Send>;
 pub struct ManagerOptions {
     tune: Option<Tune>,
     log_max: usize,
+    probe: Option<Box<dyn Probe>>,
+}
+
+/// Options as a manager is built from them.
+pub(super) struct Settled {
+    pub governor: GovernorConfig,
+    pub log: EmergencyLog,
+    pub machine: Machine,
 }
 
 impl Default for ManagerOptions {
     fn default() -> Self {
-        Self { tune: None, log_max: EmergencyLog::DEFAULT_MAX }
+        Self { tune: None, log_max: EmergencyLog::DEFAULT_MAX, probe: None }
     }
 }
 
@@ -142,12 +158,21 @@ impl ManagerOptions {
         Self { log_max: entries, ..self }
     }
 
-    pub(super) fn settle(self, capacity_bytes: u64) -> (GovernorConfig, EmergencyLog) {
-        let mut settings = GovernorConfig::new(capacity_bytes);
+    /// What the monitor looks at instead of this machine: a container's files, or a script.
+    pub fn probe(self, probe: impl Probe + 'static) -> Self {
+        Self { probe: Some(Box::new(probe)), ..self }
+    }
+
+    pub(super) fn settle(self, capacity_bytes: u64) -> Settled {
+        let mut governor = GovernorConfig::new(capacity_bytes);
         if let Some(tune) = self.tune {
-            tune(&mut settings);
+            tune(&mut governor);
         }
-        (settings, EmergencyLog::new(self.log_max))
+        Settled {
+            governor,
+            log: EmergencyLog::new(self.log_max),
+            machine: Machine::seen_by(self.probe),
+        }
     }
 }
 
@@ -155,6 +180,14 @@ impl std::fmt::Debug for ManagerOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ManagerOptions").field("log_max", &self.log_max).finish_non_exhaustive()
     }
+}
+
+fn interval_secs(field: &'static str, secs: u64) -> Result<u64, MemoryError> {
+    if secs > 0 {
+        return Ok(secs);
+    }
+    let problem = "0 seconds leave no time between two steps; use at least 1".to_string();
+    Err(MemoryError::Config { field, problem })
 }
 
 /// A setting in MiB as bytes.

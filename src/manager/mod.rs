@@ -13,6 +13,8 @@
 //! | deciding without refusing | `observe.rs` |
 //! | freeze, thaw, drain, revoke | `emergency.rs` |
 //! | the numbers | `dashboard.rs` |
+//! | the threads: balancer and monitor | `background.rs` |
+//! | what the machine says | `machine.rs` |
 //! | what can go wrong | `error.rs` |
 //!
 //! ```text
@@ -27,6 +29,7 @@
 //! directory, records, governor; nobody holds the records of two tenants.
 
 mod allocation;
+mod background;
 mod change;
 mod config;
 mod dashboard;
@@ -34,12 +37,14 @@ mod emergency;
 mod error;
 mod eviction;
 mod explain;
+mod machine;
 mod observe;
 mod reason;
 mod record;
 mod tenant;
 
 pub use allocation::{MemoryAllocationRequest, MemoryAllocationResponse, MemoryBatchResponse};
+pub use background::BackgroundStatus;
 pub use config::{
     IsolationLevel, ManagerOptions, MemoryConfig, MemoryPressure, TenantMemoryConfig,
     TenantPriority,
@@ -52,12 +57,17 @@ pub use emergency::{DrainReport, EmergencyEntry, EmergencyVerb, TenantHold};
 pub use error::MemoryError;
 pub use eviction::EvictedAllocation;
 pub use explain::{AllocationExplanation, PlannedEviction};
+pub use machine::MachineLook;
 
 use crate::balance::BalanceReport;
 use crate::config::GovernorConfig;
 use crate::governor::Governor;
+use background::Background;
+use config::Settled;
 use emergency::EmergencyLog;
 use eviction::Listener;
+use machine::Machine;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenant::Directory;
 
@@ -71,8 +81,8 @@ type Counter = std::sync::atomic::AtomicU64;
 /// when memory is short.
 ///
 /// `Clone`, `Send` and `Sync`: clones are cheap and are the same manager. When the last one goes,
-/// everything it granted is returned. `_mb` means MiB (2^20 bytes); every such verb has an exact
-/// twin in bytes. A [`crate::Governor`] decides; this keeps the names.
+/// its threads end and everything it granted is returned. `_mb` means MiB (2^20 bytes); every such
+/// verb has an exact twin in bytes. A [`crate::Governor`] decides; this keeps the names.
 ///
 /// All verbs are `async` and need no runtime: they answer when they are first polled. They never
 /// wait for memory; what they cost is what the same verb of [`crate::Governor`] costs, and one
@@ -131,10 +141,12 @@ type Counter = std::sync::atomic::AtomicU64;
 /// ```
 #[derive(Clone)]
 pub struct MultiTenantMemoryManager {
+    /// Dropped first: when the last clone goes, the threads end before what they work on.
+    background: Arc<Background>,
     inner: Arc<Inner>,
 }
 
-/// What all clones share.
+/// What all clones share, and the threads step by step.
 struct Inner {
     governor: Arc<Governor>,
     /// Why everything is denied, if the configuration was refused.
@@ -143,6 +155,7 @@ struct Inner {
     tenants: Directory,
     listener: Listener,
     log: EmergencyLog,
+    machine: Machine,
     observe_only: Switch,
     /// Names of observed allocations given so far.
     observed: Counter,
@@ -177,8 +190,10 @@ impl MultiTenantMemoryManager {
         options: ManagerOptions,
     ) -> Result<Self, MemoryError> {
         config.validate()?;
-        let (settings, log) = options.settle(config.max_bytes()?);
-        Ok(Self::build(config, None, Governor::new(settings)?, log))
+        let Settled { governor, log, machine } = options.settle(config.max_bytes()?);
+        let manager = Self::build(config, None, Governor::new(governor)?, log, machine);
+        manager.start_enabled()?;
+        Ok(manager)
     }
 
     /// Denies everything: its configuration was refused.
@@ -186,7 +201,7 @@ impl MultiTenantMemoryManager {
         let settings = GovernorConfig { tenants_max: 1, grants_max: 1, ..GovernorConfig::new(1) };
         let governor = Governor::new(settings);
         let governor = governor.expect("one tenant and one byte are a valid configuration");
-        Self::build(config, Some(fault), governor, EmergencyLog::default())
+        Self::build(config, Some(fault), governor, EmergencyLog::default(), Machine::default())
     }
 
     fn build(
@@ -194,6 +209,7 @@ impl MultiTenantMemoryManager {
         fault: Option<MemoryError>,
         governor: Governor,
         log: EmergencyLog,
+        machine: Machine,
     ) -> Self {
         let inner = Arc::new(Inner {
             governor: Arc::new(governor),
@@ -202,12 +218,13 @@ impl MultiTenantMemoryManager {
             tenants: Directory::default(),
             listener: Listener::default(),
             log,
+            machine,
             observe_only: Switch::new(false),
             observed: Counter::new(0),
         });
         let asked = Arc::downgrade(&inner);
         inner.governor.on_reclaim(move |victim| eviction::ask_for(&asked, victim));
-        Self { inner }
+        Self { background: Arc::default(), inner }
     }
 
     /// The configuration the manager was created with.
@@ -225,16 +242,30 @@ impl MultiTenantMemoryManager {
     /// One step of the balancer: evaluates pressure and evicts if it is high, first telling the
     /// owners ([`Self::on_evict`]). Guarantees are kept. While only observing it evicts nothing.
     ///
+    /// What [`MemoryConfig::enable_memory_balancing`] does every so often. Both may run at once:
+    /// each counts what the other is freeing, so they do not free twice for one shortage.
+    ///
     /// # Errors
     ///
     /// None today; the signature leaves room.
     pub async fn balance_memory(&self) -> Result<BalanceReport, MemoryError> {
-        let governor = &self.inner.governor;
+        Ok(self.inner.balance())
+    }
+}
+
+impl Inner {
+    fn is_observe_only(&self) -> bool {
+        // Acquire: pairs with the AcqRel in `set_observe_only`.
+        self.observe_only.load(Ordering::Acquire)
+    }
+
+    fn balance(&self) -> BalanceReport {
+        let governor = &self.governor;
         if self.is_observe_only() {
             let (pressure, live_bytes) = (governor.pressure(), governor.snapshot().live_bytes);
-            return Ok(BalanceReport { pressure, live_bytes, ..BalanceReport::default() });
+            return BalanceReport { pressure, live_bytes, ..BalanceReport::default() };
         }
-        Ok(governor.balance())
+        governor.balance()
     }
 }
 
