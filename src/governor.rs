@@ -8,7 +8,7 @@
 //! | `acquire`, `enqueue` | `waiting.rs`, and who is served next: `core/wait.rs` |
 //! | `register_…`, `unregister_…`, `set_…` | `registration.rs` |
 //! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs` |
-//! | `balance`, `report_pressure` | `balance.rs` |
+//! | `balance`, `report_pressure` | `balance.rs`, and idle claim: `idle.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
 //! | `explain` | `explain.rs` |
 //! | `attainable`, `largest_holders`, `name` | `room.rs` |
@@ -28,6 +28,7 @@ use crate::core::{Core, Sizes};
 use crate::error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
 use crate::explain::Gone;
 use crate::grant::{Grant, OwnedGrant, Released, Reservation};
+use crate::idle::Idle;
 use crate::leak::Listeners;
 use crate::os::Clock;
 use crate::reclaim::Reclaim;
@@ -106,6 +107,7 @@ pub struct Governor {
     pub(crate) due_ns: AtomicU64,
     /// 1: a request found the table of grants full.
     pub(crate) slots_wanted: AtomicU32,
+    pub(crate) idle: Idle,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
     pub(crate) wakers: Wakers,
@@ -136,6 +138,7 @@ impl Governor {
             admin: Mutex::new(Admin::new(&config)),
             due_ns: AtomicU64::new(u64::MAX),
             slots_wanted: AtomicU32::new(0),
+            idle: Idle::default(),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             wakers: Wakers::default(),

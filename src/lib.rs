@@ -29,6 +29,7 @@
 //! | who is evicted first | `core/order.rs` across tenants, `core/policy.rs` within a queue |
 //! | how bytes are got back | `core/evict.rs` |
 //! | how a victim is found | `core/queue.rs` |
+//! | what a balancer step does | `balance.rs`, `idle.rs` |
 //! | who waits, and who is served next | `waiting.rs`, `core/wait.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is configured | `config.rs` |
@@ -44,6 +45,7 @@ mod events;
 mod explain;
 mod governor;
 mod grant;
+mod idle;
 mod leak;
 mod manager;
 pub mod os;

@@ -170,7 +170,8 @@ impl Governor {
         let tables = self.core.registry.tracking_bytes()
             + self.core.events.tracking_bytes()
             + self.core.ghosts.tracking_bytes()
-            + self.core.grants.backlogs.tracking_bytes();
+            + self.core.grants.backlogs.tracking_bytes()
+            + self.idle.tracking_bytes();
         (size_of::<Self>() + nodes + segments + cells) as u64 + tables
     }
 }

@@ -83,7 +83,9 @@ impl Shared {
         while !self.rest(interval) {
             let Some(inner) = manager.upgrade() else { return };
             let step = || match kind {
-                Kind::Balancer => drop(inner.balance()),
+                Kind::Balancer => {
+                    inner.balance();
+                }
                 Kind::Monitor => inner.look_after(inner.governor.clock().now_ns()),
             };
             // What a panic leaves behind is as valid as what any caller's panic does (B2).
