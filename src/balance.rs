@@ -61,6 +61,7 @@ impl Governor {
         let now_ns = self.clock().now_ns();
         let reservations_expired = self.return_expired(now_ns);
         self.shed_if_wanted();
+        self.end_freed_late();
         let survey = self.survey();
         let live_bytes = survey.live;
         let pressure = self.evaluate_pressure(live_bytes);

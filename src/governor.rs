@@ -7,7 +7,7 @@
 //! | `request_all` | `core/batch.rs` |
 //! | `acquire`, `enqueue` | `waiting.rs`, and who is served next: `core/wait.rs` |
 //! | `register_…`, `unregister_…`, `set_…` | `registration.rs` |
-//! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs` |
+//! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs`, on the threads of `workers.rs` |
 //! | `balance`, `report_pressure` | `balance.rs`, and idle claim: `idle.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
 //! | `explain` | `explain.rs` |
@@ -259,7 +259,7 @@ impl Governor {
             }
             _ => return false,
         };
-        if self.return_expired(ask.now_ns) > 0 {
+        if self.return_expired(ask.now_ns) > 0 || self.end_freed_late() {
             return true;
         }
         let earlier = effort.relief.unwrap_or_default();

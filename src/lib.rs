@@ -28,6 +28,7 @@
 //! | a grant's life in one word | `core/grants.rs` |
 //! | who is evicted first | `core/order.rs` across tenants, `core/policy.rs` within a queue |
 //! | how bytes are got back | `core/evict.rs` |
+//! | how owners are asked, and what if they hang | `reclaim.rs`, `workers.rs` |
 //! | how a victim is found | `core/queue.rs` |
 //! | what a balancer step does | `balance.rs`, `idle.rs` |
 //! | who waits, and who is served next | `waiting.rs`, `core/wait.rs` |
@@ -55,6 +56,7 @@ mod request;
 mod room;
 mod snapshot;
 mod waiting;
+mod workers;
 
 pub use crate::core::events::{Event, EventKind};
 pub use crate::core::evict::ReclaimAnswer;

@@ -30,6 +30,10 @@ pub struct Snapshot {
     pub pressure: Pressure,
     /// Fair share for each unit of weight beyond the guarantees, as of the last balancer step.
     pub share_bytes: u64,
+    /// Owners that were asked for a grant and did not answer in time, so far.
+    pub reclaim_timeouts: u64,
+    /// Owners that panicked when they were asked, so far.
+    pub reclaim_panics: u64,
     /// Registered groups.
     pub groups: u32,
     /// Registered tenants, in the order of their slots.
@@ -89,7 +93,10 @@ impl Governor {
                 Kind::Group(_) => None,
             })
             .collect();
+        let [reclaim_timeouts, reclaim_panics] = self.reclaim_faults();
         Snapshot {
+            reclaim_timeouts,
+            reclaim_panics,
             capacity_bytes: admin.capacity_bytes,
             live_bytes: self.live_bytes(),
             claimed_bytes: self.core.accounts.used(ROOT),

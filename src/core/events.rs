@@ -74,6 +74,10 @@ pub enum EventKind {
     ReservationExpired = 12,
     /// A grant was still held when its owner was gone.
     Leak = 13,
+    /// The owner of a grant was asked for it and did not answer in time.
+    ReclaimTimedOut = 14,
+    /// The owner of a grant was asked for it and panicked.
+    ReclaimPanicked = 15,
 }
 
 /// One event. Fields that mean nothing for a kind are zero.
@@ -112,7 +116,7 @@ pub struct Events {
 
 impl EventKind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Granted,
         Self::Denied,
         Self::Grown,
@@ -126,6 +130,8 @@ impl EventKind {
         Self::CapacityChanged,
         Self::ReservationExpired,
         Self::Leak,
+        Self::ReclaimTimedOut,
+        Self::ReclaimPanicked,
     ];
 
     /// Its number in records and in the C interface.

@@ -8,15 +8,17 @@
 //!
 //! A thread sleeps for its interval, then takes one step, so the first step comes after the first
 //! interval. It knows its manager by a [`Weak`], and is woken to end. Who drops the last clone
-//! waits for a step that is running, and with it for the owners that step is asking, at most for
-//! as long as they may take ([`super::ManagerOptions::reclaim_timeout`]). Only where the last
-//! clone is dropped by a callback on one of these threads nobody waits: they end by themselves.
+//! waits for a step that is running, and with it for the owners that step is asking, for as long
+//! as they may take ([`super::ManagerOptions::reclaim_timeout`]). Only where a callback drops the
+//! last clone, on one of these threads or of those on which owners are asked, nobody waits: the
+//! threads end by themselves.
 //!
 //! What is done is elsewhere: [`Inner::balance`] in `mod.rs`, and [`Inner::look_after`] here,
 //! which names everything that is due by the clock.
 
 use super::error::MemoryError;
 use super::{Counter, Inner, MultiTenantMemoryManager, lock};
+use crate::workers::is_worker;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
@@ -127,9 +129,10 @@ impl Drop for Background {
         self.shared.stop();
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
         let here = std::thread::current().id();
-        if threads.iter().flatten().any(|thread| thread.thread().id() == here) {
-            // In a callback of a step: that step cannot be waited for, and the other thread's may
-            // be waiting for this one.
+        let is_own = threads.iter().flatten().any(|thread| thread.thread().id() == here);
+        if is_own || is_worker() {
+            // In a callback: the step that asks cannot be waited for, and another may be waiting
+            // for this one.
             return;
         }
         for thread in threads.iter_mut().filter_map(Option::take) {

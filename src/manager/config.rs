@@ -2,10 +2,12 @@
 
 use super::emergency::EmergencyLog;
 use super::error::MemoryError;
+use super::eviction::Listener;
 use super::machine::Machine;
 use crate::RateLimit;
 use crate::config::{GovernorConfig, Isolation, Priority, TenantConfig, TenantId};
 use crate::os::Probe;
+use std::time::Duration;
 
 /// One MiB in bytes.
 pub(super) const MIB: u64 = 1 << 20;
@@ -131,6 +133,7 @@ pub struct ManagerOptions {
     tune: Option<Tune>,
     log_max: usize,
     probe: Option<Box<dyn Probe>>,
+    reclaim_timeout: Duration,
 }
 
 /// Options as a manager is built from them.
@@ -138,11 +141,17 @@ pub(super) struct Settled {
     pub governor: GovernorConfig,
     pub log: EmergencyLog,
     pub machine: Machine,
+    pub listener: Listener,
 }
 
 impl Default for ManagerOptions {
     fn default() -> Self {
-        Self { tune: None, log_max: EmergencyLog::DEFAULT_MAX, probe: None }
+        Self {
+            tune: None,
+            log_max: EmergencyLog::DEFAULT_MAX,
+            probe: None,
+            reclaim_timeout: Duration::from_secs(1),
+        }
     }
 }
 
@@ -163,6 +172,13 @@ impl ManagerOptions {
         Self { probe: Some(Box::new(probe)), ..self }
     }
 
+    /// How long the callback of [`on_evict`](crate::MultiTenantMemoryManager::on_evict) may take
+    /// before others are asked, one second unless set. Zero: as long as it likes, on the thread
+    /// that asks.
+    pub fn reclaim_timeout(self, timeout: Duration) -> Self {
+        Self { reclaim_timeout: timeout, ..self }
+    }
+
     pub(super) fn settle(self, capacity_bytes: u64) -> Settled {
         let mut governor = GovernorConfig::new(capacity_bytes);
         if let Some(tune) = self.tune {
@@ -172,6 +188,7 @@ impl ManagerOptions {
             governor,
             log: EmergencyLog::new(self.log_max),
             machine: Machine::seen_by(self.probe),
+            listener: Listener::waiting_for(self.reclaim_timeout),
         }
     }
 }

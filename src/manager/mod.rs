@@ -60,7 +60,6 @@ pub use explain::{AllocationExplanation, PlannedEviction};
 pub use machine::MachineLook;
 
 use crate::balance::BalanceReport;
-use crate::config::GovernorConfig;
 use crate::governor::Governor;
 use background::Background;
 use config::Settled;
@@ -190,33 +189,33 @@ impl MultiTenantMemoryManager {
         options: ManagerOptions,
     ) -> Result<Self, MemoryError> {
         config.validate()?;
-        let Settled { governor, log, machine } = options.settle(config.max_bytes()?);
-        let manager = Self::build(config, None, Governor::new(governor)?, log, machine);
+        let settled = options.settle(config.max_bytes()?);
+        let manager = Self::build(config, None, settled)?;
         manager.start_enabled()?;
         Ok(manager)
     }
 
     /// Denies everything: its configuration was refused.
     fn refusing(config: MemoryConfig, fault: MemoryError) -> Self {
-        let settings = GovernorConfig { tenants_max: 1, grants_max: 1, ..GovernorConfig::new(1) };
-        let governor = Governor::new(settings);
-        let governor = governor.expect("one tenant and one byte are a valid configuration");
-        Self::build(config, Some(fault), governor, EmergencyLog::default(), Machine::default())
+        let mut settled = ManagerOptions::default().settle(1);
+        settled.governor.tenants_max = 1;
+        settled.governor.grants_max = 1;
+        let manager = Self::build(config, Some(fault), settled);
+        manager.expect("one tenant and one byte are a valid configuration")
     }
 
     fn build(
         config: MemoryConfig,
         fault: Option<MemoryError>,
-        governor: Governor,
-        log: EmergencyLog,
-        machine: Machine,
-    ) -> Self {
+        settled: Settled,
+    ) -> Result<Self, MemoryError> {
+        let Settled { governor, log, machine, listener } = settled;
         let inner = Arc::new(Inner {
-            governor: Arc::new(governor),
+            governor: Arc::new(Governor::new(governor)?),
             fault,
             config,
             tenants: Directory::default(),
-            listener: Listener::default(),
+            listener,
             log,
             machine,
             observe_only: Switch::new(false),
@@ -224,7 +223,7 @@ impl MultiTenantMemoryManager {
         });
         let asked = Arc::downgrade(&inner);
         inner.governor.on_reclaim(move |victim| eviction::ask_for(&asked, victim));
-        Self { background: Arc::default(), inner }
+        Ok(Self { background: Arc::default(), inner })
     }
 
     /// The configuration the manager was created with.
