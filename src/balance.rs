@@ -77,6 +77,9 @@ impl Governor {
             self.evaluate_pressure(self.live_bytes());
         }
         self.serve_waiters();
+        if self.core.scarcity.is_waited() {
+            self.evict_for_line();
+        }
         BalanceReport {
             pressure,
             live_bytes,
@@ -199,7 +202,8 @@ impl Governor {
     /// Bytes in live grants. Steps grow with the number of tenants.
     pub(crate) fn live_bytes(&self) -> u64 {
         let tenants = self.core.accounts.tenants();
-        tenants.map(|t| self.core.accounts.used(t)).sum()
+        let used: u64 = tenants.map(|t| self.core.accounts.used(t)).sum();
+        used.saturating_sub(self.core.waiting.aside_bytes())
     }
 
     /// Pressure once `live_bytes` of the pool's capacity were seen in grants. Lock-free.
@@ -262,15 +266,17 @@ impl Governor {
         Party {
             guarantee: accounts.guarantee(tenant),
             weight: u64::from(priority(accounts.traits(tenant))) + 1,
-            want: self.attainable_bytes(tenant, false).max(used),
+            want: accounts.attainable(tenant, false).max(used),
         }
     }
 
     /// The pool has refused a request: pressure may have risen since the last step. Lock-free;
     /// steps grow with the number of tenants, as those of the refusal itself do.
     pub(crate) fn note_pool_refusal(&self) {
-        if self.config.pool_pressure {
-            self.evaluate_pressure(self.live_bytes());
+        let before = self.pressure();
+        if self.config.pool_pressure && self.evaluate_pressure(self.live_bytes()) < before {
+            // With the pressure a lower limit of who waits may have ended.
+            self.serve_waiters();
         }
     }
 }

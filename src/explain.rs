@@ -172,7 +172,7 @@ impl Governor {
             pinned: pinned.iter().map(|p| p.0).take(LISTED_MAX).collect(),
             waiting_can_help: reason.is_some()
                 && (!counted || limit > 0)
-                && ask.bytes <= self.attainable_bytes(ask.account, true),
+                && self.core.can_ever_fit(&ask),
         })
     }
 
@@ -368,31 +368,6 @@ impl Governor {
             });
         }
         reached
-    }
-
-    /// The most bytes a tenant can ever use without a change of configuration: what its limits and
-    /// those above it leave it. With `all` the guarantees of others are known too; steps grow with
-    /// the number of accounts then.
-    pub(crate) fn attainable_bytes(&self, tenant: u32, all: bool) -> u64 {
-        let accounts = &self.core.accounts;
-        let limit = |account| accounts.settings(account).limits.into_iter().max().unwrap_or(0);
-        let (mut most, mut at) = (limit(tenant), tenant);
-        for _ in 0..DEPTH_MAX {
-            if at == ROOT {
-                break;
-            }
-            let parent = accounts.parent(at);
-            let other = |&account: &u32| account != at && accounts.parent(account) == parent;
-            let promised: u64 = if all {
-                let children = accounts.groups().chain(accounts.tenants()).filter(other);
-                children.map(|account| accounts.guarantee(account)).sum()
-            } else {
-                0
-            };
-            most = most.min(limit(parent).saturating_sub(promised));
-            at = parent;
-        }
-        most
     }
 
     pub(crate) fn holders(&self, account: u32) -> Vec<Holder> {

@@ -34,7 +34,7 @@ use crate::os::Clock;
 use crate::reclaim::Reclaim;
 use crate::registration::Admin;
 use crate::request::Request;
-use crate::waiting::Wakers;
+use crate::wakers::Wakers;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,7 +141,7 @@ impl Governor {
             idle: Idle::default(),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
-            wakers: Wakers::default(),
+            wakers: Wakers::new(config.clock.clone(), config.waiters_max),
             config,
         })
     }
@@ -806,7 +806,8 @@ impl Governor {
                 denial.available_bytes = limit.saturating_sub(used);
                 denial.limit = limit;
                 let inner = self.core.accounts.is_inner(account);
-                denial.waiting_can_help = extent.total <= self.attainable_bytes(ask.account, inner);
+                denial.waiting_can_help =
+                    extent.total <= self.core.accounts.attainable(ask.account, inner);
                 if extent.evicted {
                     denial.pins = self.pins_in_the_way(account, ask);
                 }

@@ -31,7 +31,7 @@
 //! | how owners are asked, and what if they hang | `reclaim.rs`, `workers.rs` |
 //! | how a victim is found | `core/queue.rs` |
 //! | what a balancer step does | `balance.rs`, `idle.rs` |
-//! | who waits, and who is served next | `waiting.rs`, `core/wait.rs` |
+//! | who waits, who is served next, who is woken | `waiting.rs`, `core/wait.rs`, `wakers.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
@@ -56,6 +56,7 @@ mod request;
 mod room;
 mod snapshot;
 mod waiting;
+mod wakers;
 mod workers;
 
 pub use crate::core::events::{Event, EventKind};

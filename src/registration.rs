@@ -89,6 +89,19 @@ pub(crate) struct Admin {
     reservations_max: usize,
 }
 
+/// Once it goes, and with it whatever was held, looks who fits by now: also a change that was
+/// refused may have bought claim, or left some idle, on its way.
+struct LookAgain<'g>(&'g Governor);
+
+impl Drop for LookAgain<'_> {
+    fn drop(&mut self) {
+        if self.0.core.scarcity.is_waited() {
+            self.0.core.scarcity.unsettle();
+            self.0.hand_over();
+        }
+    }
+}
+
 const GROUPS: usize = 0;
 const TENANTS: usize = 1;
 
@@ -159,6 +172,7 @@ impl Governor {
     /// [`Error::GuaranteesExceed`], [`Error::GuaranteeUnavailable`] if others use the bytes now,
     /// [`Error::TableFull`], [`Error::Gone`] for a parent that is not registered.
     pub fn register_tenant(&self, config: TenantConfig) -> Result<TenantHandle, Error> {
+        let _afterwards = LookAgain(self);
         let settings = config.settings()?;
         let mut admin = lock(&self.admin);
         let parent = self.parent_of(&admin, config.parent)?;
@@ -193,6 +207,7 @@ impl Governor {
     ///
     /// As [`Governor::register_tenant`]; [`Error::TooDeep`] beyond six levels.
     pub fn register_group(&self, config: GroupConfig) -> Result<GroupHandle, Error> {
+        let _afterwards = LookAgain(self);
         let settings = config.settings()?;
         let mut admin = lock(&self.admin);
         let parent = self.parent_of(&admin, config.parent)?;
@@ -349,6 +364,7 @@ impl Governor {
         tenant: TenantHandle,
         change: impl FnOnce(&mut TenantConfig),
     ) -> Result<(), Error> {
+        let _afterwards = LookAgain(self);
         let (index, (node, changes)) = {
             let admin = lock(&self.admin);
             let index = self.tenant_node(&admin, tenant)?;
@@ -379,7 +395,6 @@ impl Governor {
             node.kind = Kind::Tenant(after);
         }
         drop(admin);
-        self.serve_waiters();
         if settled { Ok(()) } else { Err(Error::Contended) }
     }
 
@@ -413,6 +428,7 @@ impl Governor {
         group: GroupHandle,
         change: impl FnOnce(&mut GroupConfig),
     ) -> Result<(), Error> {
+        let _afterwards = LookAgain(self);
         let (index, (node, changes)) = {
             let admin = lock(&self.admin);
             let index = self.group_node(&admin, group)?;
@@ -438,7 +454,6 @@ impl Governor {
             node.kind = Kind::Group(after);
         }
         drop(admin);
-        self.serve_waiters();
         Ok(())
     }
 
@@ -493,6 +508,7 @@ impl Governor {
     /// [`Error::Config`] for 0 or more than 2^48 - 1 bytes, [`Error::GuaranteesExceed`] if the
     /// guarantees would no longer fit.
     pub fn set_capacity(&self, capacity_bytes: u64) -> Result<(), Error> {
+        let _afterwards = LookAgain(self);
         GovernorConfig { capacity_bytes, ..GovernorConfig::new(1) }.validate()?;
         let mut admin = lock(&self.admin);
         let sum = admin.promised_by(ROOT);
@@ -509,7 +525,6 @@ impl Governor {
         self.review_excess(&mut admin);
         self.note(EventKind::CapacityChanged, Owner::new(ROOT, 0, 0), (0, 0), capacity_bytes);
         drop(admin);
-        self.serve_waiters();
         Ok(())
     }
 
@@ -520,9 +535,13 @@ impl Governor {
     /// [`Error::GrantsLive`] with [`Unregister::IfIdle`] while it holds grants, [`Error::Gone`]
     /// if it is not registered.
     pub fn unregister_tenant(&self, tenant: TenantHandle, how: Unregister) -> Result<(), Error> {
+        let _afterwards = LookAgain(self);
         let mut admin = lock(&self.admin);
         let index = self.tenant_node(&admin, tenant)?;
-        let bytes = self.core.accounts.used(index).saturating_sub(self.core.aside_of(index));
+        // What is set aside at both looks was so in between.
+        let aside = self.core.aside_of(index);
+        let used = self.core.accounts.used(index);
+        let bytes = used.saturating_sub(aside.min(self.core.aside_of(index)));
         if how == Unregister::IfIdle && bytes > 0 {
             return Err(Error::GrantsLive { bytes });
         }
@@ -538,7 +557,6 @@ impl Governor {
                 self.forget_handler(tenant);
             }
         }
-        self.serve_waiters();
         Ok(())
     }
 
@@ -548,6 +566,7 @@ impl Governor {
     ///
     /// [`Error::HasChildren`], [`Error::Gone`].
     pub fn unregister_group(&self, group: GroupHandle) -> Result<(), Error> {
+        let _afterwards = LookAgain(self);
         let mut admin = lock(&self.admin);
         let index = self.group_node(&admin, group)?;
         let children = admin.nodes[&index].children;
@@ -556,7 +575,6 @@ impl Governor {
         }
         self.leave(&mut admin, GROUPS, index);
         drop(admin);
-        self.serve_waiters();
         Ok(())
     }
 

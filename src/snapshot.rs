@@ -54,6 +54,8 @@ pub struct TenantSnapshot {
     pub group: Option<String>,
     /// Bytes in live grants.
     pub used_bytes: u64,
+    /// Bytes set aside for a request of the tenant that has waited long.
+    pub set_aside_bytes: u64,
     /// The most bytes in use at once.
     pub peak_bytes: u64,
     /// Bytes paid for: in use, guaranteed, or idle.
@@ -129,13 +131,15 @@ impl Governor {
         let [denied, evicted, evicted_bytes, granted_before] = tenant.tally.read();
         let limit = accounts.limit(index);
         let guarantee = accounts.guarantee(index);
+        let set_aside_bytes = self.core.aside_of(index);
         let water = traits.priority.weight().saturating_mul(accounts.water());
         TenantSnapshot {
             tenant: TenantHandle::new(self.tag, accounts.generation(index), index),
             id: TenantId::from_u128(tenant.uuid()),
             name,
             group,
-            used_bytes: accounts.used(index),
+            used_bytes: accounts.used(index).saturating_sub(set_aside_bytes),
+            set_aside_bytes,
             peak_bytes: tenant.peak(),
             claimed_bytes: accounts.claim(index),
             guarantee_bytes: guarantee,

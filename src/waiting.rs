@@ -6,8 +6,8 @@
 //! | a place in line, and to look when I like | [`Governor::enqueue`], then [`HeldTicket::poll`] |
 //! | to await it | `governor.enqueue_owned(..)?.await` |
 //!
-//! The line itself, who is served next and when bytes are set aside, is `core/wait.rs`. Here is
-//! what needs a thread or a task: waking, and looking after a place in line.
+//! The line itself, who is served next and when bytes are set aside, is `core/wait.rs`; who is
+//! woken is `wakers.rs`. Here is what needs a thread or a task: looking after a place in line.
 //!
 //! Bytes belong to a waiter before it wakes. A ticket that is dropped gives up its place, and gives
 //! back a grant that had just been assigned, so a future may be dropped at any await point.
@@ -15,7 +15,6 @@
 use crate::core::admission::{Ask, No};
 use crate::core::handle::TenantHandle;
 use crate::core::pressure::Pressure;
-use crate::core::sync::{Mutex, lock};
 use crate::core::wait::{DECIDED_MAX, Decided};
 use crate::core::waiters::{self, Outcome};
 use crate::error::{Denial, DenialReason, Error, Refusal};
@@ -24,7 +23,7 @@ use crate::grant::{Grant, HeldGrant};
 use crate::request::Request;
 use std::borrow::Borrow;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -38,24 +37,8 @@ pub type OwnedTicket = HeldTicket<Arc<Governor>>;
 /// How often a thread that waits looks after the line by itself. A change that was left to others
 /// is seen at the latest then.
 const LOOK_AFTER_EVERY: Duration = Duration::from_millis(50);
-
-/// Who is woken when a waiter is decided, by its cell.
-#[derive(Default)]
-pub(crate) struct Wakers(OnceLock<Box<[Mutex<Option<Waker>>]>>);
-
-impl Wakers {
-    fn cell(&self, index: u32, count: u32) -> &Mutex<Option<Waker>> {
-        let new = || (0..count).map(|_| Mutex::new(None)).collect();
-        &self.0.get_or_init(new)[index as usize]
-    }
-
-    fn wake(&self, index: u32) {
-        let waker = self.0.get().and_then(|cells| lock(&cells[index as usize]).take());
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
+/// Waiters for whom a step of the balancer evicts.
+const LINE_LOOK_MAX: u32 = 8;
 
 /// A place in line, or a grant that was there at once. A future of the grant, on any runtime.
 ///
@@ -81,6 +64,8 @@ pub struct HeldTicket<G: Borrow<Governor> + Clone> {
     governor: G,
     ask: Ask,
     place: Standing<G>,
+    /// When its task is woken although nothing was decided.
+    alarm_ns: Option<u64>,
 }
 
 enum Standing<G: Borrow<Governor>> {
@@ -171,6 +156,9 @@ impl Governor {
             let mut decided = Decided::default();
             self.core.hand_over(self.clock().now_ns(), &mut decided);
             decided.cells().iter().for_each(|&cell| self.wakers.wake(cell));
+            if decided.lacks_slots {
+                self.note_slots_exhausted();
+            }
             if decided.cells().len() < DECIDED_MAX {
                 break;
             }
@@ -185,11 +173,6 @@ impl Governor {
         }
     }
 
-    /// Whether the limits allow the request at all.
-    fn can_ever_fit(&self, ask: &Ask) -> bool {
-        ask.bytes <= self.attainable_bytes(ask.account, true)
-    }
-
     /// Whether the request stays within its tenant's guarantee.
     fn is_guaranteed(&self, ask: &Ask) -> bool {
         let accounts = &self.core.accounts;
@@ -201,6 +184,14 @@ impl Governor {
         let paced = self.core.pace(ask);
         let short = || self.core.accounts.shortage(ask.account, ask.bytes);
         paced.err().unwrap_or_else(|| short().map_or(No::Contended, No::from))
+    }
+
+    /// Evicts what may go by now for those who stand first in line.
+    pub(crate) fn evict_for_line(&self) {
+        for place in 0..LINE_LOOK_MAX {
+            let Some((_, ask)) = self.core.waiting.look(place) else { return };
+            self.evict_for_waiter(&ask);
+        }
     }
 
     /// Evicts what may go for a request that stands in line, once.
@@ -236,13 +227,16 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
     let (no, extent) = match in_turn.then(|| governor.request_now(ask).map(Grant::into_id)) {
         Some(Ok(id)) => {
             let grant = HeldGrant::new(shared.clone(), id, ask.owner());
-            return Ok(HeldTicket { governor: shared, ask, place: Standing::Granted(grant) });
+            let place = Standing::Granted(grant);
+            return Ok(HeldTicket { governor: shared, ask, place, alarm_ns: None });
         }
         Some(Err(no)) => no,
         None => (governor.short_of(&ask), Extent::of(ask.bytes)),
     };
     let denial = match governor.refusal_of(&ask, no, extent) {
-        Refusal::Denied(denial) if denial.is_worth_waiting() && governor.can_ever_fit(&ask) => {
+        Refusal::Denied(denial)
+            if denial.is_worth_waiting() && governor.core.can_ever_fit(&ask) =>
+        {
             denial
         }
         _ => return Err(governor.denied(&ask, no, extent)),
@@ -255,7 +249,8 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
     if !in_turn && governor.core.waiting.waiters.outcome(ticket) == Outcome::Waiting {
         governor.evict_for_waiter(&ask);
     }
-    Ok(HeldTicket { governor: shared, ask, place: Standing::Waiting(ticket, denial) })
+    let place = Standing::Waiting(ticket, denial);
+    Ok(HeldTicket { governor: shared, ask, place, alarm_ns: None })
 }
 
 impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
@@ -276,11 +271,12 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
         if late && governor.core.expire(ticket) {
             governor.hand_over();
         }
+        if governor.core.waiting.waiters.outcome(ticket) == Outcome::Waiting {
+            self.place = Standing::Waiting(ticket, denial);
+            return None;
+        }
+        governor.wakers.forget(ticket.index, self.alarm_ns);
         let answer = match governor.core.take_outcome(ticket) {
-            Outcome::Waiting => {
-                self.place = Standing::Waiting(ticket, denial);
-                return None;
-            }
             Outcome::Granted(slot, generation) => {
                 let id = governor.granted(&self.ask, (slot, generation)).into_id();
                 Ok(HeldGrant::new(self.governor.clone(), id, self.ask.owner()))
@@ -289,7 +285,7 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
                 let tenant = governor.tenant_handle(self.ask.owner());
                 Err(Error::Gone { what: "tenant", number: tenant.as_u64() }.into())
             }
-            Outcome::Expired | Outcome::Stale => {
+            Outcome::Expired | Outcome::Stale | Outcome::Waiting => {
                 let reason = DenialReason::WaitedTooLong;
                 Err(governor.count_denial(&self.ask, Denial { reason, ..denial }))
             }
@@ -309,18 +305,26 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
             }
             let left = timeout.checked_sub(begin.elapsed()).filter(|left| !left.is_zero())?;
             std::thread::park_timeout(left.min(LOOK_AFTER_EVERY));
-            self.governor.borrow().serve_waiters();
+            self.look_after();
+        }
+    }
+
+    /// Looks whether the line goes on by itself. Who is first in it evicts what may go by now.
+    fn look_after(&self) {
+        let Standing::Waiting(ticket, _) = self.place else { return };
+        let governor: &Governor = self.governor.borrow();
+        governor.serve_waiters();
+        if let Some((first, ask)) = governor.core.waiting.look(0)
+            && first == ticket
+        {
+            governor.evict_for_waiter(&ask);
         }
     }
 
     /// Registers who is woken, then looks.
     fn poll_with(&mut self, waker: &Waker) -> Poll<Option<Answer<G>>> {
         if let Standing::Waiting(ticket, _) = self.place {
-            let governor: &Governor = self.governor.borrow();
-            let count = governor.config().waiters_max;
-            let before = lock(governor.wakers.cell(ticket.index, count)).replace(waker.clone());
-            // With nothing held: it may be the last of its task, which may have tickets as well.
-            drop(before);
+            self.governor.borrow().wakers.set(ticket.index, waker);
         }
         match self.poll() {
             None if matches!(self.place, Standing::Waiting(..)) => Poll::Pending,
@@ -352,6 +356,7 @@ impl<G: Borrow<Governor> + Clone> Drop for HeldTicket<G> {
     fn drop(&mut self) {
         let Standing::Waiting(ticket, _) = self.place else { return };
         let governor: &Governor = self.governor.borrow();
+        governor.wakers.forget(ticket.index, self.alarm_ns);
         governor.core.withdraw(ticket);
         match governor.core.take_outcome(ticket) {
             Outcome::Granted(slot, generation) => {
@@ -369,7 +374,14 @@ impl<G: Borrow<Governor> + Clone + Unpin> Future for HeldTicket<G> {
     ///
     /// If polled after it was ready.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = self.get_mut().poll_with(context.waker());
+        let this = self.get_mut();
+        if let (Standing::Waiting(ticket, _), None) = (&this.place, this.alarm_ns) {
+            let governor: &Governor = this.governor.borrow();
+            let deadline_ns = governor.core.waiting.waiters.deadline_ns(ticket.index);
+            governor.wakers.set_alarm(ticket.index, deadline_ns);
+            this.alarm_ns = Some(deadline_ns);
+        }
+        let answer = this.poll_with(context.waker());
         answer.map(|answer| answer.expect("a ticket is not polled after it was ready"))
     }
 }

@@ -73,8 +73,10 @@ struct Waiter {
     tenant: usize,
     bytes: u64,
     tag: u64,
+    cost: u64,
     entered: u64,
     deadline: u64,
+    cancelled: bool,
 }
 
 /// The rules of `core/wait.rs`, with a sorted list and plain sums.
@@ -97,19 +99,22 @@ impl Naive {
     }
 
     fn enqueue(&mut self, number: u64, tenant: usize, bytes: u64, wait: u64) {
-        let tag = self.tags[tenant].max(self.time) + bytes * 12 / (tenant as u64 + 1);
+        let cost = bytes * 12 / (tenant as u64 + 1);
+        let tag = self.tags[tenant].max(self.time) + cost;
         self.tags[tenant] = tag;
-        let (entered, deadline) = (self.now, self.now + wait);
+        let (entered, deadline, cancelled) = (self.now, self.now + wait, false);
         let at = self.line.partition_point(|other| other.tag <= tag);
-        self.line.insert(at, Waiter { number, tenant, bytes, tag, entered, deadline });
+        let waiter = Waiter { number, tenant, bytes, tag, cost, entered, deadline, cancelled };
+        self.line.insert(at, waiter);
     }
 
     /// Takes a waiter out of the line that was not served; says whether bytes came free.
     fn give_up(&mut self, waiter: Waiter) -> bool {
-        self.line.retain(|other| other.number != waiter.number);
-        if self.tags[waiter.tenant] == waiter.tag {
-            self.tags[waiter.tenant] -= waiter.bytes * 12 / (waiter.tenant as u64 + 1);
-        }
+        let at = self.line.iter().position(|other| other.number == waiter.number).unwrap();
+        self.line.remove(at);
+        self.tags[waiter.tenant] -= waiter.cost;
+        let behind = self.line[at..].iter_mut().filter(|other| other.tenant == waiter.tenant);
+        behind.for_each(|other| other.tag -= waiter.cost);
         match self.senior {
             Some((number, aside)) if number == waiter.number => {
                 self.senior = None;
@@ -135,7 +140,7 @@ impl Naive {
             let mut again = false;
             if let Some((number, aside)) = self.senior {
                 let waiter = *self.line.iter().find(|w| w.number == number).unwrap();
-                if waiter.deadline <= self.now {
+                if waiter.cancelled || waiter.deadline <= self.now {
                     self.used[waiter.tenant] -= aside;
                     self.senior = None;
                 }
@@ -158,26 +163,31 @@ impl Naive {
             }
             let (mut held_up, mut oldest) = ([false; 4], None::<Waiter>);
             for waiter in self.line.clone() {
-                if waiter.deadline <= self.now {
+                if waiter.cancelled || waiter.deadline <= self.now {
                     again |= self.give_up(waiter);
                     continue;
                 }
-                let is_senior = self.senior.is_some_and(|(number, _)| number == waiter.number);
-                if is_senior || held_up[waiter.tenant] {
+                held_up[waiter.tenant] |=
+                    self.senior.is_some_and(|(number, _)| number == waiter.number);
+                if held_up[waiter.tenant] {
                     continue;
                 }
+                let tag = self.line.iter().find(|w| w.number == waiter.number).unwrap().tag;
                 let aged = self.now - waiter.entered >= PATIENCE_NS;
+                held_up[waiter.tenant] |= aged && waiter.bytes > self.room(waiter.tenant);
                 if waiter.bytes <= self.room(waiter.tenant) {
                     self.used[waiter.tenant] += waiter.bytes;
                     self.line.retain(|other| other.number != waiter.number);
-                    self.time = self.time.max(waiter.tag);
+                    self.time = self.time.max(tag);
                     served.push(waiter.number);
-                } else if waiter.bytes > self.limits[waiter.tenant] - self.used[waiter.tenant] {
-                    held_up[waiter.tenant] |= aged;
-                } else if aged && oldest.is_none_or(|o| waiter.entered < o.entered) {
+                } else if waiter.bytes <= self.limits[waiter.tenant] - self.used[waiter.tenant]
+                    && aged
+                    && oldest.is_none_or(|o| waiter.entered < o.entered)
+                {
                     oldest = Some(waiter);
                 }
             }
+            self.line.sort_by_key(|waiter| waiter.tag);
             if self.senior.is_none() {
                 self.senior = oldest.map(|waiter| (waiter.number, 0));
                 self.set_aside();
@@ -238,9 +248,9 @@ impl<'g> Both<'g> {
                 drop(grant);
             }
             Step::Cancel(n) if !naive.line.is_empty() => {
-                let waiter = naive.line[n % naive.line.len()];
-                self.tickets.remove(&waiter.number).unwrap().cancel();
-                naive.give_up(waiter);
+                let at = n % naive.line.len();
+                naive.line[at].cancelled = true;
+                self.tickets.remove(&naive.line[at].number).unwrap().cancel();
             }
             Step::Pass(ns) => {
                 self.clock.advance_ns(ns);
@@ -265,7 +275,10 @@ impl<'g> Both<'g> {
             assert_eq!(waits, line.iter().any(|w| w.number == *number), "waiter {number} waits");
             waits
         });
-        let used = |&h: &TenantHandle| self.governor.usage(h).unwrap().used_bytes;
+        let used = |&h: &TenantHandle| {
+            let usage = self.governor.usage(h).unwrap();
+            usage.used_bytes + usage.set_aside_bytes
+        };
         let used: Vec<u64> = self.handles.iter().map(used).collect();
         assert_eq!(used, self.naive.used);
         assert_eq!(self.governor.waiters() as usize, line.len());
@@ -460,13 +473,14 @@ fn a_deadline_ends_the_wait_and_gives_back_what_was_set_aside() {
     drop(held.next());
     let mut small = governor.enqueue(&fixed(one, 5), FOREVER).unwrap();
     assert!(large.poll().is_none() && small.poll().is_none());
-    assert_eq!(governor.usage(two).unwrap().used_bytes, 5);
+    let usage = governor.usage(two).unwrap();
+    assert_eq!((usage.used_bytes, usage.set_aside_bytes), (0, 5));
     clock.advance_ns(PATIENCE_NS);
     let no = denial(large.poll().unwrap().unwrap_err());
     assert_eq!((no.reason, no.asked_bytes), (DenialReason::WaitedTooLong, 8));
     assert!(large.poll().is_none());
     assert_eq!(small.poll().unwrap().unwrap().bytes(), 5);
-    assert_eq!(governor.usage(two).unwrap().used_bytes, 0);
+    assert_eq!(governor.usage(two).unwrap().set_aside_bytes, 0);
 }
 
 #[test]
@@ -481,7 +495,8 @@ fn unregistering_answers_those_who_wait() {
     let mut held = held.into_iter();
     drop(held.next());
     // What is set aside for a waiter is no grant.
-    assert_eq!(governor.usage(two).unwrap().used_bytes, 5);
+    let usage = governor.usage(two).unwrap();
+    assert_eq!((usage.used_bytes, usage.set_aside_bytes), (0, 5));
     governor.unregister_tenant(two, Unregister::IfIdle).unwrap();
     assert!(matches!(waiting.poll(), Some(Err(Refusal::Misuse(Error::Gone { .. })))));
     assert_eq!(governor.snapshot().live_bytes, 5);

@@ -709,6 +709,30 @@ impl Accounts {
         account.unmark();
     }
 
+    /// The most that `index` can ever use without a change of configuration: what its limits and
+    /// those above it leave it. With `all` the guarantees of others are known too; steps grow with
+    /// the number of accounts then.
+    pub fn attainable(&self, index: u32, all: bool) -> u64 {
+        let limit = |account| self.settings(account).limits.into_iter().max().unwrap_or(0);
+        let (mut most, mut at) = (limit(index), index);
+        for _ in 0..DEPTH_MAX {
+            if at == ROOT {
+                break;
+            }
+            let parent = self.parent(at);
+            let other = |&account: &u32| account != at && self.parent(account) == parent;
+            let promised: u64 = if all {
+                let children = self.groups().chain(self.tenants()).filter(other);
+                children.map(|account| self.guarantee(account)).sum()
+            } else {
+                0
+            };
+            most = most.min(limit(parent).saturating_sub(promised));
+            at = parent;
+        }
+        most
+    }
+
     /// Whether `ancestor` is above `index`.
     pub fn is_below(&self, index: u32, ancestor: u32) -> bool {
         let mut at = index;

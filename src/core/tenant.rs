@@ -23,14 +23,24 @@ pub struct Tenant {
     uuid: [AtomicU64; 2],
     /// Operations of this tenant, the time by which recency is told; wraps.
     clock: AtomicU32,
-    /// Virtual finish time of the tenant's last waiter; kept by `wait.rs`.
-    tag: AtomicU64,
-    /// The walk along the line in which later waiters of this tenant are not served.
-    held_up: AtomicU32,
+    /// Its turns in the fair queue; kept by `wait.rs`.
+    pub turns: Turns,
     /// What happened to this tenant, for people.
     pub tally: Tally,
     /// One eviction queue for each allocation type.
     pub queues: [Queue; TYPES],
+}
+
+/// What the fair queue knows of a tenant. Only whoever holds the line reads and writes it.
+#[repr(C)]
+pub struct Turns {
+    /// Virtual finish time of the tenant's last waiter.
+    tag: AtomicU64,
+    /// What waiters that left unserved in walk `credited` had added to the tags behind them.
+    credit: AtomicU64,
+    credited: AtomicU32,
+    /// The walk along the line in which later waiters are not served.
+    held_up: AtomicU32,
 }
 
 /// Counts that only slow paths write.
@@ -53,8 +63,12 @@ unsafe impl Zeroed for Tenant {
             rate_tolerance_ns: zero(),
             uuid: [zero(), zero()],
             clock: AtomicU32::new(0),
-            tag: zero(),
-            held_up: AtomicU32::new(0),
+            turns: Turns {
+                tag: zero(),
+                credit: zero(),
+                credited: AtomicU32::new(0),
+                held_up: AtomicU32::new(0),
+            },
             tally: Tally {
                 denied: zero(),
                 evicted_grants: zero(),
@@ -76,7 +90,7 @@ impl Tenant {
         self.uuid[0].store((uuid >> 64) as u64, order);
         self.uuid[1].store(uuid as u64, order);
         self.peak.store(0, order);
-        self.tag.store(0, order);
+        self.turns.set_tag(0);
         self.rate.reset();
         let tally = &self.tally;
         for count in
@@ -108,30 +122,6 @@ impl Tenant {
     pub fn clock(&self) -> u32 {
         // Relaxed: as in `tick`.
         self.clock.load(Ordering::Relaxed)
-    }
-
-    /// Virtual finish time of the last waiter.
-    pub fn tag(&self) -> u64 {
-        // Relaxed: for whoever holds the line.
-        self.tag.load(Ordering::Relaxed)
-    }
-
-    /// Sets the virtual finish time of the last waiter.
-    pub fn set_tag(&self, tag: u64) {
-        // Relaxed: as in `tag`.
-        self.tag.store(tag, Ordering::Relaxed);
-    }
-
-    /// Whether later waiters are not served in this walk along the line.
-    pub fn is_held_up(&self, walk: u32) -> bool {
-        // Relaxed: as in `tag`.
-        self.held_up.load(Ordering::Relaxed) == walk
-    }
-
-    /// Lets later waiters not be served in this walk along the line.
-    pub fn hold_up(&self, walk: u32) {
-        // Relaxed: as in `tag`.
-        self.held_up.store(walk, Ordering::Relaxed);
     }
 
     /// Notes that `used` bytes are in use now.
@@ -170,6 +160,50 @@ impl Tenant {
             interval_ns,
             tolerance_ns: self.rate_tolerance_ns.load(order),
         })
+    }
+}
+
+impl Turns {
+    /// Virtual finish time of the last waiter.
+    pub fn tag(&self) -> u64 {
+        // Relaxed: for whoever holds the line.
+        self.tag.load(Ordering::Relaxed)
+    }
+
+    /// Sets the virtual finish time of the last waiter.
+    pub fn set_tag(&self, tag: u64) {
+        // Relaxed: as in `tag`.
+        self.tag.store(tag, Ordering::Relaxed);
+    }
+
+    /// A waiter that added `cost` to the tags behind it leaves unserved.
+    pub fn give_back(&self, cost: u64, walk: u32) {
+        let credit = self.credit(walk) + cost;
+        // Relaxed: as in `tag`.
+        self.credit.store(credit, Ordering::Relaxed);
+        // Relaxed: as in `tag`.
+        self.credited.store(walk, Ordering::Relaxed);
+        self.set_tag(self.tag().wrapping_sub(cost));
+    }
+
+    /// By how much tags behind those that left in this walk have become smaller.
+    pub fn credit(&self, walk: u32) -> u64 {
+        // Relaxed: as in `tag`.
+        let this = self.credited.load(Ordering::Relaxed) == walk;
+        // Relaxed: as in `tag`.
+        if this { self.credit.load(Ordering::Relaxed) } else { 0 }
+    }
+
+    /// Whether later waiters are not served in this walk along the line.
+    pub fn is_held_up(&self, walk: u32) -> bool {
+        // Relaxed: as in `tag`.
+        self.held_up.load(Ordering::Relaxed) == walk
+    }
+
+    /// Lets later waiters not be served in this walk along the line.
+    pub fn hold_up(&self, walk: u32) {
+        // Relaxed: as in `tag`.
+        self.held_up.store(walk, Ordering::Relaxed);
     }
 }
 

@@ -8,7 +8,8 @@
 //! tag(waiter)  = max(virtual time, tag of the tenant's last waiter) + 12 x bytes / weight
 //! virtual time = the largest tag that was served
 //!
-//! W1  tags of one tenant rise in the order in which it asked: first in, first out
+//! W1  tags of one tenant rise in the order in which it asked: first in, first out; who leaves
+//!     unserved takes its cost with it, so those of its tenant behind it move forward by as much
 //! W2  bytes belong to a waiter before it wakes: it is decided by the exchange that names its grant
 //! W3  used(tenant) = sum of its live grants + bytes set aside for the senior, if that is its own
 //! W4  nobody is forgotten: after the last change that could let a waiter in, somebody looks
@@ -22,14 +23,16 @@
 //! hand-over that has woken as many as it can name leaves a note as well, and those it woke go on.
 //!
 //! **Ageing.** A waiter that has been passed over for longer than the configured patience is
-//! *aged*. Where its own tenant's limit is in the way, later requests of that tenant no longer pass
-//! it. Where an ancestor is short, the longest waiting of the aged becomes the *senior*: whatever
-//! comes free there is set aside for it, charged to its tenant byte by byte, until it has enough.
-//! There is one senior at a time, so no two of them can each hold what the other needs.
+//! *aged*: later requests of its own tenant no longer pass it. Where an ancestor is short, the
+//! longest waiting of the aged becomes the *senior*: whatever comes free there is set aside for it,
+//! charged to its tenant byte by byte, until it has enough. There is one senior at a time, so no
+//! two of them can each hold what the other needs; who cannot fit at all, since limits were
+//! lowered, is none. Bytes set aside are in use, and in no grant.
 //!
 //! Entering is lock-free, looking at one's own ticket wait-free. A hand-over is neither: its steps
-//! grow with the line. Only threads that free bytes while somebody waits take part in it; the first
-//! one that waits looks at every account once.
+//! grow with the line, and with the changes that others make meanwhile. Only threads that free
+//! bytes while somebody waits take part in it; the first one that waits looks at every account
+//! once.
 
 use super::Core;
 use super::account::{DEPTH_MAX, Obstacle, ROOT};
@@ -57,6 +60,8 @@ const NOTE: u32 = 2;
 pub struct Decided {
     cells: [u32; DECIDED_MAX],
     length: usize,
+    /// Whether a waiter found the table of grants full.
+    pub lacks_slots: bool,
 }
 
 impl Decided {
@@ -78,20 +83,24 @@ impl Decided {
 /// A place in the line.
 struct Place {
     tag: AtomicU64,
+    cost: AtomicU64,
     cell: AtomicU32,
 }
 
 // SAFETY: atomics only; no place is read before it was written.
 unsafe impl Zeroed for Place {
     fn empty() -> Self {
-        Self { tag: AtomicU64::new(0), cell: AtomicU32::new(0) }
+        Self { tag: AtomicU64::new(0), cost: AtomicU64::new(0), cell: AtomicU32::new(0) }
     }
 }
 
 /// Someone in the line.
 #[derive(Clone, Copy)]
 struct Standing {
+    /// Its virtual finish time.
     tag: u64,
+    /// Its part of the tag.
+    cost: u64,
     cell: u32,
 }
 
@@ -125,7 +134,7 @@ enum Served {
     /// Others are at work: look again.
     Unclear,
     /// Something else than bytes is missing.
-    Lacking,
+    Lacking(No),
 }
 
 impl Waiting {
@@ -203,7 +212,11 @@ impl Waiting {
         let place = &self.line[index];
         // Relaxed: held, or a look of people.
         let order = Ordering::Relaxed;
-        Standing { tag: place.tag.load(order), cell: place.cell.load(order) }
+        Standing {
+            tag: place.tag.load(order),
+            cost: place.cost.load(order),
+            cell: place.cell.load(order),
+        }
     }
 
     fn put(&self, index: u32, standing: Standing) {
@@ -211,6 +224,7 @@ impl Waiting {
         // Relaxed: held.
         let order = Ordering::Relaxed;
         place.tag.store(standing.tag, order);
+        place.cost.store(standing.cost, order);
         place.cell.store(standing.cell, order);
     }
 
@@ -219,21 +233,20 @@ impl Waiting {
         self.state.virtual_time.load(Ordering::Relaxed)
     }
 
-    /// Lets a waiter stand behind all whose tags are not larger.
-    fn insert(&self, tag: u64, cell: u32) {
+    /// Lets a waiter stand behind all of the first `length` whose tags are not larger.
+    fn insert(&self, length: u32, standing: Standing) {
         let now = self.virtual_time();
         let since = |tag: u64| tag.wrapping_sub(now) as i64;
-        let mut at = self.length();
-        while at > 0 && since(self.at(at - 1).tag) > since(tag) {
+        let mut at = length;
+        while at > 0 && since(self.at(at - 1).tag) > since(standing.tag) {
             self.put(at, self.at(at - 1));
             at -= 1;
         }
-        self.put(at, Standing { tag, cell });
-        self.set_length(self.length() + 1);
+        self.put(at, standing);
     }
 
     fn senior(&self) -> Option<u32> {
-        // Relaxed: held.
+        // Relaxed: held, or a look of people.
         self.state.senior.load(Ordering::Relaxed).checked_sub(1)
     }
 
@@ -255,6 +268,19 @@ impl Waiting {
 
     fn is_aged(&self, cell: u32, now_ns: u64) -> bool {
         now_ns.saturating_sub(self.waiters.entered_ns(cell)) >= self.patience_ns
+    }
+
+    /// Who stands at a place in line, and what it still wants. A look while the line may move.
+    pub fn look(&self, place: u32) -> Option<(Ticket, Ask)> {
+        if place >= self.length().min(self.line.capacity()) {
+            return None;
+        }
+        let cell = self.at(place).cell;
+        let (ticket, mut ask) = self.waiters.look(cell)?;
+        if self.senior() == Some(cell) {
+            ask.bytes = ask.bytes.saturating_sub(self.aside_bytes()).max(1);
+        }
+        Some((ticket, ask))
     }
 
     /// Bytes wanted by all who stand before this waiter, and by itself; none if it does not stand
@@ -359,7 +385,9 @@ impl Core {
         let (mut kept, length) = (0, waiting.length());
         let mut oldest: Option<u32> = None;
         for index in 0..length {
-            let standing = waiting.at(index);
+            let mut standing = waiting.at(index);
+            let turns = &self.tenant(waiting.waiters.ask(standing.cell, 0).account).turns;
+            standing.tag = standing.tag.wrapping_sub(turns.credit(number));
             let stays = if decided.is_full() {
                 true
             } else {
@@ -373,7 +401,7 @@ impl Core {
                 look != Look::Leaves && look != Look::LeavesBytes
             };
             if stays {
-                waiting.put(kept, standing);
+                waiting.insert(kept, standing);
                 kept += 1;
             }
         }
@@ -404,15 +432,17 @@ impl Core {
         let mut begin = capacity;
         for cell in waiting.waiters.take_inbox() {
             begin -= 1;
-            waiting.put(begin, Standing { tag: 0, cell });
+            waiting.put(begin, Standing { tag: 0, cost: 0, cell });
         }
         for index in begin..capacity {
             let cell = waiting.at(index).cell;
             let ask = waiting.waiters.ask(cell, 0);
             let (start, cost) = (self.start_tag(&ask), self.cost_tag(&ask));
             let tag = start.wrapping_add(cost);
-            self.tenant(ask.account).set_tag(tag);
-            waiting.insert(tag, cell);
+            self.tenant(ask.account).turns.set_tag(tag);
+            let length = waiting.length();
+            waiting.insert(length, Standing { tag, cost, cell });
+            waiting.set_length(length + 1);
         }
     }
 
@@ -423,7 +453,7 @@ impl Core {
 
     /// The later of the virtual time and the tag of the tenant's last waiter.
     fn start_tag(&self, ask: &Ask) -> u64 {
-        let (now, last) = (self.waiting.virtual_time(), self.tenant(ask.account).tag());
+        let (now, last) = (self.waiting.virtual_time(), self.tenant(ask.account).turns.tag());
         if last.wrapping_sub(now) < TAGS_APART_MAX { last } else { now }
     }
 
@@ -451,12 +481,15 @@ impl Core {
             }
             Served::Short(account) => {
                 // At its own limit it needs no bytes of others, and makes way for the next.
-                let own = account == waiters.ask(cell, now_ns).account;
-                own && self.give_up_aside(cell)
+                let ask = waiters.ask(cell, now_ns);
+                (account == ask.account || !self.can_ever_fit(&ask)) && self.give_up_aside(cell)
             }
             Served::Unclear => true,
             // Without a slot it has no use for bytes.
-            Served::Lacking => self.give_up_aside(cell),
+            Served::Lacking(no) => {
+                decided.lacks_slots |= no == No::Slots;
+                self.give_up_aside(cell)
+            }
         }
     }
 
@@ -514,38 +547,46 @@ impl Core {
         let waiting = &self.waiting;
         let waiters = &waiting.waiters;
         if !waiters.is_waiting(at.cell) {
-            return self.let_go(at);
+            return self.let_go(at, walk);
         }
         if waiters.deadline_ns(at.cell) <= now_ns {
-            return self.decide_without(at, Phase::Expired, decided);
+            return self.decide_without(at, Phase::Expired, walk, decided);
         }
         let ask = waiters.ask(at.cell, now_ns);
         if self.is_gone(&ask) {
-            return self.decide_without(at, Phase::Closed, decided);
+            return self.decide_without(at, Phase::Closed, walk, decided);
         }
-        let tenant = self.tenant(ask.account);
-        if waiting.senior() == Some(at.cell) || tenant.is_held_up(walk) {
+        let turns = &self.tenant(ask.account).turns;
+        if waiting.senior() == Some(at.cell) {
+            turns.hold_up(walk);
+        }
+        if turns.is_held_up(walk) {
             return Look::Stays;
         }
+        let served = self.serve(at.cell, now_ns);
         let aged = waiting.is_aged(at.cell, now_ns);
-        match self.serve(at.cell, now_ns) {
+        if aged && !matches!(served, Served::Granted(_)) {
+            turns.hold_up(walk);
+        }
+        match served {
             Served::Granted(granted) => {
                 if !self.decide_granted(at.cell, granted, decided) {
-                    self.let_go(at);
+                    self.let_go(at, walk);
                     return Look::LeavesBytes;
                 }
                 self.advance(at.tag);
                 waiters.part(at.cell, Part::Line);
                 Look::Leaves
             }
-            Served::Short(account) if account == ask.account => {
-                if aged {
-                    tenant.hold_up(walk);
-                }
+            Served::Short(account) => {
+                let of_others = aged && account != ask.account;
+                let gains = of_others && !self.lacks_count(&ask) && self.can_ever_fit(&ask);
+                if gains { Look::Aged } else { Look::Stays }
+            }
+            Served::Lacking(no) => {
+                decided.lacks_slots |= no == No::Slots;
                 Look::Stays
             }
-            Served::Short(_) if aged && !self.lacks_count(&ask) => Look::Aged,
-            Served::Short(_) | Served::Lacking => Look::Stays,
             Served::Unclear => Look::Unclear,
         }
     }
@@ -573,28 +614,31 @@ impl Core {
         false
     }
 
-    fn decide_without(&self, at: &Standing, phase: Phase, decided: &mut Decided) -> Look {
+    fn decide_without(&self, at: &Standing, phase: Phase, walk: u32, into: &mut Decided) -> Look {
         if self.waiting.waiters.decide(at.cell, phase) {
             self.scarcity.leave();
-            decided.push(at.cell);
+            into.push(at.cell);
         }
-        self.let_go(at)
+        self.let_go(at, walk)
     }
 
     /// The line lets go of a waiter that is decided, and was not served from its place.
-    fn let_go(&self, at: &Standing) -> Look {
-        let ask = self.waiting.waiters.ask(at.cell, 0);
-        let tenant = self.tenant(ask.account);
-        if self.waiting.waiters.is_granted(at.cell) {
+    fn let_go(&self, at: &Standing, walk: u32) -> Look {
+        let waiters = &self.waiting.waiters;
+        if waiters.is_granted(at.cell) {
             // It was served as the senior.
             self.advance(at.tag);
-        } else if tenant.tag() == at.tag {
-            // It was the last one of its tenant, and has not used its turn.
-            tenant.set_tag(at.tag.wrapping_sub(self.cost_tag(&ask)));
+        } else {
+            self.tenant(waiters.ask(at.cell, 0).account).turns.give_back(at.cost, walk);
         }
         let freed = self.give_up_aside(at.cell);
-        self.waiting.waiters.part(at.cell, Part::Line);
+        waiters.part(at.cell, Part::Line);
         if freed { Look::LeavesBytes } else { Look::Leaves }
+    }
+
+    /// Whether the limits allow the request at all.
+    pub fn can_ever_fit(&self, ask: &Ask) -> bool {
+        ask.bytes <= self.accounts.attainable(ask.account, true)
     }
 
     /// Whether the tenant holds as many grants of the type as it may.
@@ -623,7 +667,7 @@ impl Core {
                 Ok(ready) => ready,
                 // Closed: once more, then it is seen to be gone.
                 Err(No::Contended | No::Closed) => return Served::Unclear,
-                Err(_) => return Served::Lacking,
+                Err(no) => return Served::Lacking(no),
             };
             let charge = || {
                 let (generation, counted) = (ask.generation, ready.counted);

@@ -17,7 +17,7 @@
 use super::admission::Ask;
 use super::grants::Fields;
 use super::region::{Table, Zeroed};
-use super::sync::{AtomicU32, AtomicU64, Ordering};
+use super::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use crossbeam_utils::CachePadded;
 
 /// A waiter's place: index and generation of its cell.
@@ -206,6 +206,9 @@ impl Waiters {
     }
 
     fn fill(&self, cell: &Cell, ask: &Ask, deadline_ns: u64) {
+        // Release: pairs with the Acquire fence of `look`: who read anything of what follows sees
+        // that the cell was free.
+        fence(Ordering::Release);
         // Relaxed: published by the Release of the word, and of the inbox.
         let order = Ordering::Relaxed;
         cell.parted.store(0, order);
@@ -268,6 +271,16 @@ impl Waiters {
             now_ns,
             paced: true,
         }
+    }
+
+    /// Whoever waits in a cell, and its request, read while others may decide it.
+    pub fn look(&self, index: u32) -> Option<(Ticket, Ask)> {
+        let before = self.word(index);
+        let ask = self.ask(index, 0);
+        // Acquire: pairs with the Release fence of `fill`, by way of what was read.
+        fence(Ordering::Acquire);
+        let same = before.is(Phase::Waiting) && self.word(index) == before;
+        same.then_some((Ticket { index, generation: before.generation() }, ask))
     }
 
     /// When it entered.

@@ -1,0 +1,153 @@
+//! Whom to wake: when a waiter is decided, and when its deadline has passed.
+//!
+//! Wakers stand in cells beside those of `core/waiters.rs`. A task that awaits its turn sets an
+//! *alarm*, so that it is woken at its deadline even if nobody calls the governor any more. One
+//! thread looks after all alarms: the first alarm starts it, it ends when there were none for a
+//! while, and it is joined when the governor goes. It knows wakers and a clock, nothing else of
+//! the governor. A clock that is moved by hand has no alarms.
+
+use crate::os::Clock;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long the thread stays without an alarm.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+
+/// Wakers and alarms of all waiters, by their cells.
+pub(crate) struct Wakers(Arc<Shared>);
+
+struct Shared {
+    clock: Clock,
+    cells: OnceLock<Box<[Mutex<Option<Waker>>]>>,
+    cells_max: u32,
+    alarms: Mutex<Alarms>,
+    changed: Condvar,
+}
+
+/// At most one alarm for each cell.
+#[derive(Default)]
+struct Alarms {
+    /// By time in ns.
+    due: BTreeSet<(u64, u32)>,
+    thread: Option<JoinHandle<()>>,
+    running: bool,
+    stopped: bool,
+}
+
+impl Wakers {
+    /// Room for so many waiters, which costs nothing before one of them wants to be woken.
+    pub(crate) fn new(clock: Clock, cells_max: u32) -> Self {
+        Self(Arc::new(Shared {
+            clock,
+            cells: OnceLock::new(),
+            cells_max,
+            alarms: Mutex::default(),
+            changed: Condvar::new(),
+        }))
+    }
+
+    /// Sets who is woken when the waiter of a cell is decided.
+    pub(crate) fn set(&self, cell: u32, waker: &Waker) {
+        let new = || (0..self.0.cells_max).map(|_| Mutex::new(None)).collect();
+        let cells = self.0.cells.get_or_init(new);
+        let before = lock(&cells[cell as usize]).replace(waker.clone());
+        // With nothing held: it may be the last of its task, which may have tickets as well.
+        drop(before);
+    }
+
+    /// Wakes whoever was set.
+    pub(crate) fn wake(&self, cell: u32) {
+        self.0.wake(cell);
+    }
+
+    /// Forgets who was set, and the alarm. Called before the cell may be another waiter's.
+    pub(crate) fn forget(&self, cell: u32, alarm_ns: Option<u64>) {
+        if let Some(at_ns) = alarm_ns {
+            lock(&self.0.alarms).due.remove(&(at_ns, cell));
+        }
+        drop(self.0.take(cell));
+    }
+
+    /// Wakes the waiter of a cell at a time of the governor's clock, too.
+    pub(crate) fn set_alarm(&self, cell: u32, at_ns: u64) {
+        if matches!(self.0.clock, Clock::Manual(_)) {
+            return;
+        }
+        let mut alarms = lock(&self.0.alarms);
+        alarms.due.insert((at_ns, cell));
+        if !alarms.running {
+            let shared = self.0.clone();
+            let thread = std::thread::Builder::new().name("allotment-alarms".to_string());
+            // Without a thread the deadline is seen when somebody calls the governor.
+            alarms.thread = thread.spawn(move || shared.run()).ok();
+            alarms.running = alarms.thread.is_some();
+        } else if alarms.due.first() == Some(&(at_ns, cell)) {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Wakers {
+    fn drop(&mut self) {
+        let thread = {
+            let mut alarms = lock(&self.0.alarms);
+            alarms.stopped = true;
+            alarms.thread.take()
+        };
+        self.0.changed.notify_one();
+        // A task that it woke may have dropped the governor: then it ends by itself.
+        if let Some(thread) = thread.filter(|t| t.thread().id() != std::thread::current().id()) {
+            // It cannot have panicked: wakers are called with panics caught.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn take(&self, cell: u32) -> Option<Waker> {
+        lock(&self.cells.get()?[cell as usize]).take()
+    }
+
+    fn wake(&self, cell: u32) {
+        if let Some(waker) = self.take(cell) {
+            // One that panics must not keep others from being woken.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+    }
+
+    /// The thread that looks after alarms.
+    fn run(&self) {
+        let mut alarms = lock(&self.alarms);
+        while !alarms.stopped {
+            let now_ns = self.clock.now_ns();
+            let sleep = match alarms.due.first() {
+                Some(&(at_ns, cell)) if at_ns <= now_ns => {
+                    alarms.due.pop_first();
+                    drop(alarms);
+                    self.wake(cell);
+                    alarms = lock(&self.alarms);
+                    continue;
+                }
+                Some(&(at_ns, _)) => Duration::from_nanos(at_ns - now_ns),
+                None => IDLE_MAX,
+            };
+            let idle = alarms.due.is_empty();
+            let waited = self.changed.wait_timeout(alarms, sleep);
+            let (again, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            alarms = again;
+            if idle && timeout.timed_out() && alarms.due.is_empty() {
+                alarms.running = false;
+                return;
+            }
+        }
+    }
+}
+
+/// What a panic left behind is whole: every change is a single step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,341 @@
+//! Looking after a place in line: who is woken and when, for whom is evicted, and what becomes of
+//! waiters when the rules change meanwhile. The line itself is tested in `wait.rs`.
+
+use allotment::internals::sync::{AtomicU64, Ordering};
+use allotment::os::ManualClock;
+use allotment::*;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+const FOREVER: Duration = Duration::from_secs(1 << 30);
+const PATIENCE_NS: u64 = 100;
+/// How long a test waits for what must come, before it says that it did not.
+const SURELY: Duration = Duration::from_secs(20);
+
+fn governor(capacity_bytes: u64, clock: &ManualClock) -> Governor {
+    let config = GovernorConfig {
+        tenants_max: 16,
+        grants_max: 4_096,
+        quantum_bytes: 0,
+        pool_pressure: false,
+        patience_ns: PATIENCE_NS,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(capacity_bytes)
+    };
+    Governor::new(config).unwrap()
+}
+
+fn tenant(number: u128) -> TenantConfig {
+    TenantConfig::new(TenantId::from_u128(number), number.to_string())
+}
+
+/// What nobody else may take: models are never evicted unless marked so.
+fn fixed(tenant: TenantHandle, bytes: u64) -> Request {
+    Request::new(tenant, AllocationType::ModelLoad, bytes)
+}
+
+fn bytes(ticket: &mut Ticket<'_>) -> u64 {
+    ticket.poll().expect("decided").expect("granted").bytes()
+}
+
+/// Counts how often it is woken, and wakes a thread.
+struct Woken(AtomicU64, std::thread::Thread);
+
+impl Woken {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(0), std::thread::current()))
+    }
+
+    fn times(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        self.1.unpark();
+    }
+}
+
+fn poll(ticket: &mut OwnedTicket, waker: &Waker) -> Poll<Result<OwnedGrant, Refusal>> {
+    Future::poll(Pin::new(ticket), &mut Context::from_waker(waker))
+}
+
+// Who is woken.
+
+#[test]
+fn a_task_is_woken_at_its_deadline_although_nobody_calls() {
+    let governor = Arc::new(Governor::new(GovernorConfig::new(10)).unwrap());
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let _all = governor.request(&fixed(one, 10)).unwrap();
+    let (far, near) = (Duration::from_secs(3_600), Duration::from_millis(20));
+    let waits: Vec<_> = [far, near].map(|w| governor.enqueue_owned(&fixed(one, 1), w)).into();
+    let mut tickets: Vec<_> = waits.into_iter().map(Result::unwrap).collect();
+    let woken = [Woken::new(), Woken::new()];
+    for (ticket, woken) in tickets.iter_mut().zip(&woken) {
+        assert!(poll(ticket, &Waker::from(woken.clone())).is_pending());
+    }
+    let begin = Instant::now();
+    while woken[1].times() == 0 && begin.elapsed() < SURELY {
+        std::thread::park_timeout(SURELY);
+    }
+    assert_eq!((woken[0].times(), woken[1].times()), (0, 1));
+    match poll(&mut tickets[1], Waker::noop()) {
+        Poll::Ready(Err(Refusal::Denied(no))) => {
+            assert_eq!(no.reason, DenialReason::WaitedTooLong);
+        }
+        _ => panic!("woken at its deadline, and not too late"),
+    }
+    assert_eq!(governor.waiters(), 1);
+}
+
+#[test]
+fn the_governor_may_go_with_the_last_task_that_is_woken() {
+    /// A task that holds a ticket and the governor, and is gone once it was woken.
+    struct Last(Mutex<Option<(OwnedTicket, Arc<Governor>)>>, std::thread::Thread);
+    impl Wake for Last {
+        fn wake(self: Arc<Self>) {
+            let task = self.0.lock().unwrap().take();
+            drop(task);
+            self.1.unpark();
+        }
+    }
+    let governor = Arc::new(Governor::new(GovernorConfig::new(10)).unwrap());
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    // Held until the end by number: its grant must not keep the governor.
+    let _all = governor.request(&fixed(one, 10)).unwrap().into_id();
+    let mut ticket = governor.enqueue_owned(&fixed(one, 1), Duration::from_millis(50)).unwrap();
+    let last = Arc::new(Last(Mutex::new(None), std::thread::current()));
+    assert!(poll(&mut ticket, &Waker::from(last.clone())).is_pending());
+    let gone = Arc::downgrade(&governor);
+    *last.0.lock().unwrap() = Some((ticket, governor));
+    let begin = Instant::now();
+    while gone.upgrade().is_some() && begin.elapsed() < SURELY {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert!(gone.upgrade().is_none());
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_from_being_woken() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new("a waker that panics"));
+        }
+    }
+    let governor = Arc::new(Governor::new(GovernorConfig::new(10)).unwrap());
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let all = governor.request(&fixed(one, 10)).unwrap();
+    let enqueue = || governor.enqueue_owned(&fixed(one, 2), FOREVER).unwrap();
+    let (mut first, mut second) = (enqueue(), enqueue());
+    let woken = Woken::new();
+    assert!(poll(&mut first, &Waker::from(Arc::new(Panics))).is_pending());
+    assert!(poll(&mut second, &Waker::from(woken.clone())).is_pending());
+    drop(all);
+    assert_eq!(woken.times(), 1);
+    assert!(poll(&mut first, Waker::noop()).is_ready());
+    assert!(poll(&mut second, Waker::noop()).is_ready());
+}
+
+#[test]
+fn a_waker_goes_with_its_ticket() {
+    let governor = Arc::new(Governor::new(GovernorConfig::new(10)).unwrap());
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    for decided in [false, true] {
+        let all = governor.request(&fixed(one, 10)).unwrap();
+        let mut ticket = governor.enqueue_owned(&fixed(one, 2), FOREVER).unwrap();
+        let woken = Woken::new();
+        assert!(poll(&mut ticket, &Waker::from(woken.clone())).is_pending());
+        assert_eq!(Arc::strong_count(&woken), 2);
+        if decided {
+            drop(all);
+            assert!(poll(&mut ticket, Waker::noop()).is_ready());
+        } else {
+            drop(ticket);
+        }
+        assert_eq!(Arc::strong_count(&woken), 1);
+    }
+}
+
+// For whom is evicted.
+
+#[test]
+fn the_balancer_evicts_for_who_is_first_in_line() {
+    let clock = ManualClock::new();
+    let governor = governor(10, &clock);
+    governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    let low = TenantConfig { priority: Priority::Low, ..tenant(1) };
+    let low = governor.register_tenant(low).unwrap();
+    let high = governor.register_tenant(tenant(2)).unwrap();
+    let cache = Request::new(low, AllocationType::Cache, 10).pinned(true);
+    let cache = governor.request(&cache).unwrap().into_id();
+    let mut waiting = governor.enqueue(&fixed(high, 3), FOREVER).unwrap();
+    governor.balance();
+    assert!(waiting.poll().is_none());
+    governor.unpin(low, cache).unwrap();
+    governor.balance();
+    assert_eq!(bytes(&mut waiting), 3);
+}
+
+#[test]
+fn a_blocked_thread_that_is_first_in_line_evicts_by_itself() {
+    let governor = Governor::new(GovernorConfig::new(10)).unwrap();
+    governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    let low = TenantConfig { priority: Priority::Low, ..tenant(1) };
+    let low = governor.register_tenant(low).unwrap();
+    let high = governor.register_tenant(tenant(2)).unwrap();
+    let cache = Request::new(low, AllocationType::Cache, 10).pinned(true);
+    let cache = governor.request(&cache).unwrap().into_id();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| governor.acquire(&fixed(high, 6), SURELY).map(|g| g.bytes()));
+        while governor.waiters() == 0 {
+            std::thread::yield_now();
+        }
+        governor.unpin(low, cache).unwrap();
+        assert_eq!(waiter.join().unwrap(), Ok(6));
+    });
+}
+
+// What becomes of waiters meanwhile.
+
+#[test]
+fn who_cannot_fit_any_more_has_nothing_set_aside() {
+    let clock = ManualClock::new();
+    let governor = governor(10, &clock);
+    let [one, two] = [1, 2].map(|n| governor.register_tenant(tenant(n)).unwrap());
+    let mut held: Vec<_> = (0..2).map(|_| governor.request(&fixed(one, 4)).unwrap()).collect();
+    let mut large = governor.enqueue(&fixed(two, 9), FOREVER).unwrap();
+    clock.advance_ns(2 * PATIENCE_NS);
+    drop(held.pop());
+    assert_eq!(governor.usage(two).unwrap().set_aside_bytes, 6);
+    assert_eq!(governor.snapshot().live_bytes, 4);
+    let mut small = governor.enqueue(&fixed(one, 3), FOREVER).unwrap();
+    assert!(small.poll().is_none());
+    governor.set_capacity(8).unwrap();
+    assert_eq!(bytes(&mut small), 3);
+    assert_eq!(governor.usage(two).unwrap().set_aside_bytes, 0);
+    // It still waits, and is served once it can be.
+    assert!(large.poll().is_none());
+    drop(held);
+    governor.set_capacity(10).unwrap();
+    assert_eq!(bytes(&mut large), 9);
+}
+
+#[test]
+fn an_aged_waiter_is_not_passed_by_its_own_tenant_whoever_is_short() {
+    let clock = ManualClock::new();
+    let governor = governor(10, &clock);
+    let config = GroupConfig { limit_bytes: Some(6), ..GroupConfig::new("g") };
+    let group = governor.register_group(config).unwrap();
+    let [one, two] = [1, 2]
+        .map(|n| governor.register_tenant(TenantConfig { parent: Some(group), ..tenant(n) }))
+        .map(Result::unwrap);
+    let other = governor.register_tenant(tenant(3)).unwrap();
+    let (first, _second) = (governor.request(&fixed(two, 3)), governor.request(&fixed(two, 1)));
+    let _other = governor.request(&fixed(other, 3)).unwrap();
+    // Two are aged, and one of them is the senior; both keep their tenants' later ones back.
+    let mut larger = governor.enqueue(&fixed(other, 5), FOREVER).unwrap();
+    clock.advance_ns(1);
+    let mut large = governor.enqueue(&fixed(one, 5), FOREVER).unwrap();
+    let mut small = governor.enqueue(&fixed(one, 1), FOREVER).unwrap();
+    assert_eq!(bytes(&mut small), 1);
+    let mut later = governor.enqueue(&fixed(one, 1), FOREVER).unwrap();
+    assert_eq!(bytes(&mut later), 1);
+    clock.advance_ns(2 * PATIENCE_NS);
+    governor.balance();
+    let mut late = governor.enqueue(&fixed(one, 1), FOREVER).unwrap();
+    assert!(late.poll().is_none() && large.poll().is_none());
+    drop(first.unwrap());
+    assert_eq!(bytes(&mut larger), 5);
+    assert_eq!(bytes(&mut large), 5);
+    assert_eq!(bytes(&mut late), 1);
+}
+
+/// Who leaves unserved has not used its turn: those of its tenant behind it move forward.
+#[test]
+fn a_cancelled_wait_costs_its_tenant_no_turn() {
+    let clock = ManualClock::new();
+    let governor = governor(100, &clock);
+    let [one, two] = [1, 2].map(|n| governor.register_tenant(tenant(n)).unwrap());
+    let all = governor.request(&fixed(one, 100)).unwrap();
+    let given_up: Vec<_> =
+        (0..10).map(|_| governor.enqueue(&fixed(one, 30), FOREVER).unwrap()).collect();
+    let mut patient = governor.enqueue(&fixed(one, 30), FOREVER).unwrap();
+    let mut others: Vec<_> =
+        (0..4).map(|_| governor.enqueue(&fixed(two, 35), FOREVER).unwrap()).collect();
+    drop(given_up);
+    all.shrink(70).unwrap();
+    // 30 bytes are the first turn of its tenant, 35 are that of the other one.
+    assert!(others[1].poll().is_none());
+    assert_eq!(bytes(&mut patient) + bytes(&mut others[0]), 65);
+}
+
+#[test]
+fn a_waiter_that_finds_no_slot_has_idle_ones_collected() {
+    let clock = ManualClock::new();
+    let config = GovernorConfig {
+        tenants_max: 2,
+        grants_max: 1,
+        pool_pressure: false,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(1_000)
+    };
+    let governor = Governor::new(config).unwrap();
+    let [one, two] = [1, 2].map(|n| governor.register_tenant(tenant(n)).unwrap());
+    // All segments of the table belong to the first tenant in the end, and most slots are idle.
+    let mut held = Vec::new();
+    let denied = loop {
+        match governor.try_request(&fixed(one, 1)) {
+            Ok(grant) => held.push(grant),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(denied.denial().unwrap().reason, DenialReason::SlotsExhausted);
+    let mut waiting = governor.enqueue(&fixed(two, 1), FOREVER).unwrap();
+    assert!(waiting.poll().is_none());
+    drop(held);
+    governor.balance();
+    assert_eq!(bytes(&mut waiting), 1);
+}
+
+#[test]
+fn bytes_set_aside_are_no_pressure() {
+    let clock = ManualClock::new();
+    let config = GovernorConfig {
+        quantum_bytes: 0,
+        patience_ns: PATIENCE_NS,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(100)
+    };
+    let governor = Governor::new(config).unwrap();
+    let [one, two] = [1, 2].map(|n| governor.register_tenant(tenant(n)).unwrap());
+    let _five = governor.request(&fixed(one, 5)).unwrap();
+    let rest = governor.request(&fixed(one, 60)).unwrap();
+    let _large = governor.enqueue(&fixed(two, 96), FOREVER).unwrap();
+    clock.advance_ns(2 * PATIENCE_NS);
+    drop(rest);
+    let report = governor.balance();
+    assert_eq!(governor.usage(two).unwrap().set_aside_bytes, 95);
+    assert_eq!((report.pressure, report.live_bytes), (Pressure::Normal, 5));
+}
+
+#[test]
+fn a_tenant_with_grants_is_not_idle_although_bytes_are_set_aside() {
+    let clock = ManualClock::new();
+    let governor = governor(10, &clock);
+    let [one, two] = [1, 2].map(|n| governor.register_tenant(tenant(n)).unwrap());
+    let _own = governor.request(&fixed(two, 1)).unwrap();
+    let held = governor.request(&fixed(one, 4)).unwrap();
+    let _stays = governor.request(&fixed(one, 5)).unwrap();
+    let mut large = governor.enqueue(&fixed(two, 5), FOREVER).unwrap();
+    clock.advance_ns(2 * PATIENCE_NS);
+    drop(held);
+    assert_eq!(governor.usage(two).unwrap().set_aside_bytes, 4);
+    let refused = governor.unregister_tenant(two, Unregister::IfIdle);
+    assert_eq!(refused, Err(Error::GrantsLive { bytes: 1 }));
+    assert!(large.poll().is_none());
+}
