@@ -1,10 +1,10 @@
 //! The balancer's step, and where pressure is evaluated.
 //!
 //! A step gives expired reservations back, and idle slots where they ran out; evaluates pressure
-//! from the pool's fill and the machine's last report, computes the fair shares, hands up claim
-//! that nobody uses, and frees memory: at High background work and caches until live bytes have
-//! fallen by a fifth, at Critical by two fifths, lowest priority first. It never takes a tenant
-//! below its guarantee.
+//! from the pool's fill, declared or measured, and the machine's last report; computes the fair
+//! shares, hands up claim that nobody uses, and frees memory: at High background work and caches
+//! until live bytes have fallen by a fifth, at Critical by two fifths, lowest priority first. It
+//! never takes a tenant below its guarantee.
 //!
 //! A step looks at all tenants twice, and at those that use something a few times more
 //! (`benches/balance.rs` says what that costs).
@@ -64,6 +64,7 @@ impl Governor {
         self.end_freed_late();
         let survey = self.survey();
         let live_bytes = survey.live;
+        self.measured.refresh(&self.core.accounts);
         let pressure = self.evaluate_pressure(live_bytes);
         let accounts = &self.core.accounts;
         let active = survey.active.iter().copied();
@@ -108,6 +109,7 @@ impl Governor {
                 survey.above_limit.push(tenant);
             }
         }
+        survey.live = survey.live.saturating_sub(self.core.waiting.aside_bytes());
         survey
     }
 
@@ -219,7 +221,8 @@ impl Governor {
     pub(crate) fn may_be_relieved(&self) -> bool {
         let accounts = &self.core.accounts;
         let (gauge, thresholds) = (accounts.gauge(), self.config.thresholds());
-        let fullest = gauge.filled(&thresholds, accounts.used(ROOT), accounts.limit(ROOT));
+        let most = self.measured.fill(accounts.used(ROOT));
+        let fullest = gauge.filled(&thresholds, most, accounts.limit(ROOT));
         self.config.pool_pressure && fullest.level() < gauge.level()
     }
 
@@ -230,7 +233,7 @@ impl Governor {
         let mut after = next(before);
         if self.config.pool_pressure {
             let (thresholds, capacity) = (self.config.thresholds(), self.core.accounts.limit(ROOT));
-            after = after.filled(&thresholds, live_bytes, capacity);
+            after = after.filled(&thresholds, self.measured.fill(live_bytes), capacity);
         }
         if after == before {
             return Some(after);

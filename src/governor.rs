@@ -9,6 +9,7 @@
 //! | `register_…`, `unregister_…`, `set_…` | `registration.rs` |
 //! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs`, on the threads of `workers.rs` |
 //! | `balance`, `report_pressure` | `balance.rs`, and idle claim: `idle.rs` |
+//! | `report_measured`, `take_shortfalls` | `measured.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
 //! | `explain` | `explain.rs` |
 //! | `attainable`, `largest_holders`, `name` | `room.rs` |
@@ -30,6 +31,7 @@ use crate::explain::Gone;
 use crate::grant::{Grant, OwnedGrant, Released, Reservation};
 use crate::idle::Idle;
 use crate::leak::Listeners;
+use crate::measured::Measured;
 use crate::os::Clock;
 use crate::reclaim::Reclaim;
 use crate::registration::Admin;
@@ -108,6 +110,7 @@ pub struct Governor {
     /// 1: a request found the table of grants full.
     pub(crate) slots_wanted: AtomicU32,
     pub(crate) idle: Idle,
+    pub(crate) measured: Measured,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
     pub(crate) wakers: Wakers,
@@ -139,6 +142,7 @@ impl Governor {
             due_ns: AtomicU64::new(u64::MAX),
             slots_wanted: AtomicU32::new(0),
             idle: Idle::default(),
+            measured: Measured::default(),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             wakers: Wakers::new(config.clock.clone(), config.waiters_max),

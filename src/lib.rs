@@ -33,6 +33,7 @@
 //! | what a balancer step does | `balance.rs`, `idle.rs` |
 //! | who waits, who is served next, who is woken | `waiting.rs`, `core/wait.rs`, `wakers.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
+//! | what is measured beside what is declared | `measured.rs`, `shortfall.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
 //! | the facade in MiB and names, [`MultiTenantMemoryManager`] | `manager/` |
@@ -49,11 +50,13 @@ mod grant;
 mod idle;
 mod leak;
 mod manager;
+mod measured;
 pub mod os;
 mod reclaim;
 mod registration;
 mod request;
 mod room;
+mod shortfall;
 mod snapshot;
 mod waiting;
 mod wakers;
@@ -84,6 +87,7 @@ pub use manager::{
     MultiTenantMemoryManager, PlannedEviction, TenantDashboard, TenantHold, TenantMemoryConfig,
     TenantPriority, TenantUsage,
 };
+pub use measured::Shortfall;
 pub use reclaim::Victim;
 pub use registration::Unregister;
 pub use request::Request;

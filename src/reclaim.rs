@@ -347,6 +347,7 @@ impl Governor {
         let ended = self.core.end_late(place.0, place.1, owner)?;
         if ended {
             self.note(EventKind::Evicted, owner, place, bytes);
+            self.note_freed(owner, bytes, self.core.accounts.used(owner.account()));
         }
         Some(ended)
     }
@@ -402,6 +403,8 @@ impl Owners for Asking<'_> {
         let answer = governor.answer_of(reply, owner, place, victim.bytes);
         if answer == ReclaimAnswer::Freed {
             governor.note(EventKind::Evicted, owner, place, victim.bytes);
+            let used = governor.core.accounts.used(owner.account());
+            governor.note_freed(owner, victim.bytes, used.saturating_sub(victim.bytes));
         }
         Some(answer)
     }

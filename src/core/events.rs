@@ -78,6 +78,9 @@ pub enum EventKind {
     ReclaimTimedOut = 14,
     /// The owner of a grant was asked for it and panicked.
     ReclaimPanicked = 15,
+    /// Memory that was said to be freed was not seen to be: `bytes` are still measured, of the
+    /// tenant or, for account 0, of the process.
+    FreedNotSeen = 16,
 }
 
 /// One event. Fields that mean nothing for a kind are zero.
@@ -116,7 +119,7 @@ pub struct Events {
 
 impl EventKind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Granted,
         Self::Denied,
         Self::Grown,
@@ -132,6 +135,7 @@ impl EventKind {
         Self::Leak,
         Self::ReclaimTimedOut,
         Self::ReclaimPanicked,
+        Self::FreedNotSeen,
     ];
 
     /// Its number in records and in the C interface.

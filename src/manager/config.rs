@@ -134,6 +134,7 @@ pub struct ManagerOptions {
     log_max: usize,
     probe: Option<Box<dyn Probe>>,
     reclaim_timeout: Duration,
+    measure_process: bool,
 }
 
 /// Options as a manager is built from them.
@@ -151,6 +152,7 @@ impl Default for ManagerOptions {
             log_max: EmergencyLog::DEFAULT_MAX,
             probe: None,
             reclaim_timeout: Duration::from_secs(1),
+            measure_process: false,
         }
     }
 }
@@ -179,6 +181,13 @@ impl ManagerOptions {
         Self { reclaim_timeout: timeout, ..self }
     }
 
+    /// Whether each look of the monitor at the machine also reports what the process holds, as
+    /// [`report_measured_process`](crate::MultiTenantMemoryManager::report_measured_process) does.
+    /// Off unless set: right where the process holds little beside what it is granted here.
+    pub fn measure_process(self, on: bool) -> Self {
+        Self { measure_process: on, ..self }
+    }
+
     pub(super) fn settle(self, capacity_bytes: u64) -> Settled {
         let mut governor = GovernorConfig::new(capacity_bytes);
         if let Some(tune) = self.tune {
@@ -187,7 +196,7 @@ impl ManagerOptions {
         Settled {
             governor,
             log: EmergencyLog::new(self.log_max),
-            machine: Machine::seen_by(self.probe),
+            machine: Machine::seen_by(self.probe, self.measure_process),
             listener: Listener::waiting_for(self.reclaim_timeout),
         }
     }

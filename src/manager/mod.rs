@@ -14,7 +14,7 @@
 //! | freeze, thaw, drain, revoke | `emergency.rs` |
 //! | the numbers | `dashboard.rs` |
 //! | the threads: balancer and monitor | `background.rs` |
-//! | what the machine says | `machine.rs` |
+//! | what the machine says, and what others measure | `machine.rs` |
 //! | what can go wrong | `error.rs` |
 //!
 //! ```text

@@ -11,6 +11,7 @@ mod emergency;
 mod eviction;
 mod examples;
 mod holding;
+mod measured;
 mod misuse;
 mod observe;
 mod reason;
