@@ -58,6 +58,15 @@ impl Governor {
     /// held. Several threads may be at it at once: each counts what the others are freeing. Steps
     /// grow with the number of tenants.
     pub fn balance(&self) -> BalanceReport {
+        self.step(true)
+    }
+
+    /// The same, without evicting anything.
+    pub(crate) fn balance_without_eviction(&self) -> BalanceReport {
+        self.step(false)
+    }
+
+    fn step(&self, evicts: bool) -> BalanceReport {
         let now_ns = self.clock().now_ns();
         let reservations_expired = self.return_expired(now_ns);
         self.shed_if_wanted();
@@ -72,8 +81,13 @@ impl Governor {
         if self.config.idle_claim_ns < u64::MAX {
             self.idle.look(accounts, now_ns, self.config.idle_claim_ns);
         }
-        let relief = self.relieve_pressure(pressure, &survey, now_ns);
-        let relief = self.relieve_excess(&survey, now_ns).after(relief);
+        let relief = match evicts {
+            true => {
+                let relief = self.relieve_pressure(pressure, &survey, now_ns);
+                self.relieve_excess(&survey, now_ns).after(relief)
+            }
+            false => Relief::default(),
+        };
         if relief.grants > 0 {
             self.evaluate_pressure(self.live_bytes());
         }

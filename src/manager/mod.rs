@@ -259,12 +259,10 @@ impl Inner {
     }
 
     fn balance(&self) -> BalanceReport {
-        let governor = &self.governor;
-        if self.is_observe_only() {
-            let (pressure, live_bytes) = (governor.pressure(), governor.snapshot().live_bytes);
-            return BalanceReport { pressure, live_bytes, ..BalanceReport::default() };
+        match self.is_observe_only() {
+            true => self.governor.balance_without_eviction(),
+            false => self.governor.balance(),
         }
-        governor.balance()
     }
 }
 
