@@ -7,8 +7,9 @@
 //! | `request_all` | `core/batch.rs` |
 //! | `acquire`, `enqueue` | `waiting.rs`, and who is served next: `core/wait.rs` |
 //! | `register_…`, `unregister_…`, `set_…` | `registration.rs` |
-//! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs` |
-//! | `balance`, `report_pressure` | `balance.rs` |
+//! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs`, on the threads of `workers.rs` |
+//! | `balance`, `report_pressure` | `balance.rs`, and idle claim: `idle.rs` |
+//! | `report_measured`, `take_shortfalls` | `measured.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
 //! | `explain` | `explain.rs` |
 //! | `attainable`, `largest_holders`, `name` | `room.rs` |
@@ -28,7 +29,9 @@ use crate::core::{Core, Sizes};
 use crate::error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
 use crate::explain::Gone;
 use crate::grant::{Grant, OwnedGrant, Released, Reservation};
+use crate::idle::Idle;
 use crate::leak::Listeners;
+use crate::measured::Measured;
 use crate::os::Clock;
 use crate::reclaim::Reclaim;
 use crate::registration::Admin;
@@ -106,6 +109,8 @@ pub struct Governor {
     pub(crate) due_ns: AtomicU64,
     /// 1: a request found the table of grants full.
     pub(crate) slots_wanted: AtomicU32,
+    pub(crate) idle: Idle,
+    pub(crate) measured: Measured,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
     pub(crate) wakers: Wakers,
@@ -136,6 +141,8 @@ impl Governor {
             admin: Mutex::new(Admin::new(&config)),
             due_ns: AtomicU64::new(u64::MAX),
             slots_wanted: AtomicU32::new(0),
+            idle: Idle::default(),
+            measured: Measured::default(),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             wakers: Wakers::new(config.clock.clone(), config.waiters_max),
@@ -256,7 +263,7 @@ impl Governor {
             }
             _ => return false,
         };
-        if self.return_expired(ask.now_ns) > 0 {
+        if self.return_expired(ask.now_ns) > 0 || self.end_freed_late() {
             return true;
         }
         let earlier = effort.relief.unwrap_or_default();

@@ -28,9 +28,12 @@
 //! | a grant's life in one word | `core/grants.rs` |
 //! | who is evicted first | `core/order.rs` across tenants, `core/policy.rs` within a queue |
 //! | how bytes are got back | `core/evict.rs` |
+//! | how owners are asked, and what if they hang | `reclaim.rs`, `workers.rs` |
 //! | how a victim is found | `core/queue.rs` |
+//! | what a balancer step does | `balance.rs`, `idle.rs` |
 //! | who waits, who is served next, who is woken | `waiting.rs`, `core/wait.rs`, `wakers.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
+//! | what is measured beside what is declared | `measured.rs`, `shortfall.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
 //! | the facade in MiB and names, [`MultiTenantMemoryManager`] | `manager/` |
@@ -44,16 +47,20 @@ mod events;
 mod explain;
 mod governor;
 mod grant;
+mod idle;
 mod leak;
 mod manager;
+mod measured;
 pub mod os;
 mod reclaim;
 mod registration;
 mod request;
 mod room;
+mod shortfall;
 mod snapshot;
 mod waiting;
 mod wakers;
+mod workers;
 
 pub use crate::core::events::{Event, EventKind};
 pub use crate::core::evict::ReclaimAnswer;
@@ -73,12 +80,14 @@ pub use governor::Governor;
 pub use grant::{Grant, HeldGrant, OwnedGrant, Released, Reservation};
 pub use leak::{Leak, LeakReport};
 pub use manager::{
-    AllocationCounts, AllocationExplanation, DashboardSummary, DrainReport, EmergencyEntry,
-    EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, IsolationLevel, ManagerOptions,
-    MemoryAllocationRequest, MemoryAllocationResponse, MemoryBatchResponse, MemoryConfig,
-    MemoryError, MemoryPressure, ModelUsage, MultiTenantMemoryManager, PlannedEviction,
-    TenantDashboard, TenantHold, TenantMemoryConfig, TenantPriority, TenantUsage,
+    AllocationCounts, AllocationExplanation, BackgroundStatus, DashboardSummary, DrainReport,
+    EmergencyEntry, EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, IsolationLevel,
+    MachineLook, ManagerOptions, MemoryAllocationRequest, MemoryAllocationResponse,
+    MemoryBatchResponse, MemoryConfig, MemoryError, MemoryPressure, ModelUsage,
+    MultiTenantMemoryManager, PlannedEviction, TenantDashboard, TenantHold, TenantMemoryConfig,
+    TenantPriority, TenantUsage,
 };
+pub use measured::Shortfall;
 pub use reclaim::Victim;
 pub use registration::Unregister;
 pub use request::Request;

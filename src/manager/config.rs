@@ -2,9 +2,12 @@
 
 use super::emergency::EmergencyLog;
 use super::error::MemoryError;
-use super::queue::QueueOptions;
+use super::eviction::Listener;
+use super::machine::Machine;
+use super::queue::{Queue, QueueOptions};
 use crate::RateLimit;
 use crate::config::{GovernorConfig, Isolation, Priority, TenantConfig, TenantId};
+use crate::os::Probe;
 use std::time::Duration;
 
 /// One MiB in bytes.
@@ -24,13 +27,18 @@ pub type MemoryPressure = crate::Pressure;
 pub struct MemoryConfig {
     /// Memory to share, in MiB: 1 to 268435455.
     pub max_memory_mb: u64,
-    /// Whether usage is monitored in the background.
+    /// Whether a thread looks at the machine every so often, as
+    /// [`start_monitoring`](crate::MultiTenantMemoryManager::start_monitoring) does: how short of
+    /// memory the machine is then counts as pressure.
     pub enable_monitoring: bool,
-    /// Time between two looks of the monitor, in seconds; at least 1 if monitoring is enabled.
+    /// Time between two looks of the monitor, in seconds, and before the first one; at least 1 if
+    /// monitoring is enabled.
     pub monitoring_interval_secs: u64,
-    /// Whether memory is balanced in the background.
+    /// Whether a thread balances memory every so often, as
+    /// [`balance_memory`](crate::MultiTenantMemoryManager::balance_memory) does.
     pub enable_memory_balancing: bool,
-    /// Time between two steps of the balancer, in seconds; at least 1 if balancing is enabled.
+    /// Time between two steps of the balancer, in seconds, and before the first one; at least 1 if
+    /// balancing is enabled.
     pub balancing_interval_secs: u64,
     /// Whether cold content is compressed. Accepted, and nothing is compressed: the manager decides
     /// and never touches the bytes. It says so in
@@ -62,17 +70,18 @@ impl MemoryConfig {
 
     pub(super) fn validate(&self) -> Result<(), MemoryError> {
         self.max_bytes()?;
-        let timed = [
-            ("monitoring_interval_secs", self.monitoring_interval_secs, self.enable_monitoring),
-            ("balancing_interval_secs", self.balancing_interval_secs, self.enable_memory_balancing),
-        ];
-        match timed.into_iter().find(|&(_, secs, enabled)| enabled && secs == 0) {
-            Some((field, ..)) => {
-                let problem = "0 seconds leave no time between two steps; use at least 1";
-                Err(MemoryError::Config { field, problem: problem.to_string() })
-            }
-            None => Ok(()),
+        if self.enable_monitoring {
+            self.monitoring_interval()?;
         }
+        if self.enable_memory_balancing {
+            interval_secs("balancing_interval_secs", self.balancing_interval_secs)?;
+        }
+        Ok(())
+    }
+
+    /// Seconds between two looks of the monitor, if that can be.
+    pub(super) fn monitoring_interval(&self) -> Result<u64, MemoryError> {
+        interval_secs("monitoring_interval_secs", self.monitoring_interval_secs)
     }
 }
 
@@ -143,20 +152,31 @@ pub struct ManagerOptions {
     tune: Option<Tune>,
     log_max: usize,
     queue: QueueOptions,
+    probe: Option<Box<dyn Probe>>,
+    reclaim_timeout: Duration,
+    measure_process: bool,
+}
+
+/// Options as a manager is built from them.
+pub(super) struct Settled {
+    pub governor: GovernorConfig,
+    pub log: EmergencyLog,
+    pub queue: Queue,
+    pub machine: Machine,
+    pub listener: Listener,
 }
 
 impl Default for ManagerOptions {
     fn default() -> Self {
-        let (log_max, queue) = (EmergencyLog::DEFAULT_MAX, QueueOptions::default());
-        Self { tune: None, log_max, queue }
+        Self {
+            tune: None,
+            log_max: EmergencyLog::DEFAULT_MAX,
+            queue: QueueOptions::default(),
+            probe: None,
+            reclaim_timeout: Duration::from_secs(1),
+            measure_process: false,
+        }
     }
-}
-
-/// What the options come to.
-pub(super) struct Settled {
-    pub governor: GovernorConfig,
-    pub log: EmergencyLog,
-    pub queue: QueueOptions,
 }
 
 impl ManagerOptions {
@@ -198,13 +218,38 @@ impl ManagerOptions {
         self
     }
 
+    /// What the monitor looks at instead of this machine: a container's files, or a script.
+    pub fn probe(self, probe: impl Probe + 'static) -> Self {
+        Self { probe: Some(Box::new(probe)), ..self }
+    }
+
+    /// How long the callback of [`on_evict`](crate::MultiTenantMemoryManager::on_evict) may take
+    /// before others are asked, one second unless set. Zero: as long as it likes, on the thread
+    /// that asks.
+    pub fn reclaim_timeout(self, timeout: Duration) -> Self {
+        Self { reclaim_timeout: timeout, ..self }
+    }
+
+    /// Whether each look of the monitor at the machine also reports what the process holds, as
+    /// [`report_measured_process`](crate::MultiTenantMemoryManager::report_measured_process) does.
+    /// Off unless set: right where the process holds little beside what it is granted here.
+    pub fn measure_process(self, on: bool) -> Self {
+        Self { measure_process: on, ..self }
+    }
+
     pub(super) fn settle(self, capacity_bytes: u64) -> Result<Settled, MemoryError> {
         self.queue.validate()?;
         let mut governor = GovernorConfig::new(capacity_bytes);
         if let Some(tune) = self.tune {
             tune(&mut governor);
         }
-        Ok(Settled { governor, log: EmergencyLog::new(self.log_max), queue: self.queue })
+        Ok(Settled {
+            governor,
+            log: EmergencyLog::new(self.log_max),
+            queue: Queue::new(self.queue),
+            machine: Machine::seen_by(self.probe, self.measure_process),
+            listener: Listener::waiting_for(self.reclaim_timeout),
+        })
     }
 }
 
@@ -213,6 +258,14 @@ impl std::fmt::Debug for ManagerOptions {
         let mut shown = f.debug_struct("ManagerOptions");
         shown.field("log_max", &self.log_max).field("queue", &self.queue).finish_non_exhaustive()
     }
+}
+
+fn interval_secs(field: &'static str, secs: u64) -> Result<u64, MemoryError> {
+    if secs > 0 {
+        return Ok(secs);
+    }
+    let problem = "0 seconds leave no time between two steps; use at least 1".to_string();
+    Err(MemoryError::Config { field, problem })
 }
 
 /// A setting in MiB as bytes.

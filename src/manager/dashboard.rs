@@ -89,6 +89,17 @@ pub struct GlobalMemoryStatus {
     pub observed_over_mb: u64,
     /// The same in bytes.
     pub observed_over_bytes: u64,
+    /// Memory measured of the process, in bytes, if it is measured.
+    pub measured_memory_bytes: Option<u64>,
+    /// Memory measured that is in no allocation, in bytes: of all tenants together, or of the
+    /// process where that is more.
+    pub unaccounted_memory_bytes: u64,
+    /// Times that memory was said to be freed and was measured all the same.
+    pub shortfalls: u64,
+    /// Owners that were asked for an allocation and did not answer in time.
+    pub reclaim_timeouts: u64,
+    /// Owners that panicked when they were asked.
+    pub reclaim_panics: u64,
     /// Bytes that tracking all this takes in the governor's tables.
     pub tracking_bytes: u64,
 }
@@ -109,6 +120,10 @@ pub struct TenantUsage {
     pub allocated_memory_mb: u64,
     /// The same in bytes.
     pub allocated_memory_bytes: u64,
+    /// Memory measured, in bytes, if the tenant is measured.
+    pub measured_memory_bytes: Option<u64>,
+    /// Memory measured that is in no allocation, in bytes.
+    pub unaccounted_memory_bytes: u64,
     /// The most it held at once, in bytes.
     pub peak_memory_bytes: u64,
     /// Ceiling, in whole MiB; none: the pool's.
@@ -245,6 +260,11 @@ impl MultiTenantMemoryManager {
                 utilization_percentage: percent(live, capacity),
                 observed_over_mb: observed.div_ceil(MIB),
                 observed_over_bytes: observed,
+                measured_memory_bytes: snapshot.measured_bytes,
+                unaccounted_memory_bytes: snapshot.unaccounted_bytes,
+                shortfalls: snapshot.shortfalls,
+                reclaim_timeouts: snapshot.reclaim_timeouts,
+                reclaim_panics: snapshot.reclaim_panics,
                 tracking_bytes: governor.tracking_bytes(),
             },
             models: merged(tenants.iter().flat_map(|tenant| tenant.models.iter().cloned())),
@@ -268,6 +288,8 @@ impl MultiTenantMemoryManager {
             isolation_level: numbers.isolation,
             allocated_memory_mb: used.div_ceil(MIB),
             allocated_memory_bytes: used,
+            measured_memory_bytes: numbers.measured_bytes,
+            unaccounted_memory_bytes: numbers.unaccounted_bytes,
             peak_memory_bytes: numbers.peak_bytes,
             max_memory_mb: config.limit_bytes.map(mb),
             guaranteed_memory_mb: mb(config.guarantee_bytes),

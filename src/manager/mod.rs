@@ -15,6 +15,8 @@
 //! | deciding without refusing | `observe.rs` |
 //! | freeze, thaw, drain, revoke | `emergency.rs` |
 //! | the numbers | `dashboard.rs` |
+//! | the threads: balancer and monitor | `background.rs` |
+//! | what the machine says, and what others measure | `machine.rs` |
 //! | what can go wrong | `error.rs` |
 //!
 //! ```text
@@ -31,6 +33,7 @@
 
 mod acquire;
 mod allocation;
+mod background;
 mod change;
 mod config;
 mod dashboard;
@@ -38,6 +41,7 @@ mod emergency;
 mod error;
 mod eviction;
 mod explain;
+mod machine;
 mod observe;
 mod queue;
 mod reason;
@@ -45,6 +49,7 @@ mod record;
 mod tenant;
 
 pub use allocation::{MemoryAllocationRequest, MemoryAllocationResponse, MemoryBatchResponse};
+pub use background::BackgroundStatus;
 pub use config::{
     IsolationLevel, ManagerOptions, MemoryConfig, MemoryPressure, TenantMemoryConfig,
     TenantPriority,
@@ -57,14 +62,17 @@ pub use emergency::{DrainReport, EmergencyEntry, EmergencyVerb, TenantHold};
 pub use error::MemoryError;
 pub use eviction::EvictedAllocation;
 pub use explain::{AllocationExplanation, PlannedEviction};
+pub use machine::MachineLook;
 
 use crate::balance::BalanceReport;
-use crate::config::GovernorConfig;
 use crate::governor::Governor;
+use background::Background;
 use config::Settled;
 use emergency::EmergencyLog;
 use eviction::Listener;
-use queue::{Queue, QueueOptions};
+use machine::Machine;
+use queue::Queue;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenant::Directory;
 
@@ -78,8 +86,8 @@ type Counter = std::sync::atomic::AtomicU64;
 /// evicted when memory is short.
 ///
 /// `Clone`, `Send` and `Sync`: clones are cheap and are the same manager. When the last one goes,
-/// everything it granted is returned. `_mb` means MiB (2^20 bytes); every such verb has an exact
-/// twin in bytes. A [`crate::Governor`] decides; this keeps the names.
+/// its threads end and everything it granted is returned. `_mb` means MiB (2^20 bytes); every such
+/// verb has an exact twin in bytes. A [`crate::Governor`] decides; this keeps the names.
 ///
 /// All verbs are `async` and need no runtime. All but one answer when they are first polled: a
 /// request that has to wait is told to ask again ([`MemoryAllocationResponse::Queued`]) and keeps
@@ -139,10 +147,12 @@ type Counter = std::sync::atomic::AtomicU64;
 /// ```
 #[derive(Clone)]
 pub struct MultiTenantMemoryManager {
+    /// Dropped first: when the last clone goes, the threads end before what they work on.
+    background: Arc<Background>,
     inner: Arc<Inner>,
 }
 
-/// What all clones share.
+/// What all clones share, and the threads step by step.
 struct Inner {
     governor: Arc<Governor>,
     /// Why everything is denied, if the configuration was refused.
@@ -152,6 +162,7 @@ struct Inner {
     listener: Listener,
     log: EmergencyLog,
     queue: Queue,
+    machine: Machine,
     observe_only: Switch,
     /// Names of observed allocations given so far.
     observed: Counter,
@@ -186,38 +197,43 @@ impl MultiTenantMemoryManager {
         options: ManagerOptions,
     ) -> Result<Self, MemoryError> {
         config.validate()?;
-        let Settled { governor, log, queue } = options.settle(config.max_bytes()?)?;
-        Ok(Self::build(config, None, Governor::new(governor)?, (log, queue)))
+        let settled = options.settle(config.max_bytes()?)?;
+        let manager = Self::build(config, None, settled)?;
+        manager.start_enabled()?;
+        Ok(manager)
     }
 
     /// Denies everything: its configuration was refused.
     fn refusing(config: MemoryConfig, fault: MemoryError) -> Self {
-        let settings = GovernorConfig { tenants_max: 1, grants_max: 1, ..GovernorConfig::new(1) };
-        let governor = Governor::new(settings);
-        let governor = governor.expect("one tenant and one byte are a valid configuration");
-        Self::build(config, Some(fault), governor, Default::default())
+        let settled = ManagerOptions::default().settle(1).and_then(|mut settled| {
+            settled.governor.tenants_max = 1;
+            settled.governor.grants_max = 1;
+            Self::build(config, Some(fault), settled)
+        });
+        settled.expect("one tenant and one byte are a valid configuration")
     }
 
     fn build(
         config: MemoryConfig,
         fault: Option<MemoryError>,
-        governor: Governor,
-        (log, queue): (EmergencyLog, QueueOptions),
-    ) -> Self {
+        settled: Settled,
+    ) -> Result<Self, MemoryError> {
+        let Settled { governor, log, queue, machine, listener } = settled;
         let inner = Arc::new(Inner {
-            governor: Arc::new(governor),
+            governor: Arc::new(Governor::new(governor)?),
             fault,
             config,
             tenants: Directory::default(),
-            listener: Listener::default(),
+            listener,
             log,
-            queue: Queue::new(queue),
+            queue,
+            machine,
             observe_only: Switch::new(false),
             observed: Counter::new(0),
         });
         let asked = Arc::downgrade(&inner);
         inner.governor.on_reclaim(move |victim| eviction::ask_for(&asked, victim));
-        Self { inner }
+        Ok(Self { background: Arc::default(), inner })
     }
 
     /// The configuration the manager was created with.
@@ -242,17 +258,29 @@ impl MultiTenantMemoryManager {
     /// pressure and evicts if it is high, first telling the owners ([`Self::on_evict`]). Guarantees
     /// are kept. While only observing it evicts nothing.
     ///
+    /// What [`MemoryConfig::enable_memory_balancing`] does every so often. Both may run at once:
+    /// each counts what the other is freeing, so they do not free twice for one shortage.
+    ///
     /// # Errors
     ///
     /// None today; the signature leaves room.
     pub async fn balance_memory(&self) -> Result<BalanceReport, MemoryError> {
-        let governor = &self.inner.governor;
-        self.inner.lapse_places_now();
-        if self.is_observe_only() {
-            let (pressure, live_bytes) = (governor.pressure(), governor.snapshot().live_bytes);
-            return Ok(BalanceReport { pressure, live_bytes, ..BalanceReport::default() });
+        Ok(self.inner.balance())
+    }
+}
+
+impl Inner {
+    fn is_observe_only(&self) -> bool {
+        // Acquire: pairs with the AcqRel in `set_observe_only`.
+        self.observe_only.load(Ordering::Acquire)
+    }
+
+    fn balance(&self) -> BalanceReport {
+        self.lapse_places_now();
+        match self.is_observe_only() {
+            true => self.governor.balance_without_eviction(),
+            false => self.governor.balance(),
         }
-        Ok(governor.balance())
     }
 }
 

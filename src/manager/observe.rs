@@ -42,7 +42,7 @@ impl MultiTenantMemoryManager {
     /// valid until it is released, also after the switch back; the dashboard shows how much it is,
     /// and how many requests would have been denied or would have evicted something.
     pub async fn set_observe_only(&self, on: bool) {
-        // AcqRel: pairs with the Acquire in `is_observe_only`.
+        // AcqRel: pairs with the Acquire in `Inner::is_observe_only`.
         if self.inner.observe_only.swap(on, Ordering::AcqRel) != on {
             let what = if on { "nobody is refused from now on" } else { "limits apply again" };
             self.note_emergency(EmergencyVerb::ObserveOnly, None, what.to_string());
@@ -62,8 +62,7 @@ impl MultiTenantMemoryManager {
 
     /// Whether the manager only observes.
     pub fn is_observe_only(&self) -> bool {
-        // Acquire: pairs with the AcqRel in `set_observe_only`.
-        self.inner.observe_only.load(Ordering::Acquire)
+        self.inner.is_observe_only()
     }
 
     /// Notes what does not fit; answers the allocation that is granted instead.

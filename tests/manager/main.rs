@@ -7,11 +7,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 mod acquire;
+mod background;
 mod dashboard;
 mod emergency;
 mod eviction;
 mod examples;
 mod holding;
+mod measured;
 mod misuse;
 mod observe;
 mod queue;
@@ -34,9 +36,9 @@ fn now<T>(verb: impl Future<Output = T>) -> T {
 fn memory(max_memory_mb: u64) -> MemoryConfig {
     MemoryConfig {
         max_memory_mb,
-        enable_monitoring: true,
+        enable_monitoring: false,
         monitoring_interval_secs: 10,
-        enable_memory_balancing: true,
+        enable_memory_balancing: false,
         balancing_interval_secs: 30,
         enable_compression: false,
         compression_threshold_mb: 64,

@@ -18,12 +18,12 @@ fn a_refused_configuration_grants_nothing_and_says_why() {
           range; use 1 to 268435455",
         ),
         (
-            MemoryConfig { monitoring_interval_secs: 0, ..memory(1) },
+            MemoryConfig { enable_monitoring: true, monitoring_interval_secs: 0, ..memory(1) },
             "monitoring_interval_secs: 0 \
           seconds leave no time between two steps; use at least 1",
         ),
         (
-            MemoryConfig { balancing_interval_secs: 0, ..memory(1) },
+            MemoryConfig { enable_memory_balancing: true, balancing_interval_secs: 0, ..memory(1) },
             "balancing_interval_secs: 0 \
           seconds leave no time between two steps; use at least 1",
         ),
