@@ -7,8 +7,9 @@
 //! | `request_all` | `core/batch.rs` |
 //! | `acquire`, `enqueue` | `waiting.rs`, and who is served next: `core/wait.rs` |
 //! | `register_…`, `unregister_…`, `set_…` | `registration.rs` |
-//! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs` |
-//! | `balance`, `report_pressure` | `balance.rs` |
+//! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs`, on the threads of `workers.rs` |
+//! | `balance`, `report_pressure` | `balance.rs`, and idle claim: `idle.rs` |
+//! | `report_measured`, `take_shortfalls` | `measured.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
 //! | `meter`, `pool_meter`, `unclaimed_bytes` | `meter.rs` |
 //! | `explain` | `explain.rs` |
@@ -30,7 +31,9 @@ use crate::core::{Core, Sizes};
 use crate::error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
 use crate::explain::Gone;
 use crate::grant::{Grant, OwnedGrant, Released, Reservation};
+use crate::idle::Idle;
 use crate::leak::Listeners;
+use crate::measured::Measured;
 use crate::os::Clock;
 use crate::reclaim::Reclaim;
 use crate::registration::Admin;
@@ -110,8 +113,8 @@ pub struct Governor {
     pub(crate) slots_wanted: AtomicU32,
     /// Times at which the pressure went to a higher level.
     pub(crate) pressure_rises: AtomicU64,
-    /// When the machine's pressure was last reported, plus one; 0: never.
-    pub(crate) reported_ns: AtomicU64,
+    pub(crate) idle: Idle,
+    pub(crate) measured: Measured,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
     pub(crate) wakers: Wakers,
@@ -143,7 +146,8 @@ impl Governor {
             due_ns: AtomicU64::new(u64::MAX),
             slots_wanted: AtomicU32::new(0),
             pressure_rises: AtomicU64::new(0),
-            reported_ns: AtomicU64::new(0),
+            idle: Idle::default(),
+            measured: Measured::default(),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             wakers: Wakers::new(config.clock.clone(), config.waiters_max),
@@ -188,26 +192,10 @@ impl Governor {
     /// As [`Governor::try_request`].
     #[inline]
     pub fn request(&self, request: &Request) -> Result<Grant<'_>, Refusal> {
-        self.request_telling(request, || ())
-    }
-
-    /// Like [`Governor::request`]; calls `refused` once, before anything is evicted, if it is not
-    /// granted at once: for who times or counts only those that take long.
-    ///
-    /// # Errors
-    ///
-    /// As [`Governor::try_request`].
-    #[inline]
-    pub fn request_telling(
-        &self,
-        request: &Request,
-        refused: impl FnOnce(),
-    ) -> Result<Grant<'_>, Refusal> {
         let ask = self.ask(request)?;
         match self.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
             Err(no) => {
-                refused();
                 let answer = self.request_evicting(ask, no);
                 answer.map_err(|(no, extent)| self.denied(&ask, no, extent))
             }
@@ -280,7 +268,7 @@ impl Governor {
             }
             _ => return false,
         };
-        if self.return_expired(ask.now_ns) > 0 {
+        if self.return_expired(ask.now_ns) > 0 || self.end_freed_late() {
             return true;
         }
         let earlier = effort.relief.unwrap_or_default();
@@ -829,6 +817,10 @@ impl Governor {
                 let inner = self.core.accounts.is_inner(account);
                 denial.waiting_can_help =
                     extent.total <= self.core.accounts.attainable(ask.account, inner);
+                if !denial.waiting_can_help && self.core.is_gone(ask) {
+                    // Unregistered since: a closed tenant has no limits to speak of.
+                    return Error::Gone { what: "tenant", number: number.as_u64() }.into();
+                }
                 if extent.evicted {
                     denial.pins = self.pins_in_the_way(account, ask);
                 }

@@ -41,7 +41,7 @@ pub enum AlertKind {
     ReclaimTimedOut,
     /// Reclaim handlers that panicked in the last minute.
     ReclaimPanicked,
-    /// Seconds since the machine's pressure was last reported.
+    /// Seconds for which the machine could not be read.
     MeasurementMissing,
 }
 
@@ -307,8 +307,8 @@ impl MultiTenantMemoryManager {
     /// Sets who is told of every alert; replaces an earlier one.
     ///
     /// The callback runs on the thread that monitors, with nothing held: it may call any verb, and
-    /// keeps the next look waiting if it takes long. One that panics has been told. One that holds a clone of the manager keeps it alive until it is
-    /// replaced.
+    /// keeps the next look waiting if it takes long. One that panics has been told. One that holds
+    /// a clone of the manager keeps it alive until it is replaced.
     pub fn on_alert(&self, callback: impl Fn(&Alert) + Send + Sync + 'static) {
         let place = &self.inner.monitoring.alerts.callback;
         let earlier = lock(place).replace(Arc::new(callback));

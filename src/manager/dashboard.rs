@@ -6,7 +6,9 @@
 //! ```
 //!
 //! Figures of different tenants are read one after the other while others go on; at rest they add
-//! up. What is observed beyond the budget stands apart and is in none of the other sums.
+//! up. Memory in live allocations includes what is assigned to places in the queue; that is shown
+//! apart as well, and belongs to no model yet. What is observed beyond the budget stands apart and
+//! is in none of the other sums.
 
 use super::alerts::Alert;
 use super::config::{IsolationLevel, MIB, MemoryPressure, TenantPriority};
@@ -64,6 +66,8 @@ pub struct DashboardSummary {
     /// Percent of what is claimed of the pool that is in live allocations: the rest is guaranteed
     /// or idle. 100 where nothing is claimed.
     pub memory_efficiency: f64,
+    /// Requests in the queue that wait for their bytes.
+    pub waiting_requests: u64,
     /// Whether nobody is refused.
     pub observe_only: bool,
     /// Requests that would have been denied while only observing.
@@ -90,12 +94,26 @@ pub struct GlobalMemoryStatus {
     pub allocated_memory_bytes: u64,
     /// Memory claimed by tenants, in bytes.
     pub claimed_memory_bytes: u64,
+    /// Bytes of those in live allocations that were assigned to requests in the queue and are not
+    /// fetched yet.
+    pub assigned_memory_bytes: u64,
     /// Percent of the pool in live allocations.
     pub utilization_percentage: f64,
     /// Memory held beyond the budget since only observing, in MiB, rounded up.
     pub observed_over_mb: u64,
     /// The same in bytes.
     pub observed_over_bytes: u64,
+    /// Memory measured of the process, in bytes, if it is measured.
+    pub measured_memory_bytes: Option<u64>,
+    /// Memory measured that is in no allocation, in bytes: of all tenants together, or of the
+    /// process where that is more.
+    pub unaccounted_memory_bytes: u64,
+    /// Times that memory was said to be freed and was measured all the same.
+    pub shortfalls: u64,
+    /// Owners that were asked for an allocation and did not answer in time.
+    pub reclaim_timeouts: u64,
+    /// Owners that panicked when they were asked.
+    pub reclaim_panics: u64,
     /// Bytes that tracking all this takes in the governor's tables.
     pub tracking_bytes: u64,
 }
@@ -116,6 +134,10 @@ pub struct TenantUsage {
     pub allocated_memory_mb: u64,
     /// The same in bytes.
     pub allocated_memory_bytes: u64,
+    /// Memory measured, in bytes, if the tenant is measured.
+    pub measured_memory_bytes: Option<u64>,
+    /// Memory measured that is in no allocation, in bytes.
+    pub unaccounted_memory_bytes: u64,
     /// The most it held at once, in bytes.
     pub peak_memory_bytes: u64,
     /// Memory in loaded models and pinned allocations, which is never evicted, in bytes.
@@ -142,6 +164,11 @@ pub struct TenantUsage {
     pub allocations_by_type: AllocationCounts,
     /// Models by name, largest first.
     pub models: Vec<ModelUsage>,
+    /// Its requests in the queue that wait for their bytes.
+    pub waiting_requests: u64,
+    /// Bytes assigned to its requests in the queue that are not fetched yet: allocated, and in none
+    /// of its models.
+    pub assigned_memory_bytes: u64,
     /// Requests granted so far.
     pub granted_requests: u64,
     /// Requests denied so far by the limits, those that were only observed included.
@@ -218,6 +245,7 @@ impl MultiTenantMemoryManager {
     /// None today; the signature leaves room.
     pub async fn get_tenant_dashboard(&self) -> Result<TenantDashboard, MemoryError> {
         let governor = &self.inner.governor;
+        self.inner.lapse_places_now();
         let snapshot = governor.snapshot();
         let mut tenants: Vec<TenantUsage> = snapshot
             .tenants
@@ -245,6 +273,7 @@ impl MultiTenantMemoryManager {
                 critical_tenants: count(|t| t.priority == TenantPriority::Critical),
                 tenants_on_hold: count(|t| t.hold != TenantHold::None),
                 total_allocations: tenants.iter().map(|t| t.allocations).sum(),
+                waiting_requests: tenants.iter().map(|t| t.waiting_requests).sum(),
                 memory_efficiency: efficiency,
                 observe_only: self.is_observe_only(),
                 observed_denials: tenants.iter().map(|t| t.observed_denials).sum(),
@@ -258,9 +287,15 @@ impl MultiTenantMemoryManager {
                 max_memory_bytes: capacity,
                 allocated_memory_bytes: live,
                 claimed_memory_bytes: claimed,
+                assigned_memory_bytes: tenants.iter().map(|t| t.assigned_memory_bytes).sum(),
                 utilization_percentage: percent(live, capacity),
                 observed_over_mb: observed.div_ceil(MIB),
                 observed_over_bytes: observed,
+                measured_memory_bytes: snapshot.measured_bytes,
+                unaccounted_memory_bytes: snapshot.unaccounted_bytes,
+                shortfalls: snapshot.shortfalls,
+                reclaim_timeouts: snapshot.reclaim_timeouts,
+                reclaim_panics: snapshot.reclaim_panics,
                 tracking_bytes: governor.tracking_bytes(),
             },
             models: merged(tenants.iter().flat_map(|tenant| tenant.models.iter().cloned())),
@@ -288,6 +323,8 @@ impl MultiTenantMemoryManager {
             isolation_level: numbers.isolation,
             allocated_memory_mb: used.div_ceil(MIB),
             allocated_memory_bytes: used,
+            measured_memory_bytes: numbers.measured_bytes,
+            unaccounted_memory_bytes: numbers.unaccounted_bytes,
             peak_memory_bytes: numbers.peak_bytes,
             unevictable_memory_bytes: unevictable_bytes(&held),
             max_memory_mb: config.limit_bytes.map(mb),
@@ -301,6 +338,8 @@ impl MultiTenantMemoryManager {
             allocations: held.records.len() as u64,
             allocations_by_type: counts(&held),
             models: models(&held),
+            waiting_requests: held.places.waiting(),
+            assigned_memory_bytes: held.places.assigned_bytes(),
             granted_requests: numbers.granted,
             denied_requests: numbers.denied,
             evicted_allocations: numbers.evicted,

@@ -19,9 +19,11 @@
 
 use super::alerts::{Alert, AlertChange, AlertKind, AlertLevel, AlertStream};
 use super::allocation::Refused;
-use super::eviction::balancing;
+use super::eviction::{asked_here, balancing};
 use super::history::{History, IDLE_NS_MAX, Look, UsageHistory};
-use super::statistics::{Count, Histogram, MemoryStatistics, Timing, Totals, share_percent};
+use super::statistics::{
+    Count, Histogram, MemoryStatistics, SAMPLE_EVERY, Timing, Totals, share_percent,
+};
 use super::tenant::Tenant;
 use super::thresholds::AlertThresholds;
 use super::trend::{ALERTS_OF_ALL, Recent, Trend, above, fill_percent, of_utilisation};
@@ -94,13 +96,6 @@ impl Monitoring {
         if arrivals.len() < most && !watched.swap(true, Ordering::Relaxed) {
             arrivals.push(tenant.clone());
         }
-    }
-}
-
-impl Default for Monitoring {
-    fn default() -> Self {
-        let thresholds = AlertThresholds::default();
-        Self::new(thresholds, AlertStream::DEFAULT_MAX, Self::HISTORIES_MAX)
     }
 }
 
@@ -395,7 +390,7 @@ impl Inner {
         let bounds = (thresholds.global_utilisation_percent, thresholds.global_critical_percent);
         let readings = pool.trend.readings(thresholds, (kind, percent, bounds.0));
         let critical = of_utilisation(thresholds, kind, AlertLevel::Critical, percent, bounds.1);
-        let silent = self.silence(&meter, now_ns);
+        let silent = self.silence(now_ns);
         let PoolWatch { trend, critical: full, measurement, .. } = pool;
         let common = trend.triggers.iter_mut().zip(&readings).take(ALERTS_OF_ALL);
         let changes: Vec<(Reading, AlertChange)> = common
@@ -432,11 +427,11 @@ impl Inner {
         }
     }
 
-    /// For how long nothing was heard of the machine.
-    fn silence(&self, meter: &PoolMeter, now_ns: u64) -> Reading {
+    /// For how long the machine could not be read.
+    fn silence(&self, now_ns: u64) -> Reading {
         let thresholds = &self.monitoring.thresholds;
-        let reported = meter.reported_ns.filter(|_| thresholds.measurement_secs > 0);
-        let silent_ns = reported.map_or(0, |at| now_ns.saturating_sub(at));
+        let failing_ns = self.machine.failing_since_ns();
+        let silent_ns = failing_ns.map_or(0, |since| now_ns.saturating_sub(since));
         let value = silent_ns as f64 / 1e9;
         above(thresholds, AlertKind::MeasurementMissing, value, thresholds.measurement_secs)
     }
@@ -467,32 +462,58 @@ impl Inner {
         if !statistics.watched.load(Ordering::Relaxed) {
             self.monitoring.welcome(tenant, self.governor.config().tenants_max as usize);
         }
-        Timing::begin(statistics.note_request(), self.governor.clock())
+        let is_sample = statistics.note_request();
+        Timing { is_sample, asked: asked_here(), begun_ns: self.governor.clock().now_ns() }
     }
 
-    /// Counts the answer and the time it took.
+    /// Counts the answer to a request that was decided now, and the time it took.
     pub(super) fn finish<T>(&self, tenant: &Tenant, timing: &Timing, answer: &Result<T, Refused>) {
-        let statistics = tenant.statistics.get();
-        statistics.note(match answer {
-            Ok(_) => Count::Granted,
-            Err(Refused::Denied(_)) => Count::Denied,
-            Err(Refused::Misuse(_)) => return,
-        });
-        if let Some((ns, weight)) = timing.end(self.governor.clock()) {
-            statistics.note_latency(ns, weight);
-            self.monitoring.latency.note(ns, weight);
+        if let Some(count) = self.count_answer(tenant, answer) {
+            self.count_time(tenant, timing, count);
         }
     }
 
+    /// Counts an answer.
+    pub(super) fn count_answer<T>(
+        &self,
+        tenant: &Tenant,
+        answer: &Result<T, Refused>,
+    ) -> Option<Count> {
+        let count = match answer {
+            Ok(_) => Count::Granted,
+            Err(Refused::Denied(_)) => Count::Denied,
+            Err(Refused::Misuse(_)) => return None,
+        };
+        tenant.statistics.get().note(count);
+        Some(count)
+    }
+
+    /// Counts a request that waits from now on, and the time it took until that was decided.
+    pub(super) fn finish_queued(&self, tenant: &Tenant, timing: &Timing) {
+        tenant.statistics.get().note(Count::Queued);
+        self.count_time(tenant, timing, Count::Queued);
+    }
+
+    /// One in a few of those that were granted at once, and all others.
+    fn count_time(&self, tenant: &Tenant, timing: &Timing, answer: Count) {
+        let at_once = answer == Count::Granted && timing.asked == asked_here();
+        if at_once && !timing.is_sample {
+            return;
+        }
+        let ns = self.governor.clock().now_ns().saturating_sub(timing.begun_ns);
+        let weight = if at_once { SAMPLE_EVERY } else { 1 };
+        tenant.statistics.get().note_latency(ns, weight);
+        self.monitoring.latency.note(ns, weight);
+    }
+
     /// Counts the time a request waited in line until it was granted.
-    #[expect(dead_code, reason = "no request of the facade waits yet")]
     pub(super) fn note_wait(&self, tenant: &Tenant, ns: u64) {
         tenant.statistics.get().note_wait(ns);
         self.monitoring.waits.note(ns, 1);
     }
 
     /// A step of the balancer, counted.
-    pub(super) fn balance(&self) -> BalanceReport {
+    pub(super) fn balance_counting(&self) -> BalanceReport {
         let report = balancing(|| self.governor.balance());
         if report.evicted_grants > 0 {
             // Relaxed: a statistic.

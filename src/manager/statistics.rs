@@ -2,8 +2,8 @@
 //! [`MemoryStatistics`].
 //!
 //! ```text
-//! requests       = granted + denied + misused, growth included
-//! samples        = requests that were decided at once / SAMPLE_EVERY + all others, weighted so
+//! requests       >= granted + denied: one that is told to ask again is counted when it does
+//! samples        = requests granted without an eviction / SAMPLE_EVERY + all others, weighted so
 //!                  that the histogram stands for all requests
 //! average        = sum of weighted times / sum of weights            (exact over the samples)
 //! p99            = upper bound of the bucket that holds it, at most the largest time seen
@@ -14,11 +14,10 @@
 //! the requests that are going on. A tenant that never asked has none of this in memory.
 
 use super::Counter;
-use crate::os::Clock;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, OnceLock};
 
-/// One in so many requests that are decided at once is timed; all others are.
+/// One in so many requests that are granted without an eviction is timed; all others are.
 pub(super) const SAMPLE_EVERY: u64 = 8;
 
 /// Buckets of a histogram: each but the last is twice as wide as the one before.
@@ -32,6 +31,7 @@ pub(super) enum Count {
     Requests,
     Granted,
     Denied,
+    Queued,
     OwnLimit,
     OwnLimitWithRoom,
     GroupLimit,
@@ -173,7 +173,8 @@ pub struct ReclaimCounts {
     pub busy: u64,
     /// Handlers that panicked.
     pub panicked: u64,
-    /// Answers that took longer than [`super::AlertThresholds::reclaim_ms`].
+    /// Answers that took longer than [`super::AlertThresholds::reclaim_ms`], or did not come in
+    /// time.
     pub slow: u64,
     /// The longest time an answer took, in ns.
     pub largest_ns: u64,
@@ -183,18 +184,20 @@ pub struct ReclaimCounts {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MemoryStatistics {
-    /// Requests for memory, growth included.
+    /// Requests for memory, growth included; one that asks again counts again.
     pub requests: u64,
     /// Granted ones.
     pub granted: u64,
     /// Denied ones.
     pub denied: u64,
-    /// Percent of the answers that granted; 100 where there were none.
+    /// Answers that told to ask again later, and requests that came to be awaited.
+    pub queued: u64,
+    /// Percent of the answers that granted or denied which granted; 100 where there were none.
     pub success_percent: f64,
     /// Why requests were denied.
     pub denials: DenialCounts,
     /// How long requests took to be decided, evictions for them included. Sampled: one in eight of
-    /// those that are decided at once, and all others.
+    /// those that are granted without an eviction, and all others. Time in the queue is `wait`.
     pub latency: LatencySummary,
     /// How long requests waited in line until they were granted.
     pub wait: LatencySummary,
@@ -302,30 +305,14 @@ impl Statistics {
     }
 }
 
-/// How long one request takes.
+/// What is known of a request when it begins.
 #[derive(Debug)]
 pub(super) struct Timing {
-    begun_ns: Option<u64>,
-    is_slow: bool,
-}
-
-impl Timing {
-    /// Begins to time a request, if it is a sample.
-    pub(super) fn begin(is_sample: bool, clock: &Clock) -> Self {
-        Self { begun_ns: is_sample.then(|| clock.now_ns()), is_slow: false }
-    }
-
-    /// It is not decided at once: it is timed in any case, from here on if not before.
-    pub(super) fn turn_slow(&mut self, clock: &Clock) {
-        self.is_slow = true;
-        self.begun_ns.get_or_insert_with(|| clock.now_ns());
-    }
-
-    /// The time it took, and how many requests it stands for.
-    pub(super) fn end(&self, clock: &Clock) -> Option<(u64, u64)> {
-        let ns = clock.now_ns().saturating_sub(self.begun_ns?);
-        Some((ns, if self.is_slow { 1 } else { SAMPLE_EVERY }))
-    }
+    /// Whether it stands for those that are not timed.
+    pub is_sample: bool,
+    /// What [`super::eviction::asked_here`] said then.
+    pub asked: u64,
+    pub begun_ns: u64,
 }
 
 impl MemoryStatistics {
@@ -337,6 +324,7 @@ impl MemoryStatistics {
             requests: get(Count::Requests),
             granted,
             denied,
+            queued: get(Count::Queued),
             success_percent: share_percent(granted, granted + denied),
             denials: DenialCounts {
                 own_limit: get(Count::OwnLimit),

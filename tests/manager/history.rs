@@ -47,8 +47,8 @@ fn an_hour_is_kept_and_no_more() {
 #[test]
 fn a_tenant_that_is_idle_for_an_hour_gives_its_history_back() {
     let clock = ManualClock::new();
-    let options = options(clock.clone(), |_| {}).histories_max(1);
-    let manager = Manager::try_new_with(memory(1_000), options).unwrap();
+    let options = ManagerOptions::default().histories_max(1);
+    let manager = clocked(1_000, &clock, options, |_| {});
     let monitored = Monitored { manager, clock };
     let (one, two) =
         (named(&monitored.manager, 1, "chat", 100), named(&monitored.manager, 2, "coder", 100));

@@ -4,16 +4,21 @@ use allotment::os::ManualClock;
 use allotment::*;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+mod acquire;
 mod alerts;
+mod background;
 mod dashboard;
 mod emergency;
 mod eviction;
 mod examples;
 mod history;
 mod holding;
+mod measured;
 mod misuse;
 mod observe;
+mod queue;
 mod reason;
 mod recommendations;
 mod statistics;
@@ -24,20 +29,20 @@ type Response = MemoryAllocationResponse;
 
 const MIB: u64 = 1 << 20;
 
-/// The answer of a verb of the manager, which never waits.
+/// The answer of a verb of the manager that does not wait.
 fn now<T>(verb: impl Future<Output = T>) -> T {
     match pin!(verb).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
-        Poll::Pending => panic!("no verb of the manager waits"),
+        Poll::Pending => panic!("only acquire_allocation waits"),
     }
 }
 
 fn memory(max_memory_mb: u64) -> MemoryConfig {
     MemoryConfig {
         max_memory_mb,
-        enable_monitoring: true,
+        enable_monitoring: false,
         monitoring_interval_secs: 10,
-        enable_memory_balancing: true,
+        enable_memory_balancing: false,
         balancing_interval_secs: 30,
         enable_compression: false,
         compression_threshold_mb: 64,
@@ -50,20 +55,34 @@ fn manager(max_memory_mb: u64) -> Manager {
 }
 
 fn with(max_memory_mb: u64, tune: fn(&mut GovernorConfig)) -> Manager {
-    Manager::try_new_with(memory(max_memory_mb), options(ManualClock::new(), tune)).unwrap()
+    clocked(max_memory_mb, &ManualClock::new(), ManagerOptions::default(), tune)
 }
 
-fn options(clock: ManualClock, tune: fn(&mut GovernorConfig)) -> ManagerOptions {
-    ManagerOptions::default().governor(move |governor| {
+/// The same, where nobody is queued.
+fn unqueued(max_memory_mb: u64) -> Manager {
+    let options = ManagerOptions::default().queueing(false);
+    clocked(max_memory_mb, &ManualClock::new(), options, |_| {})
+}
+
+/// The same, with a clock to be moved and options.
+fn clocked(
+    max_memory_mb: u64,
+    clock: &ManualClock,
+    options: ManagerOptions,
+    tune: fn(&mut GovernorConfig),
+) -> Manager {
+    let clock = clock.clone();
+    let options = options.governor(move |governor| {
         governor.tenants_max = 64;
         governor.grants_max = 4_096;
         governor.pool_pressure = false;
         governor.clock = clock.into();
         tune(governor);
-    })
+    });
+    Manager::try_new_with(memory(max_memory_mb), options).unwrap()
 }
 
-/// A manager whose clock is moved by hand and whose monitor is asked to look.
+/// A manager that queues nobody, whose clock is moved by hand and whose monitor is asked to look.
 struct Monitored {
     manager: Manager,
     clock: ManualClock,
@@ -78,8 +97,8 @@ impl Monitored {
 
     fn with(mb: u64, tune: fn(&mut GovernorConfig), thresholds: AlertThresholds) -> Self {
         let clock = ManualClock::new();
-        let options = options(clock.clone(), tune).thresholds(thresholds);
-        Self { manager: Manager::try_new_with(memory(mb), options).unwrap(), clock }
+        let options = ManagerOptions::default().queueing(false).thresholds(thresholds);
+        Self { manager: clocked(mb, &clock, options, tune), clock }
     }
 
     /// A look after so many seconds.
@@ -163,6 +182,18 @@ fn denied(response: Response) -> (String, u64) {
         Response::Denied { reason, available_memory_mb } => (reason, available_memory_mb),
         other => panic!("not denied: {other:?}"),
     }
+}
+
+/// After how many seconds to ask again.
+fn queued(response: Response) -> u64 {
+    match response {
+        Response::Queued { estimated_wait_time_secs } => estimated_wait_time_secs,
+        other => panic!("not queued: {other:?}"),
+    }
+}
+
+fn release(manager: &Manager, tenant: TenantId, held: &str, mb: u64) {
+    assert_eq!(now(manager.release_allocation(tenant, held, mb)), Ok(Released::Returned));
 }
 
 /// Everything there is to see: nothing has changed while it is equal.
