@@ -457,7 +457,7 @@ impl MultiTenantMemoryManager {
         Ok(Entered::Waiting(secs))
     }
 
-    /// The answer of a ticket that has one, since it has waited.
+    /// The answer of a ticket that has one, and has waited since `entered_ns`.
     pub(super) fn fetch(
         &self,
         wanted: &Wanted,
