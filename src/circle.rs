@@ -116,9 +116,7 @@ impl Governor {
                 continue;
             }
             let (account, bytes) = match self.core.accounts.shortage(tenant, bytes) {
-                Some(Obstacle::Full { account, asked, .. }) if account != tenant => {
-                    (Some(account), asked)
-                }
+                Some(Obstacle::Full { account, asked, .. }) => (Some(account), asked),
                 _ => (None, 0),
             };
             let wait = waits.entry(tenant).or_insert(Wait { account, bytes });

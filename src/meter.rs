@@ -67,7 +67,7 @@ impl Governor {
         let [_, _, evicted_bytes, _] = beside.tally.read();
         let limit = accounts.limit(index);
         Some(Meter {
-            used_bytes: accounts.used(index),
+            used_bytes: accounts.used(index).saturating_sub(self.core.aside_of(index)),
             peak_bytes: beside.peak(),
             claimed_bytes: accounts.claim(index),
             guarantee_bytes: accounts.guarantee(index),

@@ -185,7 +185,7 @@ fn a_guarantee_is_no_help_to_others() {
     let one = world.register(1, |config| config.guarantee_bytes = 30 * MIB);
     let (two, three) = (world.register(2, |_| {}), world.register(3, |_| {}));
     let _held = [world.hold(one, 30), world.hold(two, 35), world.hold(three, 35)];
-    let _waits = [world.wait(two, 40), world.wait(three, 40)];
+    let _waits = [world.wait(two, 25), world.wait(three, 25)];
     let circle = world.governor.circular_wait().unwrap();
     assert_eq!(circle.tenants, [two, three], "though the first one could give back 30 MiB");
 }
@@ -217,4 +217,34 @@ fn a_circle_below_the_limit_of_a_group_is_found() {
     let _waits = [world.wait(one, 20), world.wait(two, 10)];
     let circle = world.governor.circular_wait().unwrap();
     assert_eq!((circle.account_name.as_str(), &circle.tenants[..]), ("team", &[one, two][..]));
+}
+
+#[test]
+fn one_of_several_waits_that_others_do_not_hold_up_is_a_way_out() {
+    let world = world(100);
+    let one = world.register(1, |config| config.limit_bytes = Some(60 * MIB));
+    let two = world.register(2, |_| {});
+    let _held = [world.hold(one, 55), world.hold(two, 45)];
+    let _waits = [world.wait(one, 5), world.wait(two, 10)];
+    assert!(world.governor.circular_wait().is_some());
+    let _own = world.wait(one, 10);
+    assert_eq!(world.governor.circular_wait(), None, "its own limit is in the way of that one");
+}
+
+#[test]
+fn what_is_set_aside_for_a_waiter_is_no_more_wanted() {
+    let world = world(100);
+    let [one, two, three] = [1, 2, 3].map(|number| world.register(number, |_| {}));
+    let _held = [world.hold(one, 10), world.hold(two, 58), world.hold(three, 12)];
+    let _long = world.wait(one, 30);
+    world.clock.advance_ns(60_000_000_000);
+    world.governor.balance();
+    assert_eq!(world.governor.unclaimed_bytes(), 0, "20 are set aside");
+    let (meter, usage) = (world.governor.meter(one), world.governor.usage(one).unwrap());
+    assert_eq!(meter.unwrap().used_bytes, 10 * MIB, "which is not in use");
+    assert_eq!((usage.used_bytes, usage.set_aside_bytes), (10 * MIB, 20 * MIB));
+    let _other = world.wait(two, 15);
+    assert_eq!(world.governor.circular_wait(), None, "12 of the third one would do");
+    let _third = world.wait(three, 20);
+    assert_eq!(world.governor.circular_wait().unwrap().wanted_bytes, (10 + 15 + 20) * MIB);
 }

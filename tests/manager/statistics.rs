@@ -25,10 +25,11 @@ fn answers_are_counted_by_tenant_and_in_all() {
     let all = now(manager.get_tenant_dashboard()).unwrap().statistics;
     assert_eq!((all.requests, all.granted, all.denied), (6, 3, 3));
     assert_eq!((all.denials.own_limit, all.denials.pool, all.peak_bytes), (2, 1, 95 * MIB));
+    denied(ask(manager, two, 10, "llama", AllocationType::ModelLoad));
     now(manager.unregister_tenant_by_force(two)).unwrap();
     monitored.look(1);
     let after = now(manager.get_tenant_dashboard()).unwrap().statistics;
-    assert_eq!((after.requests, after.granted, after.denied), (6, 3, 3), "it did ask");
+    assert_eq!((after.requests, after.granted, after.denied), (7, 3, 4), "it did ask");
 }
 
 #[test]
