@@ -206,8 +206,6 @@ impl Governor {
     /// own fill.
     pub fn report_pressure(&self, machine: Pressure) {
         let live_bytes = self.live_bytes();
-        // Relaxed: a time that publishes nothing.
-        self.reported_ns.store(self.clock().now_ns().saturating_add(1), Ordering::Relaxed);
         while self.change_gauge(live_bytes, |gauge| gauge.reported(machine)).is_none() {}
         self.serve_waiters();
     }

@@ -115,8 +115,6 @@ pub struct Governor {
     pub(crate) measured: Measured,
     /// Times at which the pressure went to a higher level.
     pub(crate) pressure_rises: AtomicU64,
-    /// When the machine's pressure was last reported, plus one; 0: never.
-    pub(crate) reported_ns: AtomicU64,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
     pub(crate) wakers: Wakers,
@@ -150,7 +148,6 @@ impl Governor {
             idle: Idle::default(),
             measured: Measured::default(),
             pressure_rises: AtomicU64::new(0),
-            reported_ns: AtomicU64::new(0),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             wakers: Wakers::new(config.clock.clone(), config.waiters_max),

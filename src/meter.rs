@@ -37,8 +37,6 @@ pub struct PoolMeter {
     pub claimed_bytes: u64,
     /// Times at which the pressure went to a higher level.
     pub pressure_rises: u64,
-    /// When the machine's pressure was last reported, in ns of the governor's clock; none: never.
-    pub reported_ns: Option<u64>,
 }
 
 impl Governor {
@@ -85,8 +83,6 @@ impl Governor {
             claimed_bytes: self.core.accounts.used(ROOT),
             // Relaxed: a statistic.
             pressure_rises: self.pressure_rises.load(Ordering::Relaxed),
-            // Relaxed: a time that publishes nothing.
-            reported_ns: self.reported_ns.load(Ordering::Relaxed).checked_sub(1),
         }
     }
 

@@ -31,13 +31,20 @@ pub(super) struct Machine {
     /// None until the first look, which picks the probe of this machine.
     probe: Mutex<Option<Box<dyn Probe>>>,
     last: Mutex<Option<MachineLook>>,
+    /// Since when every look has failed.
+    failing_since_ns: Mutex<Option<u64>>,
     /// Whether what the process holds is reported as well.
     measures_process: bool,
 }
 
 impl Machine {
     pub(super) fn seen_by(probe: Option<Box<dyn Probe>>, measures_process: bool) -> Self {
-        Self { probe: Mutex::new(probe), last: Mutex::default(), measures_process }
+        Self { probe: Mutex::new(probe), measures_process, ..Self::default() }
+    }
+
+    /// Since when every look has failed; none: the last one did not, or there was none.
+    pub(super) fn failing_since_ns(&self) -> Option<u64> {
+        *lock(&self.failing_since_ns)
     }
 }
 
@@ -57,6 +64,10 @@ impl Inner {
                 MachineLevel::Warning => Pressure::High,
                 MachineLevel::Critical => Pressure::Critical,
             });
+        }
+        {
+            let mut failing = lock(&self.machine.failing_since_ns);
+            *failing = answer.is_err().then(|| failing.unwrap_or(now_ns));
         }
         *lock(&self.machine.last) = Some(MachineLook { time_ns: now_ns, answer });
     }

@@ -400,7 +400,7 @@ impl Inner {
         let bounds = (thresholds.global_utilisation_percent, thresholds.global_critical_percent);
         let readings = pool.trend.readings(thresholds, (kind, percent, bounds.0));
         let critical = of_utilisation(thresholds, kind, AlertLevel::Critical, percent, bounds.1);
-        let silent = self.silence(&meter, now_ns);
+        let silent = self.silence(now_ns);
         let found = self.governor.shortfalls();
         let new = found - std::mem::replace(&mut pool.shortfalls, found);
         let not_freed = above(thresholds, AlertKind::FreedNotMeasured, new as f64, 0);
@@ -440,11 +440,11 @@ impl Inner {
         }
     }
 
-    /// For how long nothing was heard of the machine.
-    fn silence(&self, meter: &PoolMeter, now_ns: u64) -> Reading {
+    /// For how long the machine could not be read.
+    fn silence(&self, now_ns: u64) -> Reading {
         let thresholds = &self.monitoring.thresholds;
-        let reported = meter.reported_ns.filter(|_| thresholds.measurement_secs > 0);
-        let silent_ns = reported.map_or(0, |at| now_ns.saturating_sub(at));
+        let failing_ns = self.machine.failing_since_ns();
+        let silent_ns = failing_ns.map_or(0, |since| now_ns.saturating_sub(since));
         let value = silent_ns as f64 / 1e9;
         above(thresholds, AlertKind::MeasurementMissing, value, thresholds.measurement_secs)
     }

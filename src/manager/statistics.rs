@@ -2,7 +2,8 @@
 //! [`MemoryStatistics`].
 //!
 //! ```text
-//! requests       = granted + denied + queued + misused, growth included, each time it is asked
+//! requests       = granted + denied + queued + misused, growth included, each time it is asked;
+//!                  who awaits its turn asks once, and is queued before it is granted or denied
 //! samples        = quick requests / SAMPLE_EVERY + all slow ones, weighted so
 //!                  that the histogram stands for all requests
 //! average        = sum of weighted times / sum of weights            (exact over the samples)
@@ -339,6 +340,7 @@ impl MemoryStatistics {
             requests: get(Count::Requests),
             granted,
             denied,
+            queued: get(Count::Queued),
             success_percent: share_percent(granted, granted + denied),
             denials: DenialCounts {
                 own_limit: get(Count::OwnLimit),

@@ -49,8 +49,8 @@ pub struct AlertThresholds {
     /// An owner took longer than this to answer when an allocation was to go, in ms, at least 1.
     /// 1000 unless set.
     pub reclaim_ms: u64,
-    /// The machine's pressure was reported before, but not for this long, in seconds; 0: not
-    /// watched. 0 unless set: a source that reports changes only may be silent for long.
+    /// The machine could not be read for longer than this, in seconds, at least 1. 60 unless set.
+    /// Watched where the monitor runs in the background.
     pub measurement_secs: u64,
     /// How far below its threshold, in percent of it, an alert that is not about utilisation is
     /// over: 0 to 99. 20 unless set. Of `success_percent`: of what is missing to 100.
@@ -78,7 +78,7 @@ impl Default for AlertThresholds {
             success_percent: 90,
             success_requests_min: 20,
             reclaim_ms: 1_000,
-            measurement_secs: 0,
+            measurement_secs: 60,
             hysteresis_percent: 20,
             hold_secs: 5,
             settle_secs: 60,
@@ -104,6 +104,7 @@ impl AlertThresholds {
             ("pressure_events_per_hour", self.pressure_events_per_hour),
             ("success_requests_min", self.success_requests_min),
             ("reclaim_ms", self.reclaim_ms),
+            ("measurement_secs", self.measurement_secs),
         ] {
             in_range(field, value, 1, u64::MAX)?;
         }

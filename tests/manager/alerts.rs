@@ -321,21 +321,46 @@ fn pressure_that_rises_again_and_again_is_an_alert() {
     assert_eq!(seen(&mut monitored.manager.alerts()), over);
 }
 
+/// A machine that cannot be read until it is repaired.
+struct Broken(Arc<Mutex<bool>>);
+
+impl os::Probe for Broken {
+    fn sample(&mut self) -> Result<os::Sample, os::OsError> {
+        if *self.0.lock().unwrap() {
+            return Err(os::OsError::Unsupported { system: "a script" });
+        }
+        Ok(os::Sample::new(100, 50))
+    }
+}
+
 #[test]
-fn a_machine_that_falls_silent_is_an_alert_where_that_is_watched() {
-    let mut thresholds = AlertThresholds::default();
-    thresholds.measurement_secs = 60;
-    let monitored = Monitored::with(1_000, |_| {}, thresholds);
+fn a_machine_that_cannot_be_read_is_an_alert() {
+    let (clock, broken) = (ManualClock::new(), Arc::new(Mutex::new(true)));
+    let time = clock.clone();
+    let options = ManagerOptions::default()
+        .probe(Broken(broken.clone()))
+        .governor(move |governor| governor.clock = time.into());
+    let config = MemoryConfig { monitoring_interval_secs: 1, ..memory(1_000) };
+    let monitored = Monitored { manager: Manager::try_new_with(config, options).unwrap(), clock };
     let mut alerts = monitored.manager.alerts();
-    monitored.look(100);
-    assert_eq!(seen(&mut alerts), [], "nothing was ever reported");
-    monitored.manager.governor().report_pressure(MemoryPressure::Normal);
+    monitored.look(1_000);
+    assert_eq!(seen(&mut alerts), [], "nobody looks at the machine");
+    now(monitored.manager.start_monitoring()).unwrap();
+    let look = |is_read: bool| {
+        let begin = std::time::Instant::now();
+        while monitored.manager.machine().is_none_or(|look| look.answer.is_ok() != is_read) {
+            assert!(begin.elapsed() < Duration::from_secs(60), "the monitor runs");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    look(false);
     monitored.look(60);
     assert_eq!(seen(&mut alerts), []);
     monitored.look(1);
     let (kind, level) = (AlertKind::MeasurementMissing, AlertLevel::Warning);
     assert_eq!(seen(&mut alerts), [(kind, level, None, AlertChange::Raised)]);
-    monitored.manager.governor().report_pressure(MemoryPressure::Normal);
+    *broken.lock().unwrap() = false;
+    look(true);
     monitored.look(5);
     assert_eq!(seen(&mut alerts), [(kind, level, None, AlertChange::Cleared)]);
 }

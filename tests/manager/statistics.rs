@@ -141,3 +141,72 @@ fn nothing_is_lost_while_others_look() {
         assert_eq!((seen.requests, seen.granted), (ROUNDS + 1, 1 + ROUNDS * 3 / 4));
     }
 }
+
+/// A manager that queues, full but for `free` MiB of 100.
+fn full(free: u64) -> (Monitored, TenantId, String) {
+    let clock = ManualClock::new();
+    let manager = clocked(100, &clock, ManagerOptions::default(), |_| {});
+    let one = named(&manager, 1, "chat", 100);
+    let held = granted(ask(&manager, one, 100 - free, "llama", AllocationType::ModelLoad));
+    (Monitored { manager, clock }, one, held)
+}
+
+#[test]
+fn time_in_the_queue_is_counted_apart() {
+    let (monitored, one, held) = full(10);
+    let two = named(&monitored.manager, 2, "coder", 100);
+    for _ in 0..2 {
+        let response = inference(&monitored.manager, two, 50);
+        assert!(matches!(response, Response::Queued { .. }), "{response:?}");
+    }
+    monitored.clock.advance_ns(3 * SECOND);
+    monitored.release(one, &held, 90);
+    granted(inference(&monitored.manager, two, 50));
+    monitored.look(1);
+    let seen = monitored.usage(two).statistics;
+    assert_eq!((seen.requests, seen.queued, seen.granted, seen.denied), (3, 2, 1, 0));
+    assert_eq!((seen.wait.count, seen.wait.average_ns), (1, 3 * SECOND));
+    assert_eq!(seen.latency.largest_ns, 0, "no answer took long");
+    assert_eq!(seen.success_percent, 100.0);
+    let all = now(monitored.manager.get_tenant_dashboard()).unwrap().statistics;
+    assert_eq!((all.queued, all.wait), (2, seen.wait));
+}
+
+#[test]
+fn a_request_that_is_awaited_is_one_request() {
+    let (monitored, one, held) = full(10);
+    let two = named(&monitored.manager, 2, "coder", 100);
+    let asked = request(two, 50, "llama", AllocationType::Inference);
+    let mut turn = pin!(monitored.manager.acquire_allocation(asked, Duration::from_secs(60)));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(turn.as_mut().poll(&mut context).is_pending());
+    monitored.clock.advance_ns(2 * SECOND);
+    monitored.release(one, &held, 90);
+    let Poll::Ready(Ok(response)) = turn.as_mut().poll(&mut context) else { panic!("its turn") };
+    granted(response);
+    let seen = monitored.usage(two).statistics;
+    assert_eq!((seen.requests, seen.queued, seen.granted, seen.denied), (1, 1, 1, 0));
+    assert_eq!((seen.wait.count, seen.wait.average_ns), (1, 2 * SECOND));
+}
+
+#[test]
+fn an_owner_that_does_not_answer_in_time_is_slow() {
+    let manager = {
+        let options =
+            ManagerOptions::default().queueing(false).reclaim_timeout(Duration::from_millis(20));
+        clocked(100, &ManualClock::new(), options, |_| {})
+    };
+    let one = named(&manager, 1, "chat", 100);
+    let (tell, told) = std::sync::mpsc::channel::<()>();
+    let told = std::sync::Mutex::new(told);
+    manager.on_evict(move |_| {
+        // Until the test is over.
+        told.lock().unwrap().recv().unwrap_err();
+        ReclaimAnswer::Busy
+    });
+    cache(&manager, one, 60);
+    denied(inference(&manager, one, 50));
+    let seen = now(manager.get_tenant_usage(one)).unwrap().statistics.reclaim;
+    assert_eq!((seen.asked, seen.slow, seen.panicked), (1, 1, 0));
+    drop(tell);
+}
