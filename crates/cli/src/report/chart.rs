@@ -218,15 +218,16 @@ const DOUBLINGS: f64 = 3.0;
 pub fn waits(waited: &Waited) -> Drawn {
     let longest = waited.waits_s.iter().copied().fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     let counts = counted(waited.waits_s.iter().map(|wait| wait / longest));
-    histogram(&counts, Ink::series(0), None, &|x| human::seconds(x * longest))
+    histogram(&counts, longest, Ink::series(0), None, &|x| format!("{} s", human::short(x)))
 }
 
 /// Estimates by how many times the real wait they were, with a line at their median.
 pub fn estimates(waited: &Waited, median: f64) -> Drawn {
     let place = |ratio: f64| (ratio.log2() / DOUBLINGS / 2.0 + 0.5).clamp(0.0, 1.0);
     let counts = counted(waited.ratios.iter().map(|ratio| place(*ratio)));
-    let label = |x: f64| human::short(2f64.powf((x - 0.5) * 2.0 * DOUBLINGS));
-    histogram(&counts, Ink::series(1), Some(place(median)), &label)
+    let (span, line) = (2.0 * DOUBLINGS, place(median));
+    let label = |x: f64| format!("{}x", 2f64.powf(x - DOUBLINGS));
+    histogram(&counts, span, Ink::series(1), Some(line * span), &label)
 }
 
 /// How many values from 0 to 1 fall into each of [`BARS`] equal parts.
@@ -236,12 +237,18 @@ fn counted(values: impl Iterator<Item = f64>) -> Vec<u64> {
     counts
 }
 
-fn histogram(counts: &[u64], ink: Ink, line: Option<f64>, label: &dyn Fn(f64) -> String) -> Drawn {
+fn histogram(
+    counts: &[u64],
+    x_max: f64,
+    ink: Ink,
+    line: Option<f64>,
+    label: &dyn Fn(f64) -> String,
+) -> Drawn {
     draw(HALF, |canvas| {
         let most = counts.iter().copied().max().unwrap_or(0).max(4) as f64 * 1.1;
-        let mut chart = frame(canvas, 1.0, most, 8)?;
+        let mut chart = frame(canvas, x_max, most, 8)?;
         mesh(&mut chart, &|x| label(*x), &|y| si(*y))?;
-        let width = 1.0 / counts.len() as f64;
+        let width = x_max / counts.len() as f64;
         let bars = counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(bar, n)| {
             let left = (bar as f64 + 0.12) * width;
             Rectangle::new([(left, 0.0), (left + 0.76 * width, *n as f64)], ink.color().filled())
