@@ -1,9 +1,13 @@
 //! The balancer's step, and where pressure is evaluated.
 //!
 //! A step gives expired reservations back, and idle slots where they ran out; evaluates pressure
-//! from the pool's fill and the machine's last report, computes the fair shares, and frees memory:
-//! at High background work and caches until live bytes have fallen by a fifth, at Critical by two
-//! fifths, lowest priority first. It never takes a tenant below its guarantee.
+//! from the pool's fill, declared or measured, and the machine's last report; computes the fair
+//! shares, hands up claim that nobody uses, and frees memory: at High background work and caches
+//! until live bytes have fallen by a fifth, at Critical by two fifths, lowest priority first. It
+//! never takes a tenant below its guarantee.
+//!
+//! A step looks at all tenants twice, and at those that use something a few times more
+//! (`benches/balance.rs` says what that costs).
 
 use crate::core::account::ROOT;
 use crate::core::events::EventKind;
@@ -11,8 +15,23 @@ use crate::core::evict::Relief;
 use crate::core::order::{ALL_TYPES, BACKGROUND, CACHE, Goal, Order, Shortage, priority};
 use crate::core::pressure::{Gauge, Pressure};
 use crate::core::share::{Party, water_level};
-use crate::core::sync::lock;
+use crate::core::sync::{Ordering, lock};
 use crate::governor::Governor;
+
+/// What one pass over the tenants finds.
+#[derive(Default)]
+struct Survey {
+    /// Bytes in live grants.
+    live: u64,
+    /// Bytes of those that are being evicted.
+    leaving: u64,
+    /// Guarantees of all tenants.
+    guaranteed: u64,
+    /// Tenants that use something.
+    active: Vec<Party>,
+    /// Tenants that use more than any level of pressure allows.
+    above_limit: Vec<u32>,
+}
 
 /// Attempts to change what is known of pressure while others do.
 const GAUGE_TURNS_MAX: u32 = 16;
@@ -36,33 +55,39 @@ pub struct BalanceReport {
 
 impl Governor {
     /// One step of the balancer; call it every second or so. Calls reclaim handlers with nothing
-    /// held. Steps grow with the number of tenants.
+    /// held. Several threads may be at it at once: each counts what the others are freeing. Steps
+    /// grow with the number of tenants.
     pub fn balance(&self) -> BalanceReport {
+        self.step(true)
+    }
+
+    /// The same, without evicting anything.
+    pub(crate) fn balance_without_eviction(&self) -> BalanceReport {
+        self.step(false)
+    }
+
+    fn step(&self, evicts: bool) -> BalanceReport {
         let now_ns = self.clock().now_ns();
         let reservations_expired = self.return_expired(now_ns);
         self.shed_if_wanted();
-        let live_bytes = self.live_bytes();
+        self.end_freed_late();
+        let survey = self.survey();
+        let live_bytes = survey.live;
+        self.measured.refresh(&self.core.accounts);
         let pressure = self.evaluate_pressure(live_bytes);
-        self.share_out();
-        let percent = match pressure {
-            Pressure::Normal => 0,
-            Pressure::High => self.config.high_relief_percent,
-            Pressure::Critical => self.config.critical_relief_percent,
-        };
-        let target = (u128::from(live_bytes) * u128::from(percent)).div_ceil(100) as u64;
-        // What an earlier step, or a request, has chosen already is on its way.
-        let target = target.saturating_sub(self.leaving_bytes());
-        let relief = match pressure {
-            _ if target == 0 => Relief::default(),
-            Pressure::Critical => {
-                self.relieve(ROOT, target, ALL_TYPES, Order::PriorityFirst, now_ns)
+        let accounts = &self.core.accounts;
+        let active = survey.active.iter().copied();
+        accounts.set_water(water_level(accounts.limit(ROOT), survey.guaranteed, active));
+        if self.config.idle_claim_ns < u64::MAX {
+            self.idle.look(accounts, now_ns, self.config.idle_claim_ns);
+        }
+        let relief = match evicts {
+            true => {
+                let relief = self.relieve_pressure(pressure, &survey, now_ns);
+                self.relieve_excess(&survey, now_ns).after(relief)
             }
-            _ => {
-                let types = 1 << BACKGROUND | 1 << CACHE;
-                self.relieve(ROOT, target, types, Order::TypeFirst, now_ns)
-            }
+            false => Relief::default(),
         };
-        let relief = self.relieve_excess(now_ns).after(relief);
         if relief.grants > 0 {
             self.evaluate_pressure(self.live_bytes());
         }
@@ -77,6 +102,48 @@ impl Governor {
             freed_bytes: relief.freed,
             deferred_bytes: relief.deferred,
             reservations_expired,
+        }
+    }
+
+    /// Everything a step has to know of all tenants.
+    fn survey(&self) -> Survey {
+        let accounts = &self.core.accounts;
+        let mut survey = Survey::default();
+        for tenant in accounts.tenants() {
+            survey.guaranteed += accounts.guarantee(tenant);
+            let used = accounts.used(tenant);
+            if used == 0 {
+                continue;
+            }
+            let leaving = self.core.freeing(tenant).bytes();
+            survey.live += used;
+            survey.leaving += leaving;
+            survey.active.push(self.party(tenant, used));
+            if used.saturating_sub(leaving) > self.highest_limit(tenant) {
+                survey.above_limit.push(tenant);
+            }
+        }
+        survey.live = survey.live.saturating_sub(self.core.waiting.aside_bytes());
+        survey
+    }
+
+    /// Frees what the level of pressure wants freed.
+    fn relieve_pressure(&self, pressure: Pressure, survey: &Survey, now_ns: u64) -> Relief {
+        let (percent, types, order) = match pressure {
+            Pressure::Normal => return Relief::default(),
+            Pressure::High => {
+                let types = 1 << BACKGROUND | 1 << CACHE;
+                (self.config.high_relief_percent, types, Order::TypeFirst)
+            }
+            Pressure::Critical => {
+                (self.config.critical_relief_percent, ALL_TYPES, Order::PriorityFirst)
+            }
+        };
+        let target = (u128::from(survey.live) * u128::from(percent)).div_ceil(100) as u64;
+        // What an earlier step, or a request, has chosen already is on its way.
+        match target.saturating_sub(survey.leaving) {
+            0 => Relief::default(),
+            target => self.relieve(ROOT, target, types, order, now_ns),
         }
     }
 
@@ -95,11 +162,14 @@ impl Governor {
             // So that what groups use is what their tenants need, and their guarantees are exact.
             self.core.accounts.collect(account, u64::MAX);
         }
+        if !self.core.may_free_any(&shortage) {
+            return Relief::default();
+        }
         self.core.make_room(&shortage, &self.asking())
     }
 
     /// Evicts below every account that uses more than its configured limit since that was lowered.
-    fn relieve_excess(&self, now_ns: u64) -> Relief {
+    fn relieve_excess(&self, survey: &Survey, now_ns: u64) -> Relief {
         if self.core.scarcity.has_excess() {
             self.review_excess(&mut lock(&self.admin));
         }
@@ -107,11 +177,10 @@ impl Governor {
         let inner = std::iter::once(ROOT).chain(accounts.groups());
         let inner = inner.filter(|_| self.core.scarcity.has_excess());
         let mut sum = Relief::default();
-        for account in accounts.tenants().chain(inner) {
-            let limit = accounts.settings(account).limits.into_iter().max().unwrap_or(0);
-            let limit = if accounts.head(account).closed() { u64::MAX } else { limit };
+        for account in survey.above_limit.iter().copied().chain(inner) {
             let leaving = self.core.freeing(account).bytes();
-            let above = accounts.used(account).saturating_sub(leaving).saturating_sub(limit);
+            let staying = accounts.used(account).saturating_sub(leaving);
+            let above = staying.saturating_sub(self.highest_limit(account));
             if above > 0 {
                 let order = Order::TypeFirst;
                 sum = self.relieve(account, above, ALL_TYPES, order, now_ns).after(sum);
@@ -123,16 +192,22 @@ impl Governor {
         sum
     }
 
-    /// Bytes in grants that are being evicted.
-    fn leaving_bytes(&self) -> u64 {
-        let tenants = self.core.accounts.tenants();
-        tenants.map(|tenant| self.core.freeing(tenant).bytes()).sum()
+    /// The highest of the limits of all levels of pressure; none for an account that was closed,
+    /// whose grants end when their owners say so.
+    fn highest_limit(&self, account: u32) -> u64 {
+        let accounts = &self.core.accounts;
+        if accounts.head(account).closed() {
+            return u64::MAX;
+        }
+        accounts.settings(account).limits.into_iter().max().unwrap_or(0)
     }
 
     /// Tells the governor how short the machine is; pressure is the worse of this and the pool's
     /// own fill.
     pub fn report_pressure(&self, machine: Pressure) {
         let live_bytes = self.live_bytes();
+        // Relaxed: a time that publishes nothing.
+        self.reported_ns.store(self.clock().now_ns().saturating_add(1), Ordering::Relaxed);
         while self.change_gauge(live_bytes, |gauge| gauge.reported(machine)).is_none() {}
         self.serve_waiters();
     }
@@ -162,7 +237,8 @@ impl Governor {
     pub(crate) fn may_be_relieved(&self) -> bool {
         let accounts = &self.core.accounts;
         let (gauge, thresholds) = (accounts.gauge(), self.config.thresholds());
-        let fullest = gauge.filled(&thresholds, accounts.used(ROOT), accounts.limit(ROOT));
+        let most = self.measured.fill(accounts.used(ROOT));
+        let fullest = gauge.filled(&thresholds, most, accounts.limit(ROOT));
         self.config.pool_pressure && fullest.level() < gauge.level()
     }
 
@@ -173,7 +249,7 @@ impl Governor {
         let mut after = next(before);
         if self.config.pool_pressure {
             let (thresholds, capacity) = (self.config.thresholds(), self.core.accounts.limit(ROOT));
-            after = after.filled(&thresholds, live_bytes, capacity);
+            after = after.filled(&thresholds, self.measured.fill(live_bytes), capacity);
         }
         if after == before {
             return Some(after);
@@ -184,6 +260,10 @@ impl Governor {
         if !self.core.accounts.change_gauge(before, after) {
             return None;
         }
+        if after.level() > before.level() {
+            // Relaxed: a statistic.
+            self.pressure_rises.fetch_add(1, Ordering::Relaxed);
+        }
         if after.level() != before.level() || after.is_warned() != before.is_warned() {
             let (from, to) = (before.level(), after.level());
             self.note_change(EventKind::PressureChanged, from, to, live_bytes);
@@ -191,20 +271,26 @@ impl Governor {
         Some(after)
     }
 
-    /// Computes everybody's fair share. A tenant is active while it uses anything, and wants what
-    /// its limits allow: who may have less leaves the rest to the others.
+    /// Computes everybody's fair share, without a survey: this may be a request. Allocates nothing.
     fn share_out(&self) {
         let accounts = &self.core.accounts;
-        let party = |t: u32| Party {
-            guarantee: accounts.guarantee(t),
-            weight: u64::from(priority(accounts.traits(t))) + 1,
-            want: match accounts.used(t) {
-                0 => 0,
-                used => self.core.accounts.attainable(t, false).max(used),
-            },
-        };
-        let water = water_level(accounts.limit(ROOT), accounts.tenants().map(party));
-        accounts.set_water(water);
+        let guaranteed = accounts.tenants().map(|tenant| accounts.guarantee(tenant)).sum();
+        let active = accounts.tenants().filter_map(|tenant| {
+            let used = accounts.used(tenant);
+            (used > 0).then(|| self.party(tenant, used))
+        });
+        accounts.set_water(water_level(accounts.limit(ROOT), guaranteed, active));
+    }
+
+    /// A tenant that uses something, as the shares see it. It wants what its limits allow: who may
+    /// have less leaves the rest to the others.
+    fn party(&self, tenant: u32, used: u64) -> Party {
+        let accounts = &self.core.accounts;
+        Party {
+            guarantee: accounts.guarantee(tenant),
+            weight: u64::from(priority(accounts.traits(tenant))) + 1,
+            want: accounts.attainable(tenant, false).max(used),
+        }
     }
 
     /// The pool has refused a request: pressure may have risen since the last step. Lock-free;

@@ -145,6 +145,11 @@ pub struct GovernorConfig {
     pub victims_max: u32,
     /// For how long a victim whose owner answered busy is left alone, in ns.
     pub busy_cooldown_ns: u64,
+    /// Within what time memory that was said to be freed has to show in what is measured, in ns.
+    pub freed_shows_ns: u64,
+    /// For how long a tenant requests and releases nothing before a step of the balancer hands up
+    /// the claim it does not use, so that it is free for others, in ns; `u64::MAX`: never.
+    pub idle_claim_ns: u64,
     /// Whether the fill of the pool counts as pressure. Switch it off for a process whose whole
     /// purpose is a full cache; the machine's own signal still counts.
     pub pool_pressure: bool,
@@ -180,6 +185,8 @@ impl GovernorConfig {
             headroom_bytes: 0,
             victims_max: 65_536,
             busy_cooldown_ns: 1_000_000_000,
+            freed_shows_ns: 10_000_000_000,
+            idle_claim_ns: 10_000_000_000,
             pool_pressure: true,
             warning_percent: 80,
             high_percent: 90,

@@ -7,11 +7,14 @@
 //! | `request_all` | `core/batch.rs` |
 //! | `acquire`, `enqueue` | `waiting.rs`, and who is served next: `core/wait.rs` |
 //! | `register_…`, `unregister_…`, `set_…` | `registration.rs` |
-//! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs` |
-//! | `balance`, `report_pressure` | `balance.rs` |
+//! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs`, on the threads of `workers.rs` |
+//! | `balance`, `report_pressure` | `balance.rs`, and idle claim: `idle.rs` |
+//! | `report_measured`, `take_shortfalls` | `measured.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
+//! | `meter`, `pool_meter`, `unclaimed_bytes` | `meter.rs` |
 //! | `explain` | `explain.rs` |
 //! | `attainable`, `largest_holders`, `name` | `room.rs` |
+//! | `circular_wait` | `circle.rs` |
 
 use crate::config::{AllocationType, GovernorConfig};
 use crate::core::account::ROOT;
@@ -28,7 +31,9 @@ use crate::core::{Core, Sizes};
 use crate::error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
 use crate::explain::Gone;
 use crate::grant::{Grant, OwnedGrant, Released, Reservation};
+use crate::idle::Idle;
 use crate::leak::Listeners;
+use crate::measured::Measured;
 use crate::os::Clock;
 use crate::reclaim::Reclaim;
 use crate::registration::Admin;
@@ -106,6 +111,12 @@ pub struct Governor {
     pub(crate) due_ns: AtomicU64,
     /// 1: a request found the table of grants full.
     pub(crate) slots_wanted: AtomicU32,
+    pub(crate) idle: Idle,
+    pub(crate) measured: Measured,
+    /// Times at which the pressure went to a higher level.
+    pub(crate) pressure_rises: AtomicU64,
+    /// When the machine's pressure was last reported, plus one; 0: never.
+    pub(crate) reported_ns: AtomicU64,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
     pub(crate) wakers: Wakers,
@@ -136,6 +147,10 @@ impl Governor {
             admin: Mutex::new(Admin::new(&config)),
             due_ns: AtomicU64::new(u64::MAX),
             slots_wanted: AtomicU32::new(0),
+            idle: Idle::default(),
+            measured: Measured::default(),
+            pressure_rises: AtomicU64::new(0),
+            reported_ns: AtomicU64::new(0),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             wakers: Wakers::new(config.clock.clone(), config.waiters_max),
@@ -256,7 +271,7 @@ impl Governor {
             }
             _ => return false,
         };
-        if self.return_expired(ask.now_ns) > 0 {
+        if self.return_expired(ask.now_ns) > 0 || self.end_freed_late() {
             return true;
         }
         let earlier = effort.relief.unwrap_or_default();
@@ -805,6 +820,10 @@ impl Governor {
                 let inner = self.core.accounts.is_inner(account);
                 denial.waiting_can_help =
                     extent.total <= self.core.accounts.attainable(ask.account, inner);
+                if !denial.waiting_can_help && self.core.is_gone(ask) {
+                    // Unregistered since: a closed tenant has no limits to speak of.
+                    return Error::Gone { what: "tenant", number: number.as_u64() }.into();
+                }
                 if extent.evicted {
                     denial.pins = self.pins_in_the_way(account, ask);
                 }

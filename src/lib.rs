@@ -28,15 +28,20 @@
 //! | a grant's life in one word | `core/grants.rs` |
 //! | who is evicted first | `core/order.rs` across tenants, `core/policy.rs` within a queue |
 //! | how bytes are got back | `core/evict.rs` |
+//! | how owners are asked, and what if they hang | `reclaim.rs`, `workers.rs` |
 //! | how a victim is found | `core/queue.rs` |
+//! | what a balancer step does | `balance.rs`, `idle.rs` |
 //! | who waits, who is served next, who is woken | `waiting.rs`, `core/wait.rs`, `wakers.rs` |
+//! | who waits in a circle | `core/circle.rs`, and what is read for it: `circle.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
+//! | what is measured beside what is declared | `measured.rs`, `shortfall.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
 //! | the facade in MiB and names, [`MultiTenantMemoryManager`] | `manager/` |
 //! | that it is true | `tests/`, `loom-tests/tests/`, by the same file names |
 
 mod balance;
+mod circle;
 mod config;
 mod core;
 mod error;
@@ -44,16 +49,21 @@ mod events;
 mod explain;
 mod governor;
 mod grant;
+mod idle;
 mod leak;
 mod manager;
+mod measured;
+mod meter;
 pub mod os;
 mod reclaim;
 mod registration;
 mod request;
 mod room;
+mod shortfall;
 mod snapshot;
 mod waiting;
 mod wakers;
+mod workers;
 
 pub use crate::core::events::{Event, EventKind};
 pub use crate::core::evict::ReclaimAnswer;
@@ -63,6 +73,7 @@ pub use crate::core::pressure::Pressure;
 pub use crate::core::rate::RateLimit;
 pub use crate::core::ring::Read as EventRead;
 pub use balance::BalanceReport;
+pub use circle::CircularWait;
 pub use config::{
     AllocationType, GovernorConfig, GroupConfig, Isolation, Priority, TenantConfig, TenantId,
 };
@@ -73,12 +84,17 @@ pub use governor::Governor;
 pub use grant::{Grant, HeldGrant, OwnedGrant, Released, Reservation};
 pub use leak::{Leak, LeakReport};
 pub use manager::{
-    AllocationCounts, AllocationExplanation, DashboardSummary, DrainReport, EmergencyEntry,
-    EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, IsolationLevel, ManagerOptions,
-    MemoryAllocationRequest, MemoryAllocationResponse, MemoryBatchResponse, MemoryConfig,
-    MemoryError, MemoryPressure, ModelUsage, MultiTenantMemoryManager, PlannedEviction,
-    TenantDashboard, TenantHold, TenantMemoryConfig, TenantPriority, TenantUsage,
+    Alert, AlertChange, AlertKind, AlertLevel, AlertReader, AlertThresholds, AllocationCounts,
+    AllocationExplanation, BackgroundStatus, DashboardSummary, DenialCounts, DrainReport,
+    EmergencyEntry, EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, HistoryPoint,
+    IsolationLevel, LatencySummary, MachineLook, ManagerOptions, MemoryAllocationRequest,
+    MemoryAllocationResponse, MemoryBatchResponse, MemoryConfig, MemoryError, MemoryPressure,
+    MemoryStatistics, ModelUsage, MonitorReport, MultiTenantMemoryManager, PlannedEviction,
+    ReclaimCounts, Recommendation, RecommendationKind, TenantDashboard, TenantHold,
+    TenantMemoryConfig, TenantPriority, TenantUsage, UsageHistory,
 };
+pub use measured::Shortfall;
+pub use meter::{Meter, PoolMeter};
 pub use reclaim::Victim;
 pub use registration::Unregister;
 pub use request::Request;

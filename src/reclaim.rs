@@ -4,20 +4,32 @@
 //! any function of the governor. A handler that panics counts as busy. A tenant without a handler
 //! is asked through [`Governor::next_victim`]: its victims count as being freed until they are
 //! released or declined.
+//!
+//! | the handler | runs on | if it hangs |
+//! |---|---|---|
+//! | [`Governor::on_reclaim`] | the thread that is short, or balances | that thread hangs |
+//! | [`Governor::on_reclaim_within`] | a thread of `workers.rs` | busy, after the time-out |
+//!
+//! After a time-out the grant is live again. An answer that comes later waits to be seen by whoever
+//! is short next, or by the next step of the balancer: [`ReclaimAnswer::Freed`] ends the grant
+//! then, if nothing else has; any other changes nothing.
 
 use crate::config::AllocationType;
+use crate::core::admission::Granted;
 use crate::core::events::EventKind;
 use crate::core::evict::{Owners, ReclaimAnswer};
 use crate::core::grants;
 use crate::core::handle::{GrantId, TenantHandle};
-use crate::core::sync::{Mutex, lock};
-use crate::core::word::{SlotWord, State};
+use crate::core::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::core::word::{Owner, SlotWord, State};
 use crate::error::Error;
 use crate::governor::{Governor, refusal};
+use crate::workers::{Party, Reply, Workers};
 use arc_swap::{ArcSwap, Guard};
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Victims that wait to be polled; further ones are left alone until some were taken.
 const POLLED_MAX: usize = 65_536;
@@ -39,7 +51,14 @@ pub struct Victim {
     pub key: u64,
 }
 
-type Handler = Arc<dyn Fn(&Victim) -> ReclaimAnswer + Send + Sync>;
+type Ask = Arc<dyn Fn(&Victim) -> ReclaimAnswer + Send + Sync>;
+
+#[derive(Clone)]
+struct Handler {
+    ask: Ask,
+    /// How long its answer is waited for; zero: it runs on the thread that asks.
+    timeout: Duration,
+}
 
 /// The handlers, replaced whole when one changes, so that an eviction reads them without a lock.
 #[derive(Clone, Default)]
@@ -53,13 +72,76 @@ struct Handlers {
 pub(crate) struct Reclaim {
     handlers: ArcSwap<Handlers>,
     polled: Mutex<VecDeque<(GrantId, TenantHandle)>>,
+    workers: Workers,
+    late: Arc<Late>,
+    timed_out: AtomicU64,
+    panicked: AtomicU64,
+}
+
+/// Grants that were freed after nobody waited for that any more. No more than the threads of the
+/// pool have answered since somebody last looked.
+#[derive(Default)]
+struct Late {
+    freed: Mutex<Vec<(GrantId, Owner)>>,
+    /// How many, to be looked at without the lock.
+    count: AtomicU64,
+}
+
+impl Late {
+    fn push(&self, grant: GrantId, owner: Owner) {
+        let mut freed = lock(&self.freed);
+        freed.push((grant, owner));
+        self.note(freed.len());
+    }
+
+    /// The caller holds the lock.
+    fn note(&self, count: usize) {
+        // Release: pairs with the Acquire in `any`.
+        self.count.store(count as u64, Ordering::Release);
+    }
+
+    fn any(&self) -> bool {
+        // Acquire: pairs with the Release in `note`.
+        self.count.load(Ordering::Acquire) > 0
+    }
 }
 
 impl Governor {
     /// Sets the handler that is asked for victims of tenants without a handler of their own.
     /// It runs on the thread that is short of memory (or balances), with nothing held.
     pub fn on_reclaim(&self, handler: impl Fn(&Victim) -> ReclaimAnswer + Send + Sync + 'static) {
-        let handler: Handler = Arc::new(handler);
+        self.on_reclaim_within(Duration::ZERO, handler);
+    }
+
+    /// Like [`Governor::on_reclaim`], but whoever is short waits at most `timeout` for an answer:
+    /// the handler runs on one of a few threads of the governor. Zero means the thread that asks.
+    ///
+    /// Without an answer in time the grant counts as busy: it is live again and left alone for
+    /// [`crate::GovernorConfig::busy_cooldown_ns`], and an event is recorded. Its tenant is asked
+    /// for nothing more until the handler has returned or that time is over. A later
+    /// [`ReclaimAnswer::Freed`] ends the grant when somebody is short next, or at the next step of
+    /// the balancer, unless it has ended already; any other late answer changes nothing.
+    ///
+    /// A handler that never returns keeps its thread until the process ends, also when the governor
+    /// is dropped. Once all threads are taken by such handlers, every victim counts as busy.
+    ///
+    /// ```
+    /// use allotment::*;
+    /// use std::time::Duration;
+    ///
+    /// let governor = Governor::new(GovernorConfig::new(1 << 20))?;
+    /// governor.on_reclaim_within(Duration::from_millis(200), |victim| {
+    ///     println!("drop block {}", victim.cookie);
+    ///     ReclaimAnswer::Freed
+    /// });
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn on_reclaim_within(
+        &self,
+        timeout: Duration,
+        handler: impl Fn(&Victim) -> ReclaimAnswer + Send + Sync + 'static,
+    ) {
+        let handler = Handler { ask: Arc::new(handler), timeout };
         self.reclaim.handlers.rcu(|now| {
             let mut next = Handlers::clone(now);
             next.any = Some(handler.clone());
@@ -77,8 +159,23 @@ impl Governor {
         tenant: TenantHandle,
         handler: impl Fn(&Victim) -> ReclaimAnswer + Send + Sync + 'static,
     ) -> Result<(), Error> {
+        self.on_tenant_reclaim_within(tenant, Duration::ZERO, handler)
+    }
+
+    /// Like [`Governor::on_tenant_reclaim`], with a time-out as for
+    /// [`Governor::on_reclaim_within`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`] if the tenant is not registered.
+    pub fn on_tenant_reclaim_within(
+        &self,
+        tenant: TenantHandle,
+        timeout: Duration,
+        handler: impl Fn(&Victim) -> ReclaimAnswer + Send + Sync + 'static,
+    ) -> Result<(), Error> {
         self.check_registered(tenant)?;
-        let handler: Handler = Arc::new(handler);
+        let handler = Handler { ask: Arc::new(handler), timeout };
         self.reclaim.handlers.rcu(|now| {
             let mut next = Handlers::clone(now);
             next.of.insert(tenant, handler.clone());
@@ -162,6 +259,110 @@ impl Governor {
     }
 }
 
+impl Governor {
+    /// Asks a tenant on a thread of the pool; `late` gets an answer that comes after the time-out,
+    /// on that thread.
+    pub(crate) fn ask_within(
+        &self,
+        timeout: Duration,
+        tenant: TenantHandle,
+        question: impl FnOnce() -> ReclaimAnswer + Send + 'static,
+        late: impl FnOnce(ReclaimAnswer) + Send + 'static,
+    ) -> Reply<ReclaimAnswer> {
+        let party = Party {
+            number: tenant.as_u64(),
+            now_ns: self.clock().now_ns(),
+            cooldown_ns: self.config.busy_cooldown_ns,
+        };
+        self.reclaim.workers.ask(party, timeout, question, late)
+    }
+
+    /// What an owner's reply means; a panic or a time-out is counted and recorded. One that panics
+    /// has not freed anything it could vouch for.
+    fn answer_of(
+        &self,
+        reply: Reply<ReclaimAnswer>,
+        owner: Owner,
+        place: Granted,
+        bytes: u64,
+    ) -> ReclaimAnswer {
+        let (count, kind) = match reply {
+            Reply::Answered(answer) => return answer,
+            Reply::NotAsked => return ReclaimAnswer::Busy,
+            Reply::TimedOut => (&self.reclaim.timed_out, EventKind::ReclaimTimedOut),
+            Reply::Panicked => (&self.reclaim.panicked, EventKind::ReclaimPanicked),
+        };
+        // Relaxed: a statistic.
+        count.fetch_add(1, Ordering::Relaxed);
+        self.note(kind, owner, place, bytes);
+        ReclaimAnswer::Busy
+    }
+
+    /// The same for who asks by itself; about a grant, or about bytes beside all grants.
+    pub(crate) fn answer_about(
+        &self,
+        reply: Reply<ReclaimAnswer>,
+        tenant: TenantHandle,
+        grant: Option<GrantId>,
+        kind: AllocationType,
+        bytes: u64,
+    ) -> ReclaimAnswer {
+        let owner = Owner::new(tenant.index(), tenant.generation(), kind as u8);
+        let place = grant.map_or((0, 0), |grant| (grant.index(), grant.generation()));
+        self.answer_of(reply, owner, place, bytes)
+    }
+
+    /// Owners that did not answer in time, and owners that panicked, so far.
+    pub(crate) fn reclaim_faults(&self) -> [u64; 2] {
+        // Relaxed: statistics.
+        [&self.reclaim.timed_out, &self.reclaim.panicked].map(|n| n.load(Ordering::Relaxed))
+    }
+
+    /// Ends the grants that were freed after a time-out; says whether any ended by this.
+    #[inline]
+    pub(crate) fn end_freed_late(&self) -> bool {
+        self.reclaim.late.any() && self.end_all_freed_late()
+    }
+
+    #[cold]
+    fn end_all_freed_late(&self) -> bool {
+        let mut freed = lock(&self.reclaim.late.freed);
+        let mut any = false;
+        freed.retain(|&(grant, owner)| match self.end_late(grant, owner) {
+            Some(ended) => {
+                any |= ended;
+                false
+            }
+            // Another thread is changing it at this moment.
+            None => true,
+        });
+        self.reclaim.late.note(freed.len());
+        any
+    }
+
+    /// Ends a grant that was freed late, unless it has ended; none if it has to be tried again.
+    fn end_late(&self, grant: GrantId, owner: Owner) -> Option<bool> {
+        let place = (grant.index(), grant.generation());
+        let bytes = self.grant_bytes(grant, owner);
+        let ended = self.core.end_late(place.0, place.1, owner)?;
+        if ended {
+            self.note(EventKind::Evicted, owner, place, bytes);
+            self.note_freed(owner, bytes, self.core.accounts.used(owner.account()));
+        }
+        Some(ended)
+    }
+
+    /// Ends a grant that was freed late, waiting for a thread that is just changing it.
+    pub(crate) fn end_late_certainly(&self, tenant: TenantHandle, grant: GrantId) {
+        // One that is not the tenant's any more has ended.
+        let Ok(owner) = self.owner(tenant, grant) else { return };
+        while self.end_late(grant, owner).is_none() {
+            std::thread::yield_now();
+        }
+        self.serve_waiters();
+    }
+}
+
 /// The owners as they can be asked for the victims of one shortage: by the handlers there were
 /// when it began.
 pub(crate) struct Asking<'g> {
@@ -184,11 +385,26 @@ impl Owners for Asking<'_> {
         let Some(handler) = handlers.of.get(&victim.tenant).or(handlers.any.as_ref()) else {
             return governor.polled_is_full().then_some(ReclaimAnswer::Busy);
         };
-        // A handler that panics has not freed anything it could vouch for.
-        let asked = catch_unwind(AssertUnwindSafe(|| handler(&victim)));
-        let answer = asked.unwrap_or(ReclaimAnswer::Busy);
+        let reply = match handler.timeout {
+            Duration::ZERO => match catch_unwind(AssertUnwindSafe(|| (handler.ask)(&victim))) {
+                Ok(answer) => Reply::Answered(answer),
+                Err(_) => Reply::Panicked,
+            },
+            timeout => {
+                let (ask, late) = (handler.ask.clone(), governor.reclaim.late.clone());
+                let freed = move |answer| {
+                    if answer == ReclaimAnswer::Freed {
+                        late.push(victim.grant, owner);
+                    }
+                };
+                governor.ask_within(timeout, victim.tenant, move || ask(&victim), freed)
+            }
+        };
+        let answer = governor.answer_of(reply, owner, place, victim.bytes);
         if answer == ReclaimAnswer::Freed {
             governor.note(EventKind::Evicted, owner, place, victim.bytes);
+            let used = governor.core.accounts.used(owner.account());
+            governor.note_freed(owner, victim.bytes, used.saturating_sub(victim.bytes));
         }
         Some(answer)
     }

@@ -24,12 +24,23 @@ pub struct Snapshot {
     pub capacity_bytes: u64,
     /// Bytes in live grants.
     pub live_bytes: u64,
+    /// Bytes that were measured of the process, if it is measured.
+    pub measured_bytes: Option<u64>,
+    /// Bytes that were measured and are in no grant: of all tenants together, or of the process
+    /// where those are more.
+    pub unaccounted_bytes: u64,
+    /// Frees that were not seen in what was measured, so far.
+    pub shortfalls: u64,
     /// Bytes claimed of the pool by tenants and groups: in use, guaranteed, or idle.
     pub claimed_bytes: u64,
     /// Pressure in force.
     pub pressure: Pressure,
     /// Fair share for each unit of weight beyond the guarantees, as of the last balancer step.
     pub share_bytes: u64,
+    /// Owners that were asked for a grant and did not answer in time, so far.
+    pub reclaim_timeouts: u64,
+    /// Owners that panicked when they were asked, so far.
+    pub reclaim_panics: u64,
     /// Registered groups.
     pub groups: u32,
     /// Registered tenants, in the order of their slots.
@@ -52,6 +63,10 @@ pub struct TenantSnapshot {
     pub used_bytes: u64,
     /// Bytes set aside for a request of the tenant that has waited long.
     pub set_aside_bytes: u64,
+    /// Bytes that were measured, if the tenant is measured.
+    pub measured_bytes: Option<u64>,
+    /// Bytes of those that are in no grant.
+    pub unaccounted_bytes: u64,
     /// The most bytes in use at once.
     pub peak_bytes: u64,
     /// Bytes paid for: in use, guaranteed, or idle.
@@ -91,9 +106,16 @@ impl Governor {
                 Kind::Group(_) => None,
             })
             .collect();
+        let [reclaim_timeouts, reclaim_panics] = self.reclaim_faults();
+        let live_bytes = self.live_bytes();
         Snapshot {
+            measured_bytes: self.measured.of_process(),
+            unaccounted_bytes: self.measured.fill(live_bytes).saturating_sub(live_bytes),
+            shortfalls: self.measured.shortfalls(),
+            reclaim_timeouts,
+            reclaim_panics,
             capacity_bytes: admin.capacity_bytes,
-            live_bytes: self.live_bytes(),
+            live_bytes,
             claimed_bytes: self.core.accounts.used(ROOT),
             pressure: self.pressure(),
             share_bytes: self.core.accounts.water(),
@@ -126,12 +148,16 @@ impl Governor {
         let guarantee = accounts.guarantee(index);
         let set_aside_bytes = self.core.aside_of(index);
         let water = traits.priority.weight().saturating_mul(accounts.water());
+        let used_bytes = accounts.used(index).saturating_sub(set_aside_bytes);
+        let measured_bytes = self.measured.of_tenant(index, accounts.generation(index));
         TenantSnapshot {
+            measured_bytes,
+            unaccounted_bytes: measured_bytes.map_or(0, |bytes| bytes.saturating_sub(used_bytes)),
             tenant: TenantHandle::new(self.tag, accounts.generation(index), index),
             id: TenantId::from_u128(tenant.uuid()),
             name,
             group,
-            used_bytes: accounts.used(index).saturating_sub(set_aside_bytes),
+            used_bytes,
             set_aside_bytes,
             peak_bytes: tenant.peak(),
             claimed_bytes: accounts.claim(index),
@@ -174,7 +200,9 @@ impl Governor {
         let tables = self.core.registry.tracking_bytes()
             + self.core.events.tracking_bytes()
             + self.core.ghosts.tracking_bytes()
-            + self.core.grants.backlogs.tracking_bytes();
+            + self.core.grants.backlogs.tracking_bytes()
+            + self.idle.tracking_bytes()
+            + self.measured.tracking_bytes();
         (size_of::<Self>() + nodes + segments + cells) as u64 + tables
     }
 }

@@ -1036,6 +1036,13 @@ impl Accounts {
         self.table[index].used().used()
     }
 
+    /// The used word: while it is the same, nothing was charged, released, trimmed or configured,
+    /// unless so much of it that it came round.
+    #[inline]
+    pub fn used_word(&self, index: u32) -> UsedWord {
+        self.table[index].used()
+    }
+
     /// Bytes paid for; for the root, its limit.
     #[inline]
     pub fn claim(&self, index: u32) -> u64 {

@@ -73,6 +73,16 @@ impl Core {
         Some(wait_ns)
     }
 
+    /// Bytes owed to those behind whom a request would stand that entered the line now.
+    pub fn owed_before(&self, ask: &Ask) -> u64 {
+        self.owed_to_first(self.waiters_before(ask))
+    }
+
+    fn owed_to_first(&self, count: usize) -> u64 {
+        let owed = self.waiting.standing().take(count).map(|cell| self.owed_to(cell));
+        owed.fold(0, u64::saturating_add)
+    }
+
     /// Bytes that somebody in line takes out of what comes free for all.
     fn owed_to(&self, cell: u32) -> u64 {
         let waiters = &self.waiting.waiters;

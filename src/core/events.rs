@@ -74,6 +74,13 @@ pub enum EventKind {
     ReservationExpired = 12,
     /// A grant was still held when its owner was gone.
     Leak = 13,
+    /// The owner of a grant was asked for it and did not answer in time.
+    ReclaimTimedOut = 14,
+    /// The owner of a grant was asked for it and panicked.
+    ReclaimPanicked = 15,
+    /// Memory that was said to be freed was not seen to be: `bytes` are still measured, of the
+    /// tenant or, for account 0, of the process.
+    FreedNotSeen = 16,
 }
 
 /// One event. Fields that mean nothing for a kind are zero.
@@ -112,7 +119,7 @@ pub struct Events {
 
 impl EventKind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Granted,
         Self::Denied,
         Self::Grown,
@@ -126,6 +133,9 @@ impl EventKind {
         Self::CapacityChanged,
         Self::ReservationExpired,
         Self::Leak,
+        Self::ReclaimTimedOut,
+        Self::ReclaimPanicked,
+        Self::FreedNotSeen,
     ];
 
     /// Its number in records and in the C interface.

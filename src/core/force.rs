@@ -1,11 +1,11 @@
 //! What administration does to grants without asking their owners: reservations that ran out,
-//! tenants that are unregistered by force, grants counted late.
+//! tenants that are unregistered by force, grants counted or freed late.
 //!
 //! Every step takes hold of a slot like an owner or an evictor would, so whoever races it comes
 //! before or after, and the bytes leave the used word exactly once (I3).
 
 use super::Core;
-use super::grants::flag;
+use super::grants::{Victim, flag};
 use super::word::{Owner, State};
 
 impl Core {
@@ -24,15 +24,41 @@ impl Core {
                 let claimed = self.grants.claim_victim(slot, word, |v| v.owner == owner);
                 claimed.inspect(|victim| self.end_victim(victim)).is_some()
             }
-            State::Evicting | State::Deferred => self.end_chosen(slot, owner),
+            State::Evicting | State::Deferred => {
+                self.end_chosen(slot, self.grants.generation(slot), owner)
+            }
             State::Reserved | State::Tuning | State::Ending => false,
+        }
+    }
+
+    /// Ends this grant, whose owner has freed it after nobody waited for that any more: `true` if
+    /// this was its end, `false` if it had ended; none if it has to be tried again because another
+    /// thread is at it for a few instructions. If its owner is just asked for it once more, that
+    /// answer changes nothing.
+    pub fn end_late(&self, slot: u32, generation: u32, owner: Owner) -> Option<bool> {
+        let word = self.grants.word(slot);
+        let same = self.grants.generation(slot) == generation && self.grants.owner(slot) == owner;
+        match word.state() {
+            _ if !same || !word.may_be(generation) => Some(false),
+            State::Free | State::Gone | State::Ending | State::Reserved => Some(false),
+            State::Tuning => None,
+            State::Live => {
+                let ours = |v: &Victim| v.owner == owner && v.generation == generation;
+                let claimed = self.grants.claim_victim(slot, word, ours);
+                claimed.map(|victim| {
+                    self.end_victim(&victim);
+                    true
+                })
+            }
+            State::Evicting | State::Deferred => {
+                self.end_chosen(slot, generation, owner).then_some(true)
+            }
         }
     }
 
     /// Ends a grant that an evictor has chosen in its owner's place, who is told that it was
     /// evicted.
-    fn end_chosen(&self, slot: u32, owner: Owner) -> bool {
-        let generation = self.grants.generation(slot);
+    fn end_chosen(&self, slot: u32, generation: u32, owner: Owner) -> bool {
         let Ok(held) = self.grants.hold_to_end(slot, generation, owner) else { return false };
         let mut fields = self.grants.fields(slot);
         fields.flags |= flag::EVICTED;

@@ -342,6 +342,16 @@ impl Core {
         self.could_free(shortage, needed, sums) >= needed
     }
 
+    /// Whether any grant may go for a shortage, by a look at one after the other until one is
+    /// found: where nothing may, that is one pass instead of one for every few queues.
+    pub fn may_free_any(&self, shortage: &Shortage) -> bool {
+        let (used, leaving) = (|a| self.accounts.used(a), |a| self.freeing(a).bytes());
+        let sums = Sums { used: &used, leaving: &leaving };
+        self.tenants_below(shortage.account).any(|tenant| {
+            self.may_be_asked(shortage, tenant, sums) && self.evictable(shortage, tenant, 1) > 0
+        })
+    }
+
     /// Bytes that evictions could free, with all that is on its way from below the account; looked
     /// for until there are `needed`, and then at most those. An upper bound, which knows what each
     /// tenant may lose, but not how whole grants fit into that. Looks at grants one by one.

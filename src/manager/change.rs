@@ -46,7 +46,9 @@ impl MultiTenantMemoryManager {
         self.release_bytes(tenant_id, allocation_id, amount_bytes)
     }
 
-    /// Adds memory to an allocation, evicting like a request. Granted answers the same id.
+    /// Adds memory to an allocation, evicting like a request. Granted answers the same id. Growth
+    /// is granted or denied, never queued: who holds memory while it waits for more can stand in
+    /// its own way.
     ///
     /// # Errors
     ///
@@ -201,6 +203,7 @@ impl MultiTenantMemoryManager {
             return Err(self.missing(&tenant, allocation_id));
         };
         let misuse = |error| MemoryError::of_allocation(error, allocation_id, tenant_id);
+        let timing = self.inner.begin(&tenant);
         let grown = self.check_open(&wanted).and_then(|()| match grant {
             None => self.grow_observed(&wanted, key),
             Some(grant) => match self.grow_grant(&wanted, grant) {
@@ -209,9 +212,10 @@ impl MultiTenantMemoryManager {
                 Err(Refusal::Denied(denial)) if self.is_observe_only() => {
                     self.observe_growth(&wanted, key, &denial)
                 }
-                Err(Refusal::Denied(denial)) => Err(self.refused(&wanted, &denial)),
+                Err(denied) => Err(self.refused_by(&wanted, denied)),
             },
         });
+        self.inner.finish(&tenant, &timing, &grown);
         answer(grown)
     }
 

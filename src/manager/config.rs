@@ -1,9 +1,17 @@
 //! The settings of the facade, in MiB, and how they become the governor's.
 
+use super::alerts::AlertStream;
 use super::emergency::EmergencyLog;
 use super::error::MemoryError;
+use super::eviction::Listener;
+use super::machine::Machine;
+use super::monitor::Monitoring;
+use super::queue::{Queue, QueueOptions};
+use super::thresholds::AlertThresholds;
 use crate::RateLimit;
 use crate::config::{GovernorConfig, Isolation, Priority, TenantConfig, TenantId};
+use crate::os::Probe;
+use std::time::Duration;
 
 /// One MiB in bytes.
 pub(super) const MIB: u64 = 1 << 20;
@@ -22,15 +30,24 @@ pub type MemoryPressure = crate::Pressure;
 pub struct MemoryConfig {
     /// Memory to share, in MiB: 1 to 268435455.
     pub max_memory_mb: u64,
-    /// Whether usage is monitored in the background.
+    /// Whether a thread looks at the machine every so often, as
+    /// [`start_monitoring`](crate::MultiTenantMemoryManager::start_monitoring) does: how short of
+    /// memory the machine is then counts as pressure.
     pub enable_monitoring: bool,
-    /// Time between two looks of the monitor, in seconds; at least 1 if monitoring is enabled.
+    /// Time between two looks of the monitor, in seconds, and before the first one; at least 1 if
+    /// monitoring is enabled.
     pub monitoring_interval_secs: u64,
-    /// Whether memory is balanced in the background.
+    /// Whether a thread balances memory every so often, as
+    /// [`balance_memory`](crate::MultiTenantMemoryManager::balance_memory) does.
     pub enable_memory_balancing: bool,
-    /// Time between two steps of the balancer, in seconds; at least 1 if balancing is enabled.
+    /// Time between two steps of the balancer, in seconds, and before the first one; at least 1 if
+    /// balancing is enabled.
     pub balancing_interval_secs: u64,
-    /// Whether cold content is compressed. Accepted; nothing is compressed by the manager.
+    /// Whether cold content is compressed. Accepted, and nothing is compressed: the manager decides
+    /// and never touches the bytes. It says so in
+    /// [`MultiTenantMemoryManager::warnings`](crate::MultiTenantMemoryManager::warnings) and in its
+    /// `Debug` output, and prints nothing: whoever reads the settings at the start of a service
+    /// logs these.
     pub enable_compression: bool,
     /// The size, in MiB, from which content is compressed.
     pub compression_threshold_mb: u64,
@@ -41,19 +58,33 @@ impl MemoryConfig {
         config_bytes("max_memory_mb", self.max_memory_mb, 1)
     }
 
+    /// What is accepted and has no effect, or not the expected one.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let threshold = self.compression_threshold_mb;
+        let compression = self.enable_compression.then(|| {
+            format!(
+                "enable_compression: nothing is compressed, so the compression_threshold_mb of \
+                 {threshold} has no effect either; compress what you keep yourself and release \
+                 the difference, or set it to false"
+            )
+        });
+        compression.into_iter().collect()
+    }
+
     pub(super) fn validate(&self) -> Result<(), MemoryError> {
         self.max_bytes()?;
-        let timed = [
-            ("monitoring_interval_secs", self.monitoring_interval_secs, self.enable_monitoring),
-            ("balancing_interval_secs", self.balancing_interval_secs, self.enable_memory_balancing),
-        ];
-        match timed.into_iter().find(|&(_, secs, enabled)| enabled && secs == 0) {
-            Some((field, ..)) => {
-                let problem = "0 seconds leave no time between two steps; use at least 1";
-                Err(MemoryError::Config { field, problem: problem.to_string() })
-            }
-            None => Ok(()),
+        if self.enable_monitoring {
+            self.monitoring_interval()?;
         }
+        if self.enable_memory_balancing {
+            interval_secs("balancing_interval_secs", self.balancing_interval_secs)?;
+        }
+        Ok(())
+    }
+
+    /// Seconds between two looks of the monitor, if that can be.
+    pub(super) fn monitoring_interval(&self) -> Result<u64, MemoryError> {
+        interval_secs("monitoring_interval_secs", self.monitoring_interval_secs)
     }
 }
 
@@ -116,17 +147,45 @@ type Tune = Box<dyn FnOnce(&mut GovernorConfig) + Send>;
 ///
 /// let options = ManagerOptions::default()
 ///     .governor(|governor| governor.high_percent = 85)
+///     .queue_wait_max(std::time::Duration::from_secs(60))
 ///     .emergency_log_max(10_000);
 /// ```
 #[must_use]
 pub struct ManagerOptions {
     tune: Option<Tune>,
     log_max: usize,
+    queue: QueueOptions,
+    probe: Option<Box<dyn Probe>>,
+    reclaim_timeout: Duration,
+    measure_process: bool,
+    thresholds: AlertThresholds,
+    alerts_max: usize,
+    histories_max: usize,
+}
+
+/// Options as a manager is built from them.
+pub(super) struct Settled {
+    pub governor: GovernorConfig,
+    pub log: EmergencyLog,
+    pub queue: Queue,
+    pub machine: Machine,
+    pub listener: Listener,
+    pub monitoring: Monitoring,
 }
 
 impl Default for ManagerOptions {
     fn default() -> Self {
-        Self { tune: None, log_max: EmergencyLog::DEFAULT_MAX }
+        Self {
+            tune: None,
+            log_max: EmergencyLog::DEFAULT_MAX,
+            queue: QueueOptions::default(),
+            probe: None,
+            reclaim_timeout: Duration::from_secs(1),
+            measure_process: false,
+            thresholds: AlertThresholds::default(),
+            alerts_max: AlertStream::DEFAULT_MAX,
+            histories_max: Monitoring::HISTORIES_MAX,
+        }
     }
 }
 
@@ -142,19 +201,102 @@ impl ManagerOptions {
         Self { log_max: entries, ..self }
     }
 
-    pub(super) fn settle(self, capacity_bytes: u64) -> (GovernorConfig, EmergencyLog) {
-        let mut settings = GovernorConfig::new(capacity_bytes);
+    /// Whether requests that the pool cannot serve now are queued; if not, they are denied. On
+    /// unless switched off.
+    pub fn queueing(mut self, on: bool) -> Self {
+        self.queue.enabled = on;
+        self
+    }
+
+    /// How long a queued request waits at most, up to 24 hours; then it is denied. 30 s unless set.
+    pub fn queue_wait_max(mut self, wait_max: Duration) -> Self {
+        self.queue.wait_max = wait_max;
+        self
+    }
+
+    /// How long a place in the queue, or what was assigned to it, is kept beyond the time after
+    /// which the answer said to ask again; at most [`Self::queue_wait_max`]. 10 s unless set.
+    pub fn queue_keep(mut self, keep: Duration) -> Self {
+        self.queue.keep = keep;
+        self
+    }
+
+    /// Most places that one tenant may have in the queue, 1 to 65536; all tenants together have
+    /// [`GovernorConfig::waiters_max`]. 64 unless set.
+    pub fn queue_places_max(mut self, places_max: u32) -> Self {
+        self.queue.places_max = places_max;
+        self
+    }
+
+    /// What the monitor looks at instead of this machine: a container's files, or a script.
+    pub fn probe(self, probe: impl Probe + 'static) -> Self {
+        Self { probe: Some(Box::new(probe)), ..self }
+    }
+
+    /// How long the callback of [`on_evict`](crate::MultiTenantMemoryManager::on_evict) may take
+    /// before others are asked, one second unless set. Zero: as long as it likes, on the thread
+    /// that asks.
+    pub fn reclaim_timeout(self, timeout: Duration) -> Self {
+        Self { reclaim_timeout: timeout, ..self }
+    }
+
+    /// Whether each look of the monitor at the machine also reports what the process holds, as
+    /// [`report_measured_process`](crate::MultiTenantMemoryManager::report_measured_process) does.
+    /// Off unless set: right where the process holds little beside what it is granted here.
+    pub fn measure_process(self, on: bool) -> Self {
+        Self { measure_process: on, ..self }
+    }
+
+    /// From where on something is worth an alert. A manager is not created with thresholds that
+    /// contradict each other.
+    pub fn thresholds(self, thresholds: AlertThresholds) -> Self {
+        Self { thresholds, ..self }
+    }
+
+    /// Most alerts that are kept for readers, at least 1; the oldest go first. 1024 unless set.
+    pub fn alerts_max(self, alerts: usize) -> Self {
+        Self { alerts_max: alerts, ..self }
+    }
+
+    /// Most tenants whose history is kept at once, about 4 KiB each. 4096 unless set. Tenants
+    /// that become active beyond that have none, until another one has been idle for an hour; their
+    /// statistics and alerts are as those of all others.
+    pub fn histories_max(self, tenants: usize) -> Self {
+        Self { histories_max: tenants, ..self }
+    }
+
+    pub(super) fn settle(self, capacity_bytes: u64) -> Result<Settled, MemoryError> {
+        self.queue.validate()?;
+        self.thresholds.validate()?;
+        let mut governor = GovernorConfig::new(capacity_bytes);
         if let Some(tune) = self.tune {
-            tune(&mut settings);
+            tune(&mut governor);
         }
-        (settings, EmergencyLog::new(self.log_max))
+        Ok(Settled {
+            governor,
+            log: EmergencyLog::new(self.log_max),
+            queue: Queue::new(self.queue),
+            machine: Machine::seen_by(self.probe, self.measure_process),
+            listener: Listener::waiting_for(self.reclaim_timeout),
+            monitoring: Monitoring::new(self.thresholds, self.alerts_max, self.histories_max),
+        })
     }
 }
 
 impl std::fmt::Debug for ManagerOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ManagerOptions").field("log_max", &self.log_max).finish_non_exhaustive()
+        let mut shown = f.debug_struct("ManagerOptions");
+        shown.field("log_max", &self.log_max).field("queue", &self.queue);
+        shown.field("thresholds", &self.thresholds).finish_non_exhaustive()
     }
+}
+
+fn interval_secs(field: &'static str, secs: u64) -> Result<u64, MemoryError> {
+    if secs > 0 {
+        return Ok(secs);
+    }
+    let problem = "0 seconds leave no time between two steps; use at least 1".to_string();
+    Err(MemoryError::Config { field, problem })
 }
 
 /// A setting in MiB as bytes.

@@ -6,12 +6,19 @@
 //! ```
 //!
 //! Figures of different tenants are read one after the other while others go on; at rest they add
-//! up. What is observed beyond the budget stands apart and is in none of the other sums.
+//! up. Memory in live allocations includes what is assigned to places in the queue; that is shown
+//! apart as well, and belongs to no model yet. What is observed beyond the budget stands apart and
+//! is in none of the other sums.
 
+use super::alerts::Alert;
 use super::config::{IsolationLevel, MIB, MemoryPressure, TenantPriority};
 use super::emergency::TenantHold;
 use super::error::MemoryError;
-use super::record::Held;
+use super::history::UsageHistory;
+use super::monitor::PoolReport;
+use super::recommendations::{Recommendation, recommend};
+use super::record::{Held, Record};
+use super::statistics::MemoryStatistics;
 use super::tenant::Tenant;
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::{AllocationType, GovernorConfig, TenantId};
@@ -31,6 +38,15 @@ pub struct TenantDashboard {
     pub global_memory_status: GlobalMemoryStatus,
     /// Models by name over all tenants, largest first.
     pub models: Vec<ModelUsage>,
+    /// What was counted of all tenants, those that are gone included, as of the monitor's last
+    /// look.
+    pub statistics: MemoryStatistics,
+    /// What the pool held in the last minute and the last hour.
+    pub history: UsageHistory,
+    /// Alerts that were raised and are not over, those of tenants included.
+    pub open_alerts: Vec<Alert>,
+    /// What could be changed, and from which figure that follows: at most sixteen.
+    pub recommendations: Vec<Recommendation>,
 }
 
 /// The first line of the dashboard.
@@ -50,6 +66,8 @@ pub struct DashboardSummary {
     /// Percent of what is claimed of the pool that is in live allocations: the rest is guaranteed
     /// or idle. 100 where nothing is claimed.
     pub memory_efficiency: f64,
+    /// Requests in the queue that wait for their bytes.
+    pub waiting_requests: u64,
     /// Whether nobody is refused.
     pub observe_only: bool,
     /// Requests that would have been denied while only observing.
@@ -76,12 +94,26 @@ pub struct GlobalMemoryStatus {
     pub allocated_memory_bytes: u64,
     /// Memory claimed by tenants, in bytes.
     pub claimed_memory_bytes: u64,
+    /// Bytes of those in live allocations that were assigned to requests in the queue and are not
+    /// fetched yet.
+    pub assigned_memory_bytes: u64,
     /// Percent of the pool in live allocations.
     pub utilization_percentage: f64,
     /// Memory held beyond the budget since only observing, in MiB, rounded up.
     pub observed_over_mb: u64,
     /// The same in bytes.
     pub observed_over_bytes: u64,
+    /// Memory measured of the process, in bytes, if it is measured.
+    pub measured_memory_bytes: Option<u64>,
+    /// Memory measured that is in no allocation, in bytes: of all tenants together, or of the
+    /// process where that is more.
+    pub unaccounted_memory_bytes: u64,
+    /// Times that memory was said to be freed and was measured all the same.
+    pub shortfalls: u64,
+    /// Owners that were asked for an allocation and did not answer in time.
+    pub reclaim_timeouts: u64,
+    /// Owners that panicked when they were asked.
+    pub reclaim_panics: u64,
     /// Bytes that tracking all this takes in the governor's tables.
     pub tracking_bytes: u64,
 }
@@ -102,8 +134,14 @@ pub struct TenantUsage {
     pub allocated_memory_mb: u64,
     /// The same in bytes.
     pub allocated_memory_bytes: u64,
+    /// Memory measured, in bytes, if the tenant is measured.
+    pub measured_memory_bytes: Option<u64>,
+    /// Memory measured that is in no allocation, in bytes.
+    pub unaccounted_memory_bytes: u64,
     /// The most it held at once, in bytes.
     pub peak_memory_bytes: u64,
+    /// Memory in loaded models and pinned allocations, which is never evicted, in bytes.
+    pub unevictable_memory_bytes: u64,
     /// Ceiling, in whole MiB; none: the pool's.
     pub max_memory_mb: Option<u64>,
     /// Floor, in whole MiB.
@@ -126,6 +164,11 @@ pub struct TenantUsage {
     pub allocations_by_type: AllocationCounts,
     /// Models by name, largest first.
     pub models: Vec<ModelUsage>,
+    /// Its requests in the queue that wait for their bytes.
+    pub waiting_requests: u64,
+    /// Bytes assigned to its requests in the queue that are not fetched yet: allocated, and in none
+    /// of its models.
+    pub assigned_memory_bytes: u64,
     /// Requests granted so far.
     pub granted_requests: u64,
     /// Requests denied so far by the limits, those that were only observed included.
@@ -144,6 +187,17 @@ pub struct TenantUsage {
     pub observed_denials: u64,
     /// Why, for the last eight of them, oldest first.
     pub observed_reasons: Vec<String>,
+    /// What was counted of its requests through the manager.
+    pub statistics: MemoryStatistics,
+    /// What it held in the last minute and the last hour; none, unless it was active in that time
+    /// and the monitor has looked.
+    pub history: Option<UsageHistory>,
+    /// Alerts about it that were raised and are not over.
+    pub open_alerts: Vec<Alert>,
+    /// For how long the monitor has watched it, in ns; 0: it was not active in the last hour.
+    pub watched_ns: u64,
+    /// For how long it has not asked for memory while it was watched, in ns.
+    pub silent_ns: u64,
 }
 
 /// Allocations by type.
@@ -191,6 +245,7 @@ impl MultiTenantMemoryManager {
     /// None today; the signature leaves room.
     pub async fn get_tenant_dashboard(&self) -> Result<TenantDashboard, MemoryError> {
         let governor = &self.inner.governor;
+        self.inner.lapse_places_now();
         let snapshot = governor.snapshot();
         let mut tenants: Vec<TenantUsage> = snapshot
             .tenants
@@ -206,15 +261,20 @@ impl MultiTenantMemoryManager {
             tenants.iter().fold(0u64, |sum, t| sum.saturating_add(t.observed_over_bytes));
         let (capacity, live) = (snapshot.capacity_bytes, snapshot.live_bytes);
         let claimed = snapshot.claimed_bytes;
+        let PoolReport { statistics, history, open } = self.inner.report_of_pool();
         let count = |is: fn(&TenantUsage) -> bool| tenants.iter().filter(|t| is(t)).count();
+        let efficiency = if claimed == 0 { 100.0 } else { percent(live, claimed) };
+        let reclaim_ms = self.inner.monitoring.thresholds.reclaim_ms;
         Ok(TenantDashboard {
+            recommendations: recommend(&tenants, efficiency, reclaim_ms),
             summary: DashboardSummary {
                 total_tenants: tenants.len(),
                 active_tenants: count(|t| t.allocations > 0),
                 critical_tenants: count(|t| t.priority == TenantPriority::Critical),
                 tenants_on_hold: count(|t| t.hold != TenantHold::None),
                 total_allocations: tenants.iter().map(|t| t.allocations).sum(),
-                memory_efficiency: if claimed == 0 { 100.0 } else { percent(live, claimed) },
+                waiting_requests: tenants.iter().map(|t| t.waiting_requests).sum(),
+                memory_efficiency: efficiency,
                 observe_only: self.is_observe_only(),
                 observed_denials: tenants.iter().map(|t| t.observed_denials).sum(),
             },
@@ -227,19 +287,29 @@ impl MultiTenantMemoryManager {
                 max_memory_bytes: capacity,
                 allocated_memory_bytes: live,
                 claimed_memory_bytes: claimed,
+                assigned_memory_bytes: tenants.iter().map(|t| t.assigned_memory_bytes).sum(),
                 utilization_percentage: percent(live, capacity),
                 observed_over_mb: observed.div_ceil(MIB),
                 observed_over_bytes: observed,
+                measured_memory_bytes: snapshot.measured_bytes,
+                unaccounted_memory_bytes: snapshot.unaccounted_bytes,
+                shortfalls: snapshot.shortfalls,
+                reclaim_timeouts: snapshot.reclaim_timeouts,
+                reclaim_panics: snapshot.reclaim_panics,
                 tracking_bytes: governor.tracking_bytes(),
             },
             models: merged(tenants.iter().flat_map(|tenant| tenant.models.iter().cloned())),
             tenant_summaries: tenants,
+            statistics,
+            history,
+            open_alerts: open,
         })
     }
 
     fn usage_of(&self, tenant: &Tenant, numbers: TenantSnapshot) -> Result<TenantUsage, Error> {
         let governor = &self.inner.governor;
         let config = governor.tenant_config(tenant.handle)?;
+        let report = self.inner.report_of(tenant);
         let held = lock(&tenant.held);
         let used = numbers.used_bytes;
         let bound = numbers.limit_bytes.unwrap_or(governor.config().capacity_bytes);
@@ -253,7 +323,10 @@ impl MultiTenantMemoryManager {
             isolation_level: numbers.isolation,
             allocated_memory_mb: used.div_ceil(MIB),
             allocated_memory_bytes: used,
+            measured_memory_bytes: numbers.measured_bytes,
+            unaccounted_memory_bytes: numbers.unaccounted_bytes,
             peak_memory_bytes: numbers.peak_bytes,
+            unevictable_memory_bytes: unevictable_bytes(&held),
             max_memory_mb: config.limit_bytes.map(mb),
             guaranteed_memory_mb: mb(config.guarantee_bytes),
             burst_limit_mb: config.burst_bytes.map(mb),
@@ -265,6 +338,8 @@ impl MultiTenantMemoryManager {
             allocations: held.records.len() as u64,
             allocations_by_type: counts(&held),
             models: models(&held),
+            waiting_requests: held.places.waiting(),
+            assigned_memory_bytes: held.places.assigned_bytes(),
             granted_requests: numbers.granted,
             denied_requests: numbers.denied,
             evicted_allocations: numbers.evicted,
@@ -274,6 +349,11 @@ impl MultiTenantMemoryManager {
             observed_evictions: held.observed.evictions,
             observed_denials: held.observed.denials,
             observed_reasons: held.observed.reasons.iter().cloned().collect(),
+            statistics: report.statistics,
+            history: report.history,
+            open_alerts: report.open,
+            watched_ns: report.watched_ns,
+            silent_ns: report.silent_ns,
         })
     }
 }
@@ -291,6 +371,12 @@ fn pressure_of(config: &GovernorConfig, used: u64, bound: u64) -> MemoryPressure
         () if reached(config.high_percent) => MemoryPressure::High,
         () => MemoryPressure::Normal,
     }
+}
+
+fn unevictable_bytes(held: &Held) -> u64 {
+    let records = held.records.values();
+    let fixed = records.filter(|r| r.pinned || r.kind == AllocationType::ModelLoad);
+    fixed.map(Record::granted_bytes).sum()
 }
 
 fn counts(held: &Held) -> AllocationCounts {

@@ -106,6 +106,14 @@ pub enum MemoryError {
         /// The most one allocation can hold, in whole MiB.
         max_mb: u64,
     },
+    /// The system could not start a thread.
+    #[error("thread {name} could not be started: {kind}; free some threads, or balance by hand")]
+    Thread {
+        /// The thread.
+        name: &'static str,
+        /// What the system answered.
+        kind: std::io::ErrorKind,
+    },
     /// Anything else the governor refuses.
     #[error(transparent)]
     Governor(Error),

@@ -3,15 +3,29 @@
 //! An owner is asked with nothing held, and about one allocation by one thread at a time: by the
 //! governor that is short, or by a drain. Who is asked and releases instead of answering has the
 //! same effect.
+//!
+//! The callback runs on a thread of the governor's (`workers.rs`), so that one that hangs holds up
+//! nobody. After a time-out the allocation counts as kept and may be asked for again:
+//!
+//! ```text
+//! before the answer   the record is there, asking                      M1
+//! time-out            the record is there, not asking, the grant live  M1
+//! a late Freed        record and grant go together, if they are there  M1
+//! any other           changes nothing
+//! ```
 
 use super::record::{End, Key, Record};
+use super::statistics::Count;
 use super::tenant::Tenant;
 use super::{Inner, MultiTenantMemoryManager, lock};
 use crate::ReclaimAnswer;
 use crate::config::{AllocationType, TenantId};
 use crate::reclaim::Victim;
+use crate::workers::Reply;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 /// An allocation that is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,15 +46,33 @@ type Callback = Arc<dyn Fn(&EvictedAllocation) -> ReclaimAnswer + Send + Sync>;
 
 /// Who is asked; nobody: the owner learns at its next call.
 #[derive(Default)]
-pub(super) struct Listener(Mutex<Option<Callback>>);
+pub(super) struct Listener {
+    callback: Mutex<Option<Callback>>,
+    /// How long an answer is waited for; zero: the callback runs on the thread that asks.
+    timeout: Duration,
+}
+
+impl Listener {
+    pub(super) fn waiting_for(timeout: Duration) -> Self {
+        Self { callback: Mutex::default(), timeout }
+    }
+}
 
 impl MultiTenantMemoryManager {
     /// Sets who is asked to free an allocation that was chosen to go; replaces an earlier one.
     ///
-    /// The callback runs on the thread that is short of memory, balances or drains, with nothing
-    /// held: it may call any verb. It answers [`ReclaimAnswer::Freed`] once the memory is free,
-    /// [`ReclaimAnswer::Deferred`] if the owner will release the allocation, and
-    /// [`ReclaimAnswer::Busy`] to keep it for a while. One that panics counts as busy.
+    /// The callback runs with nothing held, so it may call any verb. It answers
+    /// [`ReclaimAnswer::Freed`] once the memory is free, [`ReclaimAnswer::Deferred`] if the owner
+    /// will release the allocation, and [`ReclaimAnswer::Busy`] to keep it for a while. One that
+    /// panics counts as busy, and so does one that has not answered within
+    /// [`super::ManagerOptions::reclaim_timeout`], one second unless set: the tenant is then left
+    /// alone until it has answered or for
+    /// [`busy_cooldown_ns`](crate::GovernorConfig::busy_cooldown_ns), and others are asked. If it
+    /// answers `Freed` later, the allocation ends then; any other late answer changes nothing.
+    ///
+    /// It runs on one of at most eight threads of the manager's, so it must not count on values
+    /// that belong to a thread; with a time-out of zero on the thread that is short of memory,
+    /// balances or drains.
     ///
     /// Without a callback an evicted allocation counts as free at once, and its owner learns at
     /// its next call: set one wherever memory stands behind what may be evicted. One that holds a
@@ -49,7 +81,7 @@ impl MultiTenantMemoryManager {
         &self,
         callback: impl Fn(&EvictedAllocation) -> ReclaimAnswer + Send + Sync + 'static,
     ) {
-        let earlier = lock(&self.inner.listener.0).replace(Arc::new(callback));
+        let earlier = lock(&self.inner.listener.callback).replace(Arc::new(callback));
         // Dropped with nothing held: it may hold anything.
         drop(earlier);
     }
@@ -67,7 +99,7 @@ pub(super) struct Asked {
 impl Inner {
     /// Asks the owner of an allocation. One that is gone already, about to be entered by the
     /// thread that requested it, or asked for by another thread counts as busy.
-    pub(super) fn ask_owner(&self, tenant: &Tenant, key: Key) -> Asked {
+    pub(super) fn ask_owner(self: &Arc<Self>, tenant: &Arc<Tenant>, key: Key) -> Asked {
         let asked = {
             let mut held = lock(&tenant.held);
             let record = held.records.get_mut(&key).filter(|record| !record.asking);
@@ -83,20 +115,100 @@ impl Inner {
                 bytes: record.bytes(),
             }
         };
-        let callback = lock(&self.listener.0).clone();
-        let answer = callback.map_or(ReclaimAnswer::Freed, |callback| {
-            // One that panics has not freed anything it could vouch for.
-            let answer = catch_unwind(AssertUnwindSafe(|| callback(&asked)));
-            answer.unwrap_or(ReclaimAnswer::Busy)
-        });
+        let bytes = asked.bytes;
+        let callback = lock(&self.listener.callback).clone();
+        let answer = match callback {
+            Some(callback) => self.answer_of(callback, asked, tenant, key),
+            None => ReclaimAnswer::Freed,
+        };
         let mut held = lock(&tenant.held);
         if let Some(record) = held.records.get_mut(&key) {
             record.asking = false;
         }
         let freed = answer == ReclaimAnswer::Freed;
         let record = if freed { held.end(key, End::Evicted) } else { None };
-        Asked { answer, bytes: asked.bytes, record }
+        Asked { answer, bytes, record }
     }
+
+    /// Asks and counts.
+    fn answer_of(
+        self: &Arc<Self>,
+        callback: Callback,
+        asked: EvictedAllocation,
+        tenant: &Arc<Tenant>,
+        key: Key,
+    ) -> ReclaimAnswer {
+        let (kind, bytes) = (asked.allocation_type, asked.bytes);
+        let begun_ns = self.governor.clock().now_ns();
+        let reply = if self.listener.timeout.is_zero() {
+            let answer = catch_unwind(AssertUnwindSafe(|| callback(&asked)));
+            answer.map_or(Reply::Panicked, Reply::Answered)
+        } else {
+            // Weak, so that a callback that hangs keeps neither the manager nor what it granted.
+            let (manager, held_by) = (Arc::downgrade(self), Arc::downgrade(tenant));
+            let late = move |answer| {
+                if answer == ReclaimAnswer::Freed
+                    && let (Some(manager), Some(tenant)) = (manager.upgrade(), held_by.upgrade())
+                {
+                    manager.end_late(&tenant, key);
+                }
+            };
+            let timeout = self.listener.timeout;
+            self.governor.ask_within(timeout, tenant.handle, move || callback(&asked), late)
+        };
+        let took_ns = self.governor.clock().now_ns().saturating_sub(begun_ns);
+        self.count_reply(tenant, &reply, took_ns);
+        let grant = match key {
+            Key::Grant(id) => Some(id),
+            Key::Observed(_) => None,
+        };
+        self.governor.answer_about(reply, tenant.handle, grant, kind, bytes)
+    }
+
+    fn count_reply(&self, tenant: &Tenant, reply: &Reply<ReclaimAnswer>, took_ns: u64) {
+        if *reply == Reply::NotAsked {
+            return;
+        }
+        let statistics = tenant.statistics.get();
+        statistics.note(Count::ReclaimAsked);
+        statistics.note_reclaim_ns(took_ns);
+        let slow = took_ns / 1_000_000 > self.monitoring.thresholds.reclaim_ms;
+        if slow || *reply == Reply::TimedOut {
+            statistics.note(Count::ReclaimSlow);
+        }
+        match reply {
+            Reply::Answered(ReclaimAnswer::Busy) => statistics.note(Count::ReclaimBusy),
+            Reply::Panicked => statistics.note(Count::ReclaimPanicked),
+            Reply::Answered(_) | Reply::TimedOut | Reply::NotAsked => {}
+        }
+    }
+
+    /// The owner of an allocation has freed it after nobody waited for that any more.
+    fn end_late(&self, tenant: &Tenant, key: Key) {
+        let record = lock(&tenant.held).end(key, End::Evicted);
+        if let Some(grant) = record.and_then(|record| record.grant) {
+            // It counts as evicted rather than released, whoever ends it.
+            let id = grant.into_id();
+            self.governor.end_late_certainly(tenant.handle, id);
+        }
+    }
+}
+
+thread_local! {
+    /// Whether this thread takes a step of the balancer.
+    static BALANCING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does the work of a step of the balancer: what owners are asked meanwhile counts as its doing.
+pub(super) fn balancing<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            BALANCING.set(self.0);
+        }
+    }
+    let _before = Before(BALANCING.replace(true));
+    work()
 }
 
 /// The governor's question about a victim, passed on to its owner.
@@ -105,6 +217,9 @@ pub(super) fn ask_for(manager: &Weak<Inner>, victim: &Victim) -> ReclaimAnswer {
     let Some(tenant) = inner.tenants.find_handle(victim.tenant) else {
         return ReclaimAnswer::Busy;
     };
+    if BALANCING.get() {
+        tenant.statistics.get().note(Count::Balanced);
+    }
     let Asked { answer, record, .. } = inner.ask_owner(&tenant, Key::Grant(victim.grant));
     if let Some(grant) = record.and_then(|record| record.grant) {
         // The governor ends it on this answer, and counts it as evicted.

@@ -5,6 +5,8 @@
 //! | the settings, and what is refused about them | `config.rs` |
 //! | who is registered | `tenant.rs` |
 //! | requests and their answers | `allocation.rs` |
+//! | requests that wait, and are asked again | `queue.rs` |
+//! | awaiting one's turn | `acquire.rs` |
 //! | release, shrink, grow, touch, pin | `change.rs` |
 //! | what a tenant holds, and what became of it | `record.rs` |
 //! | what a denial says | `reason.rs` |
@@ -13,20 +15,31 @@
 //! | deciding without refusing | `observe.rs` |
 //! | freeze, thaw, drain, revoke | `emergency.rs` |
 //! | the numbers | `dashboard.rs` |
+//! | the threads: balancer and monitor | `background.rs` |
+//! | what the machine says, and what others measure | `machine.rs` |
+//! | what is counted, and over time | `statistics.rs`, `trend.rs`, `window.rs`, `history.rs` |
+//! | one look of the monitor | `monitor.rs` |
+//! | what to change, in words | `recommendations.rs` |
+//! | alerts, and when they come and go | `alerts.rs`, `thresholds.rs`, `trigger.rs` |
 //! | what can go wrong | `error.rs` |
 //!
 //! ```text
-//! M1  an allocation is in its tenant's records  <=>  it is granted and was not returned, evicted
-//!     or revoked
+//! M1  an allocation is in its tenant's records  <=>  its grant was answered and it was not
+//!     returned, evicted or revoked
 //! M2  bytes of a record = bytes of its grant + what was observed beyond the budget
-//! M3  at rest, sum over records of bytes of grants = live bytes of the governor
+//! M3  at rest, sum over records of bytes of grants + sum over places of bytes assigned to them
+//!     = live bytes of the governor
 //! ```
 //!
 //! A tenant's records stand behind a mutex of that tenant alone. It is never held while a callback
-//! runs, and never while a request is decided: it guards a table. Locks are taken in the order
-//! directory, records, governor; nobody holds the records of two tenants.
+//! runs or a task is woken, and never while a request is decided: it guards a table. Locks are
+//! taken in the order directory, monitor, records, governor; nobody holds the records of two
+//! tenants.
 
+mod acquire;
+mod alerts;
 mod allocation;
+mod background;
 mod change;
 mod config;
 mod dashboard;
@@ -34,12 +47,24 @@ mod emergency;
 mod error;
 mod eviction;
 mod explain;
+mod history;
+mod machine;
+mod monitor;
 mod observe;
+mod queue;
 mod reason;
+mod recommendations;
 mod record;
+mod statistics;
 mod tenant;
+mod thresholds;
+mod trend;
+mod trigger;
+mod window;
 
+pub use alerts::{Alert, AlertChange, AlertKind, AlertLevel, AlertReader};
 pub use allocation::{MemoryAllocationRequest, MemoryAllocationResponse, MemoryBatchResponse};
+pub use background::BackgroundStatus;
 pub use config::{
     IsolationLevel, ManagerOptions, MemoryConfig, MemoryPressure, TenantMemoryConfig,
     TenantPriority,
@@ -52,12 +77,23 @@ pub use emergency::{DrainReport, EmergencyEntry, EmergencyVerb, TenantHold};
 pub use error::MemoryError;
 pub use eviction::EvictedAllocation;
 pub use explain::{AllocationExplanation, PlannedEviction};
+pub use history::{HistoryPoint, UsageHistory};
+pub use machine::MachineLook;
+pub use monitor::MonitorReport;
+pub use recommendations::{Recommendation, RecommendationKind};
+pub use statistics::{DenialCounts, LatencySummary, MemoryStatistics, ReclaimCounts};
+pub use thresholds::AlertThresholds;
 
 use crate::balance::BalanceReport;
-use crate::config::GovernorConfig;
 use crate::governor::Governor;
+use background::Background;
+use config::Settled;
 use emergency::EmergencyLog;
 use eviction::Listener;
+use machine::Machine;
+use monitor::Monitoring;
+use queue::Queue;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenant::Directory;
 
@@ -66,17 +102,18 @@ type Switch = std::sync::atomic::AtomicBool;
 #[expect(clippy::disallowed_types, reason = "a number for names, no part of the core's models")]
 type Counter = std::sync::atomic::AtomicU64;
 
-/// Lets many tenants share one memory, by the names of models and tasks: every request is granted
-/// or denied under quotas, guarantees, bursts and priorities, and what can be rebuilt is evicted
-/// when memory is short.
+/// Lets many tenants share one memory, by the names of models and tasks: every request is granted,
+/// queued or denied under quotas, guarantees, bursts and priorities, and what can be rebuilt is
+/// evicted when memory is short.
 ///
 /// `Clone`, `Send` and `Sync`: clones are cheap and are the same manager. When the last one goes,
-/// everything it granted is returned. `_mb` means MiB (2^20 bytes); every such verb has an exact
-/// twin in bytes. A [`crate::Governor`] decides; this keeps the names.
+/// its threads end and everything it granted is returned. `_mb` means MiB (2^20 bytes); every such
+/// verb has an exact twin in bytes. A [`crate::Governor`] decides; this keeps the names.
 ///
-/// All verbs are `async` and need no runtime: they answer when they are first polled. They never
-/// wait for memory; what they cost is what the same verb of [`crate::Governor`] costs, and one
-/// mutex of the tenant named.
+/// All verbs are `async` and need no runtime. All but one answer when they are first polled: a
+/// request that has to wait is told to ask again ([`MemoryAllocationResponse::Queued`]) and keeps
+/// its place in a fair queue meanwhile. [`Self::acquire_allocation`] awaits its turn instead. What
+/// they cost is what the same verb of [`crate::Governor`] costs, and one mutex of the tenant named.
 ///
 /// ```
 /// use allotment::*;
@@ -118,7 +155,7 @@ type Counter = std::sync::atomic::AtomicU64;
 ///         println!("{reason} (available: {available_memory_mb} MiB)");
 ///     }
 ///     MemoryAllocationResponse::Queued { estimated_wait_time_secs } => {
-///         println!("in about {estimated_wait_time_secs} s");
+///         println!("ask again for the same in about {estimated_wait_time_secs} s");
 ///     }
 /// }
 /// # Ok(())
@@ -131,10 +168,12 @@ type Counter = std::sync::atomic::AtomicU64;
 /// ```
 #[derive(Clone)]
 pub struct MultiTenantMemoryManager {
+    /// Dropped first: when the last clone goes, the threads end before what they work on.
+    background: Arc<Background>,
     inner: Arc<Inner>,
 }
 
-/// What all clones share.
+/// What all clones share, and the threads step by step.
 struct Inner {
     governor: Arc<Governor>,
     /// Why everything is denied, if the configuration was refused.
@@ -143,6 +182,9 @@ struct Inner {
     tenants: Directory,
     listener: Listener,
     log: EmergencyLog,
+    queue: Queue,
+    machine: Machine,
+    monitoring: Monitoring,
     observe_only: Switch,
     /// Names of observed allocations given so far.
     observed: Counter,
@@ -177,42 +219,55 @@ impl MultiTenantMemoryManager {
         options: ManagerOptions,
     ) -> Result<Self, MemoryError> {
         config.validate()?;
-        let (settings, log) = options.settle(config.max_bytes()?);
-        Ok(Self::build(config, None, Governor::new(settings)?, log))
+        let settled = options.settle(config.max_bytes()?)?;
+        let manager = Self::build(config, None, settled)?;
+        manager.start_enabled()?;
+        Ok(manager)
     }
 
     /// Denies everything: its configuration was refused.
     fn refusing(config: MemoryConfig, fault: MemoryError) -> Self {
-        let settings = GovernorConfig { tenants_max: 1, grants_max: 1, ..GovernorConfig::new(1) };
-        let governor = Governor::new(settings);
-        let governor = governor.expect("one tenant and one byte are a valid configuration");
-        Self::build(config, Some(fault), governor, EmergencyLog::default())
+        let settled = ManagerOptions::default().settle(1).and_then(|mut settled| {
+            settled.governor.tenants_max = 1;
+            settled.governor.grants_max = 1;
+            Self::build(config, Some(fault), settled)
+        });
+        settled.expect("one tenant and one byte are a valid configuration")
     }
 
     fn build(
         config: MemoryConfig,
         fault: Option<MemoryError>,
-        governor: Governor,
-        log: EmergencyLog,
-    ) -> Self {
+        settled: Settled,
+    ) -> Result<Self, MemoryError> {
+        let Settled { governor, log, queue, machine, listener, monitoring } = settled;
         let inner = Arc::new(Inner {
-            governor: Arc::new(governor),
+            governor: Arc::new(Governor::new(governor)?),
             fault,
             config,
             tenants: Directory::default(),
-            listener: Listener::default(),
+            listener,
             log,
+            queue,
+            machine,
+            monitoring,
             observe_only: Switch::new(false),
             observed: Counter::new(0),
         });
         let asked = Arc::downgrade(&inner);
         inner.governor.on_reclaim(move |victim| eviction::ask_for(&asked, victim));
-        Self { inner }
+        Ok(Self { background: Arc::default(), inner })
     }
 
     /// The configuration the manager was created with.
     pub fn config(&self) -> &MemoryConfig {
         &self.inner.config
+    }
+
+    /// What the configuration asks for and does not get: one sentence for each such field, to be
+    /// logged once by whoever starts the service. Empty where all is in force.
+    pub fn warnings(&self) -> Vec<String> {
+        self.inner.config.warnings()
     }
 
     /// The governor below: for groups, reports of the machine's pressure, events, exact numbers.
@@ -222,19 +277,33 @@ impl MultiTenantMemoryManager {
         &self.inner.governor
     }
 
-    /// One step of the balancer: evaluates pressure and evicts if it is high, first telling the
-    /// owners ([`Self::on_evict`]). Guarantees are kept. While only observing it evicts nothing.
+    /// One step of the balancer: lets places in the queue lapse that nobody asks for, evaluates
+    /// pressure and evicts if it is high, first telling the owners ([`Self::on_evict`]). Guarantees
+    /// are kept. While only observing it evicts nothing.
+    ///
+    /// What [`MemoryConfig::enable_memory_balancing`] does every so often. Both may run at once:
+    /// each counts what the other is freeing, so they do not free twice for one shortage.
     ///
     /// # Errors
     ///
     /// None today; the signature leaves room.
     pub async fn balance_memory(&self) -> Result<BalanceReport, MemoryError> {
-        let governor = &self.inner.governor;
+        Ok(self.inner.balance())
+    }
+}
+
+impl Inner {
+    fn is_observe_only(&self) -> bool {
+        // Acquire: pairs with the AcqRel in `set_observe_only`.
+        self.observe_only.load(Ordering::Acquire)
+    }
+
+    fn balance(&self) -> BalanceReport {
+        self.lapse_places_now();
         if self.is_observe_only() {
-            let (pressure, live_bytes) = (governor.pressure(), governor.snapshot().live_bytes);
-            return Ok(BalanceReport { pressure, live_bytes, ..BalanceReport::default() });
+            return self.governor.balance_without_eviction();
         }
-        Ok(governor.balance())
+        self.balance_counted()
     }
 }
 
@@ -242,6 +311,7 @@ impl std::fmt::Debug for MultiTenantMemoryManager {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("MultiTenantMemoryManager");
         shown.field("config", &self.inner.config).field("fault", &self.inner.fault);
+        shown.field("warnings", &self.warnings());
         shown.finish_non_exhaustive()
     }
 }

@@ -1,7 +1,9 @@
 //! Who learns of an eviction, and what the owner's next call answers.
 
 use super::*;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 #[test]
 fn an_evicted_allocation_leaves_the_records_and_its_release_says_so_once() {
@@ -135,4 +137,123 @@ fn ends_are_remembered_for_a_while() {
     assert!(ids[..4_096].iter().all(|id| release(id) == Ok(Released::Evicted)));
     assert!(ids[4_096..].iter().all(|id| release(id) == Ok(Released::Returned)));
     assert_eq!(allocated_mb(&manager, one), 0);
+}
+
+/// Much longer than anything here takes; only a fault waits for so long.
+const TOO_LONG: Duration = Duration::from_secs(60);
+
+fn impatient() -> (Manager, ManualClock) {
+    let clock = ManualClock::new();
+    let ticks = clock.clone();
+    let options = ManagerOptions::default().reclaim_timeout(Duration::from_millis(30)).governor(
+        move |governor| {
+            governor.tenants_max = 64;
+            governor.grants_max = 4_096;
+            governor.pool_pressure = false;
+            governor.clock = ticks.into();
+        },
+    );
+    (Manager::try_new_with(memory(100), options).unwrap(), clock)
+}
+
+/// A callback that answers what it is told to, once it is told.
+fn on_command(manager: &Manager) -> Sender<ReclaimAnswer> {
+    let (answers, next) = channel();
+    let next = Mutex::new(next);
+    manager.on_evict(move |_| next.lock().unwrap().recv().unwrap_or(ReclaimAnswer::Busy));
+    answers
+}
+
+fn until(what: &str, is: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is() {
+        assert!(begin.elapsed() < TOO_LONG, "{what} never came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_callback_that_hangs_holds_up_nobody_and_its_late_answer_counts() {
+    let (manager, _) = impatient();
+    let one = named(&manager, 1, "chat", 100);
+    let answers = on_command(&manager);
+    let kv = cache(&manager, one, 60);
+    denied(inference(&manager, one, 50));
+    assert_eq!(allocated_mb(&manager, one), 60);
+    now(manager.touch_allocation(one, &kv)).unwrap();
+    assert_eq!(manager.governor().snapshot().reclaim_timeouts, 1);
+    // Still hanging: it is not asked again, and a drain does not wait for it either.
+    denied(inference(&manager, one, 50));
+    assert_eq!(now(manager.drain_tenant(one)).unwrap().busy_allocations, 1);
+    now(manager.thaw_tenant(one)).unwrap();
+    answers.send(ReclaimAnswer::Freed).unwrap();
+    until("the end of the allocation", || allocated_mb(&manager, one) == 0);
+    let usage = now(manager.get_tenant_usage(one)).unwrap();
+    assert_eq!((usage.allocations, usage.evicted_allocations), (0, 1));
+    assert_eq!(now(manager.release_allocation(one, &kv, 60)), Ok(Released::Evicted));
+    granted(inference(&manager, one, 50));
+}
+
+#[test]
+fn an_allocation_kept_after_a_time_out_can_be_asked_for_again() {
+    let (manager, clock) = impatient();
+    let one = named(&manager, 1, "chat", 100);
+    let answers = on_command(&manager);
+    let kv = cache(&manager, one, 60);
+    denied(inference(&manager, one, 50));
+    answers.send(ReclaimAnswer::Busy).unwrap();
+    clock.advance_ns(1_000_000_000);
+    // The late answer has changed nothing; the next one is there in time.
+    answers.send(ReclaimAnswer::Freed).unwrap();
+    until("the eviction", || matches!(inference(&manager, one, 50), Response::Granted { .. }));
+    assert_eq!(now(manager.release_allocation(one, &kv, 60)), Ok(Released::Evicted));
+}
+
+#[test]
+fn what_is_released_while_its_callback_hangs_stays_released() {
+    let (manager, _) = impatient();
+    let one = named(&manager, 1, "chat", 100);
+    let answers = on_command(&manager);
+    let kv = cache(&manager, one, 60);
+    denied(inference(&manager, one, 50));
+    assert_eq!(now(manager.release_allocation(one, &kv, 60)), Ok(Released::Returned));
+    let next = cache(&manager, one, 60);
+    answers.send(ReclaimAnswer::Freed).unwrap();
+    drop(answers);
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(allocated_mb(&manager, one), 60);
+    assert_eq!(now(manager.release_allocation(one, &next, 60)), Ok(Released::Returned));
+}
+
+#[test]
+fn a_manager_goes_while_its_callback_hangs() {
+    let (manager, _) = impatient();
+    let one = named(&manager, 1, "chat", 100);
+    let answers = on_command(&manager);
+    cache(&manager, one, 60);
+    denied(inference(&manager, one, 50));
+    let leaks = Arc::new(Mutex::new(None));
+    let told = leaks.clone();
+    manager.governor().on_leak(move |leak| *told.lock().unwrap() = Some(leak.clone()));
+    let gone = Arc::downgrade(&leaks);
+    drop(leaks);
+    drop(manager);
+    // The governor has gone with everything it knew: nothing was left live.
+    assert!(gone.upgrade().is_none());
+    drop(answers);
+}
+
+#[test]
+fn without_a_time_out_the_callback_runs_on_the_thread_that_asks() {
+    let options = ManagerOptions::default().reclaim_timeout(Duration::ZERO);
+    let manager = Manager::try_new_with(memory(100), options).unwrap();
+    let one = named(&manager, 1, "chat", 100);
+    cache(&manager, one, 60);
+    let here = std::thread::current().id();
+    manager.on_evict(move |_| {
+        assert_eq!(std::thread::current().id(), here);
+        ReclaimAnswer::Freed
+    });
+    granted(inference(&manager, one, 50));
+    assert_eq!(manager.governor().snapshot().reclaim_panics, 0);
 }

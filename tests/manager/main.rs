@@ -4,15 +4,24 @@ use allotment::os::ManualClock;
 use allotment::*;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+mod acquire;
+mod alerts;
+mod background;
 mod dashboard;
 mod emergency;
 mod eviction;
 mod examples;
+mod history;
 mod holding;
+mod measured;
 mod misuse;
 mod observe;
+mod queue;
 mod reason;
+mod recommendations;
+mod statistics;
 mod stress;
 
 type Manager = MultiTenantMemoryManager;
@@ -20,20 +29,20 @@ type Response = MemoryAllocationResponse;
 
 const MIB: u64 = 1 << 20;
 
-/// The answer of a verb of the manager, which never waits.
+/// The answer of a verb of the manager that does not wait.
 fn now<T>(verb: impl Future<Output = T>) -> T {
     match pin!(verb).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
-        Poll::Pending => panic!("no verb of the manager waits"),
+        Poll::Pending => panic!("only acquire_allocation waits"),
     }
 }
 
 fn memory(max_memory_mb: u64) -> MemoryConfig {
     MemoryConfig {
         max_memory_mb,
-        enable_monitoring: true,
+        enable_monitoring: false,
         monitoring_interval_secs: 10,
-        enable_memory_balancing: true,
+        enable_memory_balancing: false,
         balancing_interval_secs: 30,
         enable_compression: false,
         compression_threshold_mb: 64,
@@ -46,14 +55,66 @@ fn manager(max_memory_mb: u64) -> Manager {
 }
 
 fn with(max_memory_mb: u64, tune: fn(&mut GovernorConfig)) -> Manager {
-    let options = ManagerOptions::default().governor(move |governor| {
+    clocked(max_memory_mb, &ManualClock::new(), ManagerOptions::default(), tune)
+}
+
+/// The same, where nobody is queued.
+fn unqueued(max_memory_mb: u64) -> Manager {
+    let options = ManagerOptions::default().queueing(false);
+    clocked(max_memory_mb, &ManualClock::new(), options, |_| {})
+}
+
+/// The same, with a clock to be moved and options.
+fn clocked(
+    max_memory_mb: u64,
+    clock: &ManualClock,
+    options: ManagerOptions,
+    tune: fn(&mut GovernorConfig),
+) -> Manager {
+    let clock = clock.clone();
+    let options = options.governor(move |governor| {
         governor.tenants_max = 64;
         governor.grants_max = 4_096;
         governor.pool_pressure = false;
-        governor.clock = ManualClock::new().into();
+        governor.clock = clock.into();
         tune(governor);
     });
     Manager::try_new_with(memory(max_memory_mb), options).unwrap()
+}
+
+/// A manager whose clock is moved by hand and whose monitor is asked to look.
+struct Monitored {
+    manager: Manager,
+    clock: ManualClock,
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+impl Monitored {
+    fn new(max_memory_mb: u64) -> Self {
+        Self::with(max_memory_mb, |_| {}, AlertThresholds::default())
+    }
+
+    fn with(mb: u64, tune: fn(&mut GovernorConfig), thresholds: AlertThresholds) -> Self {
+        let clock = ManualClock::new();
+        // What is counted here is who is granted and who is denied.
+        let options = ManagerOptions::default().thresholds(thresholds).queueing(false);
+        Self { manager: clocked(mb, &clock, options, tune), clock }
+    }
+
+    /// A look after so many seconds.
+    fn look(&self, seconds: u64) -> MonitorReport {
+        self.clock.advance_ns(seconds * SECOND);
+        now(self.manager.monitor_now())
+    }
+
+    fn usage(&self, tenant: TenantId) -> TenantUsage {
+        now(self.manager.get_tenant_usage(tenant)).unwrap()
+    }
+
+    fn release(&self, tenant: TenantId, allocation_id: &str, mb: u64) {
+        now(self.manager.release_allocation(tenant, allocation_id, mb)).unwrap();
+    }
 }
 
 fn id(number: u128) -> TenantId {
@@ -124,11 +185,27 @@ fn denied(response: Response) -> (String, u64) {
     }
 }
 
+/// After how many seconds to ask again.
+fn queued(response: Response) -> u64 {
+    match response {
+        Response::Queued { estimated_wait_time_secs } => estimated_wait_time_secs,
+        other => panic!("not queued: {other:?}"),
+    }
+}
+
+fn release(manager: &Manager, tenant: TenantId, held: &str, mb: u64) {
+    assert_eq!(now(manager.release_allocation(tenant, held, mb)), Ok(Released::Returned));
+}
+
 /// Everything there is to see: nothing has changed while it is equal.
 fn all(manager: &Manager) -> TenantDashboard {
     let mut seen = now(manager.get_tenant_dashboard()).unwrap();
     // Denials are counted, and they are no change.
-    seen.tenant_summaries.iter_mut().for_each(|tenant| tenant.denied_requests = 0);
+    for tenant in &mut seen.tenant_summaries {
+        tenant.denied_requests = 0;
+        tenant.statistics = MemoryStatistics::default();
+    }
+    seen.recommendations.clear();
     seen
 }
 

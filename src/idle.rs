@@ -1,0 +1,118 @@
+//! Claim that nobody uses goes back, so that it is free for others.
+//!
+//! A tenant keeps what it has paid for, and its next request finds it there. Once nothing was
+//! requested or released for [`crate::GovernorConfig::idle_claim_ns`] the balancer hands it up.
+//!
+//! ```text
+//! idle claim = claim - max(used, guarantee)
+//! ```
+//!
+//! That a tenant is at rest shows in its used word, which every charge and every release changes;
+//! the words of the last step are kept here. Requests know nothing of this and pay nothing for it.
+
+use crate::core::account::Accounts;
+use crate::core::sync::{Mutex, lock};
+
+/// The used words of all tenants, and since when they are the same.
+#[derive(Default)]
+pub(crate) struct Idle(Mutex<Vec<Rest>>);
+
+#[derive(Clone, Copy, Default)]
+struct Rest {
+    word: u64,
+    since_ns: u64,
+}
+
+impl Idle {
+    /// Hands up the idle claim of tenants that were at rest for `idle_ns`. One pass over the
+    /// tenants, which reads one line of each.
+    pub(crate) fn look(&self, accounts: &Accounts, now_ns: u64, idle_ns: u64) {
+        let mut rests = lock(&self.0);
+        let tenants = accounts.tenants();
+        let known = rests.len().max(tenants.len());
+        rests.resize(known, Rest::default());
+        for (rest, tenant) in rests.iter_mut().zip(tenants) {
+            let word = accounts.used_word(tenant).0;
+            let at_rest = word == rest.word;
+            if at_rest && now_ns.saturating_sub(rest.since_ns) < idle_ns {
+                continue;
+            }
+            if at_rest {
+                accounts.hand_up(tenant);
+            }
+            // Looked at again after as long, for what was on its way just now.
+            *rest = Rest { word: accounts.used_word(tenant).0, since_ns: now_ns };
+        }
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn tracking_bytes(&self) -> u64 {
+        (lock(&self.0).capacity() * size_of::<Rest>()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::os::ManualClock;
+    use crate::*;
+
+    #[test]
+    fn claim_goes_back_after_a_while_of_rest_and_not_while_it_is_used() {
+        let clock = ManualClock::new();
+        let config = GovernorConfig {
+            tenants_max: 8,
+            grants_max: 64,
+            quantum_bytes: 0,
+            idle_claim_ns: 10,
+            clock: clock.clone().into(),
+            ..GovernorConfig::new(1_000)
+        };
+        let governor = Governor::new(config).unwrap();
+        let guaranteed =
+            TenantConfig { guarantee_bytes: 100, ..TenantConfig::new(TenantId::from_u128(1), "a") };
+        let one = governor.register_tenant(guaranteed).unwrap();
+        let two = TenantConfig::new(TenantId::from_u128(2), "b");
+        let two = governor.register_tenant(two).unwrap();
+        let take = |tenant, bytes| {
+            let request = Request::new(tenant, AllocationType::Inference, bytes);
+            governor.try_request(&request).unwrap()
+        };
+        drop((take(one, 300), take(two, 200)));
+        let step = |ns| {
+            clock.advance_ns(ns);
+            governor.balance();
+            governor.snapshot().claimed_bytes
+        };
+        assert_eq!(step(0), 500);
+        assert_eq!(step(9), 500, "it has not rested for long enough");
+        drop(take(two, 1));
+        assert_eq!(step(1), 300, "what is guaranteed stays");
+        let held = take(two, 50);
+        assert_eq!(step(9), 300);
+        assert_eq!(step(10), 150, "what is in use stays");
+        drop(held);
+        assert_eq!(step(10), 150);
+        assert_eq!(step(10), 100);
+    }
+
+    #[test]
+    fn the_longest_time_means_never() {
+        let clock = ManualClock::new();
+        let config = GovernorConfig {
+            idle_claim_ns: u64::MAX,
+            clock: clock.clone().into(),
+            ..GovernorConfig::new(1_000)
+        };
+        let governor = Governor::new(config).unwrap();
+        let one = TenantConfig::new(TenantId::from_u128(1), "a");
+        let one = governor.register_tenant(one).unwrap();
+        drop(governor.try_request(&Request::new(one, AllocationType::Cache, 500)).unwrap());
+        let claimed = governor.snapshot().claimed_bytes;
+        assert!(claimed >= 500);
+        for _ in 0..3 {
+            clock.set_ns(u64::MAX);
+            governor.balance();
+        }
+        assert_eq!(governor.snapshot().claimed_bytes, claimed);
+    }
+}

@@ -1,0 +1,298 @@
+//! Owners that hang, panic or answer late: nobody waits for them for long, and no byte is lost.
+
+use allotment::os::ManualClock;
+use allotment::*;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const SHORT: Duration = Duration::from_millis(30);
+/// Much longer than anything here takes; only a fault waits for so long.
+const TOO_LONG: Duration = Duration::from_secs(60);
+const COOLDOWN_NS: u64 = 1_000_000_000;
+
+struct Stage {
+    clock: ManualClock,
+    governor: Arc<Governor>,
+    /// Its handler hangs.
+    bad: TenantHandle,
+    /// Its handler frees.
+    good: TenantHandle,
+    /// Goes before both.
+    high: TenantHandle,
+    /// What the bad handler answers, for each time it is asked.
+    answers: Sender<ReclaimAnswer>,
+    /// Who was asked.
+    asked: Receiver<Victim>,
+}
+
+/// A pool of 100 bytes.
+fn stage() -> Stage {
+    let clock = ManualClock::new();
+    let governor = Governor::new(GovernorConfig {
+        tenants_max: 8,
+        grants_max: 1_024,
+        events_max: 1_024,
+        pool_pressure: false,
+        quantum_bytes: 0,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(100)
+    });
+    let governor = Arc::new(governor.unwrap());
+    let tenant = |number: u128, priority| {
+        let id = TenantId::from_u128(number);
+        let config = TenantConfig { priority, ..TenantConfig::new(id, format!("{number}")) };
+        governor.register_tenant(config).unwrap()
+    };
+    let bad = tenant(1, Priority::Low);
+    let good = tenant(2, Priority::Normal);
+    let high = tenant(3, Priority::High);
+    let ((answers, next), (tell, asked)) = (channel(), channel());
+    let (next, told) = (Mutex::new(next), tell.clone());
+    governor
+        .on_tenant_reclaim_within(bad, SHORT, move |victim| {
+            told.send(*victim).unwrap();
+            next.lock().unwrap().recv().unwrap_or(ReclaimAnswer::Busy)
+        })
+        .unwrap();
+    governor.on_reclaim_within(TOO_LONG, move |victim| {
+        tell.send(*victim).unwrap();
+        ReclaimAnswer::Freed
+    });
+    Stage { clock, governor, bad, good, high, answers, asked }
+}
+
+impl Stage {
+    fn cache(&self, tenant: TenantHandle, bytes: u64) -> GrantId {
+        let request = Request::new(tenant, AllocationType::Cache, bytes);
+        self.governor.request(&request).unwrap().into_id()
+    }
+
+    fn ask(&self, bytes: u64) -> Result<GrantId, Refusal> {
+        let request = Request::new(self.high, AllocationType::Inference, bytes);
+        self.governor.request(&request).map(Grant::into_id)
+    }
+
+    fn used(&self, tenant: TenantHandle) -> u64 {
+        self.governor.usage(tenant).unwrap().used_bytes
+    }
+
+    /// Tenants asked since the last call.
+    fn asked(&self) -> Vec<TenantHandle> {
+        self.asked.try_iter().map(|victim| victim.tenant).collect()
+    }
+
+    fn events(&self, kind: EventKind) -> Vec<Event> {
+        let mut reader = self.governor.events();
+        let mut found = Vec::new();
+        loop {
+            match reader.read() {
+                EventRead::Event(event) => found.push(event),
+                EventRead::Lost(_) => {}
+                EventRead::Empty => break,
+            }
+        }
+        found.retain(|event| event.kind == kind);
+        found
+    }
+
+    /// Steps until something is as it should be: a late answer takes its way over a thread.
+    fn until(&self, what: &str, is: impl Fn(&Self) -> bool) {
+        let begin = Instant::now();
+        while !is(self) {
+            assert!(begin.elapsed() < TOO_LONG, "{what} never came");
+            std::thread::sleep(Duration::from_millis(2));
+            self.governor.balance();
+        }
+    }
+
+    /// Everything goes back, and everything adds up.
+    fn close(self) {
+        for tenant in [self.bad, self.good, self.high] {
+            self.governor.unregister_tenant(tenant, Unregister::Force).unwrap();
+        }
+        assert_eq!(self.governor.snapshot().live_bytes, 0);
+        assert_eq!(self.governor.snapshot().claimed_bytes, 0);
+    }
+}
+
+#[test]
+fn an_owner_that_hangs_keeps_its_grant_and_the_next_victim_goes() {
+    let stage = stage();
+    let kept = stage.cache(stage.bad, 50);
+    stage.cache(stage.good, 50);
+    stage.ask(50).unwrap();
+    assert_eq!(stage.asked(), [stage.bad, stage.good]);
+    assert_eq!((stage.used(stage.bad), stage.used(stage.good)), (50, 0));
+    let [event] = stage.events(EventKind::ReclaimTimedOut)[..] else { panic!("one event") };
+    assert_eq!((event.grant, event.bytes), (kept.as_u64(), 50));
+    assert_eq!(stage.governor.snapshot().reclaim_timeouts, 1);
+    // It is live: its owner may use it and return it.
+    stage.governor.touch(stage.bad, kept).unwrap();
+    assert_eq!(stage.governor.release(stage.bad, kept), Ok(Released::Returned));
+    stage.close();
+}
+
+#[test]
+fn an_owner_that_owes_an_answer_is_left_alone_for_the_cool_down() {
+    let stage = stage();
+    stage.cache(stage.bad, 25);
+    stage.cache(stage.bad, 25);
+    stage.ask(50).unwrap();
+    stage.ask(10).unwrap_err();
+    assert_eq!(stage.asked(), [stage.bad], "asked once, and not for its other grant");
+    stage.ask(10).unwrap_err();
+    assert_eq!(stage.asked(), []);
+    stage.clock.advance_ns(COOLDOWN_NS);
+    stage.ask(10).unwrap_err();
+    assert_eq!(stage.asked(), [stage.bad], "the cool-down is over");
+    stage.clock.advance_ns(COOLDOWN_NS);
+    stage.ask(10).unwrap_err();
+    assert_eq!(stage.asked(), [], "it owes two answers");
+    stage.answers.send(ReclaimAnswer::Busy).unwrap();
+    stage.answers.send(ReclaimAnswer::Busy).unwrap();
+    stage.answers.send(ReclaimAnswer::Freed).unwrap();
+    stage.until("a third question", |stage| {
+        stage.clock.advance_ns(COOLDOWN_NS);
+        stage.ask(10).is_ok()
+    });
+    assert_eq!(stage.used(stage.bad), 25);
+    stage.close();
+}
+
+#[test]
+fn what_is_freed_late_ends_then() {
+    let stage = stage();
+    let late = stage.cache(stage.bad, 60);
+    let other = stage.cache(stage.bad, 40);
+    stage.ask(50).unwrap_err();
+    assert_eq!(stage.used(stage.bad), 100);
+    stage.answers.send(ReclaimAnswer::Freed).unwrap();
+    stage.until("the end of the grant", |stage| stage.used(stage.bad) == 40);
+    let victim = stage.events(EventKind::ReclaimTimedOut)[0].grant;
+    let ended = if victim == late.as_u64() { late } else { other };
+    assert_eq!(ended, late);
+    assert_eq!(stage.governor.release(stage.bad, late), Ok(Released::Evicted));
+    let usage = stage.governor.usage(stage.bad).unwrap();
+    assert_eq!((usage.evicted, usage.evicted_bytes), (1, 60));
+    assert_eq!(stage.events(EventKind::Evicted).len(), 1);
+    stage.ask(60).unwrap();
+    stage.close();
+}
+
+#[test]
+fn whoever_is_short_finds_what_was_freed_late() {
+    let stage = stage();
+    stage.cache(stage.bad, 60);
+    stage.ask(50).unwrap_err();
+    stage.answers.send(ReclaimAnswer::Freed).unwrap();
+    let begin = Instant::now();
+    while stage.ask(50).is_err() {
+        assert!(begin.elapsed() < TOO_LONG, "the late answer never came");
+    }
+    assert_eq!(stage.used(stage.bad), 0);
+    stage.close();
+}
+
+#[test]
+fn late_answers_to_what_has_ended_or_is_kept_change_nothing() {
+    for answer in [ReclaimAnswer::Freed, ReclaimAnswer::Busy, ReclaimAnswer::Deferred] {
+        let stage = stage();
+        let gone = stage.cache(stage.bad, 60);
+        stage.ask(50).unwrap_err();
+        if answer == ReclaimAnswer::Freed {
+            assert_eq!(stage.governor.release(stage.bad, gone), Ok(Released::Returned));
+            // Its slot is used again, for a grant that nobody has freed.
+            stage.cache(stage.bad, 60);
+        }
+        stage.answers.send(answer).unwrap();
+        // The second question comes after the first was answered.
+        stage.answers.send(ReclaimAnswer::Freed).unwrap();
+        stage.clock.advance_ns(COOLDOWN_NS - 1);
+        for _ in 0..20 {
+            stage.governor.balance();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(stage.used(stage.bad), 60, "{answer:?}");
+        stage.clock.advance_ns(1);
+        stage.until("the end of the grant", |stage| stage.ask(50).is_ok());
+        assert_eq!(stage.used(stage.bad), 0, "{answer:?}");
+        stage.close();
+    }
+}
+
+#[test]
+fn a_panic_is_recorded_on_either_kind_of_thread() {
+    for timeout in [Duration::ZERO, TOO_LONG] {
+        let stage = stage();
+        let handler = |_: &Victim| -> ReclaimAnswer { panic!("the owner's own fault") };
+        stage.governor.on_tenant_reclaim_within(stage.bad, timeout, handler).unwrap();
+        stage.cache(stage.bad, 50);
+        stage.cache(stage.good, 50);
+        stage.ask(50).unwrap();
+        assert_eq!(stage.asked(), [stage.good]);
+        assert_eq!(stage.events(EventKind::ReclaimPanicked).len(), 1);
+        let snapshot = stage.governor.snapshot();
+        assert_eq!((snapshot.reclaim_panics, snapshot.reclaim_timeouts), (1, 0));
+        stage.close();
+    }
+}
+
+#[test]
+fn handlers_within_handlers_end_when_no_thread_is_left() {
+    let stage = stage();
+    let (weak, high) = (Arc::downgrade(&stage.governor), stage.high);
+    let deepest = Arc::new(Mutex::new((0u32, 0u32)));
+    let depth = deepest.clone();
+    stage.governor.on_reclaim_within(TOO_LONG, move |_| {
+        {
+            let mut depth = depth.lock().unwrap();
+            depth.0 += 1;
+            depth.1 = depth.1.max(depth.0);
+        }
+        // Short itself, it evicts the next one, whose handler does the same.
+        let governor = weak.upgrade().expect("the governor of the caller");
+        drop(governor.request(&Request::new(high, AllocationType::Inference, 50)));
+        depth.lock().unwrap().0 -= 1;
+        ReclaimAnswer::Freed
+    });
+    for _ in 0..20 {
+        stage.cache(stage.good, 5);
+    }
+    let (done, told) = channel();
+    let governor = stage.governor.clone();
+    std::thread::spawn(move || {
+        let request = Request::new(high, AllocationType::Inference, 50);
+        drop(governor.request(&request));
+        done.send(()).unwrap();
+    });
+    told.recv_timeout(TOO_LONG).expect("nobody waits for a thread that waits itself");
+    let (now, most) = *deepest.lock().unwrap();
+    assert!(now == 0 && most > 1, "{most} at once, {now} left");
+    // Those for whom there was no thread are live, and may go later.
+    stage.governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    stage.clock.advance_ns(COOLDOWN_NS);
+    stage.ask(100).unwrap();
+    stage.close();
+}
+
+#[test]
+fn a_governor_goes_while_an_owner_hangs() {
+    let stage = stage();
+    let kept = stage.cache(stage.bad, 50);
+    stage.cache(stage.bad, 50);
+    stage.ask(50).unwrap_err();
+    stage.governor.unregister_tenant(stage.bad, Unregister::Force).unwrap();
+    let gone = Arc::downgrade(&stage.governor);
+    let (done, told) = channel();
+    let (governor, answers) = (stage.governor, stage.answers);
+    std::thread::spawn(move || {
+        drop(governor);
+        done.send(()).unwrap();
+    });
+    told.recv_timeout(TOO_LONG).expect("nobody waits for the owner");
+    assert!(gone.upgrade().is_none());
+    // Its answer, if one comes at last, is nobody's.
+    answers.send(ReclaimAnswer::Freed).unwrap();
+    assert_ne!(kept.as_u64(), 0);
+}
