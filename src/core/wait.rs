@@ -271,7 +271,8 @@ impl Waiting {
         self.state.aside_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    fn is_aged(&self, cell: u32, now_ns: u64) -> bool {
+    /// Whether it has been passed over for longer than patience lasts.
+    pub fn is_aged(&self, cell: u32, now_ns: u64) -> bool {
         now_ns.saturating_sub(self.waiters.entered_ns(cell)) >= self.patience_ns
     }
 
@@ -670,6 +671,10 @@ impl Core {
             self.tenant(waiters.ask(at.cell, 0).account).turns.give_back(at.cost, walk);
         }
         let freed = self.give_up_aside(at.cell);
+        if waiters.is_withdrawn(at.cell) {
+            let (bytes, entered_ns) = (waiters.ask(at.cell, 0).bytes, waiters.entered_ns(at.cell));
+            self.waiting.turnover.withdrawn(bytes, entered_ns);
+        }
         waiters.part(at.cell, Part::Line);
         if freed { Look::LeavesBytes } else { Look::Leaves }
     }
