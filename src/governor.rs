@@ -812,6 +812,10 @@ impl Governor {
                 let inner = self.core.accounts.is_inner(account);
                 denial.waiting_can_help =
                     extent.total <= self.core.accounts.attainable(ask.account, inner);
+                if !denial.waiting_can_help && self.core.is_gone(ask) {
+                    // Unregistered since: a closed tenant has no limits to speak of.
+                    return Error::Gone { what: "tenant", number: number.as_u64() }.into();
+                }
                 if extent.evicted {
                     denial.pins = self.pins_in_the_way(account, ask);
                 }

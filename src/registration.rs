@@ -93,7 +93,7 @@ pub(crate) struct Admin {
 
 /// Once it goes, and with it whatever was held, looks who fits by now: also a change that was
 /// refused may have bought claim, or left some idle, on its way.
-struct LookAgain<'g>(&'g Governor);
+pub(crate) struct LookAgain<'g>(pub &'g Governor);
 
 impl Drop for LookAgain<'_> {
     fn drop(&mut self) {
@@ -540,6 +540,16 @@ impl Governor {
     /// if it is not registered.
     pub fn unregister_tenant(&self, tenant: TenantHandle, how: Unregister) -> Result<(), Error> {
         let _afterwards = LookAgain(self);
+        self.unregister_unserved(tenant, how)
+    }
+
+    /// The same, for who holds a lock, and looks again who fits once it is free: they are woken by
+    /// that.
+    pub(crate) fn unregister_unserved(
+        &self,
+        tenant: TenantHandle,
+        how: Unregister,
+    ) -> Result<(), Error> {
         let mut admin = lock(&self.admin);
         let index = self.tenant_node(&admin, tenant)?;
         // What is set aside at both looks was so in between.

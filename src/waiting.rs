@@ -5,6 +5,8 @@
 //! | to block until there is room | [`Governor::acquire`] |
 //! | a place in line, and to look when I like | [`Governor::enqueue`], then [`HeldTicket::poll`] |
 //! | to await it | `governor.enqueue_owned(..)?.await` |
+//! | to wait only while others hold what I need | [`Governor::request_or_enqueue_owned`] |
+//! | to know how long it takes | [`HeldTicket::estimate`], [`Governor::estimated_wait`] |
 //!
 //! The line itself, who is served next and when bytes are set aside, is `core/wait.rs`; who is
 //! woken is `wakers.rs`. Here is what needs a thread or a task: looking after a place in line.
@@ -106,7 +108,7 @@ impl Governor {
     ///
     /// As [`Governor::request`] where waiting cannot help; [`DenialReason::WaitersExhausted`].
     pub fn enqueue(&self, request: &Request, wait_max: Duration) -> Result<Ticket<'_>, Refusal> {
-        enqueue_with(self, request, wait_max)
+        enqueue_with(self, request, wait_max, Waits::Anywhere)
     }
 
     /// Like [`Governor::enqueue`], with a ticket and a grant that keep the governor alive.
@@ -119,12 +121,70 @@ impl Governor {
         request: &Request,
         wait_max: Duration,
     ) -> Result<OwnedTicket, Refusal> {
-        enqueue_with(self.clone(), request, wait_max)
+        enqueue_with(self.clone(), request, wait_max, Waits::Anywhere)
+    }
+
+    /// Like [`Governor::request_owned`], but where memory is short above the tenant and waiting
+    /// can help, a place in line for up to `wait_max`. At its own limits a tenant is refused. Goes
+    /// before those who wait if it fits while they do not. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::request`]; [`DenialReason::WaitersExhausted`].
+    pub fn request_or_enqueue_owned(
+        self: &Arc<Self>,
+        request: &Request,
+        wait_max: Duration,
+    ) -> Result<OwnedTicket, Refusal> {
+        enqueue_with(self.clone(), request, wait_max, Waits::Above)
+    }
+
+    /// How long `request` would wait if it were made now, by the rate at which waiters were served
+    /// lately; `None` if that is unknown, and wherever waiting cannot help. As
+    /// [`HeldTicket::estimate`]; zero if its bytes are free, or can be evicted for it and nobody is
+    /// before it.
+    ///
+    /// Looks only: takes no bytes and no place, evicts nothing, and asks neither rate nor number of
+    /// grants. Steps grow with the line, and if nobody waits with the number of tenants.
+    pub fn estimated_wait(&self, request: &Request) -> Option<Duration> {
+        let ask = self.ask(request).ok()?;
+        let free = self.core.accounts.shortage(ask.account, ask.bytes).is_none();
+        let in_turn = !self.core.scarcity.is_waited();
+        if free || in_turn && self.attainable(request).ok()? >= ask.bytes {
+            return Some(Duration::ZERO);
+        }
+        if !self.core.can_ever_fit(&ask) {
+            return None;
+        }
+        self.core.wait_ns_of(&ask, self.clock().now_ns()).map(Duration::from_nanos)
     }
 
     /// Requests that wait now.
     pub fn waiters(&self) -> u32 {
         self.core.scarcity.waiters()
+    }
+
+    /// Bytes due to those behind whom `request` would stand in line if it entered it now. A look
+    /// while the line may move; steps grow with the line.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::evict_for`].
+    pub fn bytes_ahead(&self, request: &Request) -> Result<u64, Error> {
+        Ok(self.core.owed_before(&self.ask(request)?))
+    }
+
+    /// Evicts what may go for a request that stands in line, as [`Governor::request`] would: what
+    /// was pinned or busy when it entered may go by now. Whoever is next in line gets it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`], [`Error::Foreign`], [`Error::ZeroBytes`], [`Error::TooLarge`].
+    pub fn evict_for(&self, request: &Request) -> Result<(), Error> {
+        let mut ask = self.ask(request)?;
+        ask.now_ns = self.clock().now_ns();
+        self.evict_for_waiter(&ask);
+        Ok(())
     }
 
     /// Serves whoever fits by now. Called after bytes, slots or limits have changed; costs a load
@@ -215,15 +275,27 @@ impl Governor {
     }
 }
 
+/// Where a request waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// In its turn, wherever waiting can help.
+    Anywhere,
+    /// Only where others hold what it needs.
+    Above,
+}
+
 fn enqueue_with<G: Borrow<Governor> + Clone>(
     shared: G,
     request: &Request,
     wait_max: Duration,
+    waits: Waits,
 ) -> Result<HeldTicket<G>, Refusal> {
     let governor: &Governor = shared.borrow();
     let mut ask = governor.ask(request)?;
     // Whoever waits goes first, but a guarantee is kept whoever waits.
-    let in_turn = !governor.core.scarcity.is_waited() || governor.is_guaranteed(&ask);
+    let in_turn = waits == Waits::Above
+        || !governor.core.scarcity.is_waited()
+        || governor.is_guaranteed(&ask);
     let (no, extent) = match in_turn.then(|| governor.request_now(ask).map(Grant::into_id)) {
         Some(Ok(id)) => {
             let grant = HeldGrant::new(shared.clone(), id, ask.owner());
@@ -234,11 +306,10 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
         None => (governor.short_of(&ask), Extent::of(ask.bytes)),
     };
     let denial = match governor.refusal_of(&ask, no, extent) {
-        Refusal::Denied(denial)
-            if denial.is_worth_waiting() && governor.core.can_ever_fit(&ask) =>
-        {
+        Refusal::Denied(denial) if denial.is_worth(waits) && governor.core.can_ever_fit(&ask) => {
             denial
         }
+        _ if governor.core.is_gone(&ask) => return Err(governor.denied(&ask, No::Closed, extent)),
         _ => return Err(governor.denied(&ask, no, extent)),
     };
     let Some(ticket) = governor.park(&mut ask, wait_max) else {
@@ -264,11 +335,38 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
         }
     }
 
+    /// Whether [`HeldTicket::poll`] has an answer: looks and takes nothing. Wait-free.
+    pub fn is_ready(&self) -> bool {
+        match self.place {
+            Standing::Granted(_) => true,
+            Standing::Done => false,
+            Standing::Waiting(ticket, _) => {
+                self.is_late(ticket) || self.outcome(ticket) != Outcome::Waiting
+            }
+        }
+    }
+
+    /// Whether its bytes belong to it already. Wait-free.
+    pub fn is_granted(&self) -> bool {
+        match self.place {
+            Standing::Granted(_) => true,
+            Standing::Done => false,
+            Standing::Waiting(ticket, _) => matches!(self.outcome(ticket), Outcome::Granted(..)),
+        }
+    }
+
+    fn outcome(&self, ticket: waiters::Ticket) -> Outcome {
+        self.governor.borrow().core.waiting.waiters.outcome(ticket)
+    }
+
+    fn is_late(&self, ticket: waiters::Ticket) -> bool {
+        let governor: &Governor = self.governor.borrow();
+        governor.clock().now_ns() >= governor.core.waiting.waiters.deadline_ns(ticket.index)
+    }
+
     fn look(&mut self, ticket: waiters::Ticket, denial: Denial) -> Option<Answer<G>> {
         let governor: &Governor = self.governor.borrow();
-        let late =
-            governor.clock().now_ns() >= governor.core.waiting.waiters.deadline_ns(ticket.index);
-        if late && governor.core.expire(ticket) {
+        if self.is_late(ticket) && governor.core.expire(ticket) {
             governor.hand_over();
         }
         if governor.core.waiting.waiters.outcome(ticket) == Outcome::Waiting {
@@ -321,11 +419,32 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
         }
     }
 
+    /// Sets who is woken once there is an answer, at the latest at its deadline; to be called
+    /// before [`HeldTicket::is_ready`]. Answers who was set before, to be dropped with nothing
+    /// held: it may be the last of its task, which may have tickets as well.
+    #[must_use = "to be dropped with nothing held"]
+    pub(crate) fn wake_by(&mut self, waker: Waker) -> Option<Waker> {
+        if let (Standing::Waiting(ticket, _), None) = (&self.place, self.alarm_ns) {
+            let governor: &Governor = self.governor.borrow();
+            let deadline_ns = governor.core.waiting.waiters.deadline_ns(ticket.index);
+            governor.wakers.set_alarm(ticket.index, deadline_ns);
+            self.alarm_ns = Some(deadline_ns);
+        }
+        self.set_waker(waker)
+    }
+
+    fn set_waker(&self, waker: Waker) -> Option<Waker> {
+        let Standing::Waiting(ticket, _) = self.place else { return None };
+        self.governor.borrow().wakers.set(ticket.index, waker)
+    }
+
     /// Registers who is woken, then looks.
     fn poll_with(&mut self, waker: &Waker) -> Poll<Option<Answer<G>>> {
-        if let Standing::Waiting(ticket, _) = self.place {
-            self.governor.borrow().wakers.set(ticket.index, waker);
-        }
+        drop(self.set_waker(waker.clone()));
+        self.polled()
+    }
+
+    fn polled(&mut self) -> Poll<Option<Answer<G>>> {
         match self.poll() {
             None if matches!(self.place, Standing::Waiting(..)) => Poll::Pending,
             answer => Poll::Ready(answer),
@@ -349,6 +468,22 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
             }
             _ => None,
         }
+    }
+
+    /// How long it will still wait, from now on, by the governor's clock; `None` if that is
+    /// unknown.
+    ///
+    /// The bytes due to those before it and to itself, at the rate at which waiters were served in
+    /// about the last 10 s of waiting. Unknown until that has happened at two instants, at a limit
+    /// of its own tenant, and where something else than bytes is missing. Neither a promise nor a
+    /// bound: who is due earlier or fits sooner may pass it, who gives up makes way.
+    ///
+    /// Blocks nobody; steps grow with the line.
+    pub fn estimate(&self) -> Option<Duration> {
+        let Standing::Waiting(ticket, _) = self.place else { return None };
+        let governor: &Governor = self.governor.borrow();
+        let wait_ns = governor.core.wait_ns(ticket, governor.clock().now_ns())?;
+        Some(Duration::from_nanos(wait_ns))
     }
 }
 
@@ -375,14 +510,8 @@ impl<G: Borrow<Governor> + Clone + Unpin> Future for HeldTicket<G> {
     /// If polled after it was ready.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let (Standing::Waiting(ticket, _), None) = (&this.place, this.alarm_ns) {
-            let governor: &Governor = this.governor.borrow();
-            let deadline_ns = governor.core.waiting.waiters.deadline_ns(ticket.index);
-            governor.wakers.set_alarm(ticket.index, deadline_ns);
-            this.alarm_ns = Some(deadline_ns);
-        }
-        let answer = this.poll_with(context.waker());
-        answer.map(|answer| answer.expect("a ticket is not polled after it was ready"))
+        drop(this.wake_by(context.waker().clone()));
+        this.polled().map(|answer| answer.expect("a ticket is not polled after it was ready"))
     }
 }
 
@@ -404,8 +533,13 @@ impl Wake for Parked {
 }
 
 impl Denial {
-    /// Whether it may turn into a grant while the request waits in line.
-    fn is_worth_waiting(&self) -> bool {
-        self.waiting_can_help && self.reason != DenialReason::RateLimit
+    /// Whether it may turn into a grant while the request waits in line there.
+    fn is_worth(&self, waits: Waits) -> bool {
+        let above = [DenialReason::Capacity, DenialReason::GroupLimit].contains(&self.reason);
+        let worth = match waits {
+            Waits::Anywhere => self.reason != DenialReason::RateLimit,
+            Waits::Above => above,
+        };
+        worth && self.waiting_can_help
     }
 }

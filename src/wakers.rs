@@ -50,13 +50,13 @@ impl Wakers {
         }))
     }
 
-    /// Sets who is woken when the waiter of a cell is decided.
-    pub(crate) fn set(&self, cell: u32, waker: &Waker) {
+    /// Sets who is woken when the waiter of a cell is decided. Answers who was set before, to be
+    /// dropped with nothing held: it may be the last of its task, which may have tickets as well.
+    #[must_use = "to be dropped with nothing held"]
+    pub(crate) fn set(&self, cell: u32, waker: Waker) -> Option<Waker> {
         let new = || (0..self.0.cells_max).map(|_| Mutex::new(None)).collect();
         let cells = self.0.cells.get_or_init(new);
-        let before = lock(&cells[cell as usize]).replace(waker.clone());
-        // With nothing held: it may be the last of its task, which may have tickets as well.
-        drop(before);
+        lock(&cells[cell as usize]).replace(waker)
     }
 
     /// Wakes whoever was set.

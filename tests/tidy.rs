@@ -25,7 +25,7 @@ const LAYERS: &[&[&str]] = &[
     &["region"],
     &["lessons"],
     &["policy", "ghost", "backlog", "pressure"],
-    &["account", "grants", "registry", "rate", "share", "ring", "scarcity"],
+    &["account", "grants", "registry", "rate", "share", "ring", "scarcity", "turnover"],
     &["queue", "events"],
     &["tenant"],
     &["admission"],
@@ -35,6 +35,7 @@ const LAYERS: &[&[&str]] = &[
     &["force"],
     &["waiters"],
     &["wait"],
+    &["estimate"],
     &["snapshot", "explain"],
 ];
 const COLUMNS_MAX: usize = 100;

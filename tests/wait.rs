@@ -625,6 +625,117 @@ fn a_waiter_evicts_what_may_go_although_others_wait() {
     assert_eq!(waiting.poll().unwrap().unwrap().bytes(), 3);
 }
 
+// Estimates.
+
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    of[of.len() / 2]
+}
+
+/// Memory that comes free by 1 MiB per 100 ms, and twenty who always wait for 1 MiB each: what they
+/// are told as they enter, and how long it took. In between come pauses in which nobody waits.
+#[test]
+fn estimates_come_true_when_bytes_come_free_steadily() {
+    const STEP_NS: u64 = SECOND_NS / 10;
+    const WAITERS: usize = 20;
+    let clock = ManualClock::new();
+    let governor = governor(WAITERS as u64 * MIB, &clock);
+    let tenants = PRIORITIES.map(|p| governor.register_tenant(tenant(p as u128 + 1, p)).unwrap());
+    let enqueue = |i: usize| governor.enqueue(&fixed(tenants[i % 4], MIB), FOREVER).unwrap();
+    let mut ratios = Vec::new();
+    for round in 0..3 {
+        let mut running: std::collections::VecDeque<_> =
+            (0..WAITERS).map(|_| governor.request(&fixed(tenants[0], MIB)).unwrap()).collect();
+        let mut line = Vec::new();
+        for i in 0..WAITERS {
+            let ticket = enqueue(i);
+            assert_eq!(ticket.estimate().is_none(), round == 0, "round {round}, waiter {i}");
+            line.push((clock.now_ns(), ticket.estimate(), ticket));
+        }
+        let mut entered = 0;
+        while !line.is_empty() {
+            clock.advance_ns(STEP_NS);
+            drop(running.pop_front().expect("whoever is served runs"));
+            let mut still = Vec::new();
+            for (since, told, mut ticket) in line {
+                let Some(grant) = ticket.poll() else {
+                    still.push((since, told, ticket));
+                    continue;
+                };
+                running.push_back(grant.unwrap());
+                assert_eq!(ticket.estimate(), None, "it waits no longer");
+                let real_ns = (clock.now_ns() - since) as f64;
+                ratios.extend(told.map(|told| told.as_nanos() as f64 / real_ns));
+                if entered < 200 {
+                    let ticket = enqueue(entered);
+                    entered += 1;
+                    still.push((clock.now_ns(), ticket.estimate(), ticket));
+                }
+            }
+            line = still;
+        }
+        clock.advance_ns(1_000 * SECOND_NS);
+    }
+    let (count, median) = (ratios.len(), median(ratios));
+    println!("{count} estimates, median of estimate / real wait {median:.3}");
+    assert!(count > 600 && (0.5..=2.0).contains(&median), "{count} estimates, {median}");
+}
+
+#[test]
+fn an_estimate_counts_down_and_grows_while_nothing_comes_free() {
+    let clock = ManualClock::new();
+    let governor = governor(4, &clock);
+    let one = governor.register_tenant(tenant(1, Priority::Normal)).unwrap();
+    let request = fixed(one, 1);
+    let mut running: Vec<_> = (0..4).map(|_| governor.request(&request).unwrap()).collect();
+    assert_eq!(governor.estimated_wait(&request), None);
+    let mut line: Vec<_> = (0..4).map(|_| governor.enqueue(&request, FOREVER).unwrap()).collect();
+    for _ in 0..2 {
+        assert_eq!(line[3].estimate(), None);
+        clock.advance_ns(SECOND_NS);
+        drop(running.pop());
+    }
+    // Two were served in two seconds; two are left, and whoever comes next is the third.
+    let seconds = |n: u64| Some(Duration::from_secs(n));
+    assert_eq!((line[2].estimate(), line[3].estimate()), (seconds(1), seconds(2)));
+    assert_eq!(governor.estimated_wait(&request), seconds(3));
+    clock.advance_ns(2 * SECOND_NS);
+    assert_eq!((line[2].estimate(), line[3].estimate()), (seconds(2), seconds(4)));
+    drop(line.split_off(2));
+    assert_eq!(governor.estimated_wait(&request), seconds(2));
+    drop(running);
+    assert_eq!(governor.estimated_wait(&request), seconds(0));
+    assert_eq!(governor.estimated_wait(&fixed(one, 5)), None, "it can never be granted");
+}
+
+#[test]
+fn a_limit_of_its_own_has_no_estimate_and_does_not_spoil_those_of_others() {
+    let clock = ManualClock::new();
+    let governor = governor(10, &clock);
+    let config = TenantConfig {
+        limit_bytes: Some(4),
+        isolation: Isolation::Hard,
+        ..tenant(1, Priority::Normal)
+    };
+    let limited = governor.register_tenant(config).unwrap();
+    let free = governor.register_tenant(tenant(2, Priority::Normal)).unwrap();
+    let _full = governor.request(&fixed(limited, 4)).unwrap();
+    let mut running: Vec<_> = (0..6).map(|_| governor.request(&fixed(free, 1)).unwrap()).collect();
+    let stuck = governor.enqueue(&fixed(limited, 4), FOREVER).unwrap();
+    // An hour in which only the limited one waits.
+    clock.advance_ns(3_600 * SECOND_NS);
+    governor.balance();
+    let line: Vec<_> =
+        (0..5).map(|_| governor.enqueue(&fixed(free, 1), FOREVER).unwrap()).collect();
+    for _ in 0..2 {
+        clock.advance_ns(SECOND_NS);
+        drop(running.pop());
+    }
+    assert_eq!(line[4].estimate(), Some(Duration::from_secs(3)));
+    assert_eq!(stuck.estimate(), None);
+    assert_eq!(governor.estimated_wait(&fixed(limited, 1)), None);
+}
+
 #[test]
 fn a_blocked_thread_wakes_with_its_grant() {
     let governor = Governor::new(GovernorConfig::new(10)).unwrap();

@@ -339,3 +339,86 @@ fn a_tenant_with_grants_is_not_idle_although_bytes_are_set_aside() {
     assert_eq!(refused, Err(Error::GrantsLive { bytes: 1 }));
     assert!(large.poll().is_none());
 }
+
+// Waiting only where others are in the way, and looking at a ticket without taking it.
+
+#[test]
+fn who_waits_only_for_others_is_refused_at_its_own_limits() {
+    let governor = Arc::new(governor(100, &ManualClock::new()));
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let limited = TenantConfig {
+        limit_bytes: Some(50),
+        grants_max: [Some(1), None, None, None],
+        ..tenant(2)
+    };
+    let two = governor.register_tenant(limited).unwrap();
+    let wait = |request: &Request| governor.request_or_enqueue_owned(request, FOREVER);
+    let mut granted = wait(&fixed(one, 80)).unwrap();
+    assert!(granted.is_ready() && granted.is_granted());
+    let all = granted.poll().unwrap().unwrap();
+    assert!(!granted.is_ready() && !granted.is_granted(), "the answer was taken");
+    let reason = |request| wait(&request).map(drop).unwrap_err().denial().unwrap().reason;
+    assert_eq!(reason(fixed(two, 51)), DenialReason::TenantLimit);
+    assert_eq!(reason(fixed(one, 101)), DenialReason::Capacity, "more than there is");
+    let mut waiting = wait(&fixed(two, 30)).unwrap();
+    assert!(!waiting.is_ready() && waiting.poll().is_none());
+    // Others that wait are no reason to wait: it goes before them if it fits while they do not.
+    let mut small = wait(&fixed(one, 5)).unwrap();
+    let small = small.poll().unwrap().unwrap();
+    all.shrink(15).unwrap();
+    assert!(waiting.is_ready() && waiting.is_granted());
+    assert!(waiting.is_ready(), "a look takes nothing");
+    let held = waiting.poll().unwrap().unwrap();
+    assert_eq!((held.bytes(), small.bytes()), (30, 5));
+    assert_eq!(reason(fixed(two, 1)), DenialReason::GrantCount);
+}
+
+#[test]
+fn a_ticket_is_ready_when_its_time_is_over() {
+    let clock = ManualClock::new();
+    let governor = governor(10, &clock);
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let _all = governor.request(&fixed(one, 10)).unwrap();
+    let mut ticket = governor.enqueue(&fixed(one, 1), Duration::from_nanos(5)).unwrap();
+    clock.set_ns(4);
+    assert!(!ticket.is_ready());
+    clock.set_ns(5);
+    assert!(ticket.is_ready() && !ticket.is_granted());
+    let no = *ticket.poll().unwrap().unwrap_err().denial().unwrap();
+    assert_eq!(no.reason, DenialReason::WaitedTooLong);
+}
+
+#[test]
+fn bytes_ahead_are_those_of_who_is_due_first() {
+    let governor = governor(100, &ManualClock::new());
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let critical = TenantConfig { priority: Priority::Critical, ..tenant(2) };
+    let two = governor.register_tenant(critical).unwrap();
+    let _all = governor.request(&fixed(one, 100)).unwrap();
+    assert_eq!(governor.bytes_ahead(&fixed(two, 10)), Ok(0));
+    let _small = governor.enqueue(&fixed(one, 10), FOREVER).unwrap();
+    let _large = governor.enqueue(&fixed(one, 60), FOREVER).unwrap();
+    assert_eq!(governor.bytes_ahead(&fixed(one, 5)), Ok(70), "first in, first out");
+    assert_eq!(governor.bytes_ahead(&fixed(two, 5)), Ok(0), "twice the weight, half the bytes");
+    assert_eq!(governor.bytes_ahead(&fixed(two, 40)), Ok(10));
+    assert_eq!(governor.bytes_ahead(&fixed(two, 0)), Err(Error::ZeroBytes));
+}
+
+#[test]
+fn what_was_pinned_may_go_for_who_waits() {
+    let governor = governor(100, &ManualClock::new());
+    governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    let low = TenantConfig { priority: Priority::Low, ..tenant(1) };
+    let low = governor.register_tenant(low).unwrap();
+    let one = governor.register_tenant(tenant(2)).unwrap();
+    let block = Request::new(low, AllocationType::Cache, 80);
+    let block = governor.request(&block.pinned(true)).unwrap();
+    let wanted = fixed(one, 50);
+    let mut ticket = governor.enqueue(&wanted, FOREVER).unwrap();
+    governor.evict_for(&wanted).unwrap();
+    assert!(!ticket.is_ready(), "still pinned");
+    block.unpin().unwrap();
+    governor.evict_for(&wanted).unwrap();
+    assert_eq!(bytes(&mut ticket), 50);
+    assert_eq!(governor.evict_for(&fixed(one, 0)), Err(Error::ZeroBytes));
+}

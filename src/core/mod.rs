@@ -23,6 +23,7 @@ pub mod registry;
 pub mod ring;
 pub mod scarcity;
 pub mod share;
+pub mod turnover;
 
 pub mod events;
 pub mod queue;
@@ -43,6 +44,8 @@ pub mod force;
 pub mod waiters;
 
 pub mod wait;
+
+pub mod estimate;
 
 use account::Accounts;
 use batch::Batches;

@@ -2,7 +2,8 @@
 //!
 //! Three worlds share one interface: the machine's atomics; loom's (`--cfg allot_loom`), which let
 //! a model try every interleaving; and counted ones (`--cfg allot_steps`), which add up the
-//! accesses of the calling thread so that a test can hold an operation to its bound of steps.
+//! accesses of the calling thread so that a test can hold an operation to its bound of steps, and
+//! let a test's scheduler choose before each of them which thread goes on.
 
 pub use std::sync::atomic::Ordering;
 
@@ -27,7 +28,7 @@ pub use machine::{AtomicU32, AtomicU64};
 pub use std::sync::{Mutex, MutexGuard, atomic::fence};
 
 #[cfg(all(allot_steps, not(allot_loom)))]
-pub use counted::{AtomicU32, AtomicU64, Steps, count_steps};
+pub use counted::{AtomicU32, AtomicU64, Steps, before_access, count_steps};
 
 /// A load that comes after every SeqCst write of this thread before it. Loom treats SeqCst accesses
 /// as if they were AcqRel, so there a fence says the same.
@@ -73,13 +74,16 @@ pub fn prefetch<T>(value: &T) {
 /// Locks, ignoring poison: a panic of another thread while it changed a configuration leaves the
 /// tables consistent, because every change becomes visible by one store.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    #[cfg(all(allot_steps, not(allot_loom)))]
+    counted::wait_for(mutex);
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(all(allot_steps, not(allot_loom)))]
 mod counted {
-    use super::Ordering;
+    use super::{Mutex, Ordering};
     use std::cell::Cell;
+    use std::sync::{OnceLock, TryLockError};
 
     /// Atomic accesses of one thread.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,11 +100,37 @@ mod counted {
         };
     }
 
+    static BEFORE_ACCESS: OnceLock<fn()> = OnceLock::new();
+
+    /// Calls `hook` before every access of every thread from now on. A scheduler that runs all
+    /// threads of a test in turns lets another one go on there.
+    pub fn before_access(hook: fn()) {
+        BEFORE_ACCESS.get_or_init(|| hook);
+    }
+
+    fn schedule() {
+        if let Some(hook) = BEFORE_ACCESS.get() {
+            hook();
+        }
+    }
+
+    /// Lets others go on while one of them holds the mutex: with threads that take turns, to block
+    /// would be for ever.
+    pub(super) fn wait_for<T>(mutex: &Mutex<T>) {
+        while BEFORE_ACCESS.get().is_some()
+            && matches!(mutex.try_lock(), Err(TryLockError::WouldBlock))
+        {
+            schedule();
+        }
+    }
+
     fn access() {
+        schedule();
         STEPS.with(|s| s.set(Steps { accesses: s.get().accesses + 1, ..s.get() }));
     }
 
     fn read_modify_write() {
+        schedule();
         let one_more = |s: Steps| Steps { read_modify_writes: s.read_modify_writes + 1, ..s };
         STEPS.with(|s| s.set(one_more(s.get())));
     }

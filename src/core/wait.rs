@@ -40,6 +40,7 @@ use super::admission::{Ask, Granted, No, RESTARTS_MAX};
 use super::order::priority;
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
+use super::turnover::Turnover;
 use super::waiters::{Outcome, Part, Phase, Ticket, Waiters};
 use crossbeam_utils::CachePadded;
 
@@ -108,6 +109,8 @@ struct Standing {
 pub struct Waiting {
     /// The waiters themselves.
     pub waiters: Waiters,
+    /// What it gave out lately.
+    pub turnover: CachePadded<Turnover>,
     line: Table<Place>,
     door: CachePadded<AtomicU32>,
     state: CachePadded<State>,
@@ -150,6 +153,7 @@ impl Waiting {
         };
         Self {
             waiters: Waiters::new(waiters_max),
+            turnover: CachePadded::default(),
             line: Table::new(waiters_max as usize),
             door: CachePadded::new(zero()),
             state: CachePadded::new(state),
@@ -245,7 +249,8 @@ impl Waiting {
         self.put(at, standing);
     }
 
-    fn senior(&self) -> Option<u32> {
+    /// The cell of the senior.
+    pub fn senior(&self) -> Option<u32> {
         // Relaxed: held, or a look of people.
         self.state.senior.load(Ordering::Relaxed).checked_sub(1)
     }
@@ -287,14 +292,26 @@ impl Waiting {
     /// in line. A look while the line may move: good for an estimate.
     pub fn bytes_before(&self, ticket: Ticket) -> Option<u64> {
         let mut sum: u64 = 0;
-        for index in 0..self.length().min(self.line.capacity()) {
-            let cell = self.at(index).cell;
+        for cell in self.standing() {
             sum = sum.saturating_add(self.waiters.ask(cell, 0).bytes);
             if cell == ticket.index {
                 return Some(sum);
             }
         }
         None
+    }
+
+    /// The cells of those in line, from its front. A look while the line may move.
+    pub fn standing(&self) -> impl Iterator<Item = u32> {
+        (0..self.length().min(self.line.capacity())).map(|index| self.at(index).cell)
+    }
+
+    /// How many of those in line a waiter with this tag would stand behind.
+    fn before(&self, tag: u64) -> usize {
+        let now = self.virtual_time();
+        let since = |tag: u64| tag.wrapping_sub(now) as i64;
+        let length = self.length().min(self.line.capacity());
+        (0..length).filter(|&index| since(self.at(index).tag) <= since(tag)).count()
     }
 }
 
@@ -375,6 +392,7 @@ impl Core {
     /// One walk along the line; says whether anything was unclear.
     fn walk(&self, now_ns: u64, decided: &mut Decided) -> bool {
         let waiting = &self.waiting;
+        waiting.turnover.look(now_ns);
         self.let_in();
         // Relaxed: held.
         let number = waiting.state.walk.load(Ordering::Relaxed).wrapping_add(1).max(1);
@@ -389,6 +407,7 @@ impl Core {
             let turns = &self.tenant(waiting.waiters.ask(standing.cell, 0).account).turns;
             standing.tag = standing.tag.wrapping_sub(turns.credit(number));
             let stays = if decided.is_full() {
+                waiting.turnover.short();
                 true
             } else {
                 let look = self.look_at(&standing, now_ns, number, decided);
@@ -437,13 +456,21 @@ impl Core {
         for index in begin..capacity {
             let cell = waiting.at(index).cell;
             let ask = waiting.waiters.ask(cell, 0);
-            let (start, cost) = (self.start_tag(&ask), self.cost_tag(&ask));
-            let tag = start.wrapping_add(cost);
+            let (tag, cost) = (self.tag_of(&ask), self.cost_tag(&ask));
             self.tenant(ask.account).turns.set_tag(tag);
             let length = waiting.length();
             waiting.insert(length, Standing { tag, cost, cell });
             waiting.set_length(length + 1);
         }
+    }
+
+    fn tag_of(&self, ask: &Ask) -> u64 {
+        self.start_tag(ask).wrapping_add(self.cost_tag(ask))
+    }
+
+    /// How many of those in line the request would stand behind. A look while the line may move.
+    pub fn waiters_before(&self, ask: &Ask) -> usize {
+        self.waiting.before(self.tag_of(ask))
     }
 
     fn cost_tag(&self, ask: &Ask) -> u64 {
@@ -606,6 +633,7 @@ impl Core {
         let ask = waiting.waiters.ask(cell, 0);
         if waiting.waiters.grant(cell, granted) {
             self.scarcity.leave();
+            waiting.turnover.served(ask.bytes, waiting.waiters.entered_ns(cell));
             decided.push(cell);
             return true;
         }
@@ -648,7 +676,7 @@ impl Core {
     }
 
     /// Whether the tenant of a request was unregistered.
-    fn is_gone(&self, ask: &Ask) -> bool {
+    pub fn is_gone(&self, ask: &Ask) -> bool {
         let head = self.accounts.head(ask.account);
         head.generation() != ask.generation || head.closed()
     }
@@ -660,6 +688,9 @@ impl Core {
         let senior = self.waiting.senior() == Some(cell);
         let bytes = ask.bytes - if senior { self.waiting.aside_bytes() } else { 0 };
         if let Some(Obstacle::Full { account, .. }) = self.accounts.shortage(ask.account, bytes) {
+            if account != ask.account {
+                self.waiting.turnover.short();
+            }
             return Served::Short(account);
         }
         for _ in 0..RESTARTS_MAX {

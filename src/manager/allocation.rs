@@ -2,11 +2,12 @@
 
 use super::config::MIB;
 use super::error::MemoryError;
+use super::queue::Again;
 use super::record::{Key, Record, Shut};
 use super::tenant::Tenant;
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::{AllocationType, TenantId};
-use crate::error::{AccountName, Denial, DenialReason, Error, Refusal};
+use crate::error::{AccountName, Denial, Error, Refusal};
 use crate::request::Request;
 use std::sync::Arc;
 
@@ -41,9 +42,13 @@ pub enum MemoryAllocationResponse {
         /// What this tenant could get now, in whole MiB, counting what would be evicted for it.
         available_memory_mb: u64,
     },
-    /// Later: the request has its place, and is repeated unchanged after a while.
+    /// Later: others hold what it needs, and it has its place in the queue. The same request
+    /// (tenant, model, type and size) goes on from there: it is granted once its bytes came free,
+    /// and they are kept for it meanwhile.
     Queued {
-        /// When, as far as that is known.
+        /// After how many seconds to ask again, at least 1: the estimate of the wait; where nothing
+        /// is known, what is left of the longest wait. The place is kept for
+        /// [`queue_keep`](crate::ManagerOptions::queue_keep) beyond that, then it lapses.
         estimated_wait_time_secs: u64,
     },
 }
@@ -102,12 +107,27 @@ pub(super) enum Refused {
     Misuse(MemoryError),
 }
 
+/// The answer to a request that was not refused.
+pub(super) enum Given {
+    Granted(Key),
+    Queued { secs: u64 },
+}
+
 pub(super) type Answer = Result<MemoryAllocationResponse, MemoryError>;
 
 /// The answer to one request, from the id of what was granted.
 pub(super) fn answer(granted: Result<Key, Refused>) -> Answer {
-    match granted {
-        Ok(key) => Ok(MemoryAllocationResponse::Granted { allocation_id: key.to_string() }),
+    answer_given(granted.map(Given::Granted))
+}
+
+fn answer_given(given: Result<Given, Refused>) -> Answer {
+    match given {
+        Ok(Given::Granted(key)) => {
+            Ok(MemoryAllocationResponse::Granted { allocation_id: key.to_string() })
+        }
+        Ok(Given::Queued { secs }) => {
+            Ok(MemoryAllocationResponse::Queued { estimated_wait_time_secs: secs })
+        }
         Err(Refused::Misuse(error)) => Err(error),
         Err(Refused::Denied(No { reason, available_bytes })) => {
             let available_memory_mb = available_bytes / MIB;
@@ -134,6 +154,11 @@ impl MultiTenantMemoryManager {
     /// Requests memory. When it is short, what may go is evicted first: of the tenant itself at
     /// its own limit, of others when the pool is short. A denial says why and what to do.
     ///
+    /// Where the pool or a group is short, and others could give back what is missing, the request
+    /// is queued: asked again, it is granted in its turn, and denied when it has waited for too
+    /// long. To await that instead: [`Self::acquire_allocation`]. At its own limit a tenant is
+    /// denied, and nobody is queued while only observing.
+    ///
     /// A denial costs more than a grant: it adds up what could be evicted, over all tenants and
     /// their allocations. A tenant that asks in vain again and again is slowed down with
     /// [`Self::set_request_rate`], whose denials are cheap.
@@ -143,7 +168,7 @@ impl MultiTenantMemoryManager {
     /// [`MemoryError::UnknownTenant`], [`MemoryError::ZeroAmount`], [`MemoryError::TooLarge`].
     pub async fn request_allocation(&self, request: MemoryAllocationRequest) -> Answer {
         let wanted = self.wanted(request);
-        answer(wanted.and_then(|wanted| self.request(&wanted)))
+        answer_given(wanted.and_then(|wanted| self.request(&wanted)))
     }
 
     /// [`Self::request_allocation`], exact in bytes.
@@ -160,11 +185,11 @@ impl MultiTenantMemoryManager {
     ) -> Answer {
         let model = model_name.to_string();
         let wanted = self.wanted_bytes(tenant_id, bytes, model, allocation_type);
-        answer(wanted.and_then(|wanted| self.request(&wanted)))
+        answer_given(wanted.and_then(|wanted| self.request(&wanted)))
     }
 
     /// Requests several allocations, at most 64, possibly of several tenants: all are granted, or
-    /// none. Evicts nothing.
+    /// none, at once. Evicts nothing, and is never queued.
     ///
     /// # Errors
     ///
@@ -178,14 +203,14 @@ impl MultiTenantMemoryManager {
         batch_answer(wanted.and_then(|wanted| self.request_all(&wanted)))
     }
 
-    fn wanted(&self, request: MemoryAllocationRequest) -> Result<Wanted, Refused> {
+    pub(super) fn wanted(&self, request: MemoryAllocationRequest) -> Result<Wanted, Refused> {
         let bytes = amount_bytes(request.requested_memory_mb).map_err(Refused::Misuse)?;
         let MemoryAllocationRequest { tenant_id, model_name, allocation_type, .. } = request;
         self.wanted_bytes(tenant_id, bytes, model_name, allocation_type)
     }
 
     /// Finds the tenant. A manager whose configuration was refused has none, and says so.
-    fn wanted_bytes(
+    pub(super) fn wanted_bytes(
         &self,
         tenant_id: TenantId,
         bytes: u64,
@@ -200,29 +225,37 @@ impl MultiTenantMemoryManager {
         Ok(Wanted { tenant, bytes, model, kind })
     }
 
-    fn request(&self, wanted: &Wanted) -> Result<Key, Refused> {
-        self.check_open(wanted)?;
+    fn request(&self, wanted: &Wanted) -> Result<Given, Refused> {
+        if self.is_observe_only() {
+            self.check_open(wanted)?;
+            return self.request_observed(wanted).map(Given::Granted);
+        }
+        match self.ask_again(wanted)? {
+            Again::Given(given) => Ok(given),
+            Again::New { may_queue: true } => self.request_or_queue(wanted),
+            Again::New { .. } => self.request_unqueued(wanted).map(Given::Granted),
+        }
+    }
+
+    /// A request that is answered now.
+    pub(super) fn request_unqueued(&self, wanted: &Wanted) -> Result<Key, Refused> {
+        let grant = self.inner.governor.request_owned(&wanted.request());
+        let grant = grant.map_err(|refusal| self.refused_by(wanted, refusal))?;
+        self.keep(wanted, Key::Grant(grant.id()), wanted.record().granted(grant))
+    }
+
+    /// A request that nobody is refused and nothing is evicted for.
+    pub(super) fn request_observed(&self, wanted: &Wanted) -> Result<Key, Refused> {
         let governor = &self.inner.governor;
-        let observing = self.is_observe_only();
-        let request = wanted.request();
-        let answer = match observing {
-            true => governor.try_request(&request),
-            false => governor.request(&request),
-        };
-        match answer {
+        let (key, record) = match governor.try_request(&wanted.request()) {
             Ok(grant) => {
                 let grant = grant.into_owned(governor);
-                self.keep(wanted, Key::Grant(grant.id()), wanted.record().granted(grant))
+                (Key::Grant(grant.id()), wanted.record().granted(grant))
             }
-            Err(Refusal::Misuse(error)) => {
-                Err(Refused::Misuse(MemoryError::of_tenant(error, wanted.tenant.id)))
-            }
-            Err(Refusal::Denied(denial)) if observing => {
-                let (key, record) = self.observe(wanted, &denial);
-                self.keep(wanted, key, record)
-            }
-            Err(Refusal::Denied(denial)) => Err(self.refused(wanted, &denial)),
-        }
+            Err(Refusal::Denied(denial)) => self.observe(wanted, &denial),
+            Err(misuse) => return Err(self.refused_by(wanted, misuse)),
+        };
+        self.keep(wanted, key, record)
     }
 
     fn request_all(&self, wanted: &[Wanted]) -> Result<Vec<Key>, Refused> {
@@ -292,19 +325,14 @@ impl MultiTenantMemoryManager {
         Ok(key)
     }
 
-    /// The answer to a request that was refused.
-    pub(super) fn refused(&self, wanted: &Wanted, denial: &Denial) -> Refused {
-        let above = [DenialReason::Capacity, DenialReason::GroupLimit].contains(&denial.reason);
-        match above && denial.waiting_can_help {
-            true => self.short_above(wanted, denial),
-            false => Refused::Denied(self.denied(wanted, denial)),
+    /// The answer to a request that was refused, and does not wait.
+    pub(super) fn refused_by(&self, wanted: &Wanted, refusal: Refusal) -> Refused {
+        match refusal {
+            Refusal::Denied(denial) => Refused::Denied(self.denied(wanted, &denial)),
+            Refusal::Misuse(error) => {
+                Refused::Misuse(MemoryError::of_tenant(error, wanted.tenant.id))
+            }
         }
-    }
-
-    /// Memory is short above the tenant, and the same request can succeed later. The only place
-    /// where a request could come to wait; as nothing waits here, it is denied.
-    fn short_above(&self, wanted: &Wanted, denial: &Denial) -> Refused {
-        Refused::Denied(self.denied(wanted, denial))
     }
 }
 

@@ -145,6 +145,7 @@ impl Drop for Background {
 impl Inner {
     /// One step of the monitor, and the one place where work is called that is due by the clock.
     fn look_after(&self, now_ns: u64) {
+        self.lapse_places(now_ns);
         self.look_at_machine(now_ns);
     }
 }

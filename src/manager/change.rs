@@ -46,7 +46,9 @@ impl MultiTenantMemoryManager {
         self.release_bytes(tenant_id, allocation_id, amount_bytes)
     }
 
-    /// Adds memory to an allocation, evicting like a request. Granted answers the same id.
+    /// Adds memory to an allocation, evicting like a request. Granted answers the same id. Growth
+    /// is granted or denied, never queued: who holds memory while it waits for more can stand in
+    /// its own way.
     ///
     /// # Errors
     ///
@@ -209,7 +211,7 @@ impl MultiTenantMemoryManager {
                 Err(Refusal::Denied(denial)) if self.is_observe_only() => {
                     self.observe_growth(&wanted, key, &denial)
                 }
-                Err(Refusal::Denied(denial)) => Err(self.refused(&wanted, &denial)),
+                Err(denied) => Err(self.refused_by(&wanted, denied)),
             },
         });
         answer(grown)

@@ -4,6 +4,7 @@ use super::emergency::EmergencyLog;
 use super::error::MemoryError;
 use super::eviction::Listener;
 use super::machine::Machine;
+use super::queue::{Queue, QueueOptions};
 use crate::RateLimit;
 use crate::config::{GovernorConfig, Isolation, Priority, TenantConfig, TenantId};
 use crate::os::Probe;
@@ -39,7 +40,11 @@ pub struct MemoryConfig {
     /// Time between two steps of the balancer, in seconds, and before the first one; at least 1 if
     /// balancing is enabled.
     pub balancing_interval_secs: u64,
-    /// Whether cold content is compressed. Accepted; nothing is compressed by the manager.
+    /// Whether cold content is compressed. Accepted, and nothing is compressed: the manager decides
+    /// and never touches the bytes. It says so in
+    /// [`MultiTenantMemoryManager::warnings`](crate::MultiTenantMemoryManager::warnings) and in its
+    /// `Debug` output, and prints nothing: whoever reads the settings at the start of a service
+    /// logs these.
     pub enable_compression: bool,
     /// The size, in MiB, from which content is compressed.
     pub compression_threshold_mb: u64,
@@ -48,6 +53,19 @@ pub struct MemoryConfig {
 impl MemoryConfig {
     pub(super) fn max_bytes(&self) -> Result<u64, MemoryError> {
         config_bytes("max_memory_mb", self.max_memory_mb, 1)
+    }
+
+    /// What is accepted and has no effect, or not the expected one.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let threshold = self.compression_threshold_mb;
+        let compression = self.enable_compression.then(|| {
+            format!(
+                "enable_compression: nothing is compressed, so the compression_threshold_mb of \
+                 {threshold} has no effect either; compress what you keep yourself and release \
+                 the difference, or set it to false"
+            )
+        });
+        compression.into_iter().collect()
     }
 
     pub(super) fn validate(&self) -> Result<(), MemoryError> {
@@ -126,12 +144,14 @@ type Tune = Box<dyn FnOnce(&mut GovernorConfig) + Send>;
 ///
 /// let options = ManagerOptions::default()
 ///     .governor(|governor| governor.high_percent = 85)
+///     .queue_wait_max(std::time::Duration::from_secs(60))
 ///     .emergency_log_max(10_000);
 /// ```
 #[must_use]
 pub struct ManagerOptions {
     tune: Option<Tune>,
     log_max: usize,
+    queue: QueueOptions,
     probe: Option<Box<dyn Probe>>,
     reclaim_timeout: Duration,
     measure_process: bool,
@@ -141,6 +161,7 @@ pub struct ManagerOptions {
 pub(super) struct Settled {
     pub governor: GovernorConfig,
     pub log: EmergencyLog,
+    pub queue: Queue,
     pub machine: Machine,
     pub listener: Listener,
 }
@@ -150,6 +171,7 @@ impl Default for ManagerOptions {
         Self {
             tune: None,
             log_max: EmergencyLog::DEFAULT_MAX,
+            queue: QueueOptions::default(),
             probe: None,
             reclaim_timeout: Duration::from_secs(1),
             measure_process: false,
@@ -167,6 +189,33 @@ impl ManagerOptions {
     /// Most emergency verbs that are remembered; the oldest go first. 1024 unless set.
     pub fn emergency_log_max(self, entries: usize) -> Self {
         Self { log_max: entries, ..self }
+    }
+
+    /// Whether requests that the pool cannot serve now are queued; if not, they are denied. On
+    /// unless switched off.
+    pub fn queueing(mut self, on: bool) -> Self {
+        self.queue.enabled = on;
+        self
+    }
+
+    /// How long a queued request waits at most, up to 24 hours; then it is denied. 30 s unless set.
+    pub fn queue_wait_max(mut self, wait_max: Duration) -> Self {
+        self.queue.wait_max = wait_max;
+        self
+    }
+
+    /// How long a place in the queue, or what was assigned to it, is kept beyond the time after
+    /// which the answer said to ask again; at most [`Self::queue_wait_max`]. 10 s unless set.
+    pub fn queue_keep(mut self, keep: Duration) -> Self {
+        self.queue.keep = keep;
+        self
+    }
+
+    /// Most places that one tenant may have in the queue, 1 to 65536; all tenants together have
+    /// [`GovernorConfig::waiters_max`]. 64 unless set.
+    pub fn queue_places_max(mut self, places_max: u32) -> Self {
+        self.queue.places_max = places_max;
+        self
     }
 
     /// What the monitor looks at instead of this machine: a container's files, or a script.
@@ -188,23 +237,26 @@ impl ManagerOptions {
         Self { measure_process: on, ..self }
     }
 
-    pub(super) fn settle(self, capacity_bytes: u64) -> Settled {
+    pub(super) fn settle(self, capacity_bytes: u64) -> Result<Settled, MemoryError> {
+        self.queue.validate()?;
         let mut governor = GovernorConfig::new(capacity_bytes);
         if let Some(tune) = self.tune {
             tune(&mut governor);
         }
-        Settled {
+        Ok(Settled {
             governor,
             log: EmergencyLog::new(self.log_max),
+            queue: Queue::new(self.queue),
             machine: Machine::seen_by(self.probe, self.measure_process),
             listener: Listener::waiting_for(self.reclaim_timeout),
-        }
+        })
     }
 }
 
 impl std::fmt::Debug for ManagerOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ManagerOptions").field("log_max", &self.log_max).finish_non_exhaustive()
+        let mut shown = f.debug_struct("ManagerOptions");
+        shown.field("log_max", &self.log_max).field("queue", &self.queue).finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,9 @@
 //! ```
 //!
 //! Figures of different tenants are read one after the other while others go on; at rest they add
-//! up. What is observed beyond the budget stands apart and is in none of the other sums.
+//! up. Memory in live allocations includes what is assigned to places in the queue; that is shown
+//! apart as well, and belongs to no model yet. What is observed beyond the budget stands apart and
+//! is in none of the other sums.
 
 use super::config::{IsolationLevel, MIB, MemoryPressure, TenantPriority};
 use super::emergency::TenantHold;
@@ -50,6 +52,8 @@ pub struct DashboardSummary {
     /// Percent of what is claimed of the pool that is in live allocations: the rest is guaranteed
     /// or idle. 100 where nothing is claimed.
     pub memory_efficiency: f64,
+    /// Requests in the queue that wait for their bytes.
+    pub waiting_requests: u64,
     /// Whether nobody is refused.
     pub observe_only: bool,
     /// Requests that would have been denied while only observing.
@@ -76,6 +80,9 @@ pub struct GlobalMemoryStatus {
     pub allocated_memory_bytes: u64,
     /// Memory claimed by tenants, in bytes.
     pub claimed_memory_bytes: u64,
+    /// Bytes of those in live allocations that were assigned to requests in the queue and are not
+    /// fetched yet.
+    pub assigned_memory_bytes: u64,
     /// Percent of the pool in live allocations.
     pub utilization_percentage: f64,
     /// Memory held beyond the budget since only observing, in MiB, rounded up.
@@ -144,6 +151,11 @@ pub struct TenantUsage {
     pub allocations_by_type: AllocationCounts,
     /// Models by name, largest first.
     pub models: Vec<ModelUsage>,
+    /// Its requests in the queue that wait for their bytes.
+    pub waiting_requests: u64,
+    /// Bytes assigned to its requests in the queue that are not fetched yet: allocated, and in none
+    /// of its models.
+    pub assigned_memory_bytes: u64,
     /// Requests granted so far.
     pub granted_requests: u64,
     /// Requests denied so far by the limits, those that were only observed included.
@@ -209,6 +221,7 @@ impl MultiTenantMemoryManager {
     /// None today; the signature leaves room.
     pub async fn get_tenant_dashboard(&self) -> Result<TenantDashboard, MemoryError> {
         let governor = &self.inner.governor;
+        self.inner.lapse_places_now();
         let snapshot = governor.snapshot();
         let mut tenants: Vec<TenantUsage> = snapshot
             .tenants
@@ -232,6 +245,7 @@ impl MultiTenantMemoryManager {
                 critical_tenants: count(|t| t.priority == TenantPriority::Critical),
                 tenants_on_hold: count(|t| t.hold != TenantHold::None),
                 total_allocations: tenants.iter().map(|t| t.allocations).sum(),
+                waiting_requests: tenants.iter().map(|t| t.waiting_requests).sum(),
                 memory_efficiency: if claimed == 0 { 100.0 } else { percent(live, claimed) },
                 observe_only: self.is_observe_only(),
                 observed_denials: tenants.iter().map(|t| t.observed_denials).sum(),
@@ -245,6 +259,7 @@ impl MultiTenantMemoryManager {
                 max_memory_bytes: capacity,
                 allocated_memory_bytes: live,
                 claimed_memory_bytes: claimed,
+                assigned_memory_bytes: tenants.iter().map(|t| t.assigned_memory_bytes).sum(),
                 utilization_percentage: percent(live, capacity),
                 observed_over_mb: observed.div_ceil(MIB),
                 observed_over_bytes: observed,
@@ -291,6 +306,8 @@ impl MultiTenantMemoryManager {
             allocations: held.records.len() as u64,
             allocations_by_type: counts(&held),
             models: models(&held),
+            waiting_requests: held.places.waiting(),
+            assigned_memory_bytes: held.places.assigned_bytes(),
             granted_requests: numbers.granted,
             denied_requests: numbers.denied,
             evicted_allocations: numbers.evicted,

@@ -2,13 +2,14 @@
 //!
 //! | verb | new memory | what is held |
 //! |---|---|---|
-//! | freeze | none | stays; may be evicted as ever |
-//! | drain | none | its owner is asked for all that may go |
+//! | freeze | none; what is queued ends | stays; may be evicted as ever |
+//! | drain | none; what is queued ends | its owner is asked for all that may go |
 //! | thaw | as ever | as ever |
 //! | revoke | as ever | one allocation ends now |
 
 use super::change::end;
 use super::error::MemoryError;
+use super::queue;
 use super::reason::Mib;
 use super::record::{End, Key, Record};
 use super::{MultiTenantMemoryManager, lock};
@@ -109,7 +110,8 @@ impl Default for EmergencyLog {
 
 impl MultiTenantMemoryManager {
     /// Stops a tenant from getting anything more, by request or by growth. When this returns
-    /// nothing further is granted to it; what it holds stays.
+    /// nothing further is granted to it; what it holds stays. Its requests in the queue end, and
+    /// what was assigned to them goes back.
     ///
     /// # Errors
     ///
@@ -208,7 +210,11 @@ impl MultiTenantMemoryManager {
         let tenant = self.tenant(tenant_id)?;
         let mut held = lock(&tenant.held);
         held.hold = hold;
-        Ok(held.bytes())
+        let places = if hold == TenantHold::None { Vec::new() } else { held.places.take_all() };
+        let bytes = held.bytes();
+        drop(held);
+        queue::close(places);
+        Ok(bytes)
     }
 
     pub(super) fn note_emergency(

@@ -3,10 +3,12 @@
 use super::allocation::{MemoryAllocationRequest, Wanted, amount_bytes};
 use super::config::MIB;
 use super::error::MemoryError;
+use super::reason::Mib;
 use super::record::Key;
 use super::tenant::Tenant;
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::{AllocationType, TenantId};
+use crate::error::DenialReason;
 use crate::explain::Explanation;
 use std::fmt;
 
@@ -28,7 +30,11 @@ pub struct AllocationExplanation {
     pub available_memory_mb: u64,
     /// Whether the same request can succeed later without a change of configuration.
     pub waiting_can_help: bool,
-    /// When it would be its turn; none: unknown, as nothing waits.
+    /// Whether it would be queued, or waits in the queue already.
+    pub would_be_queued: bool,
+    /// Bytes wanted by those who would go before it in the queue, if it would be queued.
+    pub queued_behind_bytes: Option<u64>,
+    /// When its turn is likely to come, if it would be queued; none: unknown.
     pub estimated_wait_time_secs: Option<u64>,
     /// Everything else: the account that refuses, its limit, the largest holders.
     pub details: Explanation,
@@ -51,8 +57,9 @@ pub struct PlannedEviction {
 
 impl MultiTenantMemoryManager {
     /// Says what would decide `request` now: the check that refuses, the largest holders, what
-    /// would be evicted, pins in the way, and whether waiting can help. Changes nothing. Cost:
-    /// grows with tenants and allocations.
+    /// would be evicted, pins in the way, whether it would be queued, behind how much, and for how
+    /// long as far as that is known. Changes nothing, and asks for no place in the queue. Cost:
+    /// grows with tenants, allocations and the queue.
     ///
     /// # Errors
     ///
@@ -77,15 +84,23 @@ impl MultiTenantMemoryManager {
         let on_hold = (hold != Default::default()).then(|| self.on_hold(tenant, hold));
         let admitted = details.reason.is_none() || details.evictions.missing_bytes == 0;
         let open = on_hold.is_none();
+        let outlook = self.outlook(&wanted);
+        let granted = open && (admitted || outlook.is_assigned);
+        let above = [Some(DenialReason::Capacity), Some(DenialReason::GroupLimit)];
+        let short_above = details.waiting_can_help && above.contains(&details.reason);
+        let room = outlook.has_place || !self.has_all_places(tenant);
+        let queued = open && !granted && self.is_queueing() && short_above && room;
         Ok(AllocationExplanation {
             tenant_id,
-            would_be_granted: admitted && open,
+            would_be_granted: granted,
             on_hold,
             would_evict: self.planned(&details),
             pinned_allocation_ids: details.pinned.iter().map(|id| id.to_string()).collect(),
             available_memory_mb: if open { self.available(&wanted) / MIB } else { 0 },
             waiting_can_help: details.waiting_can_help,
-            estimated_wait_time_secs: None,
+            would_be_queued: queued,
+            queued_behind_bytes: queued.then_some(outlook.behind_bytes),
+            estimated_wait_time_secs: outlook.estimate_secs.filter(|_| queued),
             details,
         })
     }
@@ -116,7 +131,15 @@ impl fmt::Display for AllocationExplanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.on_hold {
             Some(on_hold) => f.write_str(on_hold),
-            None => self.details.fmt(f),
+            None => {
+                self.details.fmt(f)?;
+                let Some(behind_bytes) = self.queued_behind_bytes else { return Ok(()) };
+                write!(f, "\n  would be queued behind {}; estimated wait: ", Mib(behind_bytes))?;
+                match self.estimated_wait_time_secs {
+                    Some(secs) => write!(f, "{secs} s"),
+                    None => f.write_str("unknown"),
+                }
+            }
         }
     }
 }

@@ -5,6 +5,8 @@
 //! | the settings, and what is refused about them | `config.rs` |
 //! | who is registered | `tenant.rs` |
 //! | requests and their answers | `allocation.rs` |
+//! | requests that wait, and are asked again | `queue.rs` |
+//! | awaiting one's turn | `acquire.rs` |
 //! | release, shrink, grow, touch, pin | `change.rs` |
 //! | what a tenant holds, and what became of it | `record.rs` |
 //! | what a denial says | `reason.rs` |
@@ -18,16 +20,18 @@
 //! | what can go wrong | `error.rs` |
 //!
 //! ```text
-//! M1  an allocation is in its tenant's records  <=>  it is granted and was not returned, evicted
-//!     or revoked
+//! M1  an allocation is in its tenant's records  <=>  its grant was answered and it was not
+//!     returned, evicted or revoked
 //! M2  bytes of a record = bytes of its grant + what was observed beyond the budget
-//! M3  at rest, sum over records of bytes of grants = live bytes of the governor
+//! M3  at rest, sum over records of bytes of grants + sum over places of bytes assigned to them
+//!     = live bytes of the governor
 //! ```
 //!
 //! A tenant's records stand behind a mutex of that tenant alone. It is never held while a callback
-//! runs, and never while a request is decided: it guards a table. Locks are taken in the order
-//! directory, records, governor; nobody holds the records of two tenants.
+//! runs or a task is woken, and never while a request is decided: it guards a table. Locks are
+//! taken in the order directory, records, governor; nobody holds the records of two tenants.
 
+mod acquire;
 mod allocation;
 mod background;
 mod change;
@@ -39,6 +43,7 @@ mod eviction;
 mod explain;
 mod machine;
 mod observe;
+mod queue;
 mod reason;
 mod record;
 mod tenant;
@@ -66,6 +71,7 @@ use config::Settled;
 use emergency::EmergencyLog;
 use eviction::Listener;
 use machine::Machine;
+use queue::Queue;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenant::Directory;
@@ -75,17 +81,18 @@ type Switch = std::sync::atomic::AtomicBool;
 #[expect(clippy::disallowed_types, reason = "a number for names, no part of the core's models")]
 type Counter = std::sync::atomic::AtomicU64;
 
-/// Lets many tenants share one memory, by the names of models and tasks: every request is granted
-/// or denied under quotas, guarantees, bursts and priorities, and what can be rebuilt is evicted
-/// when memory is short.
+/// Lets many tenants share one memory, by the names of models and tasks: every request is granted,
+/// queued or denied under quotas, guarantees, bursts and priorities, and what can be rebuilt is
+/// evicted when memory is short.
 ///
 /// `Clone`, `Send` and `Sync`: clones are cheap and are the same manager. When the last one goes,
 /// its threads end and everything it granted is returned. `_mb` means MiB (2^20 bytes); every such
 /// verb has an exact twin in bytes. A [`crate::Governor`] decides; this keeps the names.
 ///
-/// All verbs are `async` and need no runtime: they answer when they are first polled. They never
-/// wait for memory; what they cost is what the same verb of [`crate::Governor`] costs, and one
-/// mutex of the tenant named.
+/// All verbs are `async` and need no runtime. All but one answer when they are first polled: a
+/// request that has to wait is told to ask again ([`MemoryAllocationResponse::Queued`]) and keeps
+/// its place in a fair queue meanwhile. [`Self::acquire_allocation`] awaits its turn instead. What
+/// they cost is what the same verb of [`crate::Governor`] costs, and one mutex of the tenant named.
 ///
 /// ```
 /// use allotment::*;
@@ -127,7 +134,7 @@ type Counter = std::sync::atomic::AtomicU64;
 ///         println!("{reason} (available: {available_memory_mb} MiB)");
 ///     }
 ///     MemoryAllocationResponse::Queued { estimated_wait_time_secs } => {
-///         println!("in about {estimated_wait_time_secs} s");
+///         println!("ask again for the same in about {estimated_wait_time_secs} s");
 ///     }
 /// }
 /// # Ok(())
@@ -154,6 +161,7 @@ struct Inner {
     tenants: Directory,
     listener: Listener,
     log: EmergencyLog,
+    queue: Queue,
     machine: Machine,
     observe_only: Switch,
     /// Names of observed allocations given so far.
@@ -189,7 +197,7 @@ impl MultiTenantMemoryManager {
         options: ManagerOptions,
     ) -> Result<Self, MemoryError> {
         config.validate()?;
-        let settled = options.settle(config.max_bytes()?);
+        let settled = options.settle(config.max_bytes()?)?;
         let manager = Self::build(config, None, settled)?;
         manager.start_enabled()?;
         Ok(manager)
@@ -197,11 +205,12 @@ impl MultiTenantMemoryManager {
 
     /// Denies everything: its configuration was refused.
     fn refusing(config: MemoryConfig, fault: MemoryError) -> Self {
-        let mut settled = ManagerOptions::default().settle(1);
-        settled.governor.tenants_max = 1;
-        settled.governor.grants_max = 1;
-        let manager = Self::build(config, Some(fault), settled);
-        manager.expect("one tenant and one byte are a valid configuration")
+        let settled = ManagerOptions::default().settle(1).and_then(|mut settled| {
+            settled.governor.tenants_max = 1;
+            settled.governor.grants_max = 1;
+            Self::build(config, Some(fault), settled)
+        });
+        settled.expect("one tenant and one byte are a valid configuration")
     }
 
     fn build(
@@ -209,7 +218,7 @@ impl MultiTenantMemoryManager {
         fault: Option<MemoryError>,
         settled: Settled,
     ) -> Result<Self, MemoryError> {
-        let Settled { governor, log, machine, listener } = settled;
+        let Settled { governor, log, queue, machine, listener } = settled;
         let inner = Arc::new(Inner {
             governor: Arc::new(Governor::new(governor)?),
             fault,
@@ -217,6 +226,7 @@ impl MultiTenantMemoryManager {
             tenants: Directory::default(),
             listener,
             log,
+            queue,
             machine,
             observe_only: Switch::new(false),
             observed: Counter::new(0),
@@ -231,6 +241,12 @@ impl MultiTenantMemoryManager {
         &self.inner.config
     }
 
+    /// What the configuration asks for and does not get: one sentence for each such field, to be
+    /// logged once by whoever starts the service. Empty where all is in force.
+    pub fn warnings(&self) -> Vec<String> {
+        self.inner.config.warnings()
+    }
+
     /// The governor below: for groups, reports of the machine's pressure, events, exact numbers.
     /// Its handler of victims is the manager's; with another one the records would not learn of
     /// evictions.
@@ -238,8 +254,9 @@ impl MultiTenantMemoryManager {
         &self.inner.governor
     }
 
-    /// One step of the balancer: evaluates pressure and evicts if it is high, first telling the
-    /// owners ([`Self::on_evict`]). Guarantees are kept. While only observing it evicts nothing.
+    /// One step of the balancer: lets places in the queue lapse that nobody asks for, evaluates
+    /// pressure and evicts if it is high, first telling the owners ([`Self::on_evict`]). Guarantees
+    /// are kept. While only observing it evicts nothing.
     ///
     /// What [`MemoryConfig::enable_memory_balancing`] does every so often. Both may run at once:
     /// each counts what the other is freeing, so they do not free twice for one shortage.
@@ -259,6 +276,7 @@ impl Inner {
     }
 
     fn balance(&self) -> BalanceReport {
+        self.lapse_places_now();
         match self.is_observe_only() {
             true => self.governor.balance_without_eviction(),
             false => self.governor.balance(),
@@ -270,6 +288,7 @@ impl std::fmt::Debug for MultiTenantMemoryManager {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("MultiTenantMemoryManager");
         shown.field("config", &self.inner.config).field("fault", &self.inner.fault);
+        shown.field("warnings", &self.warnings());
         shown.finish_non_exhaustive()
     }
 }

@@ -3,11 +3,12 @@
 //!
 //! While only observing, every request is decided as always, but nothing is evicted and nobody is
 //! refused: what would have been denied is granted beside the governor's budget, kept in its own
-//! sum, and recorded with the reason. The budget itself is never exceeded. A freeze or a drain
-//! still holds: it is an operator's command, not a decision.
+//! sum, and recorded with the reason. Nobody is queued either. The budget itself is never exceeded.
+//! A freeze or a drain still holds: it is an operator's command, not a decision.
 
 use super::allocation::{No, Refused, Wanted};
 use super::emergency::EmergencyVerb;
+use super::queue;
 use super::record::{Key, Record};
 use super::{MultiTenantMemoryManager, lock};
 use crate::error::Denial;
@@ -45,6 +46,17 @@ impl MultiTenantMemoryManager {
         if self.inner.observe_only.swap(on, Ordering::AcqRel) != on {
             let what = if on { "nobody is refused from now on" } else { "limits apply again" };
             self.note_emergency(EmergencyVerb::ObserveOnly, None, what.to_string());
+            if on {
+                self.close_all_places();
+            }
+        }
+    }
+
+    /// Nobody waits any more: who awaits is granted now, who asks again as well.
+    fn close_all_places(&self) {
+        for tenant in self.inner.tenants.all() {
+            let places = lock(&tenant.held).places.take_all();
+            queue::close(places);
         }
     }
 

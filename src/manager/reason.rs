@@ -11,6 +11,7 @@ use crate::config::{Isolation, TenantConfig};
 use crate::error::{AccountName, Denial, DenialReason, Pins};
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 /// Holders named in a sentence.
 const NAMED_MAX: usize = 2;
@@ -40,13 +41,15 @@ impl MultiTenantMemoryManager {
                 (self.own_limit(&name, wanted, denial), self.available(wanted))
             }
             DenialReason::GroupLimit | DenialReason::Capacity => {
-                (self.short_there(&name, denial), self.available(wanted))
+                let to_do = self.to_do_about(wanted, denial);
+                (self.short_there(&name, denial, &to_do), self.available(wanted))
             }
             DenialReason::RateLimit => (self.too_often(&name, wanted, denial), 0),
             DenialReason::GrantCount => (too_many(&name, wanted, denial), 0),
             DenialReason::SlotsExhausted => (self.table_full(), 0),
-            // Only for a request that waits, and none does here.
-            DenialReason::WaitedTooLong | DenialReason::WaitersExhausted => (denial.to_string(), 0),
+            DenialReason::WaitersExhausted => (self.queue_full(&name, wanted, denial), 0),
+            // `waited_in_vain` says more.
+            DenialReason::WaitedTooLong => (denial.to_string(), 0),
             DenialReason::Contended => (
                 "other threads kept changing the same account and the \
                  answer is not certain; ask again"
@@ -103,7 +106,83 @@ impl MultiTenantMemoryManager {
         )
     }
 
-    fn short_there(&self, name: &str, denial: &Denial) -> String {
+    /// What is short of a request now, as a refusal would say it; none: it would be granted.
+    fn short_now(&self, wanted: &Wanted) -> Option<Denial> {
+        let now = self.inner.governor.explain(&wanted.request()).ok()?;
+        Some(Denial {
+            reason: now.reason?,
+            account: now.account,
+            asked_bytes: now.asked_bytes,
+            short_bytes: now.short_bytes,
+            available_bytes: now.limit.saturating_sub(now.used_bytes),
+            limit: now.limit,
+            waiting_can_help: now.waiting_can_help,
+            retry_after_ns: None,
+            pins: now.pins,
+        })
+    }
+
+    /// The negative answer to a request whose turn did not come.
+    pub(super) fn waited_in_vain(&self, wanted: &Wanted, waited: Duration) -> No {
+        let waited = format!("waited {:.3} s in the queue", waited.as_secs_f64());
+        let waited = waited.replace(".000 s", " s");
+        match self.short_now(wanted).map(|denial| self.denied(wanted, &denial)) {
+            Some(No { reason, available_bytes }) => {
+                No { reason: format!("{waited}: {reason}"), available_bytes }
+            }
+            None => {
+                let reason = format!("{waited}, where others came first; ask again, for it fits");
+                No { reason, available_bytes: self.available(wanted) }
+            }
+        }
+    }
+
+    /// The negative answer to a request for which its tenant has no place in the queue left.
+    pub(super) fn out_of_places(&self, wanted: &Wanted) -> No {
+        match self.short_now(wanted) {
+            Some(denial) => self.denied(wanted, &denial),
+            None => {
+                let reason = "others were faster, and there is room again; ask again".to_string();
+                No { reason, available_bytes: self.available(wanted) }
+            }
+        }
+    }
+
+    /// The negative answer to a request whose place was closed while it was awaited.
+    pub(super) fn closed_meanwhile(&self, wanted: &Wanted) -> No {
+        let name = lock(&wanted.tenant.held).name.clone();
+        let reason = format!(
+            "tenant {name} was put on hold while this request waited, and is not any more; ask \
+             again"
+        );
+        No { reason, available_bytes: self.available(wanted) }
+    }
+
+    fn queue_full(&self, name: &str, wanted: &Wanted, denial: &Denial) -> String {
+        let taken = format!("all {} places in the queue are taken (waiters_max)", denial.limit);
+        match self.short_now(wanted) {
+            Some(short) => self.short_there(name, &short, &format!("try again later, for {taken}")),
+            None => format!("{taken}; try again"),
+        }
+    }
+
+    /// One thing to do where memory is short above the tenant.
+    fn to_do_about(&self, wanted: &Wanted, denial: &Denial) -> String {
+        match denial.pins.grants {
+            0 if !denial.waiting_can_help => "ask for less".to_string(),
+            0 if self.has_all_places(&wanted.tenant) => {
+                let most = self.inner.queue.options.places_max;
+                format!(
+                    "ask again for one of the requests it has in the queue, {most} at most \
+                     (queue_places_max)"
+                )
+            }
+            0 => "try again when memory was released".to_string(),
+            _ => self.about_pins(&denial.pins),
+        }
+    }
+
+    fn short_there(&self, name: &str, denial: &Denial, to_do: &str) -> String {
         let governor = &self.inner.governor;
         let place = match denial.account {
             AccountName::Pool => "the pool".to_string(),
@@ -116,11 +195,6 @@ impl MultiTenantMemoryManager {
         let holders = governor.largest_holders(denial.account).unwrap_or_default();
         let holders: Vec<Named> = holders.into_iter().map(|h| (h.name, h.bytes)).collect();
         let largest = named("the largest holders are", "the largest holder is", &holders);
-        let to_do = match denial.pins.grants {
-            0 if denial.waiting_can_help => "try again when memory was released".to_string(),
-            0 => "ask for less".to_string(),
-            _ => self.about_pins(&denial.pins),
-        };
         format!(
             "{place} of {bound} has {left} left for tenant {name}, {short} short of the {asked} it \
              asks for; {largest}{to_do}"

@@ -8,6 +8,7 @@
 
 use super::emergency::TenantHold;
 use super::observe::ObservedLog;
+use super::queue::Places;
 use crate::GrantId;
 use crate::config::AllocationType;
 use crate::grant::OwnedGrant;
@@ -113,6 +114,7 @@ pub(super) struct Held {
     pub gone: bool,
     pub observed: ObservedLog,
     pub records: HashMap<Key, Record>,
+    pub places: Places,
     ended: HashMap<Key, End>,
     /// Oldest first; some may have been asked for by their owner since.
     ended_order: VecDeque<Key>,

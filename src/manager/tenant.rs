@@ -3,13 +3,14 @@
 use super::config::{TenantMemoryConfig, config_rate};
 use super::emergency::EmergencyVerb;
 use super::error::MemoryError;
+use super::queue;
 use super::reason::Mib;
 use super::record::{Held, Key};
 use super::{MultiTenantMemoryManager, lock};
 use crate::TenantHandle;
 use crate::config::{TenantConfig, TenantId};
 use crate::error::Error;
-use crate::registration::Unregister;
+use crate::registration::{LookAgain, Unregister};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -69,6 +70,12 @@ impl Directory {
         read(shard(&self.by_handle, number(handle))).get(&number(handle)).cloned()
     }
 
+    /// All of them, in no order.
+    pub(super) fn all(&self) -> Vec<Arc<Tenant>> {
+        let shards = self.by_id.iter();
+        shards.flat_map(|shard| read(shard).values().cloned().collect::<Vec<_>>()).collect()
+    }
+
     /// Whether anybody else holds this allocation: a look at every tenant.
     fn is_held_by_another(&self, key: Key, id: TenantId) -> bool {
         self.by_id.iter().any(|shard| {
@@ -80,7 +87,9 @@ impl Directory {
 }
 
 impl MultiTenantMemoryManager {
+    /// Every verb that names a tenant begins here.
     pub(super) fn tenant(&self, tenant_id: TenantId) -> Result<Arc<Tenant>, MemoryError> {
+        self.inner.lapse_places_now();
         self.inner.tenants.find(tenant_id).ok_or(MemoryError::UnknownTenant(tenant_id))
     }
 
@@ -130,11 +139,13 @@ impl MultiTenantMemoryManager {
         }
         let (id, name) = (config.id, config.name.clone());
         let directory = &self.inner.tenants;
-        let mut by_id = write(shard(&directory.by_id, id.as_u128()));
+        // With nothing held, for it may wake who waits. One that leaves at the same time has left
+        // the governor before this succeeds, and leaves the directory before this enters it.
         let registered = self.inner.governor.register_tenant(config);
         let handle = registered.map_err(|error| MemoryError::of_tenant(error, id))?;
         let held = Mutex::new(Held::new(name));
         let tenant = Arc::new(Tenant { id, handle, held });
+        let mut by_id = write(shard(&directory.by_id, id.as_u128()));
         write(shard(&directory.by_handle, number(handle))).insert(number(handle), tenant.clone());
         by_id.insert(id.as_u128(), tenant);
         Ok(())
@@ -201,7 +212,8 @@ impl MultiTenantMemoryManager {
         answer.map_err(|error| MemoryError::of_tenant(error, tenant.id))
     }
 
-    /// Unregisters a tenant that holds nothing. To empty one first: [`Self::drain_tenant`].
+    /// Unregisters a tenant that holds nothing. To empty one first: [`Self::drain_tenant`]. Its
+    /// requests in the queue end, and what was assigned to them goes back.
     ///
     /// # Errors
     ///
@@ -210,8 +222,9 @@ impl MultiTenantMemoryManager {
         self.leave(tenant_id, Unregister::IfIdle).map(|_| ())
     }
 
-    /// Unregisters a tenant and ends all its allocations now, also pinned ones. Nobody is asked:
-    /// its next call answers that the tenant is unknown. Answers the bytes that were taken.
+    /// Unregisters a tenant and ends all its allocations now, also pinned ones, and its requests
+    /// in the queue. Nobody is asked: its next call answers that the tenant is unknown. Answers
+    /// the bytes that were taken from allocations.
     ///
     /// # Errors
     ///
@@ -226,8 +239,24 @@ impl MultiTenantMemoryManager {
         Ok(bytes)
     }
 
+    /// Gives back what was assigned to a tenant's places, if nothing else is in the way of its
+    /// leaving.
+    fn close_assigned(&self, tenant_id: TenantId, how: Unregister) -> Result<(), MemoryError> {
+        let tenant = self.tenant(tenant_id)?;
+        let mut held = lock(&tenant.held);
+        let leaves = how == Unregister::Force || held.records.is_empty();
+        let assigned = if leaves { held.places.take_assigned() } else { Vec::new() };
+        drop(held);
+        queue::close(assigned);
+        Ok(())
+    }
+
     /// Answers how many allocations ended with the tenant, and their bytes.
     fn leave(&self, tenant_id: TenantId, how: Unregister) -> Result<(u64, u64), MemoryError> {
+        self.close_assigned(tenant_id, how)?;
+        let governor = &self.inner.governor;
+        // With nothing held, for it wakes who waits: dropped last.
+        let _afterwards = LookAgain(governor);
         let directory = &self.inner.tenants;
         let mut by_id = write(shard(&directory.by_id, tenant_id.as_u128()));
         let found = by_id.get(&tenant_id.as_u128()).cloned();
@@ -239,11 +268,12 @@ impl MultiTenantMemoryManager {
             return Err(holds(bytes));
         }
         // Nobody's code runs in there, so the records may stay locked.
-        self.inner.governor.unregister_tenant(tenant.handle, how).map_err(|error| match error {
+        governor.unregister_unserved(tenant.handle, how).map_err(|error| match error {
             Error::GrantsLive { bytes } => holds(bytes),
             other => MemoryError::of_tenant(other, tenant_id),
         })?;
         held.gone = true;
+        let places = held.places.take_all();
         let records = std::mem::take(&mut held.records);
         by_id.remove(&tenant_id.as_u128());
         write(shard(&directory.by_handle, number(tenant.handle))).remove(&number(tenant.handle));
@@ -251,14 +281,13 @@ impl MultiTenantMemoryManager {
         drop(by_id);
         // Their grants have ended; what is left to give back is nothing.
         drop(records);
+        queue::close(places);
         Ok((allocations, bytes))
     }
 
     /// All tenants, in the order of their ids.
     pub(super) fn tenants(&self) -> Vec<Arc<Tenant>> {
-        let shards = self.inner.tenants.by_id.iter();
-        let mut all: Vec<_> =
-            shards.flat_map(|s| read(s).values().cloned().collect::<Vec<_>>()).collect();
+        let mut all = self.inner.tenants.all();
         all.sort_by_key(|tenant| tenant.id);
         all
     }

@@ -4,7 +4,9 @@ use allotment::os::ManualClock;
 use allotment::*;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+mod acquire;
 mod background;
 mod dashboard;
 mod emergency;
@@ -14,6 +16,7 @@ mod holding;
 mod measured;
 mod misuse;
 mod observe;
+mod queue;
 mod reason;
 mod stress;
 
@@ -22,11 +25,11 @@ type Response = MemoryAllocationResponse;
 
 const MIB: u64 = 1 << 20;
 
-/// The answer of a verb of the manager, which never waits.
+/// The answer of a verb of the manager that does not wait.
 fn now<T>(verb: impl Future<Output = T>) -> T {
     match pin!(verb).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
-        Poll::Pending => panic!("no verb of the manager waits"),
+        Poll::Pending => panic!("only acquire_allocation waits"),
     }
 }
 
@@ -48,11 +51,28 @@ fn manager(max_memory_mb: u64) -> Manager {
 }
 
 fn with(max_memory_mb: u64, tune: fn(&mut GovernorConfig)) -> Manager {
-    let options = ManagerOptions::default().governor(move |governor| {
+    clocked(max_memory_mb, &ManualClock::new(), ManagerOptions::default(), tune)
+}
+
+/// The same, where nobody is queued.
+fn unqueued(max_memory_mb: u64) -> Manager {
+    let options = ManagerOptions::default().queueing(false);
+    clocked(max_memory_mb, &ManualClock::new(), options, |_| {})
+}
+
+/// The same, with a clock to be moved and options.
+fn clocked(
+    max_memory_mb: u64,
+    clock: &ManualClock,
+    options: ManagerOptions,
+    tune: fn(&mut GovernorConfig),
+) -> Manager {
+    let clock = clock.clone();
+    let options = options.governor(move |governor| {
         governor.tenants_max = 64;
         governor.grants_max = 4_096;
         governor.pool_pressure = false;
-        governor.clock = ManualClock::new().into();
+        governor.clock = clock.into();
         tune(governor);
     });
     Manager::try_new_with(memory(max_memory_mb), options).unwrap()
@@ -124,6 +144,18 @@ fn denied(response: Response) -> (String, u64) {
         Response::Denied { reason, available_memory_mb } => (reason, available_memory_mb),
         other => panic!("not denied: {other:?}"),
     }
+}
+
+/// After how many seconds to ask again.
+fn queued(response: Response) -> u64 {
+    match response {
+        Response::Queued { estimated_wait_time_secs } => estimated_wait_time_secs,
+        other => panic!("not queued: {other:?}"),
+    }
+}
+
+fn release(manager: &Manager, tenant: TenantId, held: &str, mb: u64) {
+    assert_eq!(now(manager.release_allocation(tenant, held, mb)), Ok(Released::Returned));
 }
 
 /// Everything there is to see: nothing has changed while it is equal.

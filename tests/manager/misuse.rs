@@ -158,3 +158,101 @@ fn another_managers_allocation_is_unknown() {
     assert!(matches!(unknown, MemoryError::UnknownAllocation { .. }), "{unknown}");
     assert_eq!(allocated_mb(&here, one), 5);
 }
+
+#[test]
+fn what_is_accepted_without_effect_is_said() {
+    assert_eq!(manager(10).warnings(), Vec::<String>::new());
+    let config = MemoryConfig { enable_compression: true, ..memory(10) };
+    let manager = Manager::try_new(config.clone()).unwrap();
+    let warning = "enable_compression: nothing is compressed, so the compression_threshold_mb of \
+                   64 has no effect either; compress what you keep yourself and release the \
+                   difference, or set it to false";
+    assert_eq!(manager.warnings(), [warning]);
+    assert!(format!("{manager:?}").contains(warning), "{manager:?}");
+    let one = named(&manager, 1, "chat", 10);
+    granted(inference(&manager, one, 10));
+    // Also where the configuration was refused for something else.
+    let refused = Manager::new(MemoryConfig { max_memory_mb: 0, ..config });
+    assert_eq!(refused.warnings(), [warning]);
+}
+
+#[test]
+fn thresholds_out_of_order_are_refused() {
+    let refused = |tune: fn(&mut GovernorConfig)| {
+        let options = ManagerOptions::default().governor(tune);
+        Manager::try_new_with(memory(1), options).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(|governor| governor.warning_percent = 91),
+        "warning_percent: 91 is out of range; use 1 to 90"
+    );
+    assert_eq!(
+        refused(|governor| governor.critical_percent = 89),
+        "high_percent: 90 is out of range; use 1 to 89"
+    );
+    assert_eq!(
+        refused(|governor| governor.hysteresis_percent = 80),
+        "hysteresis_percent: 80 is out of range; use 0 to 79"
+    );
+}
+
+/// Two tenants in a pool of 100 MiB, the first of which holds all; two requests are queued, and
+/// one of them is awaited.
+#[test]
+fn misuse_changes_nothing_while_requests_are_queued() {
+    let manager = manager(100);
+    let (one, two) = (named(&manager, 1, "chat", 100), named(&manager, 2, "coder", 100));
+    let held = granted(ask(&manager, one, 100, "llama", AllocationType::ModelLoad));
+    let kind = AllocationType::Inference;
+    queued(ask(&manager, two, 50, "queued", kind));
+    let awaited = manager.acquire_allocation(request(two, 20, "m", kind), Duration::from_secs(9));
+    let mut awaited = pin!(awaited);
+    let mut poll = || awaited.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(poll().is_pending());
+    let before = all(&manager);
+    assert_eq!(before.summary.waiting_requests, 2);
+    let asked = |tenant, mb| now(manager.request_allocation(request(tenant, mb, "queued", kind)));
+    assert_eq!(asked(two, 0), Err(MemoryError::ZeroAmount));
+    assert!(matches!(asked(two, u64::MAX), Err(MemoryError::TooLarge { .. })));
+    assert_eq!(asked(id(9), 50), Err(MemoryError::UnknownTenant(id(9))));
+    let acquired = |tenant, mb| {
+        let request = request(tenant, mb, "queued", kind);
+        now(manager.acquire_allocation(request, Duration::MAX))
+    };
+    assert_eq!(acquired(two, 0), Err(MemoryError::ZeroAmount));
+    assert!(matches!(acquired(two, u64::MAX), Err(MemoryError::TooLarge { .. })));
+    assert_eq!(acquired(id(9), 50), Err(MemoryError::UnknownTenant(id(9))));
+    let exact = manager.acquire_allocation_bytes(two, 1 << 44, "m", kind, Duration::MAX);
+    assert!(matches!(now(exact), Err(MemoryError::TooLarge { .. })));
+    // A place in the queue is no allocation.
+    for (tenant, wrong) in [(two, held.as_str()), (two, "queued"), (one, "0"), (id(9), &held)] {
+        assert!(now(manager.release_allocation(tenant, wrong, 50)).is_err());
+        assert!(now(manager.grow_allocation(tenant, wrong, 1)).is_err());
+        assert!(now(manager.touch_allocation(tenant, wrong)).is_err());
+        assert!(now(manager.pin_allocation(tenant, wrong, true)).is_err());
+        assert!(now(manager.revoke_allocation(tenant, wrong)).is_err());
+    }
+    let release = |mb| now(manager.release_allocation(one, &held, mb));
+    assert!(matches!(release(101), Err(MemoryError::WrongAmount { .. })));
+    assert!(matches!(release(u64::MAX), Err(MemoryError::WrongAmount { .. })));
+    assert_eq!(release(0), Err(MemoryError::ZeroAmount));
+    let refused =
+        |config: TenantMemoryConfig| (now(manager.register_tenant(config.clone())), config);
+    let three = tenant(3, 50);
+    for (answer, config) in [
+        refused(tenant(2, 50)),
+        refused(TenantMemoryConfig { guaranteed_memory_mb: 51, ..three.clone() }),
+        refused(TenantMemoryConfig { burst_limit_mb: Some(49), ..three.clone() }),
+        refused(TenantMemoryConfig { max_memory_mb: 0, ..three.clone() }),
+        refused(TenantMemoryConfig { max_memory_mb: u64::MAX, ..three }),
+    ] {
+        assert!(answer.is_err(), "{config:?}");
+    }
+    assert!(now(manager.unregister_tenant(one)).is_err());
+    assert_eq!(all(&manager), before);
+    // A part that is released serves who fits: the awaited 20, not the queued 50.
+    assert_eq!(release(20), Ok(Released::Returned));
+    let Poll::Ready(answer) = poll() else { panic!("20 MiB came free") };
+    granted(answer.unwrap());
+    assert_eq!((allocated_mb(&manager, one), allocated_mb(&manager, two)), (80, 20));
+}

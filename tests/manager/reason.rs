@@ -63,7 +63,7 @@ fn the_reason_names_the_burst_limit_and_the_limit_under_pressure() {
 
 #[test]
 fn the_reason_names_the_pool_and_its_largest_holders() {
-    let manager = manager(1024);
+    let manager = unqueued(1024);
     let kind = AllocationType::ModelLoad;
     let chat = named(&manager, 1, "chat", 1024);
     for (number, name, mb) in [(2, "coder", 600), (3, "images", 300), (4, "indexer", 24)] {
@@ -95,7 +95,7 @@ fn the_reason_names_the_pool_and_its_largest_holders() {
 
 #[test]
 fn the_reason_names_pins_in_the_way() {
-    let manager = manager(100);
+    let manager = unqueued(100);
     let low = TenantMemoryConfig { priority: TenantPriority::Low, ..tenant(1, 100) };
     now(manager.register_tenant(low)).unwrap();
     now(manager.set_tenant_name(id(1), "indexer")).unwrap();
@@ -139,7 +139,7 @@ fn the_reason_names_the_rate() {
 
 #[test]
 fn the_reason_names_a_group_and_its_largest_holders() {
-    let manager = manager(1000);
+    let manager = unqueued(1000);
     let team = GroupConfig { limit_bytes: Some(100 * MIB), ..GroupConfig::new("research") };
     let team = manager.governor().register_group(team).unwrap();
     for (number, name) in [(1, "chat"), (2, "coder")] {

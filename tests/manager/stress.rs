@@ -25,11 +25,45 @@ fn adds_up(manager: &Manager) {
     let sum = |tenant: &TenantUsage| tenant.models.iter().map(|model| model.bytes).sum::<u64>();
     for tenant in &page.tenant_summaries {
         let held = tenant.allocated_memory_bytes + tenant.observed_over_bytes;
-        assert_eq!(sum(tenant), held, "{tenant:?}");
+        assert_eq!(sum(tenant) + tenant.assigned_memory_bytes, held, "{tenant:?}");
     }
     let all: u64 = page.tenant_summaries.iter().map(sum).sum();
     let global = &page.global_memory_status;
-    assert_eq!(all, global.allocated_memory_bytes + global.observed_over_bytes);
+    let held = global.allocated_memory_bytes + global.observed_over_bytes;
+    assert_eq!(all + global.assigned_memory_bytes, held, "M3");
+    assert_eq!(manager.governor().snapshot().live_bytes, global.allocated_memory_bytes);
+}
+
+/// Ends what is queued.
+fn empty_the_queue(manager: &Manager) {
+    for tenant in all(manager).tenant_summaries {
+        now(manager.freeze_tenant(tenant.tenant_id)).unwrap();
+        now(manager.thaw_tenant(tenant.tenant_id)).unwrap();
+    }
+    let page = all(manager);
+    assert_eq!(page.summary.waiting_requests, 0);
+    assert_eq!(page.global_memory_status.assigned_memory_bytes, 0);
+}
+
+/// Awaits its turn for a few polls, then gives up.
+fn await_a_while(
+    manager: &Manager,
+    dice: &mut Dice,
+    request: MemoryAllocationRequest,
+    mine: &Mutex<HashMap<String, u64>>,
+) {
+    let mb = request.requested_memory_mb;
+    let mut turn = pin!(manager.acquire_allocation(request, Duration::from_secs(1)));
+    for _ in 0..1 + dice.below(3) {
+        match turn.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => std::thread::yield_now(),
+            Poll::Ready(Ok(Response::Granted { allocation_id })) => {
+                mine.lock().unwrap().insert(allocation_id, mb);
+                return;
+            }
+            Poll::Ready(answer) => return drop(answer.unwrap()),
+        }
+    }
 }
 
 /// What one thread does with one of its tenants' allocations.
@@ -51,6 +85,9 @@ fn one_step(
             if let Response::Granted { allocation_id } = ask(manager, tenant, mb, "m", kind) {
                 mine.lock().unwrap().insert(allocation_id, mb);
             }
+        }
+        3 if dice.below(4) == 0 => {
+            await_a_while(manager, dice, request(tenant, mb, "m", kind), mine)
         }
         3 | 4 => {
             // Whoever takes an entry out of the map is alone with that allocation, but for
@@ -125,6 +162,8 @@ fn hammer(manager: &Manager, seed: u64) {
         }
     });
     now(manager.set_observe_only(false));
+    adds_up(manager);
+    empty_the_queue(manager);
     adds_up(manager);
     for (tenant, held) in tenants.iter().zip(held) {
         for (id, mb) in held.into_inner().unwrap() {
@@ -255,4 +294,59 @@ fn is_gone(manager: &Manager, tenant: TenantId) {
     let kind = AllocationType::Cache;
     let asked = now(manager.request_allocation(request(tenant, 1, "m", kind)));
     assert_eq!(asked, Err(MemoryError::UnknownTenant(tenant)));
+}
+
+/// Whoever is queued comes back or does not, while the clock runs away below everybody's places.
+#[test]
+fn places_lapse_while_everybody_asks() {
+    const STEP_NS: u64 = 50_000_000;
+    let clock = ManualClock::new();
+    let seconds = Duration::from_secs;
+    let options = ManagerOptions::default().queue_wait_max(seconds(2)).queue_keep(seconds(1));
+    let manager = clocked(60, &clock, options.queue_places_max(6), |_| {});
+    for number in 1..=3 {
+        named(&manager, number, "tenant", 40);
+    }
+    let answers: [u64; 3] = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let (manager, clock) = (&manager, &clock);
+                scope.spawn(move || {
+                    let (mut dice, mut answers) = (Dice(thread), [0; 3]);
+                    let mut mine = Vec::new();
+                    for _ in 0..ROUNDS {
+                        let tenant = id(1 + u128::from(dice.below(3)));
+                        let mb = 5 + 5 * dice.below(5);
+                        match ask(manager, tenant, mb, "m", AllocationType::ModelLoad) {
+                            Response::Granted { allocation_id } => {
+                                mine.push((tenant, allocation_id, mb));
+                                answers[0] += 1;
+                            }
+                            Response::Queued { .. } => answers[1] += 1,
+                            Response::Denied { .. } => answers[2] += 1,
+                        }
+                        if mine.len() > dice.below(4) as usize {
+                            let (tenant, held, mb) = mine.swap_remove(0);
+                            release(manager, tenant, &held, mb);
+                        }
+                        clock.advance_ns(dice.below(2) * STEP_NS);
+                        assert!(manager.governor().snapshot().live_bytes <= 60 * MIB);
+                    }
+                    for (tenant, held, mb) in mine {
+                        release(manager, tenant, &held, mb);
+                    }
+                    answers
+                })
+            })
+            .collect();
+        let all = threads.into_iter().map(|thread| thread.join().unwrap());
+        all.fold([0; 3], |sum, of| std::array::from_fn(|i| sum[i] + of[i]))
+    });
+    assert!(answers.iter().all(|&count| count > 0), "{answers:?}");
+    adds_up(&manager);
+    clock.advance_ns(3 * 1_000_000_000);
+    let page = all(&manager);
+    assert_eq!(page.summary.waiting_requests, 0);
+    assert_eq!(page.global_memory_status.allocated_memory_bytes, 0, "{page:?}");
+    assert_eq!(manager.governor().waiters(), 0);
 }
