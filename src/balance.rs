@@ -15,7 +15,7 @@ use crate::core::evict::Relief;
 use crate::core::order::{ALL_TYPES, BACKGROUND, CACHE, Goal, Order, Shortage, priority};
 use crate::core::pressure::{Gauge, Pressure};
 use crate::core::share::{Party, water_level};
-use crate::core::sync::lock;
+use crate::core::sync::{Ordering, lock};
 use crate::governor::Governor;
 use crate::idle::After;
 
@@ -208,6 +208,8 @@ impl Governor {
     /// own fill.
     pub fn report_pressure(&self, machine: Pressure) {
         let live_bytes = self.live_bytes();
+        // Relaxed: a time that publishes nothing.
+        self.reported_ns.store(self.clock().now_ns().saturating_add(1), Ordering::Relaxed);
         while self.change_gauge(live_bytes, |gauge| gauge.reported(machine)).is_none() {}
         self.serve_waiters();
     }
@@ -259,6 +261,10 @@ impl Governor {
         }
         if !self.core.accounts.change_gauge(before, after) {
             return None;
+        }
+        if after.level() > before.level() {
+            // Relaxed: a statistic.
+            self.pressure_rises.fetch_add(1, Ordering::Relaxed);
         }
         if after.level() != before.level() || after.is_warned() != before.is_warned() {
             let (from, to) = (before.level(), after.level());

@@ -1,5 +1,6 @@
 //! Why a request would be refused, and what would have to happen: as data, changing nothing.
 
+use crate::circle::CircularWait;
 use crate::config::AllocationType;
 use crate::core::account::{DEPTH_MAX, ROOT};
 use crate::core::admission::Ask;
@@ -55,6 +56,8 @@ pub struct Explanation {
     pub pinned: Vec<GrantId>,
     /// Whether the same request can succeed later without a change of configuration.
     pub waiting_can_help: bool,
+    /// Other requests of the tenant wait in a circle with other tenants.
+    pub circle: Option<CircularWait>,
 }
 
 /// A tenant that holds memory.
@@ -173,6 +176,7 @@ impl Governor {
             waiting_can_help: reason.is_some()
                 && (!counted || limit > 0)
                 && self.core.can_ever_fit(&ask),
+            circle: self.circle_of(request.tenant),
         })
     }
 
@@ -455,7 +459,8 @@ impl fmt::Display for Explanation {
         let kind = self.allocation_type.name();
         let asked = Size(self.asked_bytes);
         let Some(reason) = self.reason else {
-            return write!(f, "{} asks {asked} for {kind}: it would be granted", self.tenant);
+            write!(f, "{} asks {asked} for {kind}: it would be granted", self.tenant)?;
+            return self.circle.iter().try_for_each(|circle| write!(f, "\n  {circle}"));
         };
         writeln!(f, "{} asks {asked} for {kind}: refused by the {reason}", self.tenant)?;
         let account = &self.account_name;
@@ -487,7 +492,8 @@ impl fmt::Display for Explanation {
         f.write_str(match self.waiting_can_help {
             true => "  waiting can help",
             false => "  waiting cannot help: it exceeds the limit itself",
-        })
+        })?;
+        self.circle.iter().try_for_each(|circle| write!(f, "\n  {circle}"))
     }
 }
 
@@ -502,7 +508,7 @@ impl fmt::Display for Grants {
 }
 
 /// Bytes for people: three digits and a binary unit.
-struct Size(u64);
+pub(crate) struct Size(pub u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

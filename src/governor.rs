@@ -11,8 +11,10 @@
 //! | `balance`, `report_pressure` | `balance.rs`, and idle claim: `idle.rs` |
 //! | `report_measured`, `take_shortfalls` | `measured.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
+//! | `meter`, `pool_meter`, `unclaimed_bytes` | `meter.rs` |
 //! | `explain` | `explain.rs` |
 //! | `attainable`, `largest_holders`, `name` | `room.rs` |
+//! | `circular_wait` | `circle.rs` |
 
 use crate::config::{AllocationType, GovernorConfig};
 use crate::core::account::ROOT;
@@ -111,6 +113,10 @@ pub struct Governor {
     pub(crate) slots_wanted: AtomicU32,
     pub(crate) idle: Idle,
     pub(crate) measured: Measured,
+    /// Times at which the pressure went to a higher level.
+    pub(crate) pressure_rises: AtomicU64,
+    /// When the machine's pressure was last reported, plus one; 0: never.
+    pub(crate) reported_ns: AtomicU64,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
     pub(crate) wakers: Wakers,
@@ -143,6 +149,8 @@ impl Governor {
             slots_wanted: AtomicU32::new(0),
             idle: Idle::default(),
             measured: Measured::default(),
+            pressure_rises: AtomicU64::new(0),
+            reported_ns: AtomicU64::new(0),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             wakers: Wakers::new(config.clock.clone(), config.waiters_max),

@@ -32,6 +32,7 @@
 //! | how a victim is found | `core/queue.rs` |
 //! | what a balancer step does | `balance.rs`, `idle.rs`, `ceiling.rs` |
 //! | who waits, who is served next, who is woken | `waiting.rs`, `core/wait.rs`, `wakers.rs` |
+//! | who waits in a circle | `core/circle.rs`, and what is read for it: `circle.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is measured beside what is declared | `measured.rs`, `shortfall.rs` |
 //! | what is configured | `config.rs` |
@@ -41,6 +42,7 @@
 
 mod balance;
 mod ceiling;
+mod circle;
 mod config;
 mod core;
 mod error;
@@ -52,6 +54,7 @@ mod idle;
 mod leak;
 mod manager;
 mod measured;
+mod meter;
 pub mod os;
 mod reclaim;
 mod registration;
@@ -71,6 +74,7 @@ pub use crate::core::pressure::Pressure;
 pub use crate::core::rate::RateLimit;
 pub use crate::core::ring::Read as EventRead;
 pub use balance::BalanceReport;
+pub use circle::CircularWait;
 pub use config::{
     AllocationType, GovernorConfig, GroupConfig, Isolation, Priority, TenantConfig, TenantId,
 };
@@ -81,14 +85,17 @@ pub use governor::Governor;
 pub use grant::{Grant, HeldGrant, OwnedGrant, Released, Reservation};
 pub use leak::{Leak, LeakReport};
 pub use manager::{
-    AllocationCounts, AllocationExplanation, BackgroundStatus, DashboardSummary, DrainReport,
-    EmergencyEntry, EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, IsolationLevel,
-    MachineLook, ManagerOptions, MemoryAllocationRequest, MemoryAllocationResponse,
-    MemoryBatchResponse, MemoryConfig, MemoryError, MemoryPressure, ModelUsage,
-    MultiTenantMemoryManager, PlannedEviction, TenantDashboard, TenantHold, TenantMemoryConfig,
-    TenantPriority, TenantUsage,
+    Alert, AlertChange, AlertKind, AlertLevel, AlertReader, AlertThresholds, AllocationCounts,
+    AllocationExplanation, BackgroundStatus, DashboardSummary, DenialCounts, DrainReport,
+    EmergencyEntry, EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, HistoryPoint,
+    IsolationLevel, LatencySummary, MachineLook, ManagerOptions, MemoryAllocationRequest,
+    MemoryAllocationResponse, MemoryBatchResponse, MemoryConfig, MemoryError, MemoryPressure,
+    MemoryStatistics, ModelUsage, MonitorReport, MultiTenantMemoryManager, PlannedEviction,
+    ReclaimCounts, Recommendation, RecommendationKind, TenantDashboard, TenantHold,
+    TenantMemoryConfig, TenantPriority, TenantUsage, UsageHistory,
 };
 pub use measured::Shortfall;
+pub use meter::{Meter, PoolMeter};
 pub use reclaim::Victim;
 pub use registration::Unregister;
 pub use request::Request;

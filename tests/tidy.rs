@@ -35,7 +35,7 @@ const LAYERS: &[&[&str]] = &[
     &["force"],
     &["waiters"],
     &["wait"],
-    &["estimate"],
+    &["circle", "estimate"],
     &["snapshot", "explain"],
 ];
 const COLUMNS_MAX: usize = 100;

@@ -45,6 +45,7 @@ pub mod waiters;
 
 pub mod wait;
 
+pub mod circle;
 pub mod estimate;
 
 use account::Accounts;

@@ -313,6 +313,16 @@ impl Waiting {
         let length = self.length().min(self.line.capacity());
         (0..length).filter(|&index| since(self.at(index).tag) <= since(tag)).count()
     }
+
+    /// The tenants in line with their generations, and what each still needs beyond what was set
+    /// aside for it. A look while the line may move.
+    pub fn wanted(&self) -> impl Iterator<Item = (u32, u32, u64)> + '_ {
+        self.standing().filter(|&cell| self.waiters.is_waiting(cell)).map(|cell| {
+            let ask = self.waiters.ask(cell, 0);
+            let aside = if self.senior() == Some(cell) { self.aside_bytes() } else { 0 };
+            (ask.account, ask.generation, ask.bytes.saturating_sub(aside))
+        })
+    }
 }
 
 impl Core {

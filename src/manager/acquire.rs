@@ -67,37 +67,57 @@ impl MultiTenantMemoryManager {
     }
 
     async fn acquire(&self, wanted: &Wanted, wait_max: Duration) -> Result<Key, Refused> {
+        let timing = self.inner.begin(&wanted.tenant);
+        let begun = self.begin_to_wait(wanted, wait_max);
+        self.inner.time(&wanted.tenant, &timing);
+        let answer = match begun {
+            Ok(Begun::Granted(key)) => Ok(key),
+            Ok(Begun::Waits(key)) => {
+                let turn = Turn { manager: self, wanted, key };
+                poll_fn(|context| turn.poll(context)).await
+            }
+            Err(refused) => Err(refused),
+        };
+        self.inner.count(&wanted.tenant, &answer);
+        answer
+    }
+
+    fn begin_to_wait(&self, wanted: &Wanted, wait_max: Duration) -> Result<Begun, Refused> {
         self.check_open(wanted)?;
         if self.is_observe_only() {
-            return self.request_observed(wanted);
+            return self.request_observed(wanted).map(Begun::Granted);
         }
         // The same request was queued: who awaits it goes on, and leaves no place that nobody asks
         // for. Its turn is not used up by leaving.
         match self.take_place(wanted) {
             Some(Place { ticket, entered_ns, .. }) if ticket.is_granted() => {
-                return self.fetch(wanted, ticket, entered_ns);
+                return self.fetch(wanted, ticket, entered_ns).map(Begun::Granted);
             }
             place => close(place),
         }
         if self.has_all_places(&wanted.tenant) {
-            return self.request_unqueued(wanted);
+            return self.request_unqueued(wanted).map(Begun::Granted);
         }
         let governor = &self.inner.governor;
         let ticket = governor.enqueue_owned(&wanted.request(), wait_max);
         let ticket = ticket.map_err(|refusal| self.refused_by(wanted, refusal))?;
         if ticket.is_ready() {
-            return self.fetch(wanted, ticket, JUST_NOW);
+            return self.fetch(wanted, ticket, JUST_NOW).map(Begun::Granted);
         }
         let place = Place::new(ticket, wanted.bytes, governor.clock().now_ns(), wait_max);
         let key = self.inner.queue.next_awaited();
         match self.enter_place(wanted, key.clone(), place)? {
-            Entered::Granted(key) => Ok(key),
-            Entered::Waiting(_) => {
-                let turn = Turn { manager: self, wanted, key };
-                poll_fn(|context| turn.poll(context)).await
-            }
+            Entered::Granted(key) => Ok(Begun::Granted(key)),
+            Entered::Waiting(_) => Ok(Begun::Waits(key)),
         }
     }
+}
+
+/// What an attempt to be granted at once came to.
+enum Begun {
+    Granted(Key),
+    /// It has this place.
+    Waits(PlaceKey),
 }
 
 /// A future's place. Dropped with its future: the place is given back, if it is still there.

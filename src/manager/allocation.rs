@@ -4,6 +4,7 @@ use super::config::MIB;
 use super::error::MemoryError;
 use super::queue::Again;
 use super::record::{Key, Record, Shut};
+use super::statistics::{Count, Timing};
 use super::tenant::Tenant;
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::{AllocationType, TenantId};
@@ -226,6 +227,13 @@ impl MultiTenantMemoryManager {
     }
 
     fn request(&self, wanted: &Wanted) -> Result<Given, Refused> {
+        let timing = self.inner.begin(&wanted.tenant);
+        let answer = self.decide(wanted);
+        self.inner.finish_given(&wanted.tenant, &timing, &answer);
+        answer
+    }
+
+    fn decide(&self, wanted: &Wanted) -> Result<Given, Refused> {
         if self.is_observe_only() {
             self.check_open(wanted)?;
             return self.request_observed(wanted).map(Given::Granted);
@@ -259,6 +267,16 @@ impl MultiTenantMemoryManager {
     }
 
     fn request_all(&self, wanted: &[Wanted]) -> Result<Vec<Key>, Refused> {
+        let begin = |wanted: &Wanted| self.inner.begin(&wanted.tenant);
+        let timings: Vec<Timing> = wanted.iter().map(begin).collect();
+        let answer = self.decide_all(wanted);
+        for (wanted, timing) in wanted.iter().zip(&timings) {
+            self.inner.finish(&wanted.tenant, timing, &answer);
+        }
+        answer
+    }
+
+    fn decide_all(&self, wanted: &[Wanted]) -> Result<Vec<Key>, Refused> {
         wanted.iter().try_for_each(|wanted| self.check_open(wanted))?;
         let governor = &self.inner.governor;
         let requests: Vec<Request> = wanted.iter().map(Wanted::request).collect();
@@ -307,6 +325,7 @@ impl MultiTenantMemoryManager {
         match shut {
             Shut::Gone => Refused::Misuse(MemoryError::UnknownTenant(wanted.tenant.id)),
             Shut::Hold(hold) => {
+                wanted.tenant.statistics.get().note(Count::OtherCause);
                 let reason = self.on_hold(&wanted.tenant, hold);
                 Refused::Denied(No { reason, available_bytes: 0 })
             }

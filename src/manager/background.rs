@@ -147,6 +147,7 @@ impl Inner {
     fn look_after(&self, now_ns: u64) {
         self.lapse_places(now_ns);
         self.look_at_machine(now_ns);
+        self.monitor_step(now_ns);
     }
 }
 

@@ -203,6 +203,7 @@ impl MultiTenantMemoryManager {
             return Err(self.missing(&tenant, allocation_id));
         };
         let misuse = |error| MemoryError::of_allocation(error, allocation_id, tenant_id);
+        let timing = self.inner.begin(&tenant);
         let grown = self.check_open(&wanted).and_then(|()| match grant {
             None => self.grow_observed(&wanted, key),
             Some(grant) => match self.grow_grant(&wanted, grant) {
@@ -214,6 +215,7 @@ impl MultiTenantMemoryManager {
                 Err(denied) => Err(self.refused_by(&wanted, denied)),
             },
         });
+        self.inner.finish(&tenant, &timing, &grown);
         answer(grown)
     }
 

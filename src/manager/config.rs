@@ -1,10 +1,13 @@
 //! The settings of the facade, in MiB, and how they become the governor's.
 
+use super::alerts::AlertStream;
 use super::emergency::EmergencyLog;
 use super::error::MemoryError;
 use super::eviction::Listener;
 use super::machine::Machine;
+use super::monitor::Monitoring;
 use super::queue::{Queue, QueueOptions};
+use super::thresholds::AlertThresholds;
 use crate::RateLimit;
 use crate::config::{GovernorConfig, Isolation, Priority, TenantConfig, TenantId};
 use crate::os::Probe;
@@ -155,6 +158,9 @@ pub struct ManagerOptions {
     probe: Option<Box<dyn Probe>>,
     reclaim_timeout: Duration,
     measure_process: bool,
+    thresholds: AlertThresholds,
+    alerts_max: usize,
+    histories_max: usize,
 }
 
 /// Options as a manager is built from them.
@@ -164,6 +170,7 @@ pub(super) struct Settled {
     pub queue: Queue,
     pub machine: Machine,
     pub listener: Listener,
+    pub monitoring: Monitoring,
 }
 
 impl Default for ManagerOptions {
@@ -175,6 +182,9 @@ impl Default for ManagerOptions {
             probe: None,
             reclaim_timeout: Duration::from_secs(1),
             measure_process: false,
+            thresholds: AlertThresholds::default(),
+            alerts_max: AlertStream::DEFAULT_MAX,
+            histories_max: Monitoring::HISTORIES_MAX,
         }
     }
 }
@@ -237,8 +247,27 @@ impl ManagerOptions {
         Self { measure_process: on, ..self }
     }
 
+    /// From where on something is worth an alert. A manager is not created with thresholds that
+    /// contradict each other.
+    pub fn thresholds(self, thresholds: AlertThresholds) -> Self {
+        Self { thresholds, ..self }
+    }
+
+    /// Most alerts that are kept for readers, at least 1; the oldest go first. 1024 unless set.
+    pub fn alerts_max(self, alerts: usize) -> Self {
+        Self { alerts_max: alerts, ..self }
+    }
+
+    /// Most tenants whose history is kept at once, about 4 KiB each. 4096 unless set. Tenants
+    /// that become active beyond that have none, until another one has been idle for an hour; their
+    /// statistics and alerts are as those of all others.
+    pub fn histories_max(self, tenants: usize) -> Self {
+        Self { histories_max: tenants, ..self }
+    }
+
     pub(super) fn settle(self, capacity_bytes: u64) -> Result<Settled, MemoryError> {
         self.queue.validate()?;
+        self.thresholds.validate()?;
         let mut governor = GovernorConfig::new(capacity_bytes);
         if let Some(tune) = self.tune {
             tune(&mut governor);
@@ -249,6 +278,7 @@ impl ManagerOptions {
             queue: Queue::new(self.queue),
             machine: Machine::seen_by(self.probe, self.measure_process),
             listener: Listener::waiting_for(self.reclaim_timeout),
+            monitoring: Monitoring::new(self.thresholds, self.alerts_max, self.histories_max),
         })
     }
 }
@@ -256,7 +286,8 @@ impl ManagerOptions {
 impl std::fmt::Debug for ManagerOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("ManagerOptions");
-        shown.field("log_max", &self.log_max).field("queue", &self.queue).finish_non_exhaustive()
+        shown.field("log_max", &self.log_max).field("queue", &self.queue);
+        shown.field("thresholds", &self.thresholds).finish_non_exhaustive()
     }
 }
 

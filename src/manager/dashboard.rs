@@ -10,10 +10,15 @@
 //! apart as well, and belongs to no model yet. What is observed beyond the budget stands apart and
 //! is in none of the other sums.
 
+use super::alerts::Alert;
 use super::config::{IsolationLevel, MIB, MemoryPressure, TenantPriority};
 use super::emergency::TenantHold;
 use super::error::MemoryError;
-use super::record::Held;
+use super::history::UsageHistory;
+use super::monitor::PoolReport;
+use super::recommendations::{Recommendation, recommend};
+use super::record::{Held, Record};
+use super::statistics::MemoryStatistics;
 use super::tenant::Tenant;
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::{AllocationType, GovernorConfig, TenantId};
@@ -33,6 +38,15 @@ pub struct TenantDashboard {
     pub global_memory_status: GlobalMemoryStatus,
     /// Models by name over all tenants, largest first.
     pub models: Vec<ModelUsage>,
+    /// What was counted of all tenants, those that are gone included, as of the monitor's last
+    /// look.
+    pub statistics: MemoryStatistics,
+    /// What the pool held in the last minute and the last hour.
+    pub history: UsageHistory,
+    /// Alerts that were raised and are not over, those of tenants included.
+    pub open_alerts: Vec<Alert>,
+    /// What could be changed, and from which figure that follows: at most sixteen.
+    pub recommendations: Vec<Recommendation>,
 }
 
 /// The first line of the dashboard.
@@ -126,6 +140,8 @@ pub struct TenantUsage {
     pub unaccounted_memory_bytes: u64,
     /// The most it held at once, in bytes.
     pub peak_memory_bytes: u64,
+    /// Memory in loaded models and pinned allocations, which is never evicted, in bytes.
+    pub unevictable_memory_bytes: u64,
     /// Ceiling, in whole MiB; none: the pool's.
     pub max_memory_mb: Option<u64>,
     /// Floor, in whole MiB.
@@ -174,6 +190,17 @@ pub struct TenantUsage {
     pub observed_denials: u64,
     /// Why, for the last eight of them, oldest first.
     pub observed_reasons: Vec<String>,
+    /// What was counted of its requests through the manager.
+    pub statistics: MemoryStatistics,
+    /// What it held in the last minute and the last hour; none, unless it was active in that time
+    /// and the monitor has looked.
+    pub history: Option<UsageHistory>,
+    /// Alerts about it that were raised and are not over.
+    pub open_alerts: Vec<Alert>,
+    /// For how long the monitor has watched it, in ns; 0: it was not active in the last hour.
+    pub watched_ns: u64,
+    /// For how long it has not asked for memory while it was watched, in ns.
+    pub silent_ns: u64,
 }
 
 /// Allocations by type.
@@ -237,8 +264,12 @@ impl MultiTenantMemoryManager {
             tenants.iter().fold(0u64, |sum, t| sum.saturating_add(t.observed_over_bytes));
         let (capacity, live) = (snapshot.capacity_bytes, snapshot.live_bytes);
         let claimed = snapshot.claimed_bytes;
+        let PoolReport { statistics, history, open } = self.inner.report_of_pool();
         let count = |is: fn(&TenantUsage) -> bool| tenants.iter().filter(|t| is(t)).count();
+        let efficiency = if claimed == 0 { 100.0 } else { percent(live, claimed) };
+        let reclaim_ms = self.inner.monitoring.thresholds.reclaim_ms;
         Ok(TenantDashboard {
+            recommendations: recommend(&tenants, efficiency, reclaim_ms),
             summary: DashboardSummary {
                 total_tenants: tenants.len(),
                 active_tenants: count(|t| t.allocations > 0),
@@ -246,7 +277,7 @@ impl MultiTenantMemoryManager {
                 tenants_on_hold: count(|t| t.hold != TenantHold::None),
                 total_allocations: tenants.iter().map(|t| t.allocations).sum(),
                 waiting_requests: tenants.iter().map(|t| t.waiting_requests).sum(),
-                memory_efficiency: if claimed == 0 { 100.0 } else { percent(live, claimed) },
+                memory_efficiency: efficiency,
                 observe_only: self.is_observe_only(),
                 observed_denials: tenants.iter().map(|t| t.observed_denials).sum(),
             },
@@ -272,12 +303,16 @@ impl MultiTenantMemoryManager {
             },
             models: merged(tenants.iter().flat_map(|tenant| tenant.models.iter().cloned())),
             tenant_summaries: tenants,
+            statistics,
+            history,
+            open_alerts: open,
         })
     }
 
     fn usage_of(&self, tenant: &Tenant, numbers: TenantSnapshot) -> Result<TenantUsage, Error> {
         let governor = &self.inner.governor;
         let config = governor.tenant_config(tenant.handle)?;
+        let report = self.inner.report_of(tenant);
         let held = lock(&tenant.held);
         let used = numbers.used_bytes;
         let bound = numbers.limit_bytes.unwrap_or(governor.config().capacity_bytes);
@@ -294,6 +329,7 @@ impl MultiTenantMemoryManager {
             measured_memory_bytes: numbers.measured_bytes,
             unaccounted_memory_bytes: numbers.unaccounted_bytes,
             peak_memory_bytes: numbers.peak_bytes,
+            unevictable_memory_bytes: unevictable_bytes(&held),
             max_memory_mb: config.limit_bytes.map(mb),
             guaranteed_memory_mb: mb(config.guarantee_bytes),
             burst_limit_mb: config.burst_bytes.map(mb),
@@ -317,6 +353,11 @@ impl MultiTenantMemoryManager {
             observed_evictions: held.observed.evictions,
             observed_denials: held.observed.denials,
             observed_reasons: held.observed.reasons.iter().cloned().collect(),
+            statistics: report.statistics,
+            history: report.history,
+            open_alerts: report.open,
+            watched_ns: report.watched_ns,
+            silent_ns: report.silent_ns,
         })
     }
 }
@@ -334,6 +375,12 @@ fn pressure_of(config: &GovernorConfig, used: u64, bound: u64) -> MemoryPressure
         () if reached(config.high_percent) => MemoryPressure::High,
         () => MemoryPressure::Normal,
     }
+}
+
+fn unevictable_bytes(held: &Held) -> u64 {
+    let records = held.records.values();
+    let fixed = records.filter(|r| r.pinned || r.kind == AllocationType::ModelLoad);
+    fixed.map(Record::granted_bytes).sum()
 }
 
 fn counts(held: &Held) -> AllocationCounts {

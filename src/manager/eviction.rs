@@ -15,12 +15,14 @@
 //! ```
 
 use super::record::{End, Key, Record};
+use super::statistics::Count;
 use super::tenant::Tenant;
 use super::{Inner, MultiTenantMemoryManager, lock};
 use crate::ReclaimAnswer;
 use crate::config::{AllocationType, TenantId};
 use crate::reclaim::Victim;
 use crate::workers::Reply;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -128,6 +130,7 @@ impl Inner {
         Asked { answer, bytes, record }
     }
 
+    /// Asks and counts.
     fn answer_of(
         self: &Arc<Self>,
         callback: Callback,
@@ -136,6 +139,7 @@ impl Inner {
         key: Key,
     ) -> ReclaimAnswer {
         let (kind, bytes) = (asked.allocation_type, asked.bytes);
+        let begun_ns = self.governor.clock().now_ns();
         let reply = if self.listener.timeout.is_zero() {
             let answer = catch_unwind(AssertUnwindSafe(|| callback(&asked)));
             answer.map_or(Reply::Panicked, Reply::Answered)
@@ -152,11 +156,31 @@ impl Inner {
             let timeout = self.listener.timeout;
             self.governor.ask_within(timeout, tenant.handle, move || callback(&asked), late)
         };
+        let took_ns = self.governor.clock().now_ns().saturating_sub(begun_ns);
+        self.count_reply(tenant, &reply, took_ns);
         let grant = match key {
             Key::Grant(id) => Some(id),
             Key::Observed(_) => None,
         };
         self.governor.answer_about(reply, tenant.handle, grant, kind, bytes)
+    }
+
+    fn count_reply(&self, tenant: &Tenant, reply: &Reply<ReclaimAnswer>, took_ns: u64) {
+        if *reply == Reply::NotAsked {
+            return;
+        }
+        let statistics = tenant.statistics.get();
+        statistics.note(Count::ReclaimAsked);
+        statistics.note_reclaim_ns(took_ns);
+        let slow = took_ns / 1_000_000 > self.monitoring.thresholds.reclaim_ms;
+        if slow || *reply == Reply::TimedOut {
+            statistics.note(Count::ReclaimSlow);
+        }
+        match reply {
+            Reply::Answered(ReclaimAnswer::Busy) => statistics.note(Count::ReclaimBusy),
+            Reply::Panicked => statistics.note(Count::ReclaimPanicked),
+            Reply::Answered(_) | Reply::TimedOut | Reply::NotAsked => {}
+        }
     }
 
     /// The owner of an allocation has freed it after nobody waited for that any more.
@@ -170,12 +194,32 @@ impl Inner {
     }
 }
 
+thread_local! {
+    /// Whether this thread takes a step of the balancer.
+    static BALANCING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does the work of a step of the balancer: what owners are asked meanwhile counts as its doing.
+pub(super) fn balancing<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            BALANCING.set(self.0);
+        }
+    }
+    let _before = Before(BALANCING.replace(true));
+    work()
+}
+
 /// The governor's question about a victim, passed on to its owner.
 pub(super) fn ask_for(manager: &Weak<Inner>, victim: &Victim) -> ReclaimAnswer {
     let Some(inner) = manager.upgrade() else { return ReclaimAnswer::Busy };
     let Some(tenant) = inner.tenants.find_handle(victim.tenant) else {
         return ReclaimAnswer::Busy;
     };
+    if BALANCING.get() {
+        tenant.statistics.get().note(Count::Balanced);
+    }
     let Asked { answer, record, .. } = inner.ask_owner(&tenant, Key::Grant(victim.grant));
     if let Some(grant) = record.and_then(|record| record.grant) {
         // The governor ends it on this answer, and counts it as evicted.

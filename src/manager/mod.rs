@@ -17,6 +17,10 @@
 //! | the numbers | `dashboard.rs` |
 //! | the threads: balancer and monitor | `background.rs` |
 //! | what the machine says, and what others measure | `machine.rs` |
+//! | what is counted, and over time | `statistics.rs`, `trend.rs`, `window.rs`, `history.rs` |
+//! | one look of the monitor | `monitor.rs` |
+//! | what to change, in words | `recommendations.rs` |
+//! | alerts, and when they come and go | `alerts.rs`, `thresholds.rs`, `trigger.rs` |
 //! | what can go wrong | `error.rs` |
 //!
 //! ```text
@@ -29,9 +33,11 @@
 //!
 //! A tenant's records stand behind a mutex of that tenant alone. It is never held while a callback
 //! runs or a task is woken, and never while a request is decided: it guards a table. Locks are
-//! taken in the order directory, records, governor; nobody holds the records of two tenants.
+//! taken in the order directory, monitor, records, governor; nobody holds the records of two
+//! tenants.
 
 mod acquire;
+mod alerts;
 mod allocation;
 mod background;
 mod change;
@@ -41,13 +47,22 @@ mod emergency;
 mod error;
 mod eviction;
 mod explain;
+mod history;
 mod machine;
+mod monitor;
 mod observe;
 mod queue;
 mod reason;
+mod recommendations;
 mod record;
+mod statistics;
 mod tenant;
+mod thresholds;
+mod trend;
+mod trigger;
+mod window;
 
+pub use alerts::{Alert, AlertChange, AlertKind, AlertLevel, AlertReader};
 pub use allocation::{MemoryAllocationRequest, MemoryAllocationResponse, MemoryBatchResponse};
 pub use background::BackgroundStatus;
 pub use config::{
@@ -62,7 +77,12 @@ pub use emergency::{DrainReport, EmergencyEntry, EmergencyVerb, TenantHold};
 pub use error::MemoryError;
 pub use eviction::EvictedAllocation;
 pub use explain::{AllocationExplanation, PlannedEviction};
+pub use history::{HistoryPoint, UsageHistory};
 pub use machine::MachineLook;
+pub use monitor::MonitorReport;
+pub use recommendations::{Recommendation, RecommendationKind};
+pub use statistics::{DenialCounts, LatencySummary, MemoryStatistics, ReclaimCounts};
+pub use thresholds::AlertThresholds;
 
 use crate::balance::BalanceReport;
 use crate::governor::Governor;
@@ -71,6 +91,7 @@ use config::Settled;
 use emergency::EmergencyLog;
 use eviction::Listener;
 use machine::Machine;
+use monitor::Monitoring;
 use queue::Queue;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -163,6 +184,7 @@ struct Inner {
     log: EmergencyLog,
     queue: Queue,
     machine: Machine,
+    monitoring: Monitoring,
     observe_only: Switch,
     /// Names of observed allocations given so far.
     observed: Counter,
@@ -218,7 +240,7 @@ impl MultiTenantMemoryManager {
         fault: Option<MemoryError>,
         settled: Settled,
     ) -> Result<Self, MemoryError> {
-        let Settled { governor, log, queue, machine, listener } = settled;
+        let Settled { governor, log, queue, machine, listener, monitoring } = settled;
         let inner = Arc::new(Inner {
             governor: Arc::new(Governor::new(governor)?),
             fault,
@@ -228,6 +250,7 @@ impl MultiTenantMemoryManager {
             log,
             queue,
             machine,
+            monitoring,
             observe_only: Switch::new(false),
             observed: Counter::new(0),
         });
@@ -277,10 +300,10 @@ impl Inner {
 
     fn balance(&self) -> BalanceReport {
         self.lapse_places_now();
-        match self.is_observe_only() {
-            true => self.governor.balance_without_eviction(),
-            false => self.governor.balance(),
+        if self.is_observe_only() {
+            return self.governor.balance_without_eviction();
         }
+        self.balance_counted()
     }
 }
 

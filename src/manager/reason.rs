@@ -5,6 +5,7 @@ use super::allocation::{No, Wanted};
 use super::config::MIB;
 use super::emergency::TenantHold;
 use super::record::Key;
+use super::statistics::Count;
 use super::tenant::Tenant;
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::{Isolation, TenantConfig};
@@ -35,6 +36,7 @@ type Named = (String, u64);
 impl MultiTenantMemoryManager {
     /// The negative answer in words, and what the tenant could get now.
     pub(super) fn denied(&self, wanted: &Wanted, denial: &Denial) -> No {
+        self.note_cause(wanted, denial);
         let name = lock(&wanted.tenant.held).name.clone();
         let (reason, available_bytes) = match denial.reason {
             DenialReason::TenantLimit => {
@@ -58,6 +60,31 @@ impl MultiTenantMemoryManager {
             ),
         };
         No { reason, available_bytes }
+    }
+
+    /// Counts why a request was denied, as far as recommendations follow from it.
+    fn note_cause(&self, wanted: &Wanted, denial: &Denial) {
+        let (statistics, governor) = (wanted.tenant.statistics.get(), &self.inner.governor);
+        let cause = match denial.reason {
+            DenialReason::TenantLimit => Count::OwnLimit,
+            DenialReason::GroupLimit => Count::GroupLimit,
+            DenialReason::Capacity => Count::Pool,
+            DenialReason::RateLimit => Count::RequestRate,
+            _ => Count::OtherCause,
+        };
+        statistics.note(cause);
+        if cause == Count::OwnLimit && governor.unclaimed_bytes() >= wanted.bytes {
+            statistics.note(Count::OwnLimitWithRoom);
+        }
+        if !matches!(cause, Count::GroupLimit | Count::Pool) {
+            return;
+        }
+        if let Some(meter) = governor.meter(wanted.tenant.handle) {
+            let (total, floor) = (meter.used_bytes + wanted.bytes, meter.guarantee_bytes);
+            if total <= floor.saturating_add(floor / 10) {
+                statistics.note(Count::NearGuarantee);
+            }
+        }
     }
 
     /// What a tenant could get now, at most what was asked for, counting what would be evicted.

@@ -6,6 +6,7 @@ use super::error::MemoryError;
 use super::queue;
 use super::reason::Mib;
 use super::record::{Held, Key};
+use super::statistics::Counted;
 use super::{MultiTenantMemoryManager, lock};
 use crate::TenantHandle;
 use crate::config::{TenantConfig, TenantId};
@@ -24,6 +25,7 @@ pub(super) struct Tenant {
     pub id: TenantId,
     pub handle: TenantHandle,
     pub held: Mutex<Held>,
+    pub statistics: Counted,
 }
 
 impl Tenant {
@@ -144,7 +146,7 @@ impl MultiTenantMemoryManager {
         let registered = self.inner.governor.register_tenant(config);
         let handle = registered.map_err(|error| MemoryError::of_tenant(error, id))?;
         let held = Mutex::new(Held::new(name));
-        let tenant = Arc::new(Tenant { id, handle, held });
+        let tenant = Arc::new(Tenant { id, handle, held, statistics: Counted::default() });
         let mut by_id = write(shard(&directory.by_id, id.as_u128()));
         write(shard(&directory.by_handle, number(handle))).insert(number(handle), tenant.clone());
         by_id.insert(id.as_u128(), tenant);

@@ -7,17 +7,21 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 mod acquire;
+mod alerts;
 mod background;
 mod dashboard;
 mod emergency;
 mod eviction;
 mod examples;
+mod history;
 mod holding;
 mod measured;
 mod misuse;
 mod observe;
 mod queue;
 mod reason;
+mod recommendations;
+mod statistics;
 mod stress;
 
 type Manager = MultiTenantMemoryManager;
@@ -76,6 +80,41 @@ fn clocked(
         tune(governor);
     });
     Manager::try_new_with(memory(max_memory_mb), options).unwrap()
+}
+
+/// A manager whose clock is moved by hand and whose monitor is asked to look.
+struct Monitored {
+    manager: Manager,
+    clock: ManualClock,
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+impl Monitored {
+    fn new(max_memory_mb: u64) -> Self {
+        Self::with(max_memory_mb, |_| {}, AlertThresholds::default())
+    }
+
+    fn with(mb: u64, tune: fn(&mut GovernorConfig), thresholds: AlertThresholds) -> Self {
+        let clock = ManualClock::new();
+        // What is counted here is who is granted and who is denied.
+        let options = ManagerOptions::default().thresholds(thresholds).queueing(false);
+        Self { manager: clocked(mb, &clock, options, tune), clock }
+    }
+
+    /// A look after so many seconds.
+    fn look(&self, seconds: u64) -> MonitorReport {
+        self.clock.advance_ns(seconds * SECOND);
+        now(self.manager.monitor_now())
+    }
+
+    fn usage(&self, tenant: TenantId) -> TenantUsage {
+        now(self.manager.get_tenant_usage(tenant)).unwrap()
+    }
+
+    fn release(&self, tenant: TenantId, allocation_id: &str, mb: u64) {
+        now(self.manager.release_allocation(tenant, allocation_id, mb)).unwrap();
+    }
 }
 
 fn id(number: u128) -> TenantId {
@@ -162,7 +201,11 @@ fn release(manager: &Manager, tenant: TenantId, held: &str, mb: u64) {
 fn all(manager: &Manager) -> TenantDashboard {
     let mut seen = now(manager.get_tenant_dashboard()).unwrap();
     // Denials are counted, and they are no change.
-    seen.tenant_summaries.iter_mut().for_each(|tenant| tenant.denied_requests = 0);
+    for tenant in &mut seen.tenant_summaries {
+        tenant.denied_requests = 0;
+        tenant.statistics = MemoryStatistics::default();
+    }
+    seen.recommendations.clear();
     seen
 }
 
