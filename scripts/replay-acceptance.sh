@@ -32,10 +32,12 @@ trap 'rm -rf "$work"' EXIT
 failures=0
 
 # runs NAME TRACE... -- OPTIONS...: one line per run, fields as in `columns`. The report is JSON
-# with one key per line; the keys of a run stand four blanks deep.
+# with one key per line; the keys of a run stand four blanks deep, those of its waits six.
 columns="policy capacity_bytes capacity_percent capacity_blocks slots requests granted denied hits
     hit_ratio prefix_hit_ratio load_seconds overcommit_bytes leaked_bytes guarantee_violations
-    events_per_second peak_used_bytes conv_denied"
+    events_per_second peak_used_bytes conv_denied wait_max_s granted_at_once granted_after_wait
+    gave_up wait_p50_s wait_p90_s wait_p99_s estimates estimates_unknown estimate_ratio_p10
+    estimate_ratio_p50 estimate_ratio_p90"
 runs() {
     local name=$1
     shift
@@ -46,6 +48,11 @@ runs() {
             key = $1; gsub(/[":]/, "", key)
             value = $2; gsub(/[",]/, "", value)
             seen[key] = value
+        }
+        /^      "[a-z0-9_]+": / {
+            key = $1; gsub(/[":]/, "", key)
+            value = $2; gsub(/[",]/, "", value)
+            if (key != "denied") seen[key] = value
         }
         /^        "(name|denied)": / {
             value = $2; gsub(/[",]/, "", value)
@@ -104,6 +111,12 @@ printf '%s\n' 'capacity = "16GiB"' \
 for kind in guarded open; do
     runs "$kind" "${services[@]}" --config "$work/$kind.toml"
 done
+
+# Sizes at which many wait and most of them are served in the end.
+runs mooncake_wait "$traces/mooncake-fast25/conversation_trace.jsonl.gz" --format mooncake \
+    --capacity 96GiB,80GiB,64GiB,48GiB,32GiB --wait 30s
+runs lora_wait "$traces/alibaba-genai-2026/lora_request_trace.until-20241203.csv.gz" \
+    --format alibaba-lora --slots 2,3,4 --wait 30s
 
 # What every awk program below begins with: a name for each column.
 fields='BEGIN { n = split(columns, names, /[ \n]+/); for (i = 1; i <= n; i++) f[names[i]] = i + 1 }
@@ -221,6 +234,26 @@ table "The same under 16 GiB: whoever has a guarantee is never denied, whatever 
         good = good && $f["requests"] == 20927 && $f["conv_denied"] != ""
         printf "%-8s  %12d  %12d  %12d  %s\n", $1, $f["denied"], $f["conv_denied"],
             $f["guarantee_violations"], verdict(good)
+    }' "$with"
+
+table "Requests that wait for up to 30 s: who is served, and estimate / real wait (0.5 to 2)" \
+    "$fields"'
+    BEGIN {
+        printf "%-14s %6s  %7s %7s %7s  %6s %6s %6s  %7s  %5s %6s %5s\n", "", "size", "at once",
+            "later", "gave up", "p50 s", "p90 s", "p99 s", "unknown", "p10", "median", "p90"
+    }
+    $1 ~ /_wait$/ {
+        median = $f["estimate_ratio_p50"]; last = $f["wait_p99_s"]
+        size = $f["slots"] == "null" ? $f["capacity_bytes"] / 2 ^ 30 " GiB" : $f["slots"]
+        asked = $f["granted_at_once"] + $f["granted_after_wait"] + $f["gave_up"]
+        good = $f["overcommit_bytes"] + $f["leaked_bytes"] + $f["guarantee_violations"] == 0
+        good = good && asked == $f["requests"] && $f["granted_after_wait"] > 1000
+        good = good && last != "" && last != "null" && last + 0 <= 30 && $f["wait_p50_s"] > 0
+        good = good && median >= 0.5 && median <= 2
+        printf "%-14s %6s  %7d %7d %7d  %6.2f %6.2f %6.2f  %7d  %5.2f %6.2f %5.2f  %s\n", $1,
+            size, $f["granted_at_once"], $f["granted_after_wait"], $f["gave_up"],
+            $f["wait_p50_s"], $f["wait_p90_s"], last, $f["estimates_unknown"],
+            $f["estimate_ratio_p10"], median, $f["estimate_ratio_p90"], verdict(good)
     }' "$with"
 
 table "The ledger of every run: nothing over-committed, leaked or broken" "$fields"'

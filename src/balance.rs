@@ -17,6 +17,7 @@ use crate::core::pressure::{Gauge, Pressure};
 use crate::core::share::{Party, water_level};
 use crate::core::sync::{Ordering, lock};
 use crate::governor::Governor;
+use crate::idle::After;
 
 /// What one pass over the tenants finds.
 #[derive(Default)]
@@ -78,9 +79,10 @@ impl Governor {
         let accounts = &self.core.accounts;
         let active = survey.active.iter().copied();
         accounts.set_water(water_level(accounts.limit(ROOT), survey.guaranteed, active));
-        if self.config.idle_claim_ns < u64::MAX {
-            self.idle.look(accounts, now_ns, self.config.idle_claim_ns);
-        }
+        let (claim_ns, inactive_ns) = (self.config.idle_claim_ns, self.config.inactive_limit_ns);
+        let after = After { claim_ns, inactive_ns };
+        let inactive = self.idle.look(accounts, |t| self.asked_so_far(t), now_ns, after);
+        self.review_ceilings(pressure, inactive);
         let relief = match evicts {
             true => {
                 let relief = self.relieve_pressure(pressure, &survey, now_ns);

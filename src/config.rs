@@ -150,6 +150,10 @@ pub struct GovernorConfig {
     /// For how long a tenant requests and releases nothing before a step of the balancer hands up
     /// the claim it does not use, so that it is free for others, in ns; `u64::MAX`: never.
     pub idle_claim_ns: u64,
+    /// For how long a tenant requests nothing before its ceiling comes down to what it holds, or to
+    /// its guarantee, while pressure is High or Critical, in ns; `u64::MAX`, the default: never.
+    /// A request, also one that is denied, raises it again with the next step of the balancer.
+    pub inactive_limit_ns: u64,
     /// Whether the fill of the pool counts as pressure. Switch it off for a process whose whole
     /// purpose is a full cache; the machine's own signal still counts.
     pub pool_pressure: bool,
@@ -187,6 +191,7 @@ impl GovernorConfig {
             busy_cooldown_ns: 1_000_000_000,
             freed_shows_ns: 10_000_000_000,
             idle_claim_ns: 10_000_000_000,
+            inactive_limit_ns: u64::MAX,
             pool_pressure: true,
             warning_percent: 80,
             high_percent: 90,

@@ -111,10 +111,10 @@ pub struct Governor {
     pub(crate) due_ns: AtomicU64,
     /// 1: a request found the table of grants full.
     pub(crate) slots_wanted: AtomicU32,
-    /// Times at which the pressure went to a higher level.
-    pub(crate) pressure_rises: AtomicU64,
     pub(crate) idle: Idle,
     pub(crate) measured: Measured,
+    /// Times at which the pressure went to a higher level.
+    pub(crate) pressure_rises: AtomicU64,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
     pub(crate) wakers: Wakers,
@@ -145,9 +145,9 @@ impl Governor {
             admin: Mutex::new(Admin::new(&config)),
             due_ns: AtomicU64::new(u64::MAX),
             slots_wanted: AtomicU32::new(0),
-            pressure_rises: AtomicU64::new(0),
             idle: Idle::default(),
             measured: Measured::default(),
+            pressure_rises: AtomicU64::new(0),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             wakers: Wakers::new(config.clock.clone(), config.waiters_max),

@@ -8,41 +8,74 @@
 //! ```
 //!
 //! That a tenant is at rest shows in its used word, which every charge and every release changes;
-//! the words of the last step are kept here. Requests know nothing of this and pay nothing for it.
+//! what it was in the last step is kept here. Requests know nothing of this and pay nothing for it.
 
 use crate::core::account::Accounts;
 use crate::core::sync::{Mutex, lock};
 
-/// The used words of all tenants, and since when they are the same.
+/// What the balancer remembers of all tenants from step to step.
 #[derive(Default)]
 pub(crate) struct Idle(Mutex<Vec<Rest>>);
 
 #[derive(Clone, Copy, Default)]
 struct Rest {
-    word: u64,
+    activity: u64,
     since_ns: u64,
+    /// What it had asked for then; kept only where inactive tenants are looked for.
+    asked: u64,
+    /// When its claim was handed up: again after as long, for what was on its way just then.
+    handed_ns: u64,
+}
+
+/// From what time of rest on something is done.
+#[derive(Clone, Copy)]
+pub(crate) struct After {
+    /// Idle claim is handed up; `u64::MAX`: never.
+    pub claim_ns: u64,
+    /// A tenant counts as inactive; `u64::MAX`: never.
+    pub inactive_ns: u64,
 }
 
 impl Idle {
-    /// Hands up the idle claim of tenants that were at rest for `idle_ns`. One pass over the
-    /// tenants, which reads one line of each.
-    pub(crate) fn look(&self, accounts: &Accounts, now_ns: u64, idle_ns: u64) {
+    /// Hands up the claim of tenants at rest, and answers those that are inactive, with the time
+    /// since which they are. `asked` is another number after every request, also one that was
+    /// denied. One pass over the tenants, which reads one line of each, and what `asked` reads
+    /// where inactive tenants are looked for.
+    pub(crate) fn look(
+        &self,
+        accounts: &Accounts,
+        asked: impl Fn(u32) -> u64,
+        now_ns: u64,
+        after: After,
+    ) -> Vec<(u64, u32)> {
+        let mut inactive = Vec::new();
+        if after.claim_ns.min(after.inactive_ns) == u64::MAX {
+            return inactive;
+        }
         let mut rests = lock(&self.0);
         let tenants = accounts.tenants();
         let known = rests.len().max(tenants.len());
         rests.resize(known, Rest::default());
         for (rest, tenant) in rests.iter_mut().zip(tenants) {
-            let word = accounts.used_word(tenant).0;
-            let at_rest = word == rest.word;
-            if at_rest && now_ns.saturating_sub(rest.since_ns) < idle_ns {
+            let activity = accounts.used_word(tenant).activity();
+            let asked = if after.inactive_ns < u64::MAX { asked(tenant) } else { 0 };
+            if activity != rest.activity {
+                *rest = Rest { activity, since_ns: now_ns, asked, handed_ns: now_ns };
                 continue;
             }
-            if at_rest {
-                accounts.hand_up(tenant);
+            if asked != rest.asked {
+                (rest.asked, rest.since_ns) = (asked, now_ns);
             }
-            // Looked at again after as long, for what was on its way just now.
-            *rest = Rest { word: accounts.used_word(tenant).0, since_ns: now_ns };
+            let passed = |since_ns, ns| ns < u64::MAX && now_ns.saturating_sub(since_ns) >= ns;
+            if passed(rest.handed_ns, after.claim_ns) {
+                accounts.hand_up(tenant);
+                rest.handed_ns = now_ns;
+            }
+            if passed(rest.since_ns, after.inactive_ns) {
+                inactive.push((rest.since_ns, tenant));
+            }
         }
+        inactive
     }
 
     /// Bytes of memory in use.

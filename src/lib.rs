@@ -30,7 +30,7 @@
 //! | how bytes are got back | `core/evict.rs` |
 //! | how owners are asked, and what if they hang | `reclaim.rs`, `workers.rs` |
 //! | how a victim is found | `core/queue.rs` |
-//! | what a balancer step does | `balance.rs`, `idle.rs` |
+//! | what a balancer step does | `balance.rs`, `idle.rs`, `ceiling.rs` |
 //! | who waits, who is served next, who is woken | `waiting.rs`, `core/wait.rs`, `wakers.rs` |
 //! | who waits in a circle | `core/circle.rs`, and what is read for it: `circle.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
@@ -41,6 +41,7 @@
 //! | that it is true | `tests/`, `loom-tests/tests/`, by the same file names |
 
 mod balance;
+mod ceiling;
 mod circle;
 mod config;
 mod core;

@@ -231,6 +231,11 @@ impl Governor {
         self.serve_waiters();
     }
 
+    /// How often that was found so far.
+    pub(crate) fn shortfalls(&self) -> u64 {
+        self.measured.shortfalls()
+    }
+
     /// Memory that was said to be freed and was not seen to be within
     /// [`crate::GovernorConfig::freed_shows_ns`]: what was found since this was last called, at
     /// most the last 64, oldest first. Each was also recorded as an event.

@@ -78,8 +78,8 @@ pub(crate) struct Reclaim {
     panicked: AtomicU64,
 }
 
-/// Grants that were freed after nobody waited for that any more. No more than the threads of the
-/// pool have answered since somebody last looked.
+/// Grants that were freed after nobody waited for that any more: at most one for each time that an
+/// owner was asked since somebody last looked, which every shortage does first.
 #[derive(Default)]
 struct Late {
     freed: Mutex<Vec<(GrantId, Owner)>>,

@@ -18,7 +18,7 @@ use crate::core::sync::lock;
 use crate::core::word::{BYTES_MAX, Owner, State};
 use crate::error::{AccountName, Error};
 use crate::governor::Governor;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 
 /// Closed slots looked at for one that has drained before a fresh one is taken; all, if there is
@@ -80,6 +80,8 @@ pub(crate) struct Admin {
     pub capacity_bytes: u64,
     /// Registered accounts by index, in order, so that every walk is deterministic.
     pub nodes: BTreeMap<u32, Node>,
+    /// Tenants whose ceiling is lower than configured.
+    pub lowered: BTreeSet<u32>,
     root_children_guarantee: u64,
     closed: [VecDeque<(u32, u32)>; 2],
     fresh: [u32; 2],
@@ -110,6 +112,7 @@ impl Admin {
         Self {
             capacity_bytes: config.capacity_bytes,
             nodes: BTreeMap::new(),
+            lowered: BTreeSet::new(),
             root_children_guarantee: 0,
             closed: Default::default(),
             fresh: [0, 0],
@@ -468,6 +471,7 @@ impl Governor {
         let parent = node.ok_or(Error::Contended)?.parent;
         admin.check_guarantees(parent, old_guarantee, settings.guarantee)?;
         self.core.accounts.configure(index, settings).map_err(guarantee_error)?;
+        admin.lowered.remove(&index);
         if let Some(node) = admin.nodes.get_mut(&index) {
             node.changes += 1;
         }
@@ -590,6 +594,7 @@ impl Governor {
 
     fn leave(&self, admin: &mut Admin, kind: usize, index: u32) {
         let Some(node) = admin.nodes.remove(&index) else { return };
+        admin.lowered.remove(&index);
         *admin.promised(node.parent) -= node.guarantee();
         if let Some(parent) = admin.nodes.get_mut(&node.parent) {
             parent.children -= 1;

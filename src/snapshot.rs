@@ -14,7 +14,7 @@ use crate::core::sync::lock;
 use crate::core::tenant::Tenant;
 use crate::core::word::Owner;
 use crate::governor::Governor;
-use crate::registration::Kind;
+use crate::registration::{Admin, Kind};
 
 /// The whole, at one time.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +75,9 @@ pub struct TenantSnapshot {
     pub guarantee_bytes: u64,
     /// Ceiling in force; none: the parent's.
     pub limit_bytes: Option<u64>,
+    /// Whether that is lower than configured, because the tenant asks for nothing while memory is
+    /// short.
+    pub limit_lowered: bool,
     /// Fair share as of the last balancer step.
     pub share_bytes: u64,
     /// Priority.
@@ -101,7 +104,8 @@ impl Governor {
             .filter_map(|(&index, node)| match &node.kind {
                 Kind::Tenant(config) => {
                     let group = admin.nodes.get(&node.parent).map(|g| g.name().to_string());
-                    Some(self.tenant_snapshot(index, config.name.clone(), group))
+                    let named = (config.name.clone(), group);
+                    Some(self.tenant_snapshot(&admin, index, named))
                 }
                 Kind::Group(_) => None,
             })
@@ -136,10 +140,15 @@ impl Governor {
         let node = admin.nodes.get(&index).filter(|node| node.generation == generation);
         let node = node.ok_or(gone)?;
         let group = admin.nodes.get(&node.parent).map(|group| group.name().to_string());
-        Ok(self.tenant_snapshot(index, node.name().to_string(), group))
+        Ok(self.tenant_snapshot(&admin, index, (node.name().to_string(), group)))
     }
 
-    fn tenant_snapshot(&self, index: u32, name: String, group: Option<String>) -> TenantSnapshot {
+    fn tenant_snapshot(
+        &self,
+        admin: &Admin,
+        index: u32,
+        (name, group): (String, Option<String>),
+    ) -> TenantSnapshot {
         let accounts = &self.core.accounts;
         let tenant = self.core.tenant(index);
         let traits = self.traits(index);
@@ -163,6 +172,7 @@ impl Governor {
             claimed_bytes: accounts.claim(index),
             guarantee_bytes: guarantee,
             limit_bytes: (limit < crate::core::word::BYTES_MAX).then_some(limit),
+            limit_lowered: admin.lowered.contains(&index),
             share_bytes: guarantee.saturating_add(water),
             priority: traits.priority,
             isolation: traits.isolation,

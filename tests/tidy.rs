@@ -35,8 +35,7 @@ const LAYERS: &[&[&str]] = &[
     &["force"],
     &["waiters"],
     &["wait"],
-    &["circle"],
-    &["estimate"],
+    &["circle", "estimate"],
     &["snapshot", "explain"],
 ];
 const COLUMNS_MAX: usize = 100;

@@ -8,11 +8,12 @@ use proptest::prelude::*;
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// One look along the line: how much later it is, whom it serves (bytes, and how long each stood
-/// there), and whether somebody stays who is short.
-#[derive(Clone, Debug)]
+/// there), who withdrew meanwhile, and whether somebody stays who is short.
+#[derive(Clone, Debug, Default)]
 struct Look {
     after_ns: u64,
     served: Vec<(u64, u64)>,
+    withdrawn: Vec<(u64, u64)>,
     short: bool,
 }
 
@@ -25,11 +26,10 @@ fn look() -> impl Strategy<Value = Look> {
     ];
     let bytes = prop_oneof![8 => 1..1_000_u64, 1 => Just(u64::MAX / 2), 1 => Just(0)];
     let served = prop::collection::vec((bytes, 0..2 * SECOND_NS), 0..3);
-    (after_ns, served, prop::bool::weighted(0.8)).prop_map(|(after_ns, served, short)| Look {
-        after_ns,
-        served,
-        short,
-    })
+    let withdrawn = prop::collection::vec((0..100_u64, 0..2 * SECOND_NS), 0..2);
+    (after_ns, served, withdrawn, prop::bool::weighted(0.8)).prop_map(
+        |(after_ns, served, withdrawn, short)| Look { after_ns, served, withdrawn, short },
+    )
 }
 
 /// Everything that was waited and served, one entry for each span in which somebody was short.
@@ -54,15 +54,17 @@ impl Naive {
         }
         self.counts |= self.short;
         self.now = now;
-        for &(bytes, stood_ns) in look.served.iter().filter(|&&(_, stood)| stood > 0) {
+        let served = look.served.iter().map(|one| (one, true));
+        let withdrawn = look.withdrawn.iter().map(|one| (one, false));
+        for (&(bytes, stood_ns), served) in served.chain(withdrawn) {
             if self.counts && now.saturating_sub(stood_ns) < now {
                 if self.spans.is_empty() {
                     self.spans.push(Lately::default());
                 }
                 let span = self.spans.last_mut().unwrap();
                 span.bytes = span.bytes.saturating_add(bytes);
-                span.instants += u64::from(!self.counted);
-                self.counted = true;
+                span.instants += u64::from(served && !self.counted);
+                self.counted |= served;
             }
         }
         self.short = look.short;
@@ -107,6 +109,9 @@ fn do_look(turnover: &Turnover, now_ns: u64, look: &Look) {
     for &(bytes, stood_ns) in &look.served {
         turnover.served(bytes, now_ns.saturating_sub(stood_ns));
     }
+    for &(bytes, stood_ns) in &look.withdrawn {
+        turnover.withdrawn(bytes, now_ns.saturating_sub(stood_ns));
+    }
     if look.short {
         turnover.short();
     }
@@ -141,7 +146,7 @@ fn serve(turnover: &Turnover, now_ns: &mut u64, every_ns: u64, bytes: u64, times
         do_look(
             turnover,
             *now_ns,
-            &Look { after_ns: 0, served: vec![(bytes, every_ns)], short: true },
+            &Look { served: vec![(bytes, every_ns)], short: true, ..Look::default() },
         );
     }
 }

@@ -702,7 +702,8 @@ fn an_estimate_counts_down_and_grows_while_nothing_comes_free() {
     clock.advance_ns(2 * SECOND_NS);
     assert_eq!((line[2].estimate(), line[3].estimate()), (seconds(2), seconds(4)));
     drop(line.split_off(2));
-    assert_eq!(governor.estimated_wait(&request), seconds(2));
+    // The two that leave make way as well: four bytes in four seconds.
+    assert_eq!(governor.estimated_wait(&request), seconds(1));
     drop(running);
     assert_eq!(governor.estimated_wait(&request), seconds(0));
     assert_eq!(governor.estimated_wait(&fixed(one, 5)), None, "it can never be granted");
@@ -734,6 +735,42 @@ fn a_limit_of_its_own_has_no_estimate_and_does_not_spoil_those_of_others() {
     assert_eq!(line[4].estimate(), Some(Duration::from_secs(3)));
     assert_eq!(stuck.estimate(), None);
     assert_eq!(governor.estimated_wait(&fixed(limited, 1)), None);
+}
+
+#[test]
+fn an_estimate_leaves_out_who_gives_up_before_and_who_is_passed() {
+    let clock = ManualClock::new();
+    let config = GovernorConfig {
+        pool_pressure: false,
+        quantum_bytes: 0,
+        clock: clock.clone().into(),
+        patience_ns: 50 * SECOND_NS,
+        ..GovernorConfig::new(40)
+    };
+    let governor = Governor::new(config).unwrap();
+    let one = governor.register_tenant(tenant(1, Priority::Normal)).unwrap();
+    let mut running: Vec<_> = (0..40).map(|_| governor.request(&fixed(one, 1)).unwrap()).collect();
+    let enqueue = |bytes, seconds| {
+        governor.enqueue(&fixed(one, bytes), Duration::from_secs(seconds)).unwrap()
+    };
+    let told = |ticket: &Ticket<'_>| ticket.estimate().unwrap().as_secs();
+    let _line: Vec<_> = (0..8).map(|_| enqueue(1, 1_000)).collect();
+    for _ in 0..2 {
+        clock.advance_ns(SECOND_NS);
+        drop(running.pop());
+    }
+    // A byte a second, and six are due: of three who wait for 8 s only two are served by then.
+    let _hasty: Vec<_> = (0..3).map(|_| enqueue(1, 8)).collect();
+    let patient = enqueue(1, 1_000);
+    assert_eq!(told(&patient), 9);
+    // One byte comes free before twenty do.
+    let large = enqueue(20, 1_000);
+    let small = enqueue(1, 1_000);
+    assert_eq!((told(&large), told(&small)), (29, 10));
+    // Once the large one is aged, what comes free is for it.
+    clock.advance_ns(50 * SECOND_NS);
+    governor.balance();
+    assert!(told(&small) > told(&large));
 }
 
 #[test]

@@ -1036,8 +1036,7 @@ impl Accounts {
         self.table[index].used().used()
     }
 
-    /// The used word: while it is the same, nothing was charged, released, trimmed or configured,
-    /// unless so much of it that it came round.
+    /// The used word.
     #[inline]
     pub fn used_word(&self, index: u32) -> UsedWord {
         self.table[index].used()

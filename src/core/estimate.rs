@@ -2,12 +2,19 @@
 //!
 //! ```text
 //! wait  = owed x waited / bytes                                       (`turnover.rs`)
-//! owed  = bytes wanted by itself and all who stand before it and wait for bytes of others
+//! owed  = bytes wanted by itself and by those who come before it
 //!         - bytes set aside for them - bytes free where it is short
 //! ```
 //!
-//! It is a statement about the turn, not a promise: who asks later and is due earlier (weights), or
-//! fits where others do not (backfill), comes before it; who gives up makes way.
+//! Before it come those who stand before it and wait for bytes of others, save
+//!
+//! - who will have given up by the time of its own turn, at this rate;
+//! - who is not aged by then and wants more than this waiter by half a *lump*, the bytes that are
+//!   handed out at one time on average: free bytes grow by lumps, and once they are enough for the
+//!   smaller one they are, half the time, enough for another half a lump.
+//!
+//! Nobody knows who will ask later and be due earlier, or fit sooner: it is an estimate, not a
+//! promise.
 //!
 //! None, that is unknown, where the rate says nothing: too little was handed out so far, or the
 //! waiter is at a limit of its own tenant, or short of something else than bytes. Where a group is
@@ -44,8 +51,26 @@ impl Core {
             // Bytes are not what it waits for, or it is its turn.
             _ => return None,
         };
-        let owed = self.owed_to_first(before).saturating_add(missing);
-        self.waiting.turnover.lately(now_ns)?.wait_ns(owed.saturating_sub(free))
+        let lately = self.waiting.turnover.lately(now_ns)?;
+        let mut wait_ns = 0;
+        // Who is aged by then is known once the wait is known, nearly.
+        for _ in 0..2 {
+            let aged_ns = now_ns.saturating_add(wait_ns);
+            let mut owed = 0_u64;
+            for cell in self.waiting.standing().take(before) {
+                let wants = self.owed_to(cell);
+                let turn_ns = lately.wait_ns(owed.saturating_add(wants).saturating_sub(free))?;
+                let turn_ns = now_ns.saturating_add(turn_ns);
+                let larger = wants > missing.saturating_add(lately.lump() / 2);
+                let is_passed = larger && !self.waiting.is_aged(cell, aged_ns);
+                let gives_up = turn_ns > self.waiting.waiters.deadline_ns(cell);
+                if !is_passed && !gives_up {
+                    owed = owed.saturating_add(wants);
+                }
+            }
+            wait_ns = lately.wait_ns(owed.saturating_add(missing).saturating_sub(free))?;
+        }
+        Some(wait_ns)
     }
 
     /// Bytes owed to those behind whom a request would stand that entered the line now.

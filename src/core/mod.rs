@@ -45,9 +45,8 @@ pub mod waiters;
 
 pub mod wait;
 
-pub mod estimate;
-
 pub mod circle;
+pub mod estimate;
 
 use account::Accounts;
 use batch::Batches;

@@ -63,7 +63,9 @@ pub fn water_level(
     let (mut low, mut high) = (0, capacity - 1);
     for _ in 0..SLOPES_MAX {
         let now = taken(active.clone(), low);
-        let step = (spare - now.bytes).checked_div(now.rising).unwrap_or(0) as u64;
+        // Parties that are looked at in a running governor may want more than in the last pass.
+        let left = spare.saturating_sub(now.bytes);
+        let step = left.checked_div(now.rising).unwrap_or(0) as u64;
         if step > 0 {
             low += step;
         } else if now.next <= spare {

@@ -1,8 +1,11 @@
 //! What the line gave out lately: bytes handed to waiters, and the time they were waited for.
 //!
 //! ```text
-//! rate = bytes handed to those who stood in line / time in which somebody there was short of them
+//! rate = bytes by which the line got on / time in which somebody there was short of them
 //! ```
+//!
+//! The line gets on by the bytes that are handed to who stood there, and by those that somebody who
+//! stood there wants no more: it was withdrawn. Whose deadline passes is foreseen (`estimate.rs`).
 //!
 //! Time in which nobody waits does not count, nor does time in which all who wait are at limits of
 //! their own: what comes free in it goes to others than the line. Bytes count for waiters that have
@@ -39,7 +42,7 @@ const _: () = assert!(INSTANTS_MIN <= INSTANTS_ENOUGH && (INSTANTS_ENOUGH < SLOT
 /// What was handed out in some waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lately {
-    /// Bytes handed to waiters.
+    /// Bytes handed to waiters, or wanted no more.
     pub bytes: u64,
     /// Time in which somebody was short of them.
     pub waited_ns: u64,
@@ -53,6 +56,11 @@ impl Lately {
         let product = u128::from(bytes) * u128::from(self.waited_ns);
         let wait_ns = product.checked_div(u128::from(self.bytes))?;
         Some(u64::try_from(wait_ns).unwrap_or(u64::MAX))
+    }
+
+    /// Bytes handed out at one instant, on average.
+    pub fn lump(&self) -> u64 {
+        self.bytes / self.instants.max(1)
     }
 
     fn plus(self, other: Self) -> Self {
@@ -169,17 +177,28 @@ impl Turnover {
 
     /// In this look a waiter that entered at `entered_ns` is served. Only whoever holds the line.
     pub fn served(&self, bytes: u64, entered_ns: u64) {
-        if OFF {
-            return;
-        }
         let now_ns = Self::get_ns(&self.looked_ns);
-        if Self::get(&self.was_short) == 0 || entered_ns >= now_ns {
+        if !self.counts(entered_ns) {
             return;
         }
         let same = Self::get_ns(&self.served_ns) == now_ns.wrapping_add(1);
         Self::set_ns(&self.served_ns, now_ns.wrapping_add(1));
         let served = Lately { bytes, instants: u64::from(!same), ..Lately::default() };
         self.slot(Self::get(&self.newest)).add(served);
+    }
+
+    /// In this look a waiter that entered at `entered_ns` is found to have been withdrawn by its
+    /// owner: the line got on by its bytes as well. Only whoever holds the line.
+    pub fn withdrawn(&self, bytes: u64, entered_ns: u64) {
+        if self.counts(entered_ns) {
+            let withdrawn = Lately { bytes, ..Lately::default() };
+            self.slot(Self::get(&self.newest)).add(withdrawn);
+        }
+    }
+
+    /// Whether a waiter that stood in line since then was short of bytes of others, for some time.
+    fn counts(&self, entered_ns: u64) -> bool {
+        !OFF && Self::get(&self.was_short) != 0 && entered_ns < Self::get_ns(&self.looked_ns)
     }
 
     /// What was handed out lately; none if that is nothing, or less than can be judged by:

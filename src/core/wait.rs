@@ -271,7 +271,8 @@ impl Waiting {
         self.state.aside_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    fn is_aged(&self, cell: u32, now_ns: u64) -> bool {
+    /// Whether it has been passed over for longer than patience lasts.
+    pub fn is_aged(&self, cell: u32, now_ns: u64) -> bool {
         now_ns.saturating_sub(self.waiters.entered_ns(cell)) >= self.patience_ns
     }
 
@@ -301,16 +302,6 @@ impl Waiting {
         None
     }
 
-    /// The tenants in line with their generations, and what each still needs beyond what was set
-    /// aside for it. A look while the line may move.
-    pub fn wanted(&self) -> impl Iterator<Item = (u32, u32, u64)> + '_ {
-        self.standing().filter(|&cell| self.waiters.is_waiting(cell)).map(|cell| {
-            let ask = self.waiters.ask(cell, 0);
-            let aside = if self.senior() == Some(cell) { self.aside_bytes() } else { 0 };
-            (ask.account, ask.generation, ask.bytes.saturating_sub(aside))
-        })
-    }
-
     /// The cells of those in line, from its front. A look while the line may move.
     pub fn standing(&self) -> impl Iterator<Item = u32> {
         (0..self.length().min(self.line.capacity())).map(|index| self.at(index).cell)
@@ -322,6 +313,16 @@ impl Waiting {
         let since = |tag: u64| tag.wrapping_sub(now) as i64;
         let length = self.length().min(self.line.capacity());
         (0..length).filter(|&index| since(self.at(index).tag) <= since(tag)).count()
+    }
+
+    /// The tenants in line with their generations, and what each still needs beyond what was set
+    /// aside for it. A look while the line may move.
+    pub fn wanted(&self) -> impl Iterator<Item = (u32, u32, u64)> + '_ {
+        self.standing().filter(|&cell| self.waiters.is_waiting(cell)).map(|cell| {
+            let ask = self.waiters.ask(cell, 0);
+            let aside = if self.senior() == Some(cell) { self.aside_bytes() } else { 0 };
+            (ask.account, ask.generation, ask.bytes.saturating_sub(aside))
+        })
     }
 }
 
@@ -670,6 +671,10 @@ impl Core {
             self.tenant(waiters.ask(at.cell, 0).account).turns.give_back(at.cost, walk);
         }
         let freed = self.give_up_aside(at.cell);
+        if waiters.is_withdrawn(at.cell) {
+            let (bytes, entered_ns) = (waiters.ask(at.cell, 0).bytes, waiters.entered_ns(at.cell));
+            self.waiting.turnover.withdrawn(bytes, entered_ns);
+        }
         waiters.part(at.cell, Part::Line);
         if freed { Look::LeavesBytes } else { Look::Leaves }
     }

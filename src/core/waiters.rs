@@ -311,6 +311,11 @@ impl Waiters {
         self.word(index).is(Phase::Granted)
     }
 
+    /// Whether its owner gave up the place; exact for whoever holds the line, as above.
+    pub fn is_withdrawn(&self, index: u32) -> bool {
+        self.word(index).is(Phase::Withdrawn)
+    }
+
     /// Decides a waiter, unless somebody has.
     pub fn decide(&self, index: u32, phase: Phase) -> bool {
         let word = self.word(index);

@@ -66,6 +66,11 @@ impl UsedWord {
         self.0 >> RELEASES_SHIFT
     }
 
+    /// What charges and releases change: the word without its versions.
+    pub fn activity(self) -> u64 {
+        self.with_versions(0, 0).0
+    }
+
     /// What to add to the word when `bytes` leave it: the release counts itself in the highest
     /// bits, where its carry is lost.
     #[inline]

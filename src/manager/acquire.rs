@@ -10,6 +10,7 @@
 use super::allocation::{Answer, MemoryAllocationRequest, Refused, Wanted, answer};
 use super::queue::{Entered, JUST_NOW, Place, PlaceKey, close};
 use super::record::Key;
+use super::statistics::Count;
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::{AllocationType, TenantId};
 use std::future::poll_fn;
@@ -68,29 +69,22 @@ impl MultiTenantMemoryManager {
 
     async fn acquire(&self, wanted: &Wanted, wait_max: Duration) -> Result<Key, Refused> {
         let timing = self.inner.begin(&wanted.tenant);
-        match self.grant_or_wait(wanted, wait_max) {
-            Ok(Begun::Waiting(key)) => {
-                self.inner.finish_queued(&wanted.tenant, &timing);
+        let begun = self.begin_to_wait(wanted, wait_max);
+        self.inner.time(&wanted.tenant, &timing);
+        let answer = match begun {
+            Ok(Begun::Granted(key)) => Ok(key),
+            Ok(Begun::Waits(key)) => {
+                wanted.tenant.statistics.get().note(Count::Queued);
                 let turn = Turn { manager: self, wanted, key };
-                let answer = poll_fn(|context| turn.poll(context)).await;
-                self.inner.count_answer(&wanted.tenant, &answer);
-                answer
+                poll_fn(|context| turn.poll(context)).await
             }
-            Ok(Begun::Granted(key)) => {
-                let answer = Ok(key);
-                self.inner.finish(&wanted.tenant, &timing, &answer);
-                answer
-            }
-            Err(refused) => {
-                let answer = Err(refused);
-                self.inner.finish(&wanted.tenant, &timing, &answer);
-                answer
-            }
-        }
+            Err(refused) => Err(refused),
+        };
+        self.inner.count(&wanted.tenant, &answer);
+        answer
     }
 
-    /// A grant at once, or a place to wait in.
-    fn grant_or_wait(&self, wanted: &Wanted, wait_max: Duration) -> Result<Begun, Refused> {
+    fn begin_to_wait(&self, wanted: &Wanted, wait_max: Duration) -> Result<Begun, Refused> {
         self.check_open(wanted)?;
         if self.is_observe_only() {
             return self.request_observed(wanted).map(Begun::Granted);
@@ -114,17 +108,18 @@ impl MultiTenantMemoryManager {
         }
         let place = Place::new(ticket, wanted.bytes, governor.clock().now_ns(), wait_max);
         let key = self.inner.queue.next_awaited();
-        Ok(match self.enter_place(wanted, key.clone(), place)? {
-            Entered::Granted(key) => Begun::Granted(key),
-            Entered::Waiting(_) => Begun::Waiting(key),
-        })
+        match self.enter_place(wanted, key.clone(), place)? {
+            Entered::Granted(key) => Ok(Begun::Granted(key)),
+            Entered::Waiting(_) => Ok(Begun::Waits(key)),
+        }
     }
 }
 
-/// What came of a request that may be awaited.
+/// What an attempt to be granted at once came to.
 enum Begun {
     Granted(Key),
-    Waiting(PlaceKey),
+    /// It has this place.
+    Waits(PlaceKey),
 }
 
 /// A future's place. Dropped with its future: the place is given back, if it is still there.

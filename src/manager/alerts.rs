@@ -41,8 +41,11 @@ pub enum AlertKind {
     ReclaimTimedOut,
     /// Reclaim handlers that panicked in the last minute.
     ReclaimPanicked,
-    /// Seconds for which the machine could not be read.
+    /// Seconds since the machine's pressure was last reported.
     MeasurementMissing,
+    /// Times, since the look before, that memory was said to be freed and is still measured;
+    /// [`crate::Governor::take_shortfalls`] says whose.
+    FreedNotMeasured,
 }
 
 impl AlertKind {
@@ -58,6 +61,7 @@ impl AlertKind {
             Self::ReclaimTimedOut => "slow reclaim answers",
             Self::ReclaimPanicked => "reclaim panics",
             Self::MeasurementMissing => "time without a measurement",
+            Self::FreedNotMeasured => "frees that are not seen to be free",
         }
     }
 
@@ -71,6 +75,7 @@ impl AlertKind {
             Self::CircularWait => "tenants",
             Self::ReclaimTimedOut | Self::ReclaimPanicked => "per minute",
             Self::MeasurementMissing => "s",
+            Self::FreedNotMeasured => "since the last look",
         }
     }
 }

@@ -228,12 +228,9 @@ impl MultiTenantMemoryManager {
 
     fn request(&self, wanted: &Wanted) -> Result<Given, Refused> {
         let timing = self.inner.begin(&wanted.tenant);
-        let given = self.decide(wanted);
-        match &given {
-            Ok(Given::Queued { .. }) => self.inner.finish_queued(&wanted.tenant, &timing),
-            answer => self.inner.finish(&wanted.tenant, &timing, answer),
-        }
-        given
+        let answer = self.decide(wanted);
+        self.inner.finish_given(&wanted.tenant, &timing, &answer);
+        answer
     }
 
     fn decide(&self, wanted: &Wanted) -> Result<Given, Refused> {

@@ -272,14 +272,13 @@ impl ManagerOptions {
         if let Some(tune) = self.tune {
             tune(&mut governor);
         }
-        let monitoring = Monitoring::new(self.thresholds, self.alerts_max, self.histories_max);
         Ok(Settled {
             governor,
-            monitoring,
             log: EmergencyLog::new(self.log_max),
             queue: Queue::new(self.queue),
             machine: Machine::seen_by(self.probe, self.measure_process),
             listener: Listener::waiting_for(self.reclaim_timeout),
+            monitoring: Monitoring::new(self.thresholds, self.alerts_max, self.histories_max),
         })
     }
 }

@@ -150,6 +150,9 @@ pub struct TenantUsage {
     pub burst_limit_mb: Option<u64>,
     /// The ceiling in force at the pressure of now, in bytes; none: the pool's.
     pub limit_in_force_bytes: Option<u64>,
+    /// Whether that is lower than configured, because the tenant asks for nothing while memory is
+    /// short (see [`GovernorConfig::inactive_limit_ns`]).
+    pub limit_lowered: bool,
     /// Fair share as of the last step of the balancer, in bytes.
     pub fair_share_bytes: u64,
     /// Percent of the ceiling in force, or of the pool.
@@ -331,6 +334,7 @@ impl MultiTenantMemoryManager {
             guaranteed_memory_mb: mb(config.guarantee_bytes),
             burst_limit_mb: config.burst_bytes.map(mb),
             limit_in_force_bytes: numbers.limit_bytes,
+            limit_lowered: numbers.limit_lowered,
             fair_share_bytes: numbers.share_bytes,
             utilization_percentage: percent(used, bound),
             memory_pressure: pressure_of(governor.config(), used, bound),

@@ -130,6 +130,7 @@ impl Inner {
         Asked { answer, bytes, record }
     }
 
+    /// Asks and counts.
     fn answer_of(
         self: &Arc<Self>,
         callback: Callback,
@@ -155,7 +156,8 @@ impl Inner {
             let timeout = self.listener.timeout;
             self.governor.ask_within(timeout, tenant.handle, move || callback(&asked), late)
         };
-        self.count_reply(tenant, &reply, begun_ns);
+        let took_ns = self.governor.clock().now_ns().saturating_sub(begun_ns);
+        self.count_reply(tenant, &reply, took_ns);
         let grant = match key {
             Key::Grant(id) => Some(id),
             Key::Observed(_) => None,
@@ -163,20 +165,21 @@ impl Inner {
         self.governor.answer_about(reply, tenant.handle, grant, kind, bytes)
     }
 
-    fn count_reply(&self, tenant: &Tenant, reply: &Reply<ReclaimAnswer>, begun_ns: u64) {
-        let took_ns = self.governor.clock().now_ns().saturating_sub(begun_ns);
-        let is_late = took_ns / 1_000_000 > self.monitoring.thresholds.reclaim_ms;
-        let statistics = tenant.statistics.get();
-        match reply {
-            Reply::NotAsked => return,
-            Reply::Answered(ReclaimAnswer::Busy) => statistics.note(Count::ReclaimBusy),
-            Reply::Answered(_) | Reply::TimedOut => {}
-            Reply::Panicked => statistics.note(Count::ReclaimPanicked),
+    fn count_reply(&self, tenant: &Tenant, reply: &Reply<ReclaimAnswer>, took_ns: u64) {
+        if *reply == Reply::NotAsked {
+            return;
         }
+        let statistics = tenant.statistics.get();
         statistics.note(Count::ReclaimAsked);
         statistics.note_reclaim_ns(took_ns);
-        if is_late || *reply == Reply::TimedOut {
+        let slow = took_ns / 1_000_000 > self.monitoring.thresholds.reclaim_ms;
+        if slow || *reply == Reply::TimedOut {
             statistics.note(Count::ReclaimSlow);
+        }
+        match reply {
+            Reply::Answered(ReclaimAnswer::Busy) => statistics.note(Count::ReclaimBusy),
+            Reply::Panicked => statistics.note(Count::ReclaimPanicked),
+            Reply::Answered(_) | Reply::TimedOut | Reply::NotAsked => {}
         }
     }
 
@@ -194,14 +197,6 @@ impl Inner {
 thread_local! {
     /// Whether this thread takes a step of the balancer.
     static BALANCING: Cell<bool> = const { Cell::new(false) };
-    /// Owners that this thread has asked, or passed over.
-    static ASKED: Cell<u64> = const { Cell::new(0) };
-}
-
-/// How many owners this thread has asked so far: more after a request than before it, if anything
-/// was to be evicted for it.
-pub(super) fn asked_here() -> u64 {
-    ASKED.get()
 }
 
 /// Does the work of a step of the balancer: what owners are asked meanwhile counts as its doing.
@@ -222,7 +217,6 @@ pub(super) fn ask_for(manager: &Weak<Inner>, victim: &Victim) -> ReclaimAnswer {
     let Some(tenant) = inner.tenants.find_handle(victim.tenant) else {
         return ReclaimAnswer::Busy;
     };
-    ASKED.set(ASKED.get().wrapping_add(1));
     if BALANCING.get() {
         tenant.statistics.get().note(Count::Balanced);
     }

@@ -15,12 +15,12 @@
 //! | deciding without refusing | `observe.rs` |
 //! | freeze, thaw, drain, revoke | `emergency.rs` |
 //! | the numbers | `dashboard.rs` |
+//! | the threads: balancer and monitor | `background.rs` |
+//! | what the machine says, and what others measure | `machine.rs` |
 //! | what is counted, and over time | `statistics.rs`, `trend.rs`, `window.rs`, `history.rs` |
 //! | one look of the monitor | `monitor.rs` |
 //! | what to change, in words | `recommendations.rs` |
 //! | alerts, and when they come and go | `alerts.rs`, `thresholds.rs`, `trigger.rs` |
-//! | the threads: balancer and monitor | `background.rs` |
-//! | what the machine says, and what others measure | `machine.rs` |
 //! | what can go wrong | `error.rs` |
 //!
 //! ```text
@@ -182,9 +182,9 @@ struct Inner {
     tenants: Directory,
     listener: Listener,
     log: EmergencyLog,
-    monitoring: Monitoring,
     queue: Queue,
     machine: Machine,
+    monitoring: Monitoring,
     observe_only: Switch,
     /// Names of observed allocations given so far.
     observed: Counter,
@@ -248,9 +248,9 @@ impl MultiTenantMemoryManager {
             tenants: Directory::default(),
             listener,
             log,
-            monitoring,
             queue,
             machine,
+            monitoring,
             observe_only: Switch::new(false),
             observed: Counter::new(0),
         });
@@ -300,10 +300,10 @@ impl Inner {
 
     fn balance(&self) -> BalanceReport {
         self.lapse_places_now();
-        match self.is_observe_only() {
-            true => self.governor.balance_without_eviction(),
-            false => self.balance_counting(),
+        if self.is_observe_only() {
+            return self.governor.balance_without_eviction();
         }
+        self.balance_counted()
     }
 }
 

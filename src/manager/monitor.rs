@@ -18,18 +18,15 @@
 //! monitor.
 
 use super::alerts::{Alert, AlertChange, AlertKind, AlertLevel, AlertStream};
-use super::allocation::Refused;
-use super::eviction::{asked_here, balancing};
+use super::allocation::{Given, Refused};
+use super::eviction::balancing;
 use super::history::{History, IDLE_NS_MAX, Look, UsageHistory};
-use super::statistics::{
-    Count, Histogram, MemoryStatistics, SAMPLE_EVERY, Statistics, Timing, Totals, share_percent,
-};
+use super::statistics::{Count, Histogram, MemoryStatistics, Timing, Totals, share_percent};
 use super::tenant::Tenant;
 use super::thresholds::AlertThresholds;
 use super::trend::{ALERTS_OF_ALL, Recent, Trend, above, fill_percent, of_utilisation};
 use super::trigger::{Pace, Reading, Trigger};
 use super::{Counter, Inner, MultiTenantMemoryManager, lock};
-use crate::TenantHandle;
 use crate::balance::BalanceReport;
 use crate::circle::CircularWait;
 use crate::config::TenantId;
@@ -100,6 +97,13 @@ impl Monitoring {
     }
 }
 
+impl Default for Monitoring {
+    fn default() -> Self {
+        let thresholds = AlertThresholds::default();
+        Self::new(thresholds, AlertStream::DEFAULT_MAX, Self::HISTORIES_MAX)
+    }
+}
+
 impl Drop for Monitoring {
     fn drop(&mut self) {
         self.alerts.close();
@@ -108,9 +112,6 @@ impl Drop for Monitoring {
 
 /// A tenant that is looked at.
 struct Watch {
-    /// The tenant's handle and counters, at hand.
-    handle: TenantHandle,
-    counted: Arc<Statistics>,
     tenant: Arc<Tenant>,
     /// What was added to the sums.
     last: Totals,
@@ -125,11 +126,8 @@ struct Watch {
 
 impl Watch {
     fn new(tenant: Arc<Tenant>, now_ns: u64) -> Self {
-        let counted = tenant.statistics.get().clone();
-        let last = *lock(&counted.settled);
+        let last = *lock(&tenant.statistics.get().settled);
         Self {
-            handle: tenant.handle,
-            counted,
             trend: Trend::new(now_ns, &last, 0),
             tenant,
             last,
@@ -185,6 +183,9 @@ struct PoolWatch {
     critical: Trigger,
     measurement: Trigger,
     circle: Trigger,
+    unfreed: Trigger,
+    /// Frees that did not show in the measurements, as of the last look.
+    shortfalls: u64,
     /// The circle that was seen last, and in how many looks in a row.
     seen_circle: Option<CircularWait>,
     circle_looks: u32,
@@ -227,6 +228,8 @@ impl Monitor {
                 critical: Trigger::default(),
                 measurement: Trigger::default(),
                 circle: Trigger::default(),
+                unfreed: Trigger::default(),
+                shortfalls: 0,
                 seen_circle: None,
                 circle_looks: 0,
                 history: History::new(),
@@ -284,12 +287,12 @@ impl Monitor {
     /// Looks at a tenant no more.
     fn part(&mut self, at: usize, is_gone: bool) {
         let watch = self.watches.swap_remove(at);
-        self.places.remove(&watch.handle.as_u64());
+        self.places.remove(&watch.tenant.handle.as_u64());
         if let Some(moved) = self.watches.get(at) {
-            self.places.insert(moved.handle.as_u64(), at);
+            self.places.insert(moved.tenant.handle.as_u64(), at);
         }
         self.histories -= usize::from(watch.history.is_some());
-        let statistics = &watch.counted;
+        let statistics = watch.tenant.statistics.get();
         let totals = statistics.totals(watch.last.get(Count::EvictedBytes));
         self.pool.sums.add_gain(&totals, &watch.last);
         *lock(&statistics.settled) = totals;
@@ -339,17 +342,15 @@ impl Inner {
         let (now_ns, config) = (monitor.now_ns, self.governor.config());
         let thresholds = &self.monitoring.thresholds;
         let watch = &mut monitor.watches[at];
-        let Some(meter) = self.governor.meter(watch.handle) else {
+        let Some(meter) = self.governor.meter(watch.tenant.handle) else {
             monitor.part(at, true);
             return false;
         };
-        let totals = watch.counted.totals(meter.evicted_bytes);
+        let totals = watch.tenant.statistics.get().totals(meter.evicted_bytes);
         let pool = &mut monitor.pool;
-        if totals != watch.last {
-            pool.sums.add_gain(&totals, &watch.last);
-        }
+        pool.sums.add_gain(&totals, &watch.last);
         if totals.get(Count::ReclaimAsked) > watch.last.get(Count::ReclaimAsked) {
-            let largest_ns = watch.counted.reclaim_largest_ns();
+            let largest_ns = watch.tenant.statistics.get().reclaim_largest_ns();
             pool.reclaim_largest_ns = pool.reclaim_largest_ns.max(largest_ns);
         }
         if watch.history.is_none() && monitor.histories < self.monitoring.histories_max {
@@ -363,9 +364,6 @@ impl Inner {
         }
         let percent = fill_percent(meter.used_bytes, meter.limit_bytes);
         let bound = thresholds.tenant_utilisation_percent;
-        if watch.trend.is_quiet() && percent <= f64::from(bound) {
-            return true;
-        }
         let readings =
             watch.trend.readings(thresholds, (AlertKind::TenantUtilisation, percent, bound));
         let pace = Pace::of(thresholds);
@@ -384,7 +382,7 @@ impl Inner {
         let (now_ns, thresholds) = (monitor.now_ns, &self.monitoring.thresholds);
         let meter = self.governor.pool_meter();
         let pool = &mut monitor.pool;
-        let before = pool.trend.now();
+        let before = pool.trend.now;
         let after = Recent::of(&pool.sums);
         let requests = pool.sums.get(Count::Requests);
         pool.peak_bytes = pool.peak_bytes.max(meter.live_bytes);
@@ -403,10 +401,13 @@ impl Inner {
         let readings = pool.trend.readings(thresholds, (kind, percent, bounds.0));
         let critical = of_utilisation(thresholds, kind, AlertLevel::Critical, percent, bounds.1);
         let silent = self.silence(now_ns);
-        let PoolWatch { trend, critical: full, measurement, .. } = pool;
+        let found = self.governor.shortfalls();
+        let new = found - std::mem::replace(&mut pool.shortfalls, found);
+        let not_freed = above(thresholds, AlertKind::FreedNotMeasured, new as f64, 0);
+        let PoolWatch { trend, critical: full, measurement, unfreed, .. } = pool;
         let common = trend.triggers.iter_mut().zip(&readings).take(ALERTS_OF_ALL);
         let changes: Vec<(Reading, AlertChange)> = common
-            .chain([(full, &critical), (measurement, &silent)])
+            .chain([(full, &critical), (measurement, &silent), (unfreed, &not_freed)])
             .filter_map(|(trigger, reading)| {
                 trigger.pull(reading, pace, now_ns).map(|change| (*reading, change))
             })
@@ -474,48 +475,47 @@ impl Inner {
         if !statistics.watched.load(Ordering::Relaxed) {
             self.monitoring.welcome(tenant, self.governor.config().tenants_max as usize);
         }
-        let is_sample = statistics.note_request();
-        Timing { is_sample, asked: asked_here(), begun_ns: self.governor.clock().now_ns() }
+        Timing::begin(statistics.note_request(), self.governor.clock())
     }
 
-    /// Counts the answer to a request that was decided now, and the time it took.
-    pub(super) fn finish<T>(&self, tenant: &Tenant, timing: &Timing, answer: &Result<T, Refused>) {
-        if let Some(count) = self.count_answer(tenant, answer) {
-            self.count_time(tenant, timing, count);
-        }
-    }
-
-    /// Counts an answer.
-    pub(super) fn count_answer<T>(
+    /// The same, where a request may be told to come back.
+    pub(super) fn finish_given(
         &self,
         tenant: &Tenant,
-        answer: &Result<T, Refused>,
-    ) -> Option<Count> {
-        let count = match answer {
+        timing: &Timing,
+        answer: &Result<Given, Refused>,
+    ) {
+        if let Ok(Given::Queued { .. }) = answer {
+            tenant.statistics.get().note(Count::Queued);
+            self.time(tenant, timing);
+        } else {
+            self.finish(tenant, timing, answer);
+        }
+    }
+
+    /// Counts the answer and the time it took.
+    pub(super) fn finish<T>(&self, tenant: &Tenant, timing: &Timing, answer: &Result<T, Refused>) {
+        if self.count(tenant, answer) {
+            self.time(tenant, timing);
+        }
+    }
+
+    /// Counts an answer; says whether it is one, not misuse.
+    pub(super) fn count<T>(&self, tenant: &Tenant, answer: &Result<T, Refused>) -> bool {
+        tenant.statistics.get().note(match answer {
             Ok(_) => Count::Granted,
             Err(Refused::Denied(_)) => Count::Denied,
-            Err(Refused::Misuse(_)) => return None,
-        };
-        tenant.statistics.get().note(count);
-        Some(count)
+            Err(Refused::Misuse(_)) => return false,
+        });
+        true
     }
 
-    /// Counts a request that waits from now on, and the time it took until that was decided.
-    pub(super) fn finish_queued(&self, tenant: &Tenant, timing: &Timing) {
-        tenant.statistics.get().note(Count::Queued);
-        self.count_time(tenant, timing, Count::Queued);
-    }
-
-    /// One in a few of those that were granted at once, and all others.
-    fn count_time(&self, tenant: &Tenant, timing: &Timing, answer: Count) {
-        let at_once = answer == Count::Granted && timing.asked == asked_here();
-        if at_once && !timing.is_sample {
-            return;
+    /// Counts the time a decision took.
+    pub(super) fn time(&self, tenant: &Tenant, timing: &Timing) {
+        if let Some((ns, weight)) = timing.end(self.governor.clock()) {
+            tenant.statistics.get().note_latency(ns, weight);
+            self.monitoring.latency.note(ns, weight);
         }
-        let ns = self.governor.clock().now_ns().saturating_sub(timing.begun_ns);
-        let weight = if at_once { SAMPLE_EVERY } else { 1 };
-        tenant.statistics.get().note_latency(ns, weight);
-        self.monitoring.latency.note(ns, weight);
     }
 
     /// Counts the time a request waited in line until it was granted.
@@ -525,7 +525,7 @@ impl Inner {
     }
 
     /// A step of the balancer, counted.
-    pub(super) fn balance_counting(&self) -> BalanceReport {
+    pub(super) fn balance_counted(&self) -> BalanceReport {
         let report = balancing(|| self.governor.balance());
         if report.evicted_grants > 0 {
             // Relaxed: a statistic.

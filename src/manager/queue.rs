@@ -457,7 +457,7 @@ impl MultiTenantMemoryManager {
         Ok(Entered::Waiting(secs))
     }
 
-    /// The answer of a ticket that has one, since it has waited.
+    /// The answer of a ticket that has one, and has waited since `entered_ns`.
     pub(super) fn fetch(
         &self,
         wanted: &Wanted,
@@ -465,12 +465,14 @@ impl MultiTenantMemoryManager {
         entered_ns: u64,
     ) -> Result<Key, Refused> {
         let answer = ticket.poll().expect("a ticket that is ready has an answer");
-        if answer.is_ok() && entered_ns != JUST_NOW {
-            let now_ns = self.inner.governor.clock().now_ns();
-            self.inner.note_wait(&wanted.tenant, now_ns.saturating_sub(entered_ns));
-        }
         match answer {
-            Ok(grant) => self.keep(wanted, Key::Grant(grant.id()), wanted.record().granted(grant)),
+            Ok(grant) => {
+                if entered_ns != JUST_NOW {
+                    let now_ns = self.inner.governor.clock().now_ns();
+                    self.inner.note_wait(&wanted.tenant, now_ns.saturating_sub(entered_ns));
+                }
+                self.keep(wanted, Key::Grant(grant.id()), wanted.record().granted(grant))
+            }
             Err(Refusal::Denied(denial)) if denial.reason == DenialReason::WaitedTooLong => {
                 let now_ns = self.inner.governor.clock().now_ns();
                 let waited = Duration::from_nanos(now_ns.saturating_sub(entered_ns));

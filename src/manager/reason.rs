@@ -107,7 +107,13 @@ impl MultiTenantMemoryManager {
 
     fn own_limit(&self, name: &str, wanted: &Wanted, denial: &Denial) -> String {
         let config = self.inner.governor.tenant_config(wanted.tenant.handle).ok();
-        let limit = config.as_ref().map_or("limit", |config| limit_name(config, denial.limit));
+        let limit = match &config {
+            _ if self.inner.governor.is_lowered(wanted.tenant.handle) => {
+                "ceiling, lowered while it asked for nothing and memory is short,"
+            }
+            Some(config) => limit_name(config, denial.limit),
+            None => "limit",
+        };
         let (bound, asked, short) =
             (Mib(denial.limit), Mib(denial.asked_bytes), Mib(denial.short_bytes));
         let used = Mib(denial.limit.saturating_sub(denial.available_bytes));

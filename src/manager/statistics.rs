@@ -2,8 +2,9 @@
 //! [`MemoryStatistics`].
 //!
 //! ```text
-//! requests       >= granted + denied: one that is told to ask again is counted when it does
-//! samples        = requests granted without an eviction / SAMPLE_EVERY + all others, weighted so
+//! requests       = granted + denied + queued + misused, growth included, each time it is asked;
+//!                  who awaits its turn asks once, and is queued before it is granted or denied
+//! samples        = quick requests / SAMPLE_EVERY + all slow ones, weighted so
 //!                  that the histogram stands for all requests
 //! average        = sum of weighted times / sum of weights            (exact over the samples)
 //! p99            = upper bound of the bucket that holds it, at most the largest time seen
@@ -14,11 +15,14 @@
 //! the requests that are going on. A tenant that never asked has none of this in memory.
 
 use super::Counter;
+use crate::os::Clock;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 
-/// One in so many requests that are granted without an eviction is timed; all others are.
+/// One in so many quick requests is counted in the histogram; all others are.
 pub(super) const SAMPLE_EVERY: u64 = 8;
+/// From here on a request is slow: it has evicted, or was held up.
+const SLOW_NS: u64 = 1 << 16;
 
 /// Buckets of a histogram: each but the last is twice as wide as the one before.
 const BUCKETS: usize = 32;
@@ -173,8 +177,7 @@ pub struct ReclaimCounts {
     pub busy: u64,
     /// Handlers that panicked.
     pub panicked: u64,
-    /// Answers that took longer than [`super::AlertThresholds::reclaim_ms`], or did not come in
-    /// time.
+    /// Answers that took longer than [`super::AlertThresholds::reclaim_ms`].
     pub slow: u64,
     /// The longest time an answer took, in ns.
     pub largest_ns: u64,
@@ -184,20 +187,20 @@ pub struct ReclaimCounts {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MemoryStatistics {
-    /// Requests for memory, growth included; one that asks again counts again.
+    /// Requests for memory, growth included; one that was queued counts each time it is asked.
     pub requests: u64,
     /// Granted ones.
     pub granted: u64,
     /// Denied ones.
     pub denied: u64,
-    /// Answers that told to ask again later, and requests that came to be awaited.
+    /// Those that were told to come back.
     pub queued: u64,
-    /// Percent of the answers that granted or denied which granted; 100 where there were none.
+    /// Percent of the answers that granted; 100 where there were none.
     pub success_percent: f64,
     /// Why requests were denied.
     pub denials: DenialCounts,
-    /// How long requests took to be decided, evictions for them included. Sampled: one in eight of
-    /// those that are granted without an eviction, and all others. Time in the queue is `wait`.
+    /// How long requests took to be decided, evictions for them included, time in the queue not.
+    /// Sampled: one in eight of those that took less than 65 us, and all others.
     pub latency: LatencySummary,
     /// How long requests waited in line until they were granted.
     pub wait: LatencySummary,
@@ -231,17 +234,17 @@ pub(super) struct Statistics {
 
 /// The counters of a tenant, from its first request on.
 #[derive(Default)]
-pub(super) struct Counted(OnceLock<Arc<Statistics>>);
+pub(super) struct Counted(OnceLock<Box<Statistics>>);
 
 impl Counted {
     /// The counters, made if there are none.
-    pub(super) fn get(&self) -> &Arc<Statistics> {
-        self.0.get_or_init(Arc::default)
+    pub(super) fn get(&self) -> &Statistics {
+        self.0.get_or_init(Box::default)
     }
 
     /// The counters, if there are any.
     pub(super) fn look(&self) -> Option<&Statistics> {
-        self.0.get().map(Arc::as_ref)
+        self.0.get().map(Box::as_ref)
     }
 }
 
@@ -256,7 +259,7 @@ impl Statistics {
         self.counts[count as usize].fetch_add(by, Ordering::Relaxed)
     }
 
-    /// Counts a request; says whether it is timed from its beginning.
+    /// Counts a request; says whether it is a sample of the quick ones.
     pub(super) fn note_request(&self) -> bool {
         self.add(Count::Requests, 1).is_multiple_of(SAMPLE_EVERY)
     }
@@ -305,14 +308,27 @@ impl Statistics {
     }
 }
 
-/// What is known of a request when it begins.
+/// How long one request takes.
 #[derive(Debug)]
 pub(super) struct Timing {
-    /// Whether it stands for those that are not timed.
-    pub is_sample: bool,
-    /// What [`super::eviction::asked_here`] said then.
-    pub asked: u64,
-    pub begun_ns: u64,
+    begun_ns: u64,
+    is_sample: bool,
+}
+
+impl Timing {
+    /// Begins to time a request.
+    pub(super) fn begin(is_sample: bool, clock: &Clock) -> Self {
+        Self { begun_ns: clock.now_ns(), is_sample }
+    }
+
+    /// The time it took, and how many requests it stands for; none if it stands for none.
+    pub(super) fn end(&self, clock: &Clock) -> Option<(u64, u64)> {
+        let ns = clock.now_ns().saturating_sub(self.begun_ns);
+        match ns >= SLOW_NS {
+            true => Some((ns, 1)),
+            false => self.is_sample.then_some((ns, SAMPLE_EVERY)),
+        }
+    }
 }
 
 impl MemoryStatistics {

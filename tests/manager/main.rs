@@ -82,7 +82,7 @@ fn clocked(
     Manager::try_new_with(memory(max_memory_mb), options).unwrap()
 }
 
-/// A manager that queues nobody, whose clock is moved by hand and whose monitor is asked to look.
+/// A manager whose clock is moved by hand and whose monitor is asked to look.
 struct Monitored {
     manager: Manager,
     clock: ManualClock,
@@ -97,7 +97,8 @@ impl Monitored {
 
     fn with(mb: u64, tune: fn(&mut GovernorConfig), thresholds: AlertThresholds) -> Self {
         let clock = ManualClock::new();
-        let options = ManagerOptions::default().queueing(false).thresholds(thresholds);
+        // What is counted here is who is granted and who is denied.
+        let options = ManagerOptions::default().thresholds(thresholds).queueing(false);
         Self { manager: clocked(mb, &clock, options, tune), clock }
     }
 

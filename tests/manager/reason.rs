@@ -182,3 +182,32 @@ fn the_reason_names_what_else_can_run_out() {
         )
     );
 }
+
+#[test]
+fn a_ceiling_that_was_lowered_says_so() {
+    let clock = ManualClock::new();
+    let ticks = clock.clone();
+    let options = ManagerOptions::default().governor(move |governor| {
+        governor.inactive_limit_ns = 5;
+        governor.clock = ticks.into();
+    });
+    let manager = Manager::try_new_with(memory(100), options).unwrap();
+    let one = named(&manager, 1, "chat", 50);
+    granted(inference(&manager, one, 20));
+    now(manager.balance_memory()).unwrap();
+    manager.governor().report_pressure(MemoryPressure::High);
+    clock.advance_ns(5);
+    now(manager.balance_memory()).unwrap();
+    let usage = now(manager.get_tenant_usage(one)).unwrap();
+    assert!(usage.limit_lowered);
+    assert_eq!(usage.limit_in_force_bytes, Some(20 * MIB));
+    let (reason, _) = denied(inference(&manager, one, 10));
+    assert_eq!(
+        reason,
+        "tenant chat is at its ceiling, lowered while it asked for nothing and memory is short, \
+         of 20 MiB: it holds 20 MiB, and 10 MiB more are 10 MiB too many; its largest model is \
+         llama-7b (20 MiB); release some of it or wait until pressure is normal"
+    );
+    now(manager.balance_memory()).unwrap();
+    granted(inference(&manager, one, 10));
+}

@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and which options go together.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use allotment::Policy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -111,6 +112,11 @@ pub struct ReplayArgs {
     /// Replay the same events from N threads as fast as possible
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
     pub threads: u64,
+
+    /// Let a request that finds no room wait its turn for so long, and count waits and estimates
+    /// (mooncake, alibaba-lora) [units: ms s min]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub wait: Option<Duration>,
 
     /// Also run the keys through a plain LRU map and print our speed as a ratio to it
     #[arg(long)]
@@ -243,6 +249,7 @@ impl ReplayArgs {
                 )));
             }
         }
+        self.check_wait()?;
         if self.format == Format::AlibabaLora && self.config.is_some() {
             return Err(CliError::new(
                 "--config does not go with --format alibaba-lora, which has tenants of its own",
@@ -251,6 +258,34 @@ impl ReplayArgs {
         if self.format == Format::Csv && self.config.is_none() {
             return Err(CliError::new(
                 "--format csv needs --config FILE, which names tenants, guarantees and limits",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Checks that the other options suit `--wait`.
+    fn check_wait(&self) -> Result<(), CliError> {
+        if self.wait.is_none() {
+            return Ok(());
+        }
+        let format = self.format.name();
+        if !matches!(self.format, Format::Mooncake | Format::AlibabaLora) {
+            return Err(CliError::new(format!(
+                "--wait does not go with --format {format}; it is for mooncake and alibaba-lora, \
+                 whose requests run for a while"
+            )));
+        }
+        if self.threads > 1 {
+            let threads = self.threads;
+            return Err(CliError::new(format!(
+                "--wait does not go with --threads {threads}: who waits does so in virtual time, \
+                 on one thread"
+            )));
+        }
+        if !self.capacity_blocks.is_empty() {
+            return Err(CliError::new(
+                "--wait does not go with --capacity-blocks, which leaves out what runs; give the \
+                 size as --capacity BYTES",
             ));
         }
         Ok(())
@@ -302,6 +337,23 @@ fn quantity(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Longest wait: a day.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A whole number of at least 1 with a unit.
+fn time(text: &str) -> Result<Duration, String> {
+    // The longer unit first: it ends like the shorter one.
+    let units = [("ms", 1), ("min", 60_000), ("s", 1_000)];
+    let split = units.iter().find_map(|(unit, ms)| Some((text.strip_suffix(unit)?, *ms)));
+    let ms = split.and_then(|(digits, ms)| digits.parse::<u64>().ok()?.checked_mul(ms));
+    match ms.map(Duration::from_millis) {
+        Some(time) if !time.is_zero() && time <= WAIT_MAX => Ok(time),
+        _ => Err("write a whole number and its unit, from 1ms to 1440min, such as 500ms, 30s or \
+                  2min"
+            .to_string()),
+    }
+}
+
 /// Above 0, at most 100.
 fn percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').parse::<f64>() {
@@ -344,6 +396,16 @@ mod tests {
         assert_eq!(quantity("4096"), Ok(4096));
         for text in ["0", "0GiB", "-1", "1.5", "", "99999999TiB"] {
             assert!(quantity(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_have_units_and_are_never_zero() {
+        assert_eq!(time("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(time("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(time("1440min"), Ok(WAIT_MAX));
+        for text in ["0s", "30", "s", "-1s", "1.5s", "1441min", "30 s", "99999999999999999999s"] {
+            assert!(time(text).is_err(), "{text}");
         }
     }
 

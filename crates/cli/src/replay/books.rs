@@ -106,6 +106,16 @@ impl<'a> OwnBooks<'a> {
         Self { workload, resident, ledger, denied: 0 }
     }
 
+    /// A request of `by` found a place in line, and may have taken something away.
+    pub fn waits(&mut self, by: u32) {
+        self.settle(by);
+    }
+
+    /// Whether `item` is resident, and under which grant.
+    pub fn resident(&self, item: u32) -> Option<GrantId> {
+        self.resident[item as usize]
+    }
+
     /// The resident items and the ledger.
     pub fn close(self) -> (Vec<Option<GrantId>>, Ledger) {
         (self.resident, self.ledger)

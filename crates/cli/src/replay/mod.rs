@@ -6,6 +6,8 @@
 //! | `single_run` | one trace at one size under one policy |
 //! | `roster` | tenants, registered on first sight |
 //! | `worker` | the loop: touch, request, grow, release |
+//! | `patient` | the loop of `--wait`: requests wait their turn, run, and end |
+//! | `waits` | how long they waited, and what they were told |
 //! | `running` | jobs that end or grow later |
 //! | `books`, `shared_books`, `gate` | what the driver knows by itself, in one thread and several |
 //! | `history` | samples over time |
@@ -16,6 +18,7 @@ mod books;
 mod gate;
 mod history;
 mod output;
+mod patient;
 mod plain_lru;
 mod plan;
 pub mod progress;
@@ -23,6 +26,7 @@ mod roster;
 mod running;
 mod shared_books;
 mod single_run;
+mod waits;
 mod worker;
 
 use std::collections::HashSet;

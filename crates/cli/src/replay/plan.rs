@@ -1,13 +1,16 @@
 //! From a trace, a size and a policy to the governor that the trace is replayed against.
 
+use std::time::Duration;
+
 use allotment::Isolation;
 
+use super::patient;
 use super::roster::TenantPlan;
 use crate::args::{PolicyName, ReplayArgs, Size};
 use crate::config::{Group, Setup};
 use crate::failure::CliError;
 use crate::ledger::{Bounds, GroupBounds, TenantBounds};
-use crate::trace::workload::{UseBytes, Workload};
+use crate::trace::workload::{Requests, UseBytes, Workload};
 use crate::trace::{Format, SINGLE_TENANT};
 
 /// Slots beyond what the trace can hold at one time, for requests under way.
@@ -27,6 +30,9 @@ const GHOSTS_PER_ITEM: u64 = 4;
 /// two: most requests find room then. Few enough that no hit ratio shows it.
 const HEADROOM_SHARE_BITS: u32 = 13;
 
+/// Most requests that one governor lets wait.
+const WAITERS_MAX: usize = 1 << 16;
+
 /// Virtual time between two steps of the balancer, where pressure counts.
 const BALANCE_EVERY_NS: u64 = 1_000_000_000;
 
@@ -39,6 +45,8 @@ pub struct Plan {
     pub grants_max: u32,
     /// Content keys remembered after eviction.
     pub ghost_keys_max: u32,
+    /// Most requests that wait at one time.
+    pub waiters_max: Option<u32>,
     /// Freed beyond a shortage.
     pub headroom_bytes: u64,
     /// Groups by number; a parent comes before its children.
@@ -60,7 +68,8 @@ impl Plan {
     pub fn of_trace(args: &ReplayArgs, workload: &Workload, size: Size) -> Result<Self, CliError> {
         let with_jobs = !matches!(size, Size::Blocks(_));
         let capacity_bytes = capacity(workload, size)?;
-        let (_, jobs_bytes) = if with_jobs { workload.peak_jobs() } else { (0, 0) };
+        let later_ns = args.wait.map_or(0, |wait_max| later_ns(workload, wait_max));
+        let (_, jobs_bytes) = if with_jobs { workload.peak_jobs(later_ns) } else { (0, 0) };
         let mut tenants: Vec<_> =
             workload.tenants.iter().map(|name| TenantPlan::unlimited(name)).collect();
         let mut groups = Vec::new();
@@ -68,8 +77,13 @@ impl Plan {
         if args.format == Format::AlibabaLora {
             groups.push(shared_models());
             tenants[0].group = Some(0);
-            tenants[0].isolation = Isolation::Hard;
-            tenants[0].limit_bytes = Some(capacity_bytes);
+            if args.wait.is_some() {
+                // The same limit one step higher: who waits for a place waits for others.
+                groups[0].limit_bytes = Some(capacity_bytes);
+            } else {
+                tenants[0].isolation = Isolation::Hard;
+                tenants[0].limit_bytes = Some(capacity_bytes);
+            }
             pool_bytes = capacity_bytes.checked_add(jobs_bytes).ok_or_else(too_large)?;
         }
         let is_keys = args.format.is_keys();
@@ -77,7 +91,8 @@ impl Plan {
         let ghost_keys = most_items(workload, capacity_bytes).saturating_mul(GHOSTS_PER_ITEM);
         Ok(Self {
             capacity_bytes: pool_bytes,
-            grants_max: most_grants(workload, capacity_bytes, with_jobs),
+            grants_max: most_grants(workload, capacity_bytes, with_jobs, later_ns),
+            waiters_max: args.wait.map(|_| workload.requests_len().min(WAITERS_MAX) as u32),
             ghost_keys_max: ghost_keys.min(workload.items.len() as u64) as u32,
             headroom_bytes,
             groups,
@@ -104,12 +119,13 @@ impl Plan {
             setup.tenants.iter_mut().for_each(|tenant| tenant.policy = policy.policy());
         }
         let with_jobs = !matches!(size, Size::Blocks(_));
-        let grants_max = most_grants(workload, setup.capacity_bytes, with_jobs);
+        let grants_max = most_grants(workload, setup.capacity_bytes, with_jobs, 0);
         let grants_max = *setup.grants_max.get_or_insert(grants_max);
         let places = places(&setup, workload)?;
         Ok(Self {
             capacity_bytes: setup.capacity_bytes,
             grants_max,
+            waiters_max: None,
             ghost_keys_max: 0,
             headroom_bytes: 0,
             groups: setup.groups.clone(),
@@ -179,12 +195,20 @@ fn most_items(workload: &Workload, capacity_bytes: u64) -> u64 {
 }
 
 /// Grants that can live at one time, with some to spare.
-fn most_grants(workload: &Workload, capacity_bytes: u64, with_jobs: bool) -> u32 {
-    let (jobs, _) = if with_jobs { workload.peak_jobs() } else { (0, 0) };
+fn most_grants(workload: &Workload, capacity_bytes: u64, with_jobs: bool, later_ns: u64) -> u32 {
+    let (jobs, _) = if with_jobs { workload.peak_jobs(later_ns) } else { (0, 0) };
     let items = most_items(workload, capacity_bytes);
     let spare = GRANTS_SPARE + workload.tenants.len() as u64 * GRANTS_SPARE_PER_TENANT;
     let grants = items.saturating_add(jobs).saturating_add(spare);
     grants.min(GRANTS_MAX) as u32
+}
+
+/// How much later than in the trace a job may end where requests wait and load what they need.
+fn later_ns(workload: &Workload, wait_max: Duration) -> u64 {
+    let wait_ns = u64::try_from(wait_max.as_nanos()).unwrap_or(u64::MAX);
+    let Requests::Listed(requests) = &workload.requests else { return wait_ns };
+    let loading = requests.iter().map(|request| patient::loading_ns(workload, request));
+    wait_ns.saturating_add(loading.max().unwrap_or(0))
 }
 
 /// Where each tenant of the trace stands in the configuration. The tenant of a trace that knows

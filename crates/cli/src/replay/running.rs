@@ -25,19 +25,24 @@ pub struct Running {
     pub end_ns: Option<u64>,
 }
 
-/// Running jobs in the order in which they want something.
-#[derive(Default)]
-pub struct Agenda {
+/// What runs, in the order in which it wants something.
+pub struct Agenda<J> {
     /// Time, a number that keeps the order of equal times, and the place of the job.
     due: BinaryHeap<Reverse<(u64, u64, usize)>>,
-    jobs: Vec<Option<Running>>,
+    jobs: Vec<Option<J>>,
     free: Vec<usize>,
     sequence: u64,
 }
 
-impl Agenda {
+impl<J> Default for Agenda<J> {
+    fn default() -> Self {
+        Self { due: BinaryHeap::new(), jobs: Vec::new(), free: Vec::new(), sequence: 0 }
+    }
+}
+
+impl<J> Agenda<J> {
     /// Adds a job that wants something at `at_ns`; without a time it only waits for the end.
-    pub fn add(&mut self, job: Running, at_ns: Option<u64>) {
+    pub fn add(&mut self, job: J, at_ns: Option<u64>) {
         let place = self.free.pop().unwrap_or_else(|| {
             self.jobs.push(None);
             self.jobs.len() - 1
@@ -49,9 +54,14 @@ impl Agenda {
         }
     }
 
+    /// When the next job wants something.
+    pub fn next_ns(&self) -> Option<u64> {
+        self.due.peek().map(|Reverse((at_ns, ..))| *at_ns)
+    }
+
     /// Takes out the next job that wants something at `until_ns` or before, and when.
     #[inline]
-    pub fn next(&mut self, until_ns: u64) -> Option<(u64, Running)> {
+    pub fn next(&mut self, until_ns: u64) -> Option<(u64, J)> {
         let Reverse((at_ns, _, place)) = *self.due.peek()?;
         if at_ns > until_ns {
             return None;
@@ -63,7 +73,7 @@ impl Agenda {
     }
 
     /// Takes out the jobs that end with the trace.
-    pub fn rest(&mut self) -> impl Iterator<Item = Running> + use<> {
+    pub fn rest(&mut self) -> impl Iterator<Item = J> + use<J> {
         std::mem::take(&mut self.jobs).into_iter().flatten()
     }
 }

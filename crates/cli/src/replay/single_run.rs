@@ -1,18 +1,20 @@
 //! One trace at one size under one policy: build the governor, drive it, check it, report.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use allotment::os::{Clock, ManualClock};
 use allotment::{Governor, GovernorConfig, GrantId, GroupConfig, ReclaimAnswer, Victim};
 
 use super::books::{OwnBooks, note_taken};
 use super::history::{Sampler, asked_bytes};
+use super::patient::Patient;
 use super::plain_lru;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::roster::Roster;
 use super::shared_books::{SharedBooks, WorkerBooks};
+use super::waits::WaitSums;
 use super::worker::{Floor, Tally, Worker, misuse};
 use crate::args::{PolicyName, ReplayArgs, Size};
 use crate::failure::CliError;
@@ -46,6 +48,8 @@ struct Played {
     history: History,
     seconds: f64,
     leaked_bytes: u64,
+    /// By tenant; empty where nobody waits.
+    waits: Vec<WaitSums>,
 }
 
 impl SingleRun<'_> {
@@ -62,9 +66,10 @@ impl SingleRun<'_> {
             balance_every_ns: self.plan.balance_every_ns,
             workers: self.args.threads as usize,
         };
-        let mut played = match floor.workers {
-            1 => self.play(&floor, progress)?,
-            _ => self.play_together(&floor, progress)?,
+        let mut played = match (self.args.wait, floor.workers) {
+            (Some(wait_max), _) => self.play_waiting(&floor, wait_max, progress)?,
+            (None, 1) => self.play(&floor, progress)?,
+            (None, _) => self.play_together(&floor, progress)?,
         };
         let tracking_bytes = governor.tracking_bytes();
         self.give_back(&floor, &mut played)?;
@@ -80,6 +85,7 @@ impl SingleRun<'_> {
             let handles = plan.places.iter().map(|place| built.tenants[*place]).collect();
             return Ok((built.governor, Roster::registered(handles)));
         }
+        let plain = GovernorConfig::new(plan.capacity_bytes);
         let config = GovernorConfig {
             tenants_max: plan.tenants.len() as u32,
             groups_max: plan.groups.len() as u32,
@@ -88,7 +94,8 @@ impl SingleRun<'_> {
             headroom_bytes: plan.headroom_bytes,
             clock,
             pool_pressure: false,
-            ..GovernorConfig::new(plan.capacity_bytes)
+            waiters_max: plan.waiters_max.unwrap_or(plain.waiters_max),
+            ..plain
         };
         let governor = Governor::new(config).map_err(|error| misuse(&error))?;
         let mut groups = Vec::new();
@@ -124,7 +131,33 @@ impl SingleRun<'_> {
         let (tally, books) = worker.close();
         let (resident, ledger) = books.close();
         let history = sampler.close();
-        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes: 0 })
+        let (leaked_bytes, waits) = (0, Vec::new());
+        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes, waits })
+    }
+
+    /// The loop in this thread, where requests wait their turn.
+    fn play_waiting(
+        &self,
+        floor: &Floor<'_>,
+        wait_max: Duration,
+        progress: &Progress,
+    ) -> Result<Played, CliError> {
+        floor.governor.on_reclaim(|victim: &Victim| {
+            note_taken(victim);
+            ReclaimAnswer::Freed
+        });
+        let books = OwnBooks::new(self.workload, Ledger::new(self.plan.bounds()));
+        let mut patient = Patient::new(floor, wait_max, books);
+        let mut sampler = Sampler::new(self.workload, &asked_bytes(self.workload));
+        let bar = progress.bar(self.workload.requests_len() as u64, "replaying");
+        let began = Instant::now();
+        patient.run(&mut sampler, &bar)?;
+        let seconds = began.elapsed().as_secs_f64();
+        bar.finish_and_clear();
+        let (tally, books, waits) = patient.close();
+        let (resident, ledger) = books.close();
+        let history = sampler.close();
+        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes: 0, waits })
     }
 
     /// The loop in several threads, as fast as they can.
@@ -159,7 +192,8 @@ impl SingleRun<'_> {
         bar.finish_and_clear();
         let (resident, ledger) = shared.close();
         let history = sampler.close();
-        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes: 0 })
+        let (leaked_bytes, waits) = (0, Vec::new());
+        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes, waits })
     }
 
     /// Compares the governor's sum with the ledger's, gives everything back, and compares again.
@@ -184,6 +218,7 @@ impl SingleRun<'_> {
         let observed = ledger.observed();
         let requests = workload.requests_len() as u64;
         let has_items = workload.items.len() > 0;
+        let waits = self.args.wait.map(|_| WaitSums::total(&played.waits));
         let events_per_second = requests as f64 / played.seconds.max(f64::MIN_POSITIVE);
         let plain = self
             .args
@@ -228,15 +263,19 @@ impl SingleRun<'_> {
             plain_lru_ratio: plain.map(|plain| events_per_second / plain),
             threads: self.args.threads,
             seed: self.args.seed,
-            tenants: tenant_reports(plan, ledger),
+            wait_max_s: self.args.wait.map(|wait_max| wait_max.as_secs_f64()),
+            waits: waits.as_ref().map(WaitSums::report),
+            tenants: tenant_reports(plan, ledger, &played.waits),
             history: played.history.clone(),
+            waited: waits.map(WaitSums::drawn).unwrap_or_default(),
         }
     }
 }
 
-fn tenant_reports(plan: &Plan, ledger: &Ledger) -> Vec<TenantReport> {
-    let told = plan.tenants.iter().zip(ledger.tenants());
-    told.map(|(tenant, sums)| TenantReport {
+fn tenant_reports(plan: &Plan, ledger: &Ledger, waits: &[WaitSums]) -> Vec<TenantReport> {
+    let waits = waits.iter().map(|sums| Some(sums.report())).chain(std::iter::repeat(None));
+    let told = plan.tenants.iter().zip(ledger.tenants()).zip(waits);
+    told.map(|((tenant, sums), waits)| TenantReport {
         name: tenant.name.clone(),
         group: tenant.group.map(|group| plan.groups[group].name.clone()),
         priority: tenant.priority.name().to_string(),
@@ -247,6 +286,7 @@ fn tenant_reports(plan: &Plan, ledger: &Ledger) -> Vec<TenantReport> {
         peak_used_bytes: sums.peak_used_bytes,
         guarantee_bytes: tenant.guarantee_bytes,
         limit_bytes: tenant.limit_bytes,
+        waits,
     })
     .collect()
 }

@@ -7,7 +7,9 @@
 use std::ops::Range;
 
 use allotment::os::ManualClock;
-use allotment::{AllocationType, Error, Governor, Refusal, Released, Request, TenantHandle};
+use allotment::{
+    AllocationType, Error, Governor, GrantId, Refusal, Released, Request, TenantHandle,
+};
 use indicatif::ProgressBar;
 
 use super::books::{Books, Found, JOB_COOKIE};
@@ -84,7 +86,7 @@ pub struct Worker<'a, B> {
     floor: &'a Floor<'a>,
     books: B,
     tally: Tally,
-    agenda: Agenda,
+    agenda: Agenda<Running>,
     /// Worker 0 leads: it moves the clock, takes samples and draws the bar.
     number: usize,
     now_ns: u64,
@@ -219,12 +221,7 @@ impl<'a, B: Books> Worker<'a, B> {
         handle: TenantHandle,
         bytes: u64,
     ) -> Result<(), CliError> {
-        let items = &self.floor.workload.items;
-        let request = Request::new(handle, items.allocation(item), bytes)
-            .key(items.keys[item as usize])
-            .cost(items.cost_ms(item))
-            .cookie(u64::from(item))
-            .evictable(true);
+        let request = item_request(self.floor.workload, item, handle, bytes);
         self.books.asks(tenant);
         match self.floor.governor.request(&request) {
             Ok(grant) => self.books.item_granted(item, grant.into_id(), tenant, bytes),
@@ -236,13 +233,7 @@ impl<'a, B: Books> Worker<'a, B> {
 
     fn start(&mut self, tenant: u32, at_ns: u64, job: &Job) -> Result<(), CliError> {
         let handle = self.floor.roster.handle(self.floor.governor, tenant)?;
-        // What runs is in use; what is kept only for later may go.
-        let is_kept =
-            matches!(job.allocation, AllocationType::Inference | AllocationType::ModelLoad);
-        let request = Request::new(handle, job.allocation, job.bytes)
-            .cookie(JOB_COOKIE | u64::from(tenant))
-            .evictable(!is_kept)
-            .pinned(is_kept);
+        let request = job_request(tenant, handle, job.allocation, job.bytes);
         self.books.asks(tenant);
         let grant = match self.floor.governor.request(&request) {
             Ok(grant) => grant.into_id(),
@@ -301,20 +292,7 @@ impl<'a, B: Books> Worker<'a, B> {
     /// Gives a job's bytes back.
     fn end(&mut self, job: &Running) -> Result<(), CliError> {
         let governor = self.floor.governor;
-        self.books.release(job.tenant, job.bytes, || {
-            loop {
-                return match governor.release(job.handle, job.grant) {
-                    Ok(Released::Returned) => Ok(true),
-                    Ok(Released::Evicted) => Ok(false),
-                    Err(Error::StaleGrant(_) | Error::Evicted(_)) => Ok(false),
-                    Err(Error::Busy(_)) => {
-                        std::thread::yield_now();
-                        continue;
-                    }
-                    Err(error) => Err(misuse(&error)),
-                };
-            }
-        })
+        self.books.release(job.tenant, job.bytes, || give_back(governor, job.handle, job.grant))
     }
 
     /// A step of the balancer, where one is due.
@@ -333,6 +311,46 @@ impl<'a, B: Books> Worker<'a, B> {
         if self.number == 0 {
             self.floor.clock.set_ns(now_ns);
         }
+    }
+}
+
+/// The request of an item that is not resident.
+#[inline]
+pub fn item_request(workload: &Workload, item: u32, handle: TenantHandle, bytes: u64) -> Request {
+    let items = &workload.items;
+    Request::new(handle, items.allocation(item), bytes)
+        .key(items.keys[item as usize])
+        .cost(items.cost_ms(item))
+        .cookie(u64::from(item))
+        .evictable(true)
+}
+
+/// The request of a job. What runs is in use; what is kept only for later may go.
+pub fn job_request(tenant: u32, handle: TenantHandle, kind: AllocationType, bytes: u64) -> Request {
+    let is_kept = matches!(kind, AllocationType::Inference | AllocationType::ModelLoad);
+    Request::new(handle, kind, bytes)
+        .cookie(JOB_COOKIE | u64::from(tenant))
+        .evictable(!is_kept)
+        .pinned(is_kept)
+}
+
+/// Releases a grant, once nobody is at it; says whether it was still ours.
+pub fn give_back(
+    governor: &Governor,
+    handle: TenantHandle,
+    grant: GrantId,
+) -> Result<bool, CliError> {
+    loop {
+        return match governor.release(handle, grant) {
+            Ok(Released::Returned) => Ok(true),
+            Ok(Released::Evicted) => Ok(false),
+            Err(Error::StaleGrant(_) | Error::Evicted(_)) => Ok(false),
+            Err(Error::Busy(_)) => {
+                std::thread::yield_now();
+                continue;
+            }
+            Err(error) => Err(misuse(&error)),
+        };
     }
 }
 

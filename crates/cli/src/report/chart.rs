@@ -10,7 +10,7 @@ use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use super::{History, Point, RunReport, human};
+use super::{History, Point, RunReport, Waited, human};
 
 /// A drawing, or why there is none.
 pub type Drawn = Result<String, Box<dyn Error>>;
@@ -207,6 +207,57 @@ pub fn hits(history: &History) -> Option<Drawn> {
         chart.draw_series(LineSeries::new(line, Ink::series(0).color().stroke_width(8)))?;
         Ok(())
     }))
+}
+
+/// Bars of a histogram.
+const BARS: usize = 30;
+/// Doublings to either side of 1 that are drawn of a ratio; what is beyond stands at the end.
+const DOUBLINGS: f64 = 3.0;
+
+/// Requests by how long they waited.
+pub fn waits(waited: &Waited) -> Drawn {
+    let longest = waited.waits_s.iter().copied().fold(0.0, f64::max).max(f64::MIN_POSITIVE);
+    let counts = counted(waited.waits_s.iter().map(|wait| wait / longest));
+    histogram(&counts, longest, Ink::series(0), None, &|x| format!("{} s", human::short(x)))
+}
+
+/// Estimates by how many times the real wait they were, with a line at their median.
+pub fn estimates(waited: &Waited, median: f64) -> Drawn {
+    let place = |ratio: f64| (ratio.log2() / DOUBLINGS / 2.0 + 0.5).clamp(0.0, 1.0);
+    let counts = counted(waited.ratios.iter().map(|ratio| place(*ratio)));
+    let (span, line) = (2.0 * DOUBLINGS, place(median));
+    let label = |x: f64| format!("{}x", 2f64.powf(x - DOUBLINGS));
+    histogram(&counts, span, Ink::series(1), Some(line * span), &label)
+}
+
+/// How many values from 0 to 1 fall into each of [`BARS`] equal parts.
+fn counted(values: impl Iterator<Item = f64>) -> Vec<u64> {
+    let mut counts = vec![0; BARS];
+    values.for_each(|value| counts[((value * BARS as f64) as usize).min(BARS - 1)] += 1);
+    counts
+}
+
+fn histogram(
+    counts: &[u64],
+    x_max: f64,
+    ink: Ink,
+    line: Option<f64>,
+    label: &dyn Fn(f64) -> String,
+) -> Drawn {
+    draw(HALF, |canvas| {
+        let most = counts.iter().copied().max().unwrap_or(0).max(4) as f64 * 1.1;
+        let mut chart = frame(canvas, x_max, most, 8)?;
+        mesh(&mut chart, &|x| label(*x), &|y| si(*y))?;
+        let width = x_max / counts.len() as f64;
+        let bars = counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(bar, n)| {
+            let left = (bar as f64 + 0.12) * width;
+            Rectangle::new([(left, 0.0), (left + 0.76 * width, *n as f64)], ink.color().filled())
+        });
+        chart.draw_series(bars)?;
+        let line = line.map(|x| vec![(x, 0.0), (x, most)]).unwrap_or_default();
+        chart.draw_series(LineSeries::new(line, Ink::LIMIT.color().stroke_width(8)))?;
+        Ok(())
+    })
 }
 
 /// One curve of a sweep: a policy's hit ratio at each size.
@@ -602,6 +653,16 @@ mod tests {
             refusals(&run.history, true).unwrap();
             assert!(hits(&run.history).is_none());
         }
+    }
+
+    #[test]
+    fn waits_and_estimates_are_counted_whole() {
+        let waited = Waited { waits_s: vec![0.1, 5.0, 30.0], ratios: vec![0.0, 1.0, 1e9] };
+        assert!(waits(&waited).is_ok() && estimates(&waited, 1.0).is_ok());
+        assert!(waits(&Waited::default()).is_ok());
+        let counts = counted([0.0, 0.5, 1.0, f64::NAN].into_iter());
+        assert_eq!((counts[0], counts[BARS / 2], counts[BARS - 1]), (2, 1, 1));
+        assert_eq!(counts.iter().sum::<u64>(), 4);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The cells of both tables, runs and tenants, as text: what the terminal and the page share.
+//! The cells of all tables, runs, tenants and waits, as text: what the terminal and the page share.
 //! A column in which no row has anything to say is left out.
 
-use super::{RunReport, TenantReport, human};
+use super::{RunReport, TenantReport, WaitReport, human};
 
 /// The most tenants shown in full; of more, the ones with the most grants.
 pub const TENANTS_SHOWN_MAX: usize = 12;
@@ -52,6 +52,68 @@ const TENANT_COLUMNS: [Column<TenantReport>; 10] = [
     ("Denied", true, |_, tenant| Some(human::count(tenant.denied))),
     ("Evicted", true, |_, tenant| Some(human::count(tenant.evicted))),
 ];
+
+/// Waits of somebody: of a run, or of one of its tenants.
+struct WaitRow {
+    name: String,
+    waits: WaitReport,
+}
+
+const WAIT_COLUMNS: [Column<WaitRow>; 12] = [
+    ("Waits", false, |_, row| Some(shorten(&row.name))),
+    ("At once", true, |_, row| Some(human::count(row.waits.granted_at_once))),
+    ("Later", true, |_, row| Some(human::count(row.waits.granted_after_wait))),
+    ("Gave up", true, |_, row| Some(human::count(row.waits.gave_up))),
+    ("Denied", true, |_, row| Some(human::count(row.waits.denied))),
+    ("p50", true, |_, row| row.waits.wait_p50_s.map(human::seconds)),
+    ("p90", true, |_, row| row.waits.wait_p90_s.map(human::seconds)),
+    ("p99", true, |_, row| row.waits.wait_p99_s.map(human::seconds)),
+    ("Longest", true, |_, row| row.waits.wait_max_s.map(human::seconds)),
+    ("Estimates", true, |_, row| Some(human::count(row.waits.estimates))),
+    ("Unknown", true, |_, row| Some(human::count(row.waits.estimates_unknown))),
+    ("Estimate / real", true, |_, row| estimate_ratio(&row.waits)),
+];
+
+/// `1.02 (0.97 to 1.09)`: the median, and what lies between a tenth and nine tenths.
+fn estimate_ratio(waits: &WaitReport) -> Option<String> {
+    let (low, high) = (waits.estimate_ratio_p10?, waits.estimate_ratio_p90?);
+    Some(format!("{:.2} ({low:.2} to {high:.2})", waits.estimate_ratio_p50?))
+}
+
+/// One row for each run in which requests could wait; `None` if there is none.
+pub fn waits(runs: &[RunReport]) -> Option<Grid> {
+    let row = |run: &RunReport| {
+        let size = run.size().map(|size| format!(", {size}")).unwrap_or_default();
+        format!("{}{size}", run.policy)
+    };
+    let rows: Vec<_> = runs
+        .iter()
+        .filter_map(|run| Some((run, WaitRow { name: row(run), waits: run.waits.clone()? })))
+        .collect();
+    wait_grid(&rows)
+}
+
+/// One row for each tenant of a run that had to wait, those that waited most often first, and how
+/// many more there are. `None` for a run of fewer than two tenants.
+pub fn waits_of_tenants(run: &RunReport) -> Option<(Grid, usize)> {
+    if run.tenants.len() < 2 {
+        return None;
+    }
+    let row = |tenant: &TenantReport| {
+        let waits = tenant.waits.clone().filter(|waits| waits.waited() > 0)?;
+        Some((run, WaitRow { name: tenant.name.clone(), waits }))
+    };
+    let mut rows: Vec<_> = run.tenants.iter().filter_map(row).collect();
+    rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.waits.waited()));
+    let all = rows.len();
+    rows.truncate(if all > TENANTS_SHOWN_MAX { TENANTS_TOP } else { all });
+    Some((wait_grid(&rows)?, all - rows.len()))
+}
+
+fn wait_grid(rows: &[(&RunReport, WaitRow)]) -> Option<Grid> {
+    let rows: Vec<_> = rows.iter().map(|(run, row)| (*run, row)).collect();
+    (!rows.is_empty()).then(|| grid(&WAIT_COLUMNS, &rows))
+}
 
 /// One row for each run.
 pub fn runs(runs: &[RunReport]) -> Grid {
@@ -125,6 +187,36 @@ mod tests {
         let (grid, more) = tenants(&run(40)).unwrap();
         assert_eq!((grid.rows.len(), more), (10, 30));
         assert_eq!(grid.rows[0][0], "39");
+    }
+
+    #[test]
+    fn waits_are_shown_where_requests_could_wait() {
+        let waits = |n| WaitReport { granted_after_wait: n, ..WaitReport::default() };
+        let tenant = |n: u64| TenantReport {
+            name: n.to_string(),
+            waits: Some(waits(n)),
+            ..TenantReport::default()
+        };
+        let plain = RunReport { policy: "lru".into(), ..RunReport::default() };
+        assert_eq!(super::waits(std::slice::from_ref(&plain)), None);
+        assert_eq!(waits_of_tenants(&plain), None);
+        let all = WaitReport {
+            wait_p50_s: Some(2.5),
+            estimate_ratio_p10: Some(0.5),
+            estimate_ratio_p50: Some(1.0),
+            estimate_ratio_p90: Some(2.0),
+            ..waits(780)
+        };
+        let run =
+            RunReport { waits: Some(all), tenants: (0..40).map(tenant).collect(), ..plain.clone() };
+        let grid = super::waits(&[plain, run.clone()]).unwrap();
+        assert_eq!(grid.rows.len(), 1);
+        assert_eq!(grid.rows[0].last().unwrap(), "1.00 (0.50 to 2.00)");
+        assert!(grid.headers.contains(&("p50", true)) && !grid.headers.contains(&("p90", true)));
+        let (grid, more) = waits_of_tenants(&run).unwrap();
+        // The one that never waited is not among them.
+        assert_eq!((grid.rows.len(), more), (10, 29));
+        assert_eq!((grid.rows[0][0].as_str(), grid.rows[0][2].as_str()), ("39", "39"));
     }
 
     #[test]

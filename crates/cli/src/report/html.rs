@@ -1,7 +1,7 @@
 //! A report as one page: no script, nothing fetched, light and dark by the reader's setting.
 //!
 //! From top to bottom: the verdict and the figures that matter; for a sweep, hit ratio against
-//! size; each run over time (the first one open); the table of runs; the tenants.
+//! size; each run over time (the first one open), and its waits; the table of runs; the tenants.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -250,6 +250,29 @@ fn history(out: &mut String, run: &RunReport) {
     let memory = chart::memory(run, &layers);
     card(out, "Memory in use", &legend, memory);
     changes(out, run);
+    waited(out, run);
+}
+
+/// How long requests waited, and beside it how long they were told they would.
+fn waited(out: &mut String, run: &RunReport) {
+    let Some(waits) = run.waits.as_ref().filter(|waits| waits.waited() > 0) else { return };
+    out.push_str("<div class=\"pair\">\n");
+    let seconds = |figure: Option<f64>| figure.map(human::seconds).unwrap_or_default();
+    let legend = [
+        ("granted later".to_string(), Ink::series(0), human::count(waits.granted_after_wait)),
+        ("half within".to_string(), Ink::GRID, seconds(waits.wait_p50_s)),
+        ("99 % within".to_string(), Ink::GRID, seconds(waits.wait_p99_s)),
+    ];
+    card(out, "Requests by their wait", &legend, chart::waits(&run.waited));
+    if let Some(median) = waits.estimate_ratio_p50 {
+        let unknown = format!("{} unknown", human::count(waits.estimates_unknown));
+        let legend = [
+            ("estimates".to_string(), Ink::series(1), unknown),
+            ("median".to_string(), Ink::LIMIT, human::short(median)),
+        ];
+        card(out, "Estimate over real wait", &legend, chart::estimates(&run.waited, median));
+    }
+    out.push_str("</div>\n");
 }
 
 /// What was taken and refused over time, and beside it the hit ratio where there is one.
@@ -321,6 +344,9 @@ fn all_runs(out: &mut String, runs: &[RunReport]) {
     }
     out.push_str("<section><h2>Runs</h2>\n");
     push_grid(out, &columns::runs(runs));
+    if let Some(grid) = columns::waits(runs) {
+        push_grid(out, &grid);
+    }
     out.push_str("</section>\n");
 }
 
@@ -336,10 +362,18 @@ fn tenants(out: &mut String, runs: &[RunReport]) {
             out.push_str("<section><h2>Tenants</h2>\n");
         }
         push_grid(out, &grid);
-        if more > 0 {
-            let _ = writeln!(out, "<p class=\"note\">and {more} more</p>");
+        push_more(out, more);
+        if let Some((grid, more)) = columns::waits_of_tenants(run) {
+            push_grid(out, &grid);
+            push_more(out, more);
         }
         out.push_str(if many { "</details>\n" } else { "</section>\n" });
+    }
+}
+
+fn push_more(out: &mut String, more: usize) {
+    if more > 0 {
+        let _ = writeln!(out, "<p class=\"note\">and {more} more</p>");
     }
 }
 

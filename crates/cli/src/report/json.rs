@@ -23,6 +23,7 @@ mod tests {
         assert!(run["hit_ratio"].is_null() && run.contains_key("hit_ratio"));
         assert!(run["events_per_second"].is_null());
         assert!(!run.contains_key("history"));
-        assert_eq!(run.len(), 28);
+        assert!(run["waits"].is_null() && run.contains_key("wait_max_s"));
+        assert_eq!(run.len(), 30);
     }
 }

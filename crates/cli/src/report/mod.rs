@@ -1,7 +1,8 @@
 //! What a run was like, as data, and the three ways to show it.
 //!
 //! - here: [`RunReport`] and its parts, and [`Verdict`], the one sentence a reader wants first
-//! - `columns.rs`: the cells of both tables, shared by text and page
+//! - `columns.rs`: the cells of all tables, shared by text and page
+//! - `waits.rs`: what became of requests that could wait, and what they were told
 //! - `table.rs`: text for a terminal; `json.rs`: for programs; `html.rs`: a page for people
 //! - `chart.rs`: the page's drawings; `human.rs`: sizes, counts and rates as people write them
 
@@ -11,12 +12,14 @@ pub mod html;
 pub mod human;
 pub mod json;
 pub mod table;
+pub mod waits;
 
 use serde::Serialize;
 
 pub use self::html::html;
 pub use self::json::json;
 pub use self::table::table;
+pub use self::waits::{WaitReport, Waited};
 
 /// One run of one trace under one policy at one size. A field that does not apply is `None`,
 /// and null in the JSON form; keys are never left out.
@@ -77,11 +80,18 @@ pub struct RunReport {
     pub threads: u64,
     /// The seed of everything random.
     pub seed: u64,
+    /// How long a request may wait, in s; none: nobody waits.
+    pub wait_max_s: Option<f64>,
+    /// What became of all requests, where they could wait.
+    pub waits: Option<WaitReport>,
     /// One entry for each tenant.
     pub tenants: Vec<TenantReport>,
     /// How the run went over time; drawn, not serialised.
     #[serde(skip)]
     pub history: History,
+    /// Every wait and every estimate; drawn, not serialised.
+    #[serde(skip)]
+    pub waited: Waited,
 }
 
 /// One tenant of a run.
@@ -107,6 +117,8 @@ pub struct TenantReport {
     pub guarantee_bytes: u64,
     /// Its limit.
     pub limit_bytes: Option<u64>,
+    /// What became of its requests, where they could wait.
+    pub waits: Option<WaitReport>,
 }
 
 /// A run over time, thinned to some hundreds of points.

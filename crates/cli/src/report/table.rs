@@ -1,4 +1,4 @@
-//! A report as text for a terminal: the verdict, one row for each run, then the tenants.
+//! A report as text for a terminal: one row for each run, its waits, the tenants, the verdict.
 
 use std::fmt::Write;
 
@@ -20,6 +20,9 @@ pub fn table(runs: &[RunReport]) -> String {
     if !runs.is_empty() {
         out.push_str(&text(&columns::runs(runs)));
     }
+    if let Some(grid) = columns::waits(runs) {
+        let _ = write!(out, "\n{}", text(&grid));
+    }
     let many = runs.iter().filter(|run| run.tenants.len() > 1).count();
     if many <= RUNS_WITH_TENANTS_MAX {
         runs.iter().for_each(|run| push_tenants(&mut out, run, many > 1));
@@ -38,6 +41,14 @@ fn push_tenants(out: &mut String, run: &RunReport, named: bool) {
         let _ = writeln!(out, "{}, {}{size}", run.trace, run.policy);
     }
     out.push_str(&text(&grid));
+    push_more(out, more);
+    if let Some((grid, more)) = columns::waits_of_tenants(run) {
+        let _ = write!(out, "\n{}", text(&grid));
+        push_more(out, more);
+    }
+}
+
+fn push_more(out: &mut String, more: usize) {
     if more > 0 {
         let _ = writeln!(out, "... and {more} more");
     }

@@ -137,8 +137,9 @@ impl Workload {
         }
     }
 
-    /// Most jobs and most job bytes alive at one time, if every job is granted.
-    pub fn peak_jobs(&self) -> (u64, u64) {
+    /// Most jobs and most job bytes alive at one time, if every job is granted, and each may hold
+    /// its bytes at any time up to `later_ns` after its end.
+    pub fn peak_jobs(&self, later_ns: u64) -> (u64, u64) {
         let Requests::Listed(requests) = &self.requests else { return (0, 0) };
         let mut changes = Vec::new();
         for request in requests {
@@ -146,8 +147,8 @@ impl Workload {
             let grown = job.growth.as_ref().map_or(0, |growth| growth.total_bytes);
             let bytes = i128::from(job.bytes.saturating_add(grown));
             // An end sorts before a start at the same instant, but never before its own start.
-            let end =
-                job.held_ns.map_or(u64::MAX, |held| request.at_ns.saturating_add(held.max(1)));
+            let held = job.held_ns.map(|held| held.max(1).saturating_add(later_ns));
+            let end = held.map_or(u64::MAX, |held| request.at_ns.saturating_add(held));
             changes.push((request.at_ns, 1_i64, bytes));
             changes.push((end, -1, -bytes));
         }
@@ -211,6 +212,7 @@ mod tests {
             requests: Requests::Listed(requests),
             footprint_bytes: 0,
         };
-        assert_eq!(workload.peak_jobs(), (2, 60));
+        assert_eq!(workload.peak_jobs(0), (2, 60));
+        assert_eq!(workload.peak_jobs(3), (3, 70));
     }
 }

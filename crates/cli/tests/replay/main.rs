@@ -5,6 +5,7 @@
 //! | `command` | running the binary, making traces |
 //! | `formats` | every format is read as its publisher wrote it |
 //! | `runs` | sweeps, determinism, threads, output files |
+//! | `waits` | requests that wait their turn, and what they are told |
 //! | `refusals` | every bad input: exit code 2 and one clear message |
 //! | `recorded` | figures of recorded traces against published ones |
 
@@ -13,3 +14,4 @@ mod formats;
 mod recorded;
 mod refusals;
 mod runs;
+mod waits;

@@ -68,3 +68,13 @@ fn two_services_share_a_memory() {
     let names: Vec<_> = runs[0]["tenants"].as_array().unwrap().iter().collect();
     assert_eq!((&names[0]["name"], &names[1]["name"]), (&"conv".into(), &"code".into()));
 }
+
+#[test]
+fn estimates_of_recorded_waits() {
+    let Some(trace) = recorded("mooncake-fast25/conversation_trace.jsonl.gz") else { return };
+    let run = report(&trace, "--format mooncake --capacity 32GiB --wait 30s");
+    let (waits, figure) = (&run["waits"], |name: &str| run["waits"][name].as_f64().unwrap());
+    assert!(figure("granted_after_wait") > 1_000.0 && figure("gave_up") > 1_000.0, "{waits}");
+    assert!(figure("wait_max_s") <= 30.0, "{waits}");
+    assert!((0.5..=2.0).contains(&figure("estimate_ratio_p50")), "{waits}");
+}
