@@ -41,7 +41,7 @@ pub enum AlertKind {
     ReclaimTimedOut,
     /// Reclaim handlers that panicked in the last minute.
     ReclaimPanicked,
-    /// Seconds since the machine's pressure was last reported.
+    /// Seconds for which the machine could not be read.
     MeasurementMissing,
     /// Times, since the look before, that memory was said to be freed and is still measured;
     /// [`crate::Governor::take_shortfalls`] says whose.

@@ -21,12 +21,15 @@ use super::alerts::{Alert, AlertChange, AlertKind, AlertLevel, AlertStream};
 use super::allocation::{Given, Refused};
 use super::eviction::balancing;
 use super::history::{History, IDLE_NS_MAX, Look, UsageHistory};
-use super::statistics::{Count, Histogram, MemoryStatistics, Timing, Totals, share_percent};
+use super::statistics::{
+    Count, Histogram, MemoryStatistics, Statistics, Timing, Totals, share_percent,
+};
 use super::tenant::Tenant;
 use super::thresholds::AlertThresholds;
 use super::trend::{ALERTS_OF_ALL, Recent, Trend, above, fill_percent, of_utilisation};
 use super::trigger::{Pace, Reading, Trigger};
 use super::{Counter, Inner, MultiTenantMemoryManager, lock};
+use crate::TenantHandle;
 use crate::balance::BalanceReport;
 use crate::circle::CircularWait;
 use crate::config::TenantId;
@@ -97,13 +100,6 @@ impl Monitoring {
     }
 }
 
-impl Default for Monitoring {
-    fn default() -> Self {
-        let thresholds = AlertThresholds::default();
-        Self::new(thresholds, AlertStream::DEFAULT_MAX, Self::HISTORIES_MAX)
-    }
-}
-
 impl Drop for Monitoring {
     fn drop(&mut self) {
         self.alerts.close();
@@ -112,6 +108,9 @@ impl Drop for Monitoring {
 
 /// A tenant that is looked at.
 struct Watch {
+    /// The tenant's handle and counters, at hand.
+    handle: TenantHandle,
+    counted: Arc<Statistics>,
     tenant: Arc<Tenant>,
     /// What was added to the sums.
     last: Totals,
@@ -126,8 +125,11 @@ struct Watch {
 
 impl Watch {
     fn new(tenant: Arc<Tenant>, now_ns: u64) -> Self {
-        let last = *lock(&tenant.statistics.get().settled);
+        let counted = tenant.statistics.get().clone();
+        let last = *lock(&counted.settled);
         Self {
+            handle: tenant.handle,
+            counted,
             trend: Trend::new(now_ns, &last, 0),
             tenant,
             last,
@@ -287,12 +289,12 @@ impl Monitor {
     /// Looks at a tenant no more.
     fn part(&mut self, at: usize, is_gone: bool) {
         let watch = self.watches.swap_remove(at);
-        self.places.remove(&watch.tenant.handle.as_u64());
+        self.places.remove(&watch.handle.as_u64());
         if let Some(moved) = self.watches.get(at) {
-            self.places.insert(moved.tenant.handle.as_u64(), at);
+            self.places.insert(moved.handle.as_u64(), at);
         }
         self.histories -= usize::from(watch.history.is_some());
-        let statistics = watch.tenant.statistics.get();
+        let statistics = &watch.counted;
         let totals = statistics.totals(watch.last.get(Count::EvictedBytes));
         self.pool.sums.add_gain(&totals, &watch.last);
         *lock(&statistics.settled) = totals;
@@ -342,15 +344,17 @@ impl Inner {
         let (now_ns, config) = (monitor.now_ns, self.governor.config());
         let thresholds = &self.monitoring.thresholds;
         let watch = &mut monitor.watches[at];
-        let Some(meter) = self.governor.meter(watch.tenant.handle) else {
+        let Some(meter) = self.governor.meter(watch.handle) else {
             monitor.part(at, true);
             return false;
         };
-        let totals = watch.tenant.statistics.get().totals(meter.evicted_bytes);
+        let totals = watch.counted.totals(meter.evicted_bytes);
         let pool = &mut monitor.pool;
-        pool.sums.add_gain(&totals, &watch.last);
+        if totals != watch.last {
+            pool.sums.add_gain(&totals, &watch.last);
+        }
         if totals.get(Count::ReclaimAsked) > watch.last.get(Count::ReclaimAsked) {
-            let largest_ns = watch.tenant.statistics.get().reclaim_largest_ns();
+            let largest_ns = watch.counted.reclaim_largest_ns();
             pool.reclaim_largest_ns = pool.reclaim_largest_ns.max(largest_ns);
         }
         if watch.history.is_none() && monitor.histories < self.monitoring.histories_max {
@@ -364,6 +368,9 @@ impl Inner {
         }
         let percent = fill_percent(meter.used_bytes, meter.limit_bytes);
         let bound = thresholds.tenant_utilisation_percent;
+        if watch.trend.is_quiet() && percent <= f64::from(bound) {
+            return true;
+        }
         let readings =
             watch.trend.readings(thresholds, (AlertKind::TenantUtilisation, percent, bound));
         let pace = Pace::of(thresholds);
@@ -382,7 +389,7 @@ impl Inner {
         let (now_ns, thresholds) = (monitor.now_ns, &self.monitoring.thresholds);
         let meter = self.governor.pool_meter();
         let pool = &mut monitor.pool;
-        let before = pool.trend.now;
+        let before = pool.trend.now();
         let after = Recent::of(&pool.sums);
         let requests = pool.sums.get(Count::Requests);
         pool.peak_bytes = pool.peak_bytes.max(meter.live_bytes);

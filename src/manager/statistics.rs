@@ -17,7 +17,7 @@
 use super::Counter;
 use crate::os::Clock;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// One in so many quick requests is counted in the histogram; all others are.
 pub(super) const SAMPLE_EVERY: u64 = 8;
@@ -234,17 +234,17 @@ pub(super) struct Statistics {
 
 /// The counters of a tenant, from its first request on.
 #[derive(Default)]
-pub(super) struct Counted(OnceLock<Box<Statistics>>);
+pub(super) struct Counted(OnceLock<Arc<Statistics>>);
 
 impl Counted {
     /// The counters, made if there are none.
-    pub(super) fn get(&self) -> &Statistics {
-        self.0.get_or_init(Box::default)
+    pub(super) fn get(&self) -> &Arc<Statistics> {
+        self.0.get_or_init(Arc::default)
     }
 
     /// The counters, if there are any.
     pub(super) fn look(&self) -> Option<&Statistics> {
-        self.0.get().map(Box::as_ref)
+        self.0.get().map(Arc::as_ref)
     }
 }
 

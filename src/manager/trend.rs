@@ -20,7 +20,7 @@ const HOUR_NS: u64 = 60 * MINUTE_NS;
 const MIB: f64 = (1u64 << 20) as f64;
 
 /// Counts that alerts are about, at one time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Recent {
     granted: u64,
     pub denied: u64,
@@ -54,7 +54,6 @@ pub(super) const ALERTS_OF_ALL: usize = 5;
 pub(super) struct Trend {
     minute: Window<Recent>,
     hour: Window<u64>,
-    pub now: Recent,
     pub pressure_events: u64,
     pub triggers: [Trigger; ALERTS],
 }
@@ -65,22 +64,25 @@ impl Trend {
         Self {
             minute: Window::new(MINUTE_NS, now_ns, now),
             hour: Window::new(HOUR_NS, now_ns, pressure_events),
-            now,
             pressure_events,
             triggers: Default::default(),
         }
     }
 
     pub(super) fn turn(&mut self, now_ns: u64, totals: &Totals, pressure_events: u64) {
-        self.now = Recent::of(totals);
         self.pressure_events = pressure_events;
-        self.minute.turn(now_ns, self.now);
+        self.minute.turn(now_ns, Recent::of(totals));
         self.hour.turn(now_ns, pressure_events);
+    }
+
+    /// What was counted up to the last look.
+    pub(super) fn now(&self) -> Recent {
+        self.minute.newest()
     }
 
     /// Events in the last minute.
     fn per_minute(&self, count: impl Fn(&Recent) -> u64) -> f64 {
-        let gained = count(&self.now).saturating_sub(count(&self.minute.oldest()));
+        let gained = count(&self.now()).saturating_sub(count(&self.minute.oldest()));
         gained as f64 * self.minute.scale()
     }
 
@@ -92,18 +94,26 @@ impl Trend {
         (self.pressure_events - self.hour.oldest()) as f64 * self.hour.scale()
     }
 
+    /// Whether nothing has happened for long and no alert is raised: then only utilisation may
+    /// raise one.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.now() == self.minute.oldest()
+            && self.pressure_events == self.hour.oldest()
+            && !self.triggers.iter().any(Trigger::is_raised)
+    }
+
     /// What alerts are about, in the order of their triggers.
     pub(super) fn readings(
         &self,
         thresholds: &AlertThresholds,
         utilisation: (AlertKind, f64, u8),
     ) -> [Reading; ALERTS] {
-        let before = self.minute.oldest();
-        let weight = self.now.latency_weight - before.latency_weight;
-        let latency_ns = self.now.latency_ns - before.latency_ns;
+        let (now, before) = (self.now(), self.minute.oldest());
+        let weight = now.latency_weight - before.latency_weight;
+        let latency_ns = now.latency_ns - before.latency_ns;
         let latency_ms = latency_ns.checked_div(weight).unwrap_or(0) as f64 / 1e6;
-        let granted = self.now.granted - before.granted;
-        let asked = granted + self.now.denied - before.denied;
+        let granted = now.granted - before.granted;
+        let asked = granted + now.denied - before.denied;
         let judged = asked >= thresholds.success_requests_min;
         let success = if judged { share_percent(granted, asked) } else { 100.0 };
         let evicted_mb = self.evicted_bytes_per_minute() / MIB;

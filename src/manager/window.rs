@@ -43,6 +43,11 @@ impl<T: Copy> Window<T> {
         self.last = (now_ns, value);
     }
 
+    /// What the counters showed at the last look.
+    pub(super) fn newest(&self) -> T {
+        self.last.1
+    }
+
     /// What the counters showed when the window began.
     pub(super) fn oldest(&self) -> T {
         self.mark().1
