@@ -454,6 +454,8 @@ impl MultiTenantMemoryManager {
         };
         self.inner.queue.note_lapse(place.lapses_ns);
         held.places.0.insert(key, place);
+        drop(held);
+        self.note_place(wanted);
         Ok(Entered::Waiting(secs))
     }
 

@@ -79,12 +79,26 @@ impl MultiTenantMemoryManager {
         if !matches!(cause, Count::GroupLimit | Count::Pool) {
             return;
         }
-        if let Some(meter) = governor.meter(wanted.tenant.handle) {
-            let (total, floor) = (meter.used_bytes + wanted.bytes, meter.guarantee_bytes);
-            if total <= floor.saturating_add(floor / 10) {
-                statistics.note(Count::NearGuarantee);
-            }
+        if self.is_near_guarantee(wanted) {
+            statistics.note(Count::NearGuarantee);
         }
+    }
+
+    /// Counts a request that takes a place in the queue.
+    pub(super) fn note_place(&self, wanted: &Wanted) {
+        let statistics = wanted.tenant.statistics.get();
+        statistics.note(Count::Waits);
+        if self.is_near_guarantee(wanted) {
+            statistics.note(Count::WaitsNearGuarantee);
+        }
+    }
+
+    /// Whether a request would leave its tenant within 10 % above its guarantee.
+    fn is_near_guarantee(&self, wanted: &Wanted) -> bool {
+        self.inner.governor.meter(wanted.tenant.handle).is_some_and(|meter| {
+            let (total, floor) = (meter.used_bytes + wanted.bytes, meter.guarantee_bytes);
+            total <= floor.saturating_add(floor / 10)
+        })
     }
 
     /// What a tenant could get now, at most what was asked for, counting what would be evicted.

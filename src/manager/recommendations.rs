@@ -3,12 +3,12 @@
 //!
 //! | figure | advice |
 //! |---|---|
-//! | denials within 10 % above the guarantee | raise the guarantee |
-//! | peak at most half the guarantee, while others were denied by the pool | lower the guarantee |
+//! | denials and waits within 10 % above the guarantee | raise the guarantee |
+//! | peak at most half the guarantee, while the pool was short for others | lower the guarantee |
 //! | denials at the own limit while the pool had room | raise the limit |
-//! | silent, holding what cannot be evicted, while others were denied | release it |
+//! | silent, holding what cannot be evicted, while the pool was short for others | release it |
 //! | the same of what could be evicted, but for a priority above normal | lower the priority |
-//! | denials by the pool while nearly all that is claimed is in use | add memory |
+//! | the pool was short while nearly all that is claimed is in use | add memory |
 //! | reclaim handlers that panicked, or took long | fix, or shorten them |
 //! | most of all requests, most of them denied | limit the rate |
 //!
@@ -23,7 +23,7 @@ use std::fmt;
 
 /// Recommendations on one page.
 const SHOWN_MAX: usize = 16;
-/// Denials of one cause that are no accident.
+/// Denials and waits of one cause that are no accident.
 const DENIALS_MIN: u64 = 3;
 /// A tenant that has not asked for this long is silent; less is not known of one for certain.
 const LONG_NS: u64 = 10 * MINUTE_NS;
@@ -79,7 +79,40 @@ impl fmt::Display for Recommendation {
 /// The figures of all tenants together.
 struct All {
     requests: u64,
-    pool_denials: u64,
+    short: Short,
+}
+
+/// How often the pool was short: denials, and requests that had to wait.
+#[derive(Clone, Copy)]
+struct Short {
+    denials: u64,
+    waits: u64,
+}
+
+impl Short {
+    fn of(tenant: &TenantUsage) -> Self {
+        Self { denials: tenant.statistics.denials.pool, waits: tenant.statistics.waits }
+    }
+
+    fn times(self) -> u64 {
+        self.denials + self.waits
+    }
+
+    fn of_others(self, but: &TenantUsage) -> Self {
+        let own = Self::of(but);
+        Self { denials: self.denials - own.denials, waits: self.waits - own.waits }
+    }
+
+    /// What the pool did with requests, `whose` may be "" or " of others".
+    fn say(self, whose: &str) -> String {
+        match self {
+            Self { denials, waits: 0 } => format!("denied {denials} requests{whose}"),
+            Self { denials: 0, waits } => format!("let {waits} requests{whose} wait"),
+            Self { denials, waits } => {
+                format!("denied {denials} requests{whose} and let {waits} wait")
+            }
+        }
+    }
 }
 
 /// At most sixteen, those that follow from most first.
@@ -91,7 +124,10 @@ pub(super) fn recommend(
     let sum = |figure: fn(&TenantUsage) -> u64| tenants.iter().map(figure).sum();
     let all = All {
         requests: sum(|tenant| tenant.statistics.requests),
-        pool_denials: sum(|tenant| tenant.statistics.denials.pool),
+        short: Short {
+            denials: sum(|tenant| tenant.statistics.denials.pool),
+            waits: sum(|tenant| tenant.statistics.waits),
+        },
     };
     let rules = [raise_guarantee, lower_guarantee, raise_limit, release_models, lower_priority];
     let mut found: Vec<Recommendation> = tenants
@@ -118,30 +154,37 @@ fn a_tenth_above(bytes: u64) -> Mib {
 
 fn raise_guarantee(of: &TenantUsage, _: &All) -> Option<Recommendation> {
     let denials = of.statistics.denials.near_guarantee;
+    let waits = of.statistics.waits_near_guarantee;
     let now = of.guaranteed_memory_mb * MIB;
     let (name, to) = (&of.name, a_tenth_above(now));
-    (denials >= DENIALS_MIN && now > 0).then(|| {
+    (denials + waits >= DENIALS_MIN && now > 0).then(|| {
+        let figures = match (denials, waits) {
+            (_, 0) => format!("{denials} denials"),
+            (0, _) => format!("{waits} waits"),
+            _ => format!("{denials} denials and {waits} waits"),
+        };
         let text = format!(
-            "raise the guarantee of {name} from {} to {to}: {denials} denials inside 10 % above it",
+            "raise the guarantee of {name} from {} to {to}: {figures} inside 10 % above it",
             Mib(now)
         );
-        advice(RecommendationKind::RaiseGuarantee, of, denials, text)
+        advice(RecommendationKind::RaiseGuarantee, of, denials + waits, text)
     })
 }
 
 fn lower_guarantee(of: &TenantUsage, all: &All) -> Option<Recommendation> {
-    let others = all.pool_denials - of.statistics.denials.pool;
+    let others = all.short.of_others(of);
     let (now, peak) = (of.guaranteed_memory_mb * MIB, of.peak_memory_bytes);
     let unused = peak <= now / 2 && now >= 2 * MIB && of.watched_ns >= LONG_NS;
-    (unused && others >= DENIALS_MIN).then(|| {
+    (unused && others.times() >= DENIALS_MIN).then(|| {
         let (name, to) = (&of.name, a_tenth_above(peak));
         let text = format!(
             "lower the guarantee of {name} from {} to {to}: it never held more than {}, while the \
-             pool denied {others} requests of others",
+             pool {}",
             Mib(now),
-            Mib(peak)
+            Mib(peak),
+            others.say(" of others")
         );
-        advice(RecommendationKind::LowerGuarantee, of, others, text)
+        advice(RecommendationKind::LowerGuarantee, of, others.times(), text)
     })
 }
 
@@ -157,34 +200,36 @@ fn raise_limit(of: &TenantUsage, _: &All) -> Option<Recommendation> {
     })
 }
 
-/// Denials of others by the pool, while this tenant was silent.
-fn denied_beside(of: &TenantUsage, all: &All) -> Option<u64> {
-    let others = all.pool_denials - of.statistics.denials.pool;
-    (of.silent_ns >= LONG_NS && others >= DENIALS_MIN).then_some(others)
+/// How the pool was short for others, while this tenant was silent.
+fn short_beside(of: &TenantUsage, all: &All) -> Option<Short> {
+    let others = all.short.of_others(of);
+    (of.silent_ns >= LONG_NS && others.times() >= DENIALS_MIN).then_some(others)
 }
 
 fn release_models(of: &TenantUsage, all: &All) -> Option<Recommendation> {
-    let others = denied_beside(of, all).filter(|_| of.unevictable_memory_bytes > 0)?;
+    let others = short_beside(of, all).filter(|_| of.unevictable_memory_bytes > 0)?;
     let (name, bytes) = (&of.name, Mib(of.unevictable_memory_bytes));
     let minutes = of.silent_ns / MINUTE_NS;
     let text = format!(
         "release or unpin models of {name}: it has not asked for {minutes} minutes and holds \
-         {bytes} that nobody may evict, while the pool denied {others} requests of others"
+         {bytes} that nobody may evict, while the pool {}",
+        others.say(" of others")
     );
-    Some(advice(RecommendationKind::ReleaseModels, of, others, text))
+    Some(advice(RecommendationKind::ReleaseModels, of, others.times(), text))
 }
 
 fn lower_priority(of: &TenantUsage, all: &All) -> Option<Recommendation> {
     let evictable = of.allocated_memory_bytes.saturating_sub(of.unevictable_memory_bytes);
     let beyond = evictable > of.guaranteed_memory_mb * MIB && of.priority > TenantPriority::Normal;
-    let others = denied_beside(of, all).filter(|_| beyond)?;
+    let others = short_beside(of, all).filter(|_| beyond)?;
     let (name, priority, bytes) = (&of.name, of.priority.name(), Mib(evictable));
     let minutes = of.silent_ns / MINUTE_NS;
     let text = format!(
         "lower the priority of {name} from {priority}: it has not asked for {minutes} minutes and \
-         holds {bytes} that could be evicted, while the pool denied {others} requests of others"
+         holds {bytes} that could be evicted, while the pool {}",
+        others.say(" of others")
     );
-    Some(advice(RecommendationKind::LowerPriority, of, others, text))
+    Some(advice(RecommendationKind::LowerPriority, of, others.times(), text))
 }
 
 fn limit_rate(of: &TenantUsage, all: &All) -> Option<Recommendation> {
@@ -234,14 +279,17 @@ impl fmt::Display for Times {
 }
 
 fn add_memory(all: &All, efficiency_percent: f64) -> Option<Recommendation> {
-    let denials = all.pool_denials;
-    (denials >= DENIALS_MIN && efficiency_percent >= EFFICIENT_PERCENT).then(|| Recommendation {
-        kind: RecommendationKind::AddMemory,
-        tenant: None,
-        weight: denials,
-        text: format!(
-            "add memory (max_memory_mb of the manager): the pool denied {denials} requests, and \
-             {efficiency_percent:.0} % of what is claimed of it is in use"
-        ),
+    let short = all.short;
+    (short.times() >= DENIALS_MIN && efficiency_percent >= EFFICIENT_PERCENT).then(|| {
+        Recommendation {
+            kind: RecommendationKind::AddMemory,
+            tenant: None,
+            weight: short.times(),
+            text: format!(
+                "add memory (max_memory_mb of the manager): the pool {}, and \
+             {efficiency_percent:.0} % of what is claimed of it is in use",
+                short.say("")
+            ),
+        }
     })
 }

@@ -36,6 +36,8 @@ pub(super) enum Count {
     Granted,
     Denied,
     Queued,
+    Waits,
+    WaitsNearGuarantee,
     OwnLimit,
     OwnLimitWithRoom,
     GroupLimit,
@@ -195,6 +197,10 @@ pub struct MemoryStatistics {
     pub denied: u64,
     /// Those that were told to come back.
     pub queued: u64,
+    /// Requests that took a place in the queue, however often they were asked.
+    pub waits: u64,
+    /// Those of them that would leave the tenant within 10 % above its guarantee.
+    pub waits_near_guarantee: u64,
     /// Percent of the answers that granted; 100 where there were none.
     pub success_percent: f64,
     /// Why requests were denied.
@@ -341,6 +347,8 @@ impl MemoryStatistics {
             granted,
             denied,
             queued: get(Count::Queued),
+            waits: get(Count::Waits),
+            waits_near_guarantee: get(Count::WaitsNearGuarantee),
             success_percent: share_percent(granted, granted + denied),
             denials: DenialCounts {
                 own_limit: get(Count::OwnLimit),

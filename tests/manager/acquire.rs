@@ -222,7 +222,7 @@ fn a_deadline_is_kept_while_nothing_happens() {
     let request = request(one, 1, "m", MODEL);
     let (reason, _) =
         denied(block_on(manager.acquire_allocation(request, Duration::from_millis(30))).unwrap());
-    assert!(reason.starts_with("waited 0.0"), "{reason}");
+    assert!(reason.starts_with("waited "), "{reason}");
     assert!(reason.contains("tenant chat is at its max_memory_mb of 10 MiB"), "{reason}");
 }
 

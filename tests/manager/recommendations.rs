@@ -55,6 +55,32 @@ fn denials_just_above_the_guarantee_ask_for_more_of_it() {
 }
 
 #[test]
+fn waits_just_above_the_guarantee_ask_for_more_of_it() {
+    let manager = clocked(1_000, &ManualClock::new(), ManagerOptions::default(), |_| {});
+    let monitored = Monitored { manager, clock: ManualClock::new() };
+    let manager = &monitored.manager;
+    let one = guaranteed(manager, 1, "chat", 500);
+    let two = named(manager, 2, "coder", 1_000);
+    granted(model(manager, one, 500));
+    granted(model(manager, two, 500));
+    for mb in 1..=3 {
+        // However often it is asked, it waits once.
+        for _ in 0..5 {
+            assert!(matches!(model(manager, one, mb), Response::Queued { .. }));
+        }
+    }
+    let texts: Vec<String> = said(&monitored).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(
+        texts,
+        [
+            "raise the guarantee of chat from 500 MiB to 550 MiB: 3 waits inside 10 % above it",
+            "add memory (max_memory_mb of the manager): the pool let 3 requests wait, and 100 % of \
+             what is claimed of it is in use",
+        ]
+    );
+}
+
+#[test]
 fn a_guarantee_that_is_never_used_is_too_high() {
     let monitored = Monitored::new(1_000);
     let manager = &monitored.manager;
