@@ -551,10 +551,13 @@ fn options_of_the_queue_name_what_is_wrong() {
         refused(options().queue_keep(Duration::ZERO)),
         "queue_keep: 0ns is out of range; use up to queue_wait_max, 30s"
     );
+    let five = Duration::from_secs(5);
     assert_eq!(
-        refused(options().queue_wait_max(Duration::from_secs(5))),
+        refused(options().queue_wait_max(five).queue_keep(five + five)),
         "queue_keep: 10s is out of range; use up to queue_wait_max, 5s"
     );
+    // Where it is not set it is no longer than the longest wait.
+    assert!(Manager::try_new_with(memory(1), options().queue_wait_max(five)).is_ok());
     for none_or_many in [0, 65_537] {
         assert_eq!(
             refused(options().queue_places_max(none_or_many)),
@@ -564,7 +567,7 @@ fn options_of_the_queue_name_what_is_wrong() {
             )
         );
     }
-    let short = options().queue_wait_max(Duration::from_secs(5)).queue_keep(Duration::from_secs(5));
+    let short = options().queue_wait_max(five).queue_keep(five);
     assert!(Manager::try_new_with(memory(1), short).is_ok());
 }
 
