@@ -296,3 +296,61 @@ fn a_governor_goes_while_an_owner_hangs() {
     answers.send(ReclaimAnswer::Freed).unwrap();
     assert_ne!(kept.as_u64(), 0);
 }
+
+#[test]
+fn one_owner_that_hangs_does_not_take_all_threads() {
+    const ASKERS: u64 = 8;
+    let governor = Governor::new(GovernorConfig {
+        tenants_max: 8,
+        grants_max: 1_024,
+        pool_pressure: false,
+        quantum_bytes: 0,
+        ..GovernorConfig::new(90)
+    });
+    let governor = Arc::new(governor.unwrap());
+    let tenant = |number: u128, priority| {
+        let id = TenantId::from_u128(number);
+        let config = TenantConfig { priority, ..TenantConfig::new(id, format!("{number}")) };
+        governor.register_tenant(config).unwrap()
+    };
+    let (bad, good) = (tenant(1, Priority::Low), tenant(2, Priority::Normal));
+    let high = tenant(3, Priority::High);
+    let ((release, hangs), (tell, asked)) = (channel::<()>(), channel());
+    let (hangs, tell) = (Mutex::new(hangs), Mutex::new(tell));
+    let hangs = Arc::new(hangs);
+    let told = Arc::new(tell);
+    let (hang, tell) = (hangs.clone(), told.clone());
+    governor
+        .on_tenant_reclaim_within(bad, Duration::from_secs(1), move |_| {
+            tell.lock().unwrap().send(()).unwrap();
+            // Until the test is over.
+            let _ = hang.lock().unwrap().recv();
+            ReclaimAnswer::Busy
+        })
+        .unwrap();
+    governor.on_reclaim_within(TOO_LONG, |_| ReclaimAnswer::Freed);
+    let cache = |tenant, bytes| {
+        let request = Request::new(tenant, AllocationType::Cache, bytes);
+        governor.request(&request).unwrap().into_id()
+    };
+    for _ in 0..ASKERS {
+        cache(bad, 10);
+    }
+    let ask = || {
+        let request = Request::new(high, AllocationType::Inference, 10);
+        governor.request(&request).map(|grant| grant.into_id())
+    };
+    let _free = ask().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..ASKERS {
+            scope.spawn(|| ask().map(|_| ()).unwrap_err());
+        }
+    });
+    let at_once = asked.try_iter().count();
+    // There is room for somebody else, whose owner answers at once.
+    governor.set_capacity(100).unwrap();
+    cache(good, 10);
+    let answer = ask();
+    drop(release);
+    assert!(answer.is_ok(), "{at_once} threads hang in one owner: {answer:?}");
+}
