@@ -354,3 +354,21 @@ fn one_owner_that_hangs_does_not_take_all_threads() {
     drop(release);
     assert!(answer.is_ok(), "{at_once} threads hang in one owner: {answer:?}");
 }
+
+#[test]
+fn a_promise_that_is_never_kept_does_not_shield_everybody_else() {
+    let stage = stage();
+    stage.cache(stage.bad, 10);
+    stage.cache(stage.good, 90);
+    stage.answers.send(ReclaimAnswer::Deferred).unwrap();
+    assert!(stage.ask(10).is_err(), "its owner promised to release it");
+    assert_eq!(stage.asked(), [stage.bad]);
+    for _ in 0..60 {
+        stage.clock.advance_ns(60 * COOLDOWN_NS);
+        stage.governor.balance();
+        if stage.ask(10).is_ok() {
+            return;
+        }
+    }
+    panic!("an hour later others still wait for the promise; asked since: {:?}", stage.asked());
+}
