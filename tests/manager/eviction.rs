@@ -257,3 +257,31 @@ fn without_a_time_out_the_callback_runs_on_the_thread_that_asks() {
     granted(inference(&manager, one, 50));
     assert_eq!(manager.governor().snapshot().reclaim_panics, 0);
 }
+
+#[test]
+fn an_owner_that_hangs_is_asked_about_one_allocation_once_at_a_time() {
+    use allotment::internals::sync::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex, mpsc};
+    let clock = ManualClock::new();
+    let options =
+        ManagerOptions::default().queueing(false).reclaim_timeout(Duration::from_millis(30));
+    let manager = clocked(100, &clock, options, |_| {});
+    let one = named(&manager, 1, "chat", 100);
+    cache(&manager, one, 100);
+    let (release, hangs) = mpsc::channel::<()>();
+    let hangs = Mutex::new(hangs);
+    let (inside, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (now_inside, at_most) = (inside.clone(), most.clone());
+    manager.on_evict(move |_| {
+        at_most.fetch_max(now_inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let _ = hangs.lock().unwrap().recv();
+        now_inside.fetch_sub(1, Ordering::SeqCst);
+        ReclaimAnswer::Busy
+    });
+    for _ in 0..3 {
+        denied(inference(&manager, one, 50));
+        clock.advance_ns(10 * SECOND);
+    }
+    drop(release);
+    assert_eq!(most.load(Ordering::SeqCst), 1, "several threads ask about the same allocation");
+}
