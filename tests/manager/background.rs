@@ -178,3 +178,20 @@ fn the_last_clone_may_be_dropped_by_a_callback_of_a_step() {
     *last.lock().unwrap() = Some(manager);
     until("the end of the manager", || Arc::strong_count(&held) == 1);
 }
+
+#[test]
+fn a_probe_that_panics_is_an_alert_and_ends_no_other() {
+    struct Faulty;
+    impl Probe for Faulty {
+        fn sample(&mut self) -> Result<Sample, OsError> {
+            panic!("the probe's own fault");
+        }
+    }
+    let manager = threads(true, false, Faulty);
+    let one = named(&manager, 1, "chat", 100);
+    inference(&manager, one, 95);
+    let mut alerts = manager.alerts();
+    until("two steps", || manager.background_status().monitor_steps >= 2);
+    let seen = alerts.try_next().map(|alert| alert.kind);
+    assert!(seen.is_some(), "95 of 100 MiB are in use: {:?}", manager.background_status());
+}
