@@ -378,3 +378,34 @@ fn an_open_alert_shows_the_value_of_the_last_look() {
     assert_eq!((alert.value, alert.latest), (92.0, 97.0));
     assert_eq!(alert.time_ns, SECOND, "when it began");
 }
+
+#[test]
+fn a_waker_that_panics_keeps_no_other_reader_asleep() {
+    use allotment::internals::sync::{AtomicU64, Ordering};
+    struct Faulty;
+    impl std::task::Wake for Faulty {
+        fn wake(self: Arc<Self>) {
+            panic!("the reader's own fault");
+        }
+    }
+    struct Woken(AtomicU64);
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let monitored = Monitored::new(1_000);
+    let one = named(&monitored.manager, 1, "chat", 100);
+    let mut readers = [monitored.manager.alerts(), monitored.manager.alerts()];
+    let [faulty, sound] = &mut readers;
+    let (mut faulty, mut sound) = (pin!(faulty.next()), pin!(sound.next()));
+    let woken = Arc::new(Woken(AtomicU64::new(0)));
+    let waker = Waker::from(Arc::new(Faulty));
+    assert!(faulty.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let waker = Waker::from(woken.clone());
+    assert!(sound.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    granted(inference(&monitored.manager, one, 95));
+    let look = std::panic::AssertUnwindSafe(|| monitored.look(1).raised);
+    let raised = std::panic::catch_unwind(look);
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1, "one alert, and the look came to {raised:?}");
+}
