@@ -122,6 +122,9 @@ impl Governor {
     /// [`ReclaimAnswer::Freed`] ends the grant when somebody is short next, or at the next step of
     /// the balancer, unless it has ended already; any other late answer changes nothing.
     ///
+    /// One tenant is asked at most two things at a time: who would ask it a third one waits, within
+    /// the same time-out.
+    ///
     /// A handler that never returns keeps its thread until the process ends, also when the governor
     /// is dropped. Once all threads are taken by such handlers, every victim counts as busy.
     ///

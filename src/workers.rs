@@ -3,13 +3,13 @@
 //! ```text
 //! W1  threads <= THREADS_MAX, started when needed, ended when idle for IDLE or when the pool goes
 //! W2  who asks waits at most its time-out, for a free thread and the answer together
-//! W3  a party that owes an answer is not asked before it has answered or its cool-down is over,
-//!     and never while it owes OVERDUE_MAX answers
+//! W3  a party owes at most OWED_MAX answers at a time, overdue or not, and while one of them is
+//!     overdue it is asked for nothing more before its cool-down is over
 //! ```
 //!
-//! Whoever finds all threads busy waits for one, but not on a thread of a pool: what is asked
-//! there may be what keeps the others busy. Nor if all of them are overdue. It is answered that
-//! nobody was asked then, at once.
+//! Whoever finds all threads busy, or so many of them with the party it asks, waits for one, but
+//! not on a thread of a pool: what is asked there may be what keeps the others busy. Nor if all of
+//! those are overdue. It is answered that nobody was asked then, at once.
 //!
 //! A thread cannot be stopped from outside: one whose owner never answers stays until the process
 //! ends. It holds nothing of the governor's, which may be dropped meanwhile.
@@ -23,8 +23,9 @@ use std::time::{Duration, Instant};
 
 /// Threads of one pool.
 const THREADS_MAX: usize = 8;
-/// Answers one party may owe: it holds so many threads at most.
-const OVERDUE_MAX: usize = 2;
+/// Answers one party may owe, overdue or not: it holds so many threads at most, however many ask
+/// it at once.
+const OWED_MAX: usize = 2;
 /// How long a thread waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -69,7 +70,7 @@ struct Shared {
     state: Mutex<State>,
     /// There is a job, or the pool has gone.
     work: Condvar,
-    /// A thread may be free, or one more is overdue.
+    /// A thread or a party may be free, or one more answer is overdue.
     free: Condvar,
 }
 
@@ -93,13 +94,35 @@ struct Open {
     overdue_until_ns: Option<u64>,
 }
 
+/// Whether a question can be asked.
+enum Turn {
+    Now,
+    /// When an answer has come.
+    Later,
+    /// Not before its party has cooled down, or answers that are overdue have come.
+    No,
+}
+
 impl State {
+    fn turn(&self, party: Party) -> Turn {
+        match self.turn_of(party) {
+            Turn::Now if self.has_thread() => Turn::Now,
+            Turn::Now if self.is_stuck() => Turn::No,
+            Turn::Now => Turn::Later,
+            not_now => not_now,
+        }
+    }
+
     /// W3.
-    fn may_ask(&self, party: Party) -> bool {
-        let overdue = |open: &&Open| open.party == party.number && open.overdue_until_ns.is_some();
-        let owed = self.open.iter().filter(overdue);
-        let cooled = |open: &Open| open.overdue_until_ns.is_none_or(|until| until <= party.now_ns);
-        owed.clone().all(cooled) && owed.count() < OVERDUE_MAX
+    fn turn_of(&self, party: Party) -> Turn {
+        let owed = self.open.iter().filter(|open| open.party == party.number);
+        let overdue = owed.clone().filter_map(|open| open.overdue_until_ns);
+        let hangs = overdue.clone().any(|until_ns| until_ns > party.now_ns);
+        match owed.count() {
+            _ if hangs || overdue.count() >= OWED_MAX => Turn::No,
+            OWED_MAX.. => Turn::Later,
+            _ => Turn::Now,
+        }
     }
 
     fn has_thread(&self) -> bool {
@@ -168,7 +191,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there is a thread for a question, if it may be asked at all.
+    /// Waits until a question may be asked and there is a thread for it, if that can come.
     fn wait_for_thread(
         &self,
         party: Party,
@@ -176,14 +199,13 @@ impl Shared {
     ) -> Option<MutexGuard<'_, State>> {
         let mut state = self.lock();
         loop {
-            if !state.may_ask(party) {
-                return None;
-            }
-            if state.has_thread() {
-                return Some(state);
+            match state.turn(party) {
+                Turn::Now => return Some(state),
+                Turn::No => return None,
+                Turn::Later => {}
             }
             let left = left();
-            if is_worker() || state.is_stuck() || left.is_zero() {
+            if is_worker() || left.is_zero() {
                 return None;
             }
             let waited = self.free.wait_timeout(state, left);
@@ -215,6 +237,7 @@ impl Shared {
         let job = state.jobs.remove(at);
         state.close(ticket);
         drop(state);
+        self.free.notify_all();
         // With nothing held: what it carries may be the last of its kind.
         drop(job);
         false
@@ -247,6 +270,8 @@ impl Shared {
             state.close(ticket);
             // There is room for the one answer: this does not wait.
             tell(answer);
+            drop(state);
+            self.free.notify_all();
             return;
         }
         drop(state);
@@ -256,6 +281,7 @@ impl Shared {
             drop(catch_unwind(AssertUnwindSafe(|| late(answer))));
         }
         self.lock().close(ticket);
+        self.free.notify_all();
     }
 
     /// A thread of the pool.
@@ -274,7 +300,8 @@ impl Shared {
                 break;
             }
             state.waiting += 1;
-            self.free.notify_one();
+            // All of them: who is woken may wait for its party instead.
+            self.free.notify_all();
             let nothing = |state: &mut State| state.jobs.is_empty() && !state.is_gone;
             let slept = self.work.wait_timeout_while(state, IDLE, nothing);
             let (woken, timed_out) = slept.unwrap_or_else(PoisonError::into_inner);
@@ -286,7 +313,7 @@ impl Shared {
         }
         state.threads -= 1;
         drop(state);
-        self.free.notify_one();
+        self.free.notify_all();
     }
 }
 
@@ -347,6 +374,36 @@ mod tests {
         while answer(&workers, party(1, 200)) == Reply::NotAsked {
             assert!(begin.elapsed() < TOO_LONG, "it owes one answer less");
         }
+    }
+
+    #[test]
+    fn a_party_that_is_asked_by_many_at_once_holds_two_threads_and_keeps_nobody_out() {
+        let (workers, inside) = (Workers::default(), Mutex::new(0));
+        let (inside, many) = (Arc::new(inside), 4 * THREADS_MAX);
+        let most = Mutex::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..many {
+                scope.spawn(|| {
+                    let counter = inside.clone();
+                    let question = move || {
+                        *counter.lock().unwrap() += 1;
+                        std::thread::sleep(Duration::from_millis(1));
+                        let mut inside = counter.lock().unwrap();
+                        *inside -= 1;
+                        *inside + 1
+                    };
+                    let Reply::Answered(seen) =
+                        workers.ask(party(1, 0), TOO_LONG, question, |_| ())
+                    else {
+                        panic!("it answers everybody");
+                    };
+                    let mut most = most.lock().unwrap();
+                    *most = seen.max(*most);
+                });
+            }
+        });
+        let most = *most.lock().unwrap();
+        assert!((1..=OWED_MAX).contains(&most), "{most} threads were with one party");
     }
 
     #[test]
