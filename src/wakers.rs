@@ -114,8 +114,7 @@ impl Shared {
 
     fn wake(&self, cell: u32) {
         if let Some(waker) = self.take(cell) {
-            // One that panics must not keep others from being woken.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            wake_caught(waker);
         }
     }
 
@@ -145,6 +144,12 @@ impl Shared {
             }
         }
     }
+}
+
+/// Wakes a task. A waker that panics is its task's own loss, and must not keep others from being
+/// woken. Called with nothing held.
+pub(crate) fn wake_caught(waker: Waker) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
 }
 
 /// What a panic left behind is whole: every change is a single step.

@@ -11,6 +11,7 @@
 
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::TenantId;
+use crate::wakers::wake_caught;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
@@ -208,7 +209,7 @@ impl AlertStream {
 
     fn wake_all(&self) {
         let wakers = std::mem::take(&mut lock(&self.kept).wakers);
-        wakers.into_iter().for_each(|(_, waker)| waker.wake());
+        wakers.into_iter().for_each(|(_, waker)| wake_caught(waker));
     }
 
     /// No more alerts: who waits learns it.

@@ -28,8 +28,8 @@ use super::{Counter, Inner, MultiTenantMemoryManager, lock};
 use crate::config::AllocationType;
 use crate::error::{DenialReason, Refusal};
 use crate::waiting::OwnedTicket;
+use crate::wakers::wake_caught;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
@@ -263,8 +263,7 @@ pub(super) fn close(places: impl IntoIterator<Item = Place>) {
     for Place { ticket, waker, .. } in places {
         drop(ticket);
         if let Some(waker) = waker {
-            // One that panics must not keep others from being woken.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            wake_caught(waker);
         }
     }
 }
