@@ -7,13 +7,15 @@
 //! | warning | High, at least |
 //! | critical | Critical |
 //!
-//! A look that fails changes nothing: what was reported last stands, and the error can be read.
+//! A look that fails changes nothing: what was reported last stands, and the error can be read. A
+//! probe that panics is a look that failed: what else the monitor looks at does not depend on it.
 
 use super::error::MemoryError;
 use super::{Inner, MultiTenantMemoryManager, lock};
 use crate::Pressure;
 use crate::config::TenantId;
 use crate::os::{MachineLevel, OsError, Probe, Sample};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 /// The machine as it was when it was last looked at.
@@ -53,7 +55,8 @@ impl Inner {
     pub(super) fn look_at_machine(&self, now_ns: u64) {
         let answer = {
             let mut probe = lock(&self.machine.probe);
-            probe.get_or_insert_with(crate::os::probe).sample()
+            let look = || probe.get_or_insert_with(crate::os::probe).sample();
+            catch_unwind(AssertUnwindSafe(look)).unwrap_or(Err(OsError::Panicked))
         };
         if let Ok(sample) = &answer {
             if self.machine.measures_process {

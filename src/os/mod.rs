@@ -127,6 +127,9 @@ pub enum OsError {
         /// What the system answered.
         kind: ErrorKind,
     },
+    /// The probe panicked, which is its own fault.
+    #[error("the probe panicked: mend it, or use the one of this machine")]
+    Panicked,
     /// No probe was written for this system.
     #[error("no probe for {system}: write one of your own, or use Linux or macOS")]
     Unsupported {

@@ -102,12 +102,28 @@ impl Probe for Faulty {
     }
 }
 
+/// Panics when it goes.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("the callback's own fault");
+    }
+}
+
 #[test]
 fn a_step_that_panics_is_counted_and_the_next_one_comes() {
     let held = Arc::new(());
     let manager = threads(true, false, Faulty::held_by(&held));
-    until("a look that succeeds", || manager.machine().is_some());
-    assert_eq!(manager.background_status().panicked_steps, 1);
+    let one = named(&manager, 1, "chat", 100);
+    let (inside, bomb) = (manager.clone(), Bomb);
+    manager.on_alert(move |_| {
+        let _kept = &bomb;
+        // The step has the last of this callback then, and drops it once it has been called.
+        inside.on_alert(|_| ());
+    });
+    granted(inference(&manager, one, 99));
+    until("a step that panics", || manager.background_status().panicked_steps == 1);
     let clone = manager.clone();
     drop(manager);
     until("a step for the clone", || clone.background_status().monitor_steps >= 3);
@@ -193,5 +209,7 @@ fn a_probe_that_panics_is_an_alert_and_ends_no_other() {
     let mut alerts = manager.alerts();
     until("two steps", || manager.background_status().monitor_steps >= 2);
     let seen = alerts.try_next().map(|alert| alert.kind);
+    assert_eq!(manager.machine().map(|look| look.answer), Some(Err(OsError::Panicked)));
+    assert_eq!(manager.background_status().panicked_steps, 0);
     assert!(seen.is_some(), "95 of 100 MiB are in use: {:?}", manager.background_status());
 }
