@@ -264,13 +264,13 @@ impl Governor {
 
 impl Governor {
     /// Asks a tenant on a thread of the pool; `late` gets an answer that comes after the time-out,
-    /// on that thread.
+    /// none if there was a panic instead, on that thread.
     pub(crate) fn ask_within(
         &self,
         timeout: Duration,
         tenant: TenantHandle,
         question: impl FnOnce() -> ReclaimAnswer + Send + 'static,
-        late: impl FnOnce(ReclaimAnswer) + Send + 'static,
+        late: impl FnOnce(Option<ReclaimAnswer>) + Send + 'static,
     ) -> Reply<ReclaimAnswer> {
         let party = Party {
             number: tenant.as_u64(),
@@ -396,7 +396,7 @@ impl Owners for Asking<'_> {
             timeout => {
                 let (ask, late) = (handler.ask.clone(), governor.reclaim.late.clone());
                 let freed = move |answer| {
-                    if answer == ReclaimAnswer::Freed {
+                    if answer == Some(ReclaimAnswer::Freed) {
                         late.push(victim.grant, owner);
                     }
                 };

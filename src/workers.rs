@@ -44,7 +44,7 @@ pub(crate) fn is_worker() -> bool {
 pub(crate) enum Reply<T> {
     Answered(T),
     Panicked,
-    /// The answer, if one comes, is given to `late`.
+    /// The answer, or that there was a panic, is given to `late` when it comes.
     TimedOut,
     /// There was no thread for it, or the party owes an answer.
     NotAsked,
@@ -142,13 +142,13 @@ impl State {
 
 impl Workers {
     /// Asks a party on another thread and waits at most `timeout` for the answer. One that comes
-    /// later is given to `late`, on that thread; a panic is none.
+    /// later is given to `late`, on that thread; none if the party panicked instead.
     pub(crate) fn ask<T: Send + 'static>(
         &self,
         party: Party,
         timeout: Duration,
         question: impl FnOnce() -> T + Send + 'static,
-        late: impl FnOnce(T) + Send + 'static,
+        late: impl FnOnce(Option<T>) + Send + 'static,
     ) -> Reply<T> {
         let begin = Instant::now();
         let left = || timeout.saturating_sub(begin.elapsed());
@@ -262,7 +262,7 @@ impl Shared {
         ticket: u64,
         answer: Option<T>,
         tell: impl FnOnce(Option<T>),
-        late: impl FnOnce(T),
+        late: impl FnOnce(Option<T>),
     ) {
         let mut state = self.lock();
         let open = state.open.iter().find(|open| open.ticket == ticket);
@@ -276,10 +276,8 @@ impl Shared {
         }
         drop(state);
         // First of all, so that the party is not asked for the same again before.
-        if let Some(answer) = answer {
-            // What is left undone by a panic there is the owner's loss.
-            drop(catch_unwind(AssertUnwindSafe(|| late(answer))));
-        }
+        // What is left undone by a panic there is the owner's loss.
+        drop(catch_unwind(AssertUnwindSafe(|| late(answer))));
         self.lock().close(ticket);
         self.free.notify_all();
     }
@@ -335,7 +333,7 @@ mod tests {
         let (release, released) = channel();
         let late = late.clone();
         let question = move || released.recv().unwrap_or(0);
-        (workers.ask(party, SHORT, question, move |n| late.send(n).unwrap()), release)
+        (workers.ask(party, SHORT, question, move |n| late.send(n.unwrap()).unwrap()), release)
     }
 
     fn answer(workers: &Workers, party: Party) -> Reply<u32> {

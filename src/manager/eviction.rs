@@ -5,13 +5,15 @@
 //! same effect.
 //!
 //! The callback runs on a thread of the governor's (`workers.rs`), so that one that hangs holds up
-//! nobody. After a time-out the allocation counts as kept and may be asked for again:
+//! nobody. After a time-out the allocation counts as kept, but its owner still has the question:
 //!
 //! ```text
 //! before the answer   the record is there, asking                      M1
-//! time-out            the record is there, not asking, the grant live  M1
+//! time-out            the record is there, asking, the grant live      M1
 //! a late Freed        record and grant go together, if they are there  M1
-//! any other           changes nothing
+//! any other, a panic  the record is there, no longer asking            M1
+//! no answer, ever     nobody asks for it again: it ends when its owner releases it or an
+//!                     operator revokes it
 //! ```
 
 use super::record::{End, Key, Record};
@@ -68,7 +70,9 @@ impl MultiTenantMemoryManager {
     /// [`super::ManagerOptions::reclaim_timeout`], one second unless set: the tenant is then left
     /// alone until it has answered or for
     /// [`busy_cooldown_ns`](crate::GovernorConfig::busy_cooldown_ns), and others are asked. If it
-    /// answers `Freed` later, the allocation ends then; any other late answer changes nothing.
+    /// answers `Freed` later, the allocation ends then; any other late answer keeps it. Nobody is
+    /// asked for the same allocation before that: one whose callback never returns is not evicted
+    /// any more, and lasts until it is released or revoked.
     ///
     /// It runs on one of at most eight threads of the manager's, so it must not count on values
     /// that belong to a thread; with a time-out of zero on the thread that is short of memory,
@@ -98,7 +102,8 @@ pub(super) struct Asked {
 
 impl Inner {
     /// Asks the owner of an allocation. One that is gone already, about to be entered by the
-    /// thread that requested it, or asked for by another thread counts as busy.
+    /// thread that requested it, or asked for by another thread, whether that still waits for the
+    /// answer or not, counts as busy.
     pub(super) fn ask_owner(self: &Arc<Self>, tenant: &Arc<Tenant>, key: Key) -> Asked {
         let asked = {
             let mut held = lock(&tenant.held);
@@ -115,30 +120,36 @@ impl Inner {
                 bytes: record.bytes(),
             }
         };
-        let bytes = asked.bytes;
+        let (kind, bytes) = (asked.allocation_type, asked.bytes);
         let callback = lock(&self.listener.callback).clone();
-        let answer = match callback {
-            Some(callback) => self.answer_of(callback, asked, tenant, key),
-            None => ReclaimAnswer::Freed,
+        let reply = match callback {
+            Some(callback) => self.reply_of(callback, asked, tenant, key),
+            None => Reply::Answered(ReclaimAnswer::Freed),
         };
         let mut held = lock(&tenant.held);
-        if let Some(record) = held.records.get_mut(&key) {
-            record.asking = false;
+        // After a time-out the late answer does this, and may have come by now.
+        if reply != Reply::TimedOut {
+            held.note_answered(key);
         }
-        let freed = answer == ReclaimAnswer::Freed;
+        let freed = reply == Reply::Answered(ReclaimAnswer::Freed);
         let record = if freed { held.end(key, End::Evicted) } else { None };
+        drop(held);
+        let grant = match key {
+            Key::Grant(id) => Some(id),
+            Key::Observed(_) => None,
+        };
+        let answer = self.governor.answer_about(reply, tenant.handle, grant, kind, bytes);
         Asked { answer, bytes, record }
     }
 
     /// Asks and counts.
-    fn answer_of(
+    fn reply_of(
         self: &Arc<Self>,
         callback: Callback,
         asked: EvictedAllocation,
         tenant: &Arc<Tenant>,
         key: Key,
-    ) -> ReclaimAnswer {
-        let (kind, bytes) = (asked.allocation_type, asked.bytes);
+    ) -> Reply<ReclaimAnswer> {
         let begun_ns = self.governor.clock().now_ns();
         let reply = if self.listener.timeout.is_zero() {
             let answer = catch_unwind(AssertUnwindSafe(|| callback(&asked)));
@@ -147,9 +158,10 @@ impl Inner {
             // Weak, so that a callback that hangs keeps neither the manager nor what it granted.
             let (manager, held_by) = (Arc::downgrade(self), Arc::downgrade(tenant));
             let late = move |answer| {
-                if answer == ReclaimAnswer::Freed
-                    && let (Some(manager), Some(tenant)) = (manager.upgrade(), held_by.upgrade())
-                {
+                let Some(tenant) = held_by.upgrade() else { return };
+                if answer != Some(ReclaimAnswer::Freed) {
+                    lock(&tenant.held).note_answered(key);
+                } else if let Some(manager) = manager.upgrade() {
                     manager.end_late(&tenant, key);
                 }
             };
@@ -158,11 +170,7 @@ impl Inner {
         };
         let took_ns = self.governor.clock().now_ns().saturating_sub(begun_ns);
         self.count_reply(tenant, &reply, took_ns);
-        let grant = match key {
-            Key::Grant(id) => Some(id),
-            Key::Observed(_) => None,
-        };
-        self.governor.answer_about(reply, tenant.handle, grant, kind, bytes)
+        reply
     }
 
     fn count_reply(&self, tenant: &Tenant, reply: &Reply<ReclaimAnswer>, took_ns: u64) {

@@ -57,7 +57,8 @@ pub(super) struct Record {
     /// Bytes beyond the budget that were granted while only observing.
     pub observed_bytes: u64,
     pub pinned: bool,
-    /// Its owner is being asked to free it; nobody else asks meanwhile.
+    /// Its owner is being asked to free it, or was and has not answered yet; nobody else asks
+    /// meanwhile.
     pub asking: bool,
 }
 
@@ -137,6 +138,13 @@ impl Held {
     /// Bytes of all records.
     pub(super) fn bytes(&self) -> u64 {
         self.records.values().fold(0, |sum, record| sum.saturating_add(record.bytes()))
+    }
+
+    /// The owner of an allocation has answered: it may be asked for again, if it is still there.
+    pub(super) fn note_answered(&mut self, key: Key) {
+        if let Some(record) = self.records.get_mut(&key) {
+            record.asking = false;
+        }
     }
 
     /// Ends an allocation without its owner, who learns at the next call.

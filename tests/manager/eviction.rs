@@ -203,9 +203,37 @@ fn an_allocation_kept_after_a_time_out_can_be_asked_for_again() {
     denied(inference(&manager, one, 50));
     answers.send(ReclaimAnswer::Busy).unwrap();
     clock.advance_ns(1_000_000_000);
-    // The late answer has changed nothing; the next one is there in time.
+    // The late answer has changed nothing; the next one is there in time. Who asks before the late
+    // one has come finds it busy, for a cool-down.
     answers.send(ReclaimAnswer::Freed).unwrap();
-    until("the eviction", || matches!(inference(&manager, one, 50), Response::Granted { .. }));
+    until("the eviction", || {
+        clock.advance_ns(SECOND);
+        matches!(inference(&manager, one, 50), Response::Granted { .. })
+    });
+    assert_eq!(now(manager.release_allocation(one, &kv, 60)), Ok(Released::Evicted));
+}
+
+#[test]
+fn an_allocation_whose_callback_panicked_late_can_be_asked_for_again() {
+    let (manager, clock) = impatient();
+    let one = named(&manager, 1, "chat", 100);
+    let (release, hangs) = channel::<()>();
+    let hangs = Mutex::new(Some(hangs));
+    manager.on_evict(move |_| {
+        let first = hangs.lock().unwrap().take();
+        if let Some(hangs) = first {
+            let _ = hangs.recv();
+            panic!("the owner's own fault");
+        }
+        ReclaimAnswer::Freed
+    });
+    let kv = cache(&manager, one, 60);
+    denied(inference(&manager, one, 50));
+    drop(release);
+    until("the eviction", || {
+        clock.advance_ns(SECOND);
+        matches!(inference(&manager, one, 50), Response::Granted { .. })
+    });
     assert_eq!(now(manager.release_allocation(one, &kv, 60)), Ok(Released::Evicted));
 }
 
