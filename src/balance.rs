@@ -1,10 +1,10 @@
 //! The balancer's step, and where pressure is evaluated.
 //!
-//! A step gives expired reservations back, and idle slots where they ran out; evaluates pressure
-//! from the pool's fill, declared or measured, and the machine's last report; computes the fair
-//! shares, hands up claim that nobody uses, and frees memory: at High background work and caches
-//! until live bytes have fallen by a fifth, at Critical by two fifths, lowest priority first. It
-//! never takes a tenant below its guarantee.
+//! A step gives expired reservations back, and idle slots where they ran out; ends promises to
+//! release that were not kept; evaluates pressure from the pool's fill, declared or measured, and
+//! the machine's last report; computes the fair shares, hands up claim that nobody uses, and frees
+//! memory: at High background work and caches until live bytes have fallen by a fifth, at Critical
+//! by two fifths, lowest priority first. It never takes a tenant below its guarantee.
 //!
 //! A step looks at all tenants twice, and at those that use something a few times more
 //! (`benches/balance.rs` says what that costs).
@@ -72,6 +72,7 @@ impl Governor {
         let reservations_expired = self.return_expired(now_ns);
         self.shed_if_wanted();
         self.end_freed_late();
+        self.end_broken_promises(now_ns);
         let survey = self.survey();
         let live_bytes = survey.live;
         self.measured.refresh(&self.core.accounts);

@@ -145,6 +145,11 @@ pub struct GovernorConfig {
     pub victims_max: u32,
     /// For how long a victim whose owner answered busy is left alone, in ns.
     pub busy_cooldown_ns: u64,
+    /// Within what time a grant has to be released whose owner said it would be, or that was handed
+    /// out to be polled, in ns, at least 1; `u64::MAX`: it may take for ever, and keeps others from
+    /// being evicted for as long. After that it counts as declined ([`crate::Governor::decline`]).
+    /// At most 65536 promises are kept in mind: for one more the oldest counts as declined early.
+    pub promise_ns: u64,
     /// Within what time memory that was said to be freed has to show in what is measured, in ns.
     pub freed_shows_ns: u64,
     /// For how long a tenant requests and releases nothing before a step of the balancer hands up
@@ -189,6 +194,7 @@ impl GovernorConfig {
             headroom_bytes: 0,
             victims_max: 65_536,
             busy_cooldown_ns: 1_000_000_000,
+            promise_ns: 10_000_000_000,
             freed_shows_ns: 10_000_000_000,
             idle_claim_ns: 10_000_000_000,
             inactive_limit_ns: u64::MAX,
@@ -214,6 +220,7 @@ impl GovernorConfig {
         in_range("quantum_bytes", self.quantum_bytes, 0, BYTES_MAX)?;
         in_range("headroom_bytes", self.headroom_bytes, 0, BYTES_MAX)?;
         in_range("victims_max", self.victims_max.into(), 1, u64::from(u32::MAX))?;
+        in_range("promise_ns", self.promise_ns, 1, u64::MAX)?;
         in_range("critical_percent", self.critical_percent.into(), 1, 100)?;
         let critical = u64::from(self.critical_percent);
         in_range("high_percent", self.high_percent.into(), 1, critical)?;

@@ -8,6 +8,7 @@
 //! | `acquire`, `enqueue` | `waiting.rs`, and who is served next: `core/wait.rs` |
 //! | `register_…`, `unregister_…`, `set_…` | `registration.rs` |
 //! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs`, on the threads of `workers.rs` |
+//! | owners that do not release what they said they would | `promises.rs` |
 //! | `balance`, `report_pressure` | `balance.rs`, and idle claim: `idle.rs` |
 //! | `report_measured`, `take_shortfalls` | `measured.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
@@ -268,6 +269,7 @@ impl Governor {
             }
             _ => return false,
         };
+        self.end_broken_promises(ask.now_ns);
         if self.return_expired(ask.now_ns) > 0 || self.end_freed_late() {
             return true;
         }

@@ -29,6 +29,7 @@
 //! | who is evicted first | `core/order.rs` across tenants, `core/policy.rs` within a queue |
 //! | how bytes are got back | `core/evict.rs` |
 //! | how owners are asked, and what if they hang | `reclaim.rs`, `workers.rs` |
+//! | what if they promise and do not keep it | `promises.rs` |
 //! | how a victim is found | `core/queue.rs` |
 //! | what a balancer step does | `balance.rs`, `idle.rs`, `ceiling.rs` |
 //! | who waits, who is served next, who is woken | `waiting.rs`, `core/wait.rs`, `wakers.rs` |
@@ -56,6 +57,7 @@ mod manager;
 mod measured;
 mod meter;
 pub mod os;
+mod promises;
 mod reclaim;
 mod registration;
 mod request;

@@ -3,7 +3,7 @@
 //! The governor marks the grant as being evicted and asks with nothing held, so a handler may call
 //! any function of the governor. A handler that panics counts as busy. A tenant without a handler
 //! is asked through [`Governor::next_victim`]: its victims count as being freed until they are
-//! released or declined.
+//! released or declined, or their time is over (`promises.rs`).
 //!
 //! | the handler | runs on | if it hangs |
 //! |---|---|---|
@@ -24,6 +24,7 @@ use crate::core::sync::{AtomicU64, Mutex, Ordering, lock};
 use crate::core::word::{Owner, SlotWord, State};
 use crate::error::Error;
 use crate::governor::{Governor, refusal};
+use crate::promises::Promises;
 use crate::workers::{Party, Reply, Workers};
 use arc_swap::{ArcSwap, Guard};
 use std::collections::{HashMap, VecDeque};
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Victims that wait to be polled; further ones are left alone until some were taken.
-const POLLED_MAX: usize = 65_536;
+pub(crate) const POLLED_MAX: usize = 65_536;
 
 /// A grant that was chosen to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,7 @@ pub(crate) struct Reclaim {
     polled: Mutex<VecDeque<(GrantId, TenantHandle)>>,
     workers: Workers,
     late: Arc<Late>,
+    pub(crate) promises: Promises,
     timed_out: AtomicU64,
     panicked: AtomicU64,
 }
@@ -199,6 +201,10 @@ impl Governor {
 
     /// The next victim of a tenant without a handler. Its owner frees the memory and calls
     /// [`Governor::release`], or keeps it and calls [`Governor::decline`].
+    ///
+    /// Poll often: a victim for which neither was called within
+    /// [`crate::GovernorConfig::promise_ns`] of being chosen counts as declined when somebody is
+    /// short next, or at the next step of the balancer. It may be released later, like any grant.
     pub fn next_victim(&self) -> Option<Victim> {
         loop {
             let (grant, tenant) = lock(&self.reclaim.polled).pop_front()?;
@@ -241,8 +247,14 @@ impl Governor {
         polled.len() >= POLLED_MAX
     }
 
+    /// Forgets the victims that nobody waits for any more: one that is chosen again is handed out
+    /// once.
+    pub(crate) fn forget_ended_polls(&self) {
+        lock(&self.reclaim.polled).retain(|&(grant, _)| self.waiting(grant).is_some());
+    }
+
     /// The word of a grant that waits for its owner.
-    fn waiting(&self, grant: GrantId) -> Option<SlotWord> {
+    pub(crate) fn waiting(&self, grant: GrantId) -> Option<SlotWord> {
         let slot = grant.index();
         let word = self.core.grants.word(slot);
         let same = self.core.grants.generation(slot) == grant.generation();
@@ -415,5 +427,10 @@ impl Owners for Asking<'_> {
     fn hand_out(&self, victim: &grants::Victim) {
         let victim = self.governor.victim(victim);
         lock(&self.governor.reclaim.polled).push_back((victim.grant, victim.tenant));
+    }
+
+    fn note_promise(&self, victim: &grants::Victim) {
+        let grant = GrantId::new(self.governor.tag, victim.generation, victim.slot);
+        self.governor.note_promise(grant, victim.owner);
     }
 }

@@ -275,7 +275,7 @@ fn reservations() {
 /// Every field of the configuration, below and above its range.
 #[test]
 fn configurations_of_the_governor() {
-    let fields: [Spoilt<GovernorConfig>; 24] = [
+    let fields: [Spoilt<GovernorConfig>; 25] = [
         ("capacity_bytes", |c| c.capacity_bytes = 0),
         ("capacity_bytes", |c| c.capacity_bytes = 1 << 48),
         ("tenants_max", |c| c.tenants_max = 0),
@@ -294,6 +294,7 @@ fn configurations_of_the_governor() {
         ("high_percent", |c| c.high_percent = 96),
         ("warning_percent", |c| c.warning_percent = 0),
         ("warning_percent", |c| c.warning_percent = 91),
+        ("promise_ns", |c| c.promise_ns = 0),
         ("hysteresis_percent", |c| c.hysteresis_percent = 80),
         ("hysteresis_percent", |c| c.hysteresis_percent = u8::MAX),
         ("high_relief_percent", |c| c.high_relief_percent = 101),

@@ -372,3 +372,108 @@ fn a_promise_that_is_never_kept_does_not_shield_everybody_else() {
     }
     panic!("an hour later others still wait for the promise; asked since: {:?}", stage.asked());
 }
+
+#[test]
+fn a_promise_holds_for_its_time_and_can_be_kept_after_it() {
+    let stage = stage();
+    let promise_ns = stage.governor.config().promise_ns;
+    let slow = stage.cache(stage.bad, 10);
+    stage.cache(stage.good, 90);
+    stage.answers.send(ReclaimAnswer::Deferred).unwrap();
+    stage.ask(10).unwrap_err();
+    stage.clock.advance_ns(promise_ns - 1);
+    stage.governor.balance();
+    stage.ask(10).unwrap_err();
+    assert_eq!(stage.asked(), [stage.bad], "its owner has promised");
+    stage.clock.advance_ns(1);
+    stage.ask(10).unwrap();
+    assert_eq!(stage.asked(), [stage.good], "it was not kept");
+    assert_eq!((stage.used(stage.bad), stage.used(stage.good)), (10, 0));
+    // A grant like any other: it is not being freed, and goes when its owner says so.
+    assert!(stage.governor.decline(stage.bad, slow).is_err());
+    assert_eq!(stage.governor.release(stage.bad, slow), Ok(Released::Returned));
+    stage.close();
+}
+
+#[test]
+fn a_promise_that_is_made_again_has_all_its_time() {
+    let stage = stage();
+    let promise_ns = stage.governor.config().promise_ns;
+    let kept = stage.cache(stage.bad, 100);
+    stage.answers.send(ReclaimAnswer::Deferred).unwrap();
+    stage.ask(10).unwrap_err();
+    stage.governor.decline(stage.bad, kept).unwrap();
+    stage.clock.advance_ns(promise_ns / 2);
+    stage.answers.send(ReclaimAnswer::Deferred).unwrap();
+    stage.ask(10).unwrap_err();
+    assert_eq!(stage.asked(), [stage.bad, stage.bad]);
+    stage.clock.advance_ns(promise_ns - 1);
+    stage.governor.balance();
+    assert_eq!(stage.governor.release(stage.bad, kept), Ok(Released::Evicted));
+    stage.ask(100).unwrap();
+    stage.close();
+}
+
+#[test]
+fn a_victim_that_nobody_polls_does_not_shield_everybody_else() {
+    let clock = ManualClock::new();
+    let governor = Governor::new(GovernorConfig {
+        tenants_max: 8,
+        grants_max: 1_024,
+        pool_pressure: false,
+        quantum_bytes: 0,
+        promise_ns: 5,
+        busy_cooldown_ns: 5,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(100)
+    });
+    let governor = governor.unwrap();
+    let tenant = |number: u128, priority| {
+        let id = TenantId::from_u128(number);
+        let config = TenantConfig { priority, ..TenantConfig::new(id, format!("{number}")) };
+        governor.register_tenant(config).unwrap()
+    };
+    let (deaf, good) = (tenant(1, Priority::Low), tenant(2, Priority::Normal));
+    let high = tenant(3, Priority::High);
+    governor.on_tenant_reclaim(good, |_| ReclaimAnswer::Freed).unwrap();
+    let ask = |tenant, kind, bytes| {
+        governor.request(&Request::new(tenant, kind, bytes)).map(Grant::into_id)
+    };
+    let unpolled = ask(deaf, AllocationType::Cache, 50).unwrap();
+    ask(good, AllocationType::Cache, 50).unwrap();
+    ask(high, AllocationType::Inference, 50).unwrap_err();
+    clock.advance_ns(5);
+    ask(high, AllocationType::Inference, 50).unwrap();
+    // It is chosen again after its cool-down, and then handed out once.
+    clock.advance_ns(5);
+    ask(high, AllocationType::Inference, 50).unwrap_err();
+    assert_eq!(governor.next_victim().map(|victim| victim.grant), Some(unpolled));
+    assert_eq!(governor.next_victim(), None);
+    assert_eq!(governor.release(deaf, unpolled), Ok(Released::Evicted));
+    ask(high, AllocationType::Inference, 50).unwrap();
+}
+
+#[test]
+fn one_promise_too_many_ends_the_oldest() {
+    const PROMISES_MAX: u64 = 65_536;
+    let governor = Governor::new(GovernorConfig {
+        tenants_max: 8,
+        pool_pressure: false,
+        quantum_bytes: 0,
+        victims_max: u32::MAX,
+        clock: ManualClock::new().into(),
+        ..GovernorConfig::new(PROMISES_MAX + 1)
+    });
+    let governor = governor.unwrap();
+    let config = TenantConfig::new(TenantId::from_u128(1), "one");
+    let one = governor.register_tenant(config).unwrap();
+    governor.on_reclaim(|_| ReclaimAnswer::Deferred);
+    let small = Request::new(one, AllocationType::Cache, 1);
+    let all: Vec<_> =
+        (0..=PROMISES_MAX).map(|_| governor.request(&small).unwrap().into_id()).collect();
+    let large = Request::new(one, AllocationType::Inference, PROMISES_MAX + 1);
+    drop(governor.request(&large));
+    // Who is live again was not promised any more.
+    let live = all.iter().filter(|&&grant| governor.decline(one, grant).is_err());
+    assert_eq!(live.count(), 1);
+}

@@ -34,7 +34,10 @@ pub const PASS_TURNS_MAX: u32 = 8;
 pub enum ReclaimAnswer {
     /// The memory is free now.
     Freed,
-    /// The owner will release the grant; its bytes count as being freed until then.
+    /// The owner will release the grant; its bytes count as being freed until then. This is a
+    /// promise, and others are denied memory rather than evicted for it meanwhile: if it is not
+    /// kept within [`crate::GovernorConfig::promise_ns`] the grant counts as declined, like one
+    /// whose owner was busy. It may be released later all the same.
     Deferred,
     /// Not now: the grant is left alone for a while.
     Busy,
@@ -49,6 +52,10 @@ pub trait Owners {
     /// Takes a victim for whom there was nobody to ask, and whose bytes count as being freed until
     /// it is released or declined. Called with nothing held.
     fn hand_out(&self, victim: &Victim);
+
+    /// Takes note of a victim whose bytes count as being freed until it is released or declined,
+    /// whether it was handed out or its owner said so. Called with nothing held.
+    fn note_promise(&self, victim: &Victim);
 }
 
 /// What an eviction achieved.
@@ -320,6 +327,7 @@ impl Core {
                 if answer.is_none() {
                     owners.hand_out(victim);
                 }
+                owners.note_promise(victim);
                 return;
             }
             (Settled::Ended | Settled::ReleasedByOwner, _) => {

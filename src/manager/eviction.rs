@@ -65,7 +65,9 @@ impl MultiTenantMemoryManager {
     ///
     /// The callback runs with nothing held, so it may call any verb. It answers
     /// [`ReclaimAnswer::Freed`] once the memory is free, [`ReclaimAnswer::Deferred`] if the owner
-    /// will release the allocation, and [`ReclaimAnswer::Busy`] to keep it for a while. One that
+    /// will release the allocation, and [`ReclaimAnswer::Busy`] to keep it for a while. Who defers
+    /// and has not released within [`promise_ns`](crate::GovernorConfig::promise_ns), ten seconds
+    /// unless set, was busy: others are evicted then. One that
     /// panics counts as busy, and so does one that has not answered within
     /// [`super::ManagerOptions::reclaim_timeout`], one second unless set: the tenant is then left
     /// alone until it has answered or for
