@@ -166,8 +166,10 @@ impl Governor {
         &self.config.clock
     }
 
-    /// Looks and answers: no eviction, no callback, bounded steps, no lock or allocation. Goes
+    /// Looks and answers: no eviction, no handler asked, bounded steps, no lock or allocation. Goes
     /// before those who wait if it fits while they do not; [`Governor::acquire`] waits its turn.
+    /// Where it finds claim idle that somebody waits for it hands it over, and wakes them: then its
+    /// steps grow with the line.
     ///
     /// # Errors
     ///
@@ -296,7 +298,7 @@ impl Governor {
     /// nothing is evicted in vain.
     fn is_hopeless(&self, ask: &Ask, no: No, goal: Goal) -> bool {
         let core = &self.core;
-        let (used, leaving) = (|a| core.accounts.used(a), |a| core.freeing(a).bytes());
+        let (used, leaving) = (|a| core.in_grants(a), |a| core.freeing(a).bytes());
         let sums = Sums { used: &used, leaving: &leaving };
         if let No::Full { account: ROOT, asked, used, limit } = no
             && !core.scarcity.has_excess()
