@@ -1,5 +1,18 @@
 //! The governor's core, from the ground up. Each file may use the ones above it.
 //!
+//! | files | what |
+//! |---|---|
+//! | `sync` `word` `handle` `region` | the door to atomics, packed words, names of slots, tables |
+//! | `account` `share` `scarcity` | the counting: who uses, has paid for and may have how much |
+//! | `grants` `queue` | a grant's life in one word; the eviction queue of a tenant and type |
+//! | `policy` `lessons` `ghost` `backlog` | who goes first within a queue |
+//! | `pressure` `rate` `registry` `ring` `events` `tenant` | one record or structure each |
+//! | `admission` `batch` | where a grant is decided; all or nothing |
+//! | `order` `evict` `force` | whose turn it is to go, asking them, what administration ends |
+//! | `waiters` `wait` `turnover` `estimate` | who waits, who is served next, how long that takes |
+//! | `circle` | who waits for each other |
+//! | `steps` | the most steps of each verb |
+//!
 //! No clock, no I/O, no allocation after creation: time and machine samples come in as arguments.
 
 pub mod sync;

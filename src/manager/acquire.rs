@@ -10,7 +10,6 @@
 use super::allocation::{Answer, MemoryAllocationRequest, Refused, Wanted, answer};
 use super::queue::{Entered, JUST_NOW, Place, PlaceKey, close};
 use super::record::Key;
-use super::statistics::Count;
 use super::{MultiTenantMemoryManager, lock};
 use crate::config::{AllocationType, TenantId};
 use std::future::poll_fn;
@@ -74,7 +73,6 @@ impl MultiTenantMemoryManager {
         let answer = match begun {
             Ok(Begun::Granted(key)) => Ok(key),
             Ok(Begun::Waits(key)) => {
-                wanted.tenant.statistics.get().note(Count::Queued);
                 let turn = Turn { manager: self, wanted, key };
                 poll_fn(|context| turn.poll(context)).await
             }

@@ -113,6 +113,8 @@ pub struct Alert {
     pub level: AlertLevel,
     /// What was measured, in the unit of the kind.
     pub value: f64,
+    /// The same by the last look: differs where the dashboard shows an alert that is open.
+    pub latest: f64,
     /// What it was held against.
     pub threshold: f64,
     /// When, in ns of the governor's clock.

@@ -8,10 +8,9 @@
 //!
 //! A thread sleeps for its interval, then takes one step, so the first step comes after the first
 //! interval. It knows its manager by a [`Weak`], and is woken to end. Who drops the last clone
-//! waits for a step that is running, and with it for the owners that step is asking, for as long
-//! as they may take ([`super::ManagerOptions::reclaim_timeout`]). Only where a callback drops the
-//! last clone, on one of these threads or of those on which owners are asked, nobody waits: the
-//! threads end by themselves.
+//! waits for a step that is running, for two seconds at most: a callback that hangs holds up
+//! nobody for longer. Where a callback drops the last clone, on one of these threads or of those on
+//! which owners are asked, nobody waits. Threads that are not waited for end by themselves.
 //!
 //! What is done is elsewhere: [`Inner::balance`] in `mod.rs`, and [`Inner::look_after`] here,
 //! which names everything that is due by the clock.
@@ -41,6 +40,9 @@ pub struct BackgroundStatus {
     pub panicked_steps: u64,
 }
 
+/// How long a step that is running is waited for in the end.
+const JOIN_MAX: Duration = Duration::from_secs(2);
+
 /// One kind of thread.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -48,10 +50,16 @@ enum Kind {
     Monitor,
 }
 
+#[derive(Default)]
+struct State {
+    stopped: bool,
+    running: u32,
+}
+
 /// What threads and manager share.
 #[derive(Default)]
 struct Shared {
-    stopped: Mutex<bool>,
+    state: Mutex<State>,
     told: Condvar,
     /// Steps by kind.
     steps: [Counter; 2],
@@ -70,14 +78,28 @@ pub(super) struct Background {
 impl Shared {
     /// Sleeps for an interval; says whether the time has come to end.
     fn rest(&self, interval: Duration) -> bool {
-        let stopped = lock(&self.stopped);
-        let slept = self.told.wait_timeout_while(stopped, interval, |stopped| !*stopped);
-        let (stopped, _) = slept.unwrap_or_else(PoisonError::into_inner);
-        *stopped
+        let state = lock(&self.state);
+        let slept = self.told.wait_timeout_while(state, interval, |state| !state.stopped);
+        let (state, _) = slept.unwrap_or_else(PoisonError::into_inner);
+        state.stopped
     }
 
     fn stop(&self) {
-        *lock(&self.stopped) = true;
+        lock(&self.state).stopped = true;
+        self.told.notify_all();
+    }
+
+    /// Waits until no thread runs any more, for a while; says whether none does.
+    fn wait_for_the_last(&self) -> bool {
+        let state = lock(&self.state);
+        let waited = self.told.wait_timeout_while(state, JOIN_MAX, |state| state.running > 0);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.running == 0
+    }
+
+    fn run_to_the_end(&self, kind: Kind, interval: Duration, manager: &Weak<Inner>) {
+        self.run(kind, interval, manager);
+        lock(&self.state).running -= 1;
         self.told.notify_all();
     }
 
@@ -117,10 +139,17 @@ impl Background {
         let interval = Duration::from_secs(interval_secs);
         let name = ["allot-balancer", "allot-monitor"][kind as usize];
         let new = std::thread::Builder::new().name(name.to_string());
-        let started = new.spawn(move || shared.run(kind, interval, &manager));
-        let started = started.map_err(|error| MemoryError::Thread { name, kind: error.kind() })?;
-        *thread = Some(started);
-        Ok(())
+        lock(&self.shared.state).running += 1;
+        match new.spawn(move || shared.run_to_the_end(kind, interval, &manager)) {
+            Ok(started) => {
+                *thread = Some(started);
+                Ok(())
+            }
+            Err(error) => {
+                lock(&self.shared.state).running -= 1;
+                Err(MemoryError::Thread { name, kind: error.kind() })
+            }
+        }
     }
 }
 
@@ -133,6 +162,10 @@ impl Drop for Background {
         if is_own || is_worker() {
             // In a callback: the step that asks cannot be waited for, and another may be waiting
             // for this one.
+            return;
+        }
+        if !self.shared.wait_for_the_last() {
+            // In a callback that hangs: its thread ends by itself, if the callback ever returns.
             return;
         }
         for thread in threads.iter_mut().filter_map(Option::take) {

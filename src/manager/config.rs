@@ -221,9 +221,10 @@ impl ManagerOptions {
     }
 
     /// How long a place in the queue, or what was assigned to it, is kept beyond the time after
-    /// which the answer said to ask again; at most [`Self::queue_wait_max`]. 10 s unless set.
+    /// which the answer said to ask again; at most [`Self::queue_wait_max`]. 10 s
+    /// unless set, or the longest wait if that is shorter.
     pub fn queue_keep(mut self, keep: Duration) -> Self {
-        self.queue.keep = keep;
+        self.queue.keep_set = Some(keep);
         self
     }
 

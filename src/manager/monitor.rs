@@ -5,7 +5,7 @@
 //! N2  sums of the pool = what was counted of every tenant up to its last look, also of those that
 //!     are gone
 //! N3  a look takes no lock of a tenant, and allocates nothing, unless something begins or ends:
-//!     an alert, a history, the watch of a tenant
+//!     an alert, a history, the watch of a tenant; or an alert of the pool is open
 //! ```
 //!
 //! A tenant is watched from its first request on. One that neither asks nor holds anything for the
@@ -33,7 +33,7 @@ use crate::TenantHandle;
 use crate::balance::BalanceReport;
 use crate::circle::CircularWait;
 use crate::config::TenantId;
-use crate::meter::{Meter, PoolMeter};
+use crate::meter::Meter;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -195,8 +195,6 @@ struct PoolWatch {
     peak_bytes: u64,
     /// The longest time any owner took to answer.
     reclaim_largest_ns: u64,
-    /// The last look at the pool.
-    meter: Option<PoolMeter>,
 }
 
 /// What makes two alerts the same one.
@@ -237,7 +235,6 @@ impl Monitor {
                 history: History::new(),
                 peak_bytes: 0,
                 reclaim_largest_ns: 0,
-                meter: None,
             },
             open: BTreeMap::new(),
             fired: Vec::new(),
@@ -257,6 +254,7 @@ impl Monitor {
             name,
             level: reading.level,
             value: reading.value,
+            latest: reading.value,
             threshold: reading.threshold,
             time_ns: self.now_ns,
             raised_or_cleared,
@@ -268,6 +266,13 @@ impl Monitor {
             AlertChange::Cleared => self.open.remove(&key),
         };
         self.fired.push(alert);
+    }
+
+    /// An alert that stays open shows what was measured last.
+    fn renew(&mut self, reading: &Reading, tenant: Option<TenantId>) {
+        if let Some(alert) = self.open.get_mut(&(tenant, reading.kind, reading.level)) {
+            alert.latest = reading.value;
+        }
     }
 
     fn open_of(&self, tenant: Option<TenantId>) -> Vec<Alert> {
@@ -307,7 +312,8 @@ impl Monitor {
         for alert in self.open_of(id) {
             self.open.remove(&(id, alert.kind, alert.level));
             let (time_ns, raised_or_cleared) = (self.now_ns, AlertChange::Cleared);
-            self.fired.push(Alert { value: 0.0, time_ns, raised_or_cleared, ..alert });
+            let (value, latest) = (0.0, 0.0);
+            self.fired.push(Alert { value, latest, time_ns, raised_or_cleared, ..alert });
         }
     }
 }
@@ -376,10 +382,12 @@ impl Inner {
         let pace = Pace::of(thresholds);
         for (number, reading) in readings.iter().enumerate() {
             let watch = &mut monitor.watches[at];
-            if let Some(change) = watch.trend.triggers[number].pull(reading, pace, now_ns) {
+            let (trigger, id) = (&mut watch.trend.triggers[number], watch.tenant.id);
+            if let Some(change) = trigger.pull(reading, pace, now_ns) {
                 let name = lock(&watch.tenant.held).name.clone();
-                let id = watch.tenant.id;
                 monitor.fire(reading, Some(id), format!("tenant {name}"), change);
+            } else if trigger.is_raised() {
+                monitor.renew(reading, Some(id));
             }
         }
         true
@@ -393,7 +401,6 @@ impl Inner {
         let after = Recent::of(&pool.sums);
         let requests = pool.sums.get(Count::Requests);
         pool.peak_bytes = pool.peak_bytes.max(meter.live_bytes);
-        pool.meter = Some(meter);
         pool.trend.turn(now_ns, &pool.sums, meter.pressure_rises);
         let look = Look {
             used_bytes: meter.live_bytes,
@@ -413,14 +420,18 @@ impl Inner {
         let not_freed = above(thresholds, AlertKind::FreedNotMeasured, new as f64, 0);
         let PoolWatch { trend, critical: full, measurement, unfreed, .. } = pool;
         let common = trend.triggers.iter_mut().zip(&readings).take(ALERTS_OF_ALL);
-        let changes: Vec<(Reading, AlertChange)> = common
+        let seen: Vec<(Reading, Option<AlertChange>)> = common
             .chain([(full, &critical), (measurement, &silent), (unfreed, &not_freed)])
             .filter_map(|(trigger, reading)| {
-                trigger.pull(reading, pace, now_ns).map(|change| (*reading, change))
+                let change = trigger.pull(reading, pace, now_ns);
+                (change.is_some() || trigger.is_raised()).then_some((*reading, change))
             })
             .collect();
-        for (reading, change) in changes {
-            monitor.fire(&reading, None, "the pool".to_string(), change);
+        for (reading, change) in seen {
+            match change {
+                Some(change) => monitor.fire(&reading, None, "the pool".to_string(), change),
+                None => monitor.renew(&reading, None),
+            }
         }
         self.look_for_circle(monitor);
     }
@@ -482,7 +493,8 @@ impl Inner {
         if !statistics.watched.load(Ordering::Relaxed) {
             self.monitoring.welcome(tenant, self.governor.config().tenants_max as usize);
         }
-        Timing::begin(statistics.note_request(), self.governor.clock())
+        statistics.note_request();
+        Timing::begin(self.governor.clock())
     }
 
     /// The same, where a request may be told to come back.
@@ -519,8 +531,10 @@ impl Inner {
 
     /// Counts the time a decision took.
     pub(super) fn time(&self, tenant: &Tenant, timing: &Timing) {
-        if let Some((ns, weight)) = timing.end(self.governor.clock()) {
-            tenant.statistics.get().note_latency(ns, weight);
+        let (statistics, ns) = (tenant.statistics.get(), timing.end(self.governor.clock()));
+        let weight = statistics.weight_of(ns);
+        if weight > 0 {
+            statistics.note_latency(ns, weight);
             self.monitoring.latency.note(ns, weight);
         }
     }
@@ -578,12 +592,13 @@ impl Inner {
         report
     }
 
-    /// What is known of the pool as of the last look. The caller holds no lock.
+    /// What is known of the pool: sums as of now, what is counted over time as of the last look.
+    /// The caller holds no lock.
     pub(super) fn report_of_pool(&self) -> PoolReport {
         let now_ns = self.governor.clock().now_ns();
         let monitor = lock(&self.monitoring.state);
         let pool = &monitor.pool;
-        let mut statistics = MemoryStatistics::of(&pool.sums);
+        let mut statistics = MemoryStatistics::of(&self.sums_now(&monitor));
         // Relaxed: a statistic.
         statistics.balancing_events = self.monitoring.balanced.load(Ordering::Relaxed);
         statistics.latency = self.monitoring.latency.summary();
@@ -591,12 +606,29 @@ impl Inner {
         statistics.reclaim.largest_ns = pool.reclaim_largest_ns;
         statistics.evicted_bytes_per_minute = pool.trend.evicted_bytes_per_minute() as u64;
         statistics.pressure_events_per_hour = pool.trend.pressure_events_per_hour() as u64;
-        statistics.peak_bytes = pool.peak_bytes;
-        if let Some(meter) = pool.meter {
-            statistics.efficiency_percent = share_percent(meter.live_bytes, meter.claimed_bytes);
-        }
+        let meter = self.governor.pool_meter();
+        statistics.efficiency_percent = share_percent(meter.live_bytes, meter.claimed_bytes);
+        statistics.peak_bytes = pool.peak_bytes.max(meter.live_bytes);
         let history = pool.history.read(now_ns);
         PoolReport { statistics, history, open: monitor.open.values().cloned().collect() }
+    }
+
+    /// The sums of all tenants, with what they have done since the last look.
+    fn sums_now(&self, monitor: &Monitor) -> Totals {
+        let totals_of = |tenant: &Tenant, last: &Totals| {
+            let meter = self.governor.meter(tenant.handle);
+            let evicted_bytes = meter.map_or(last.get(Count::EvictedBytes), |m| m.evicted_bytes);
+            tenant.statistics.get().totals(evicted_bytes)
+        };
+        let mut sums = monitor.pool.sums;
+        for Watch { tenant, last, .. } in &monitor.watches {
+            sums.add_gain(&totals_of(tenant, last), last);
+        }
+        for tenant in lock(&self.monitoring.arrivals).iter() {
+            let last = *lock(&tenant.statistics.get().settled);
+            sums.add_gain(&totals_of(tenant, &last), &last);
+        }
+        sums
     }
 }
 

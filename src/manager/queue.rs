@@ -48,14 +48,21 @@ pub(super) const JUST_NOW: u64 = u64::MAX;
 pub(super) struct QueueOptions {
     pub enabled: bool,
     pub wait_max: Duration,
-    pub keep: Duration,
+    /// None: ten seconds, or the longest wait if that is less.
+    pub keep_set: Option<Duration>,
     pub places_max: u32,
 }
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        let (wait_max, keep) = (Duration::from_secs(30), Duration::from_secs(10));
-        Self { enabled: true, wait_max, keep, places_max: 64 }
+        let wait_max = Duration::from_secs(30);
+        Self { enabled: true, wait_max, keep_set: None, places_max: 64 }
+    }
+}
+
+impl QueueOptions {
+    fn keep(&self) -> Duration {
+        self.keep_set.unwrap_or(self.wait_max.min(Duration::from_secs(10)))
     }
 }
 
@@ -68,8 +75,9 @@ impl QueueOptions {
                 format!("{wait} s is out of range; use more than 0 s, up to {most} s (24 h)");
             return refuse("queue_wait_max", problem);
         }
-        if self.keep.is_zero() || self.keep > self.wait_max {
-            let (keep, most) = (self.keep.as_secs_f64(), self.wait_max.as_secs_f64());
+        let (keep, most) = (self.keep(), self.wait_max);
+        if keep.is_zero() || keep > most {
+            let (keep, most) = (keep.as_secs_f64(), most.as_secs_f64());
             let problem = format!(
                 "{keep} s is out of range; use more than 0 s, up to the queue_wait_max of {most} s"
             );
@@ -371,7 +379,7 @@ impl MultiTenantMemoryManager {
 
     fn find_place(&self, wanted: &Wanted) -> Result<Found, Refused> {
         let (inner, queueing) = (&self.inner, self.is_queueing());
-        let QueueOptions { keep, places_max, .. } = inner.queue.options;
+        let (keep, places_max) = (inner.queue.options.keep(), inner.queue.options.places_max);
         let mut held = lock(&wanted.tenant.held);
         if let Some(shut) = held.shut() {
             drop(held);
@@ -426,7 +434,8 @@ impl MultiTenantMemoryManager {
         key: PlaceKey,
         mut place: Place,
     ) -> Result<Entered, Refused> {
-        let QueueOptions { keep, places_max, .. } = self.inner.queue.options;
+        let options = self.inner.queue.options;
+        let (keep, places_max) = (options.keep(), options.places_max);
         let mut held = lock(&wanted.tenant.held);
         if let Some(shut) = held.shut() {
             drop(held);

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! requests       = granted + denied + queued + misused, growth included, each time it is asked;
-//!                  who awaits its turn asks once, and is queued before it is granted or denied
+//!                  who awaits its turn asks once, and is granted or denied in the end
 //! samples        = quick requests / SAMPLE_EVERY + all slow ones, weighted so
 //!                  that the histogram stands for all requests
 //! average        = sum of weighted times / sum of weights            (exact over the samples)
@@ -137,7 +137,7 @@ fn upper_ns(bucket: usize) -> u64 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LatencySummary {
-    /// Requests that this stands for; where only some are timed, within eight of the real number.
+    /// Requests that this stands for, within eight of the real number.
     pub count: u64,
     /// Average time, in ns; 0 if there was none.
     pub average_ns: u64,
@@ -232,6 +232,8 @@ pub(super) struct Statistics {
     latency: Histogram,
     waits: Histogram,
     reclaim_largest_ns: Counter,
+    /// Requests that took less than [`SLOW_NS`].
+    quick: Counter,
     /// Whether the monitor looks at the tenant.
     pub watched: super::Switch,
     /// What the monitor had added to the sums when it last looked away.
@@ -260,14 +262,26 @@ impl Statistics {
         self.add(count, 1);
     }
 
-    fn add(&self, count: Count, by: u64) -> u64 {
+    fn add(&self, count: Count, by: u64) {
         // Relaxed: a statistic.
-        self.counts[count as usize].fetch_add(by, Ordering::Relaxed)
+        self.counts[count as usize].fetch_add(by, Ordering::Relaxed);
     }
 
-    /// Counts a request; says whether it is a sample of the quick ones.
-    pub(super) fn note_request(&self) -> bool {
-        self.add(Count::Requests, 1).is_multiple_of(SAMPLE_EVERY)
+    /// Counts a request.
+    pub(super) fn note_request(&self) {
+        self.note(Count::Requests);
+    }
+
+    /// How many requests one that took so long stands for; none, if others stand for it. Quick
+    /// ones are counted apart, so that slow ones between them do not choose the samples.
+    pub(super) fn weight_of(&self, ns: u64) -> u64 {
+        // Relaxed: a statistic.
+        let quick = || self.quick.fetch_add(1, Ordering::Relaxed);
+        match ns >= SLOW_NS {
+            true => 1,
+            false if quick().is_multiple_of(SAMPLE_EVERY) => SAMPLE_EVERY,
+            false => 0,
+        }
     }
 
     /// Counts the time a request took, which stands for `weight` of them.
@@ -318,22 +332,17 @@ impl Statistics {
 #[derive(Debug)]
 pub(super) struct Timing {
     begun_ns: u64,
-    is_sample: bool,
 }
 
 impl Timing {
     /// Begins to time a request.
-    pub(super) fn begin(is_sample: bool, clock: &Clock) -> Self {
-        Self { begun_ns: clock.now_ns(), is_sample }
+    pub(super) fn begin(clock: &Clock) -> Self {
+        Self { begun_ns: clock.now_ns() }
     }
 
-    /// The time it took, and how many requests it stands for; none if it stands for none.
-    pub(super) fn end(&self, clock: &Clock) -> Option<(u64, u64)> {
-        let ns = clock.now_ns().saturating_sub(self.begun_ns);
-        match ns >= SLOW_NS {
-            true => Some((ns, 1)),
-            false => self.is_sample.then_some((ns, SAMPLE_EVERY)),
-        }
+    /// The time it took, in ns.
+    pub(super) fn end(&self, clock: &Clock) -> u64 {
+        clock.now_ns().saturating_sub(self.begun_ns)
     }
 }
 
@@ -421,8 +430,10 @@ mod tests {
     #[test]
     fn a_sample_stands_for_those_that_were_not_timed() {
         let statistics = Statistics::default();
-        let timed = (0..80).filter(|_| statistics.note_request()).count();
-        assert_eq!(timed, 10);
+        // Slow ones in between do not choose which of the quick ones are samples.
+        let weights =
+            (0..160).map(|at| statistics.weight_of(if at % 2 == 0 { SLOW_NS } else { 5 }));
+        assert_eq!(weights.sum::<u64>(), 160);
         statistics.note_latency(1_000, SAMPLE_EVERY);
         statistics.note_latency(90_000, 1);
         let seen = statistics.latency();

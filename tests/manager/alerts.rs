@@ -361,3 +361,17 @@ fn a_machine_that_cannot_be_read_is_an_alert() {
     monitored.look(5);
     assert_eq!(seen(&mut alerts), [(kind, level, None, AlertChange::Cleared)]);
 }
+
+#[test]
+fn an_open_alert_shows_the_value_of_the_last_look() {
+    let monitored = Monitored::new(1_000);
+    let one = named(&monitored.manager, 1, "chat", 100);
+    granted(inference(&monitored.manager, one, 92));
+    monitored.look(1);
+    granted(inference(&monitored.manager, one, 5));
+    monitored.look(1);
+    let open = monitored.usage(one).open_alerts;
+    let [alert] = &open[..] else { panic!("{open:?}") };
+    assert_eq!((alert.value, alert.latest), (92.0, 97.0));
+    assert_eq!(alert.time_ns, SECOND, "when it began");
+}

@@ -139,6 +139,29 @@ fn threads_end_at_once_when_the_last_clone_goes() {
 }
 
 #[test]
+fn a_callback_that_hangs_does_not_hold_up_who_drops_the_last_clone() {
+    let manager = threads(true, false, Scripted::new(level(MachineLevel::Normal)));
+    let one = named(&manager, 1, "chat", 100);
+    granted(inference(&manager, one, 99));
+    let ((enter, entered), (end, ended)) = (mpsc::channel(), mpsc::channel::<()>());
+    let (enter, ended) = (Mutex::new(enter), Mutex::new(ended));
+    manager.on_alert(move |_| {
+        enter.lock().unwrap().send(()).unwrap();
+        // Until the test is over.
+        let _ = ended.lock().unwrap().recv();
+    });
+    entered.recv_timeout(TOO_LONG).expect("an alert");
+    let (done, dropped) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        drop(manager);
+        done.send(()).unwrap();
+    });
+    dropped.recv_timeout(TOO_LONG).expect("dropped while the callback hangs");
+    drop(end);
+    thread.join().unwrap();
+}
+
+#[test]
 fn the_last_clone_may_be_dropped_by_a_callback_of_a_step() {
     let held = Arc::new(());
     let manager = threads(true, true, Faulty::held_by(&held));

@@ -206,6 +206,7 @@ fn all(manager: &Manager) -> TenantDashboard {
         tenant.denied_requests = 0;
         tenant.statistics = MemoryStatistics::default();
     }
+    seen.statistics = MemoryStatistics::default();
     seen.recommendations.clear();
     seen
 }

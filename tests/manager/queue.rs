@@ -554,10 +554,13 @@ fn options_of_the_queue_name_what_is_wrong() {
         refused(options().queue_keep(Duration::ZERO)),
         "queue_keep: 0 s is out of range; use more than 0 s, up to the queue_wait_max of 30 s"
     );
+    let five = Duration::from_secs(5);
     assert_eq!(
-        refused(options().queue_wait_max(Duration::from_secs(5))),
+        refused(options().queue_wait_max(five).queue_keep(five + five)),
         "queue_keep: 10 s is out of range; use more than 0 s, up to the queue_wait_max of 5 s"
     );
+    // Where it is not set it is no longer than the longest wait.
+    assert!(Manager::try_new_with(memory(1), options().queue_wait_max(five)).is_ok());
     for none_or_many in [0, 65_537] {
         assert_eq!(
             refused(options().queue_places_max(none_or_many)),
@@ -567,7 +570,7 @@ fn options_of_the_queue_name_what_is_wrong() {
             )
         );
     }
-    let short = options().queue_wait_max(Duration::from_secs(5)).queue_keep(Duration::from_secs(5));
+    let short = options().queue_wait_max(five).queue_keep(five);
     assert!(Manager::try_new_with(memory(1), short).is_ok());
 }
 
