@@ -390,13 +390,14 @@ impl Governor {
     }
 
     /// Grants all of `requests`, at most 64, or none; does not evict. One charge for each tenant.
+    /// Of no requests, all are granted.
     ///
     /// # Errors
     ///
     /// As [`Governor::try_request`], for the first request that is refused.
     pub fn request_all(&self, requests: &[Request]) -> Result<Vec<Grant<'_>>, Refusal> {
         if requests.len() > BATCH_MAX {
-            let problem = format!("{} in one batch; at most {BATCH_MAX}", requests.len());
+            let problem = format!("{} in one batch; at most {BATCH_MAX}: split it", requests.len());
             return Err(Error::Config { field: "requests", problem }.into());
         }
         let asks: Vec<Ask> = requests.iter().map(|r| self.ask(r)).collect::<Result<_, _>>()?;
