@@ -422,3 +422,28 @@ fn what_was_pinned_may_go_for_who_waits() {
     assert_eq!(bytes(&mut ticket), 50);
     assert_eq!(governor.evict_for(&fixed(one, 0)), Err(Error::ZeroBytes));
 }
+
+#[test]
+fn who_waits_is_not_inactive() {
+    let clock = ManualClock::new();
+    let governor = Governor::new(GovernorConfig {
+        tenants_max: 8,
+        grants_max: 64,
+        quantum_bytes: 0,
+        pool_pressure: false,
+        inactive_limit_ns: 3_000_000_000,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(10)
+    });
+    let governor = governor.unwrap();
+    let limited = |n| TenantConfig { limit_bytes: Some(10), ..tenant(n) };
+    let [one, two] = [1, 2].map(|n| governor.register_tenant(limited(n)).unwrap());
+    let all = governor.request(&fixed(one, 10)).unwrap();
+    let waiting = governor.enqueue(&fixed(two, 5), FOREVER).unwrap();
+    governor.report_pressure(Pressure::High);
+    governor.balance();
+    clock.advance_ns(4_000_000_000);
+    governor.balance();
+    drop(all);
+    assert!(waiting.is_granted(), "{:?}", governor.usage(two));
+}
