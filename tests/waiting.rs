@@ -447,3 +447,25 @@ fn who_waits_is_not_inactive() {
     drop(all);
     assert!(waiting.is_granted(), "{:?}", governor.usage(two));
 }
+
+#[test]
+fn who_has_just_come_is_not_inactive() {
+    let clock = ManualClock::new();
+    let governor = Governor::new(GovernorConfig {
+        tenants_max: 8,
+        grants_max: 64,
+        pool_pressure: false,
+        inactive_limit_ns: 3_600_000_000_000,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(10)
+    });
+    let governor = governor.unwrap();
+    governor.report_pressure(Pressure::High);
+    clock.advance_ns(7_200_000_000_000);
+    let one = TenantConfig { limit_bytes: Some(10), ..tenant(1) };
+    let one = governor.register_tenant(one).unwrap();
+    governor.balance();
+    assert!(!governor.usage(one).unwrap().limit_lowered, "registered this very moment");
+    let answer = governor.try_request(&fixed(one, 5)).map(Grant::into_id);
+    assert!(answer.is_ok(), "memory is free and it is below its limit");
+}
