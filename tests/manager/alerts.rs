@@ -378,3 +378,25 @@ fn an_open_alert_shows_the_value_of_the_last_look() {
     assert_eq!((alert.value, alert.latest), (92.0, 97.0));
     assert_eq!(alert.time_ns, SECOND, "when it began");
 }
+
+#[test]
+fn a_tenant_that_comes_back_keeps_its_alert_when_its_former_self_is_forgotten() {
+    let monitored = Monitored::new(1_000);
+    let manager = &monitored.manager;
+    let both = [named(manager, 1, "chat", 100), named(manager, 2, "coder", 100)];
+    for tenant in both {
+        let held = granted(inference(manager, tenant, 10));
+        monitored.release(tenant, &held, 10);
+    }
+    monitored.look(1);
+    for tenant in both {
+        now(manager.unregister_tenant(tenant)).unwrap();
+    }
+    let coder = named(manager, 2, "coder", 100);
+    granted(inference(manager, coder, 95));
+    let mut alerts = manager.alerts();
+    monitored.look(1);
+    assert_eq!(monitored.usage(coder).utilization_percentage, 95.0);
+    assert_eq!(seen(&mut alerts), [raised(AlertKind::TenantUtilisation, coder)]);
+    assert_eq!(monitored.usage(coder).open_alerts.len(), 1);
+}
