@@ -369,3 +369,18 @@ fn the_future_travels() {
     drop(travels(full.acquire()));
     assert_eq!(full.in_queue(), (0, 0), "nothing happens before it is polled");
 }
+
+#[test]
+fn what_nobody_fetched_goes_to_who_awaits_its_turn() {
+    let full = Full::new();
+    let other = named(&full.manager, 3, "other", 90);
+    // Its client asks once and never again.
+    queued(ask(&full.manager, other, 50, "forgotten", MODEL));
+    let (mut turn, woken) = (pin!(full.acquire()), Arc::new(Woken::default()));
+    assert!(poll(&mut turn, &woken).is_pending());
+    full.make_room();
+    // Told to come back after 30 s at most, and kept for 10 s beyond that.
+    full.clock.advance_ns(59 * SECOND);
+    let answer = poll(&mut turn, &woken);
+    assert!(answer.is_ready(), "the bytes have been nobody's for 19 s");
+}
