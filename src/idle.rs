@@ -39,12 +39,14 @@ pub(crate) struct After {
 impl Idle {
     /// Hands up the claim of tenants at rest, and answers those that are inactive, with the time
     /// since which they are. `asked` is another number after every request, also one that was
-    /// denied. One pass over the tenants, which reads one line of each, and what `asked` reads
-    /// where inactive tenants are looked for.
+    /// denied; who stands in line, of `waiting` in ascending order, asks all the time. One pass
+    /// over the tenants, which reads one line of each, and what `asked` reads where inactive
+    /// tenants are looked for.
     pub(crate) fn look(
         &self,
         accounts: &Accounts,
         asked: impl Fn(u32) -> u64,
+        waiting: &[u32],
         now_ns: u64,
         after: After,
     ) -> Vec<(u64, u32)> {
@@ -63,7 +65,7 @@ impl Idle {
                 *rest = Rest { activity, since_ns: now_ns, asked, handed_ns: now_ns };
                 continue;
             }
-            if asked != rest.asked {
+            if asked != rest.asked || waiting.binary_search(&tenant).is_ok() {
                 (rest.asked, rest.since_ns) = (asked, now_ns);
             }
             let passed = |since_ns, ns| ns < u64::MAX && now_ns.saturating_sub(since_ns) >= ns;
