@@ -76,7 +76,7 @@ impl Governor {
         self.end_freed_late();
         let survey = self.survey();
         let live_bytes = survey.live;
-        self.measured.refresh(&self.core.accounts);
+        self.measured.refresh(&self.core);
         let pressure = self.evaluate_pressure(live_bytes);
         let accounts = &self.core.accounts;
         let active = survey.active.iter().copied();
