@@ -36,8 +36,8 @@ failures=0
 columns="policy capacity_bytes capacity_percent capacity_blocks slots requests granted denied hits
     hit_ratio prefix_hit_ratio load_seconds overcommit_bytes leaked_bytes guarantee_violations
     events_per_second peak_used_bytes conv_denied wait_max_s granted_at_once granted_after_wait
-    gave_up wait_p50_s wait_p90_s wait_p99_s estimates estimates_unknown estimate_ratio_p10
-    estimate_ratio_p50 estimate_ratio_p90"
+    gave_up wait_p50_s wait_p90_s wait_p99_s wait_longest_s estimates estimates_unknown
+    estimate_ratio_p10 estimate_ratio_p50 estimate_ratio_p90"
 runs() {
     local name=$1
     shift
@@ -239,20 +239,22 @@ table "The same under 16 GiB: whoever has a guarantee is never denied, whatever 
 table "Requests that wait for up to 30 s: who is served, and estimate / real wait (0.5 to 2)" \
     "$fields"'
     BEGIN {
-        printf "%-14s %6s  %7s %7s %7s  %6s %6s %6s  %7s  %5s %6s %5s\n", "", "size", "at once",
-            "later", "gave up", "p50 s", "p90 s", "p99 s", "unknown", "p10", "median", "p90"
+        printf "%-14s %6s  %7s %7s %7s  %6s %6s %6s %7s  %7s  %5s %6s %5s\n", "", "size",
+            "at once", "later", "gave up", "p50 s", "p90 s", "p99 s", "longest", "unknown", "p10",
+            "median", "p90"
     }
     $1 ~ /_wait$/ {
-        median = $f["estimate_ratio_p50"]; last = $f["wait_p99_s"]
+        median = $f["estimate_ratio_p50"]; last = $f["wait_longest_s"]
         size = $f["slots"] == "null" ? $f["capacity_bytes"] / 2 ^ 30 " GiB" : $f["slots"]
         asked = $f["granted_at_once"] + $f["granted_after_wait"] + $f["gave_up"]
         good = $f["overcommit_bytes"] + $f["leaked_bytes"] + $f["guarantee_violations"] == 0
         good = good && asked == $f["requests"] && $f["granted_after_wait"] > 1000
-        good = good && last != "" && last != "null" && last + 0 <= 30 && $f["wait_p50_s"] > 0
+        good = good && last != "" && last != "null" && last + 0 <= $f["wait_max_s"] + 0
+        good = good && $f["wait_p50_s"] > 0
         good = good && median >= 0.5 && median <= 2
-        printf "%-14s %6s  %7d %7d %7d  %6.2f %6.2f %6.2f  %7d  %5.2f %6.2f %5.2f  %s\n", $1,
-            size, $f["granted_at_once"], $f["granted_after_wait"], $f["gave_up"],
-            $f["wait_p50_s"], $f["wait_p90_s"], last, $f["estimates_unknown"],
+        printf "%-14s %6s  %7d %7d %7d  %6.2f %6.2f %6.2f %7.2f  %7d  %5.2f %6.2f %5.2f  %s\n",
+            $1, size, $f["granted_at_once"], $f["granted_after_wait"], $f["gave_up"],
+            $f["wait_p50_s"], $f["wait_p90_s"], $f["wait_p99_s"], last, $f["estimates_unknown"],
             $f["estimate_ratio_p10"], median, $f["estimate_ratio_p90"], verdict(good)
     }' "$with"
 

@@ -305,7 +305,7 @@ impl Governor {
             };
             let used = |account| match accounts.is_inner(account) {
                 true => draft.used.get(&account).copied().unwrap_or(0),
-                false => accounts.used(account),
+                false => self.core.in_grants(account),
             };
             let sums = Sums { used: &used, leaving: &leaving };
             let Some(rank) = self.core.next_queue(shortage, after, sums, &mut ahead) else { break };

@@ -166,8 +166,10 @@ impl Governor {
         &self.config.clock
     }
 
-    /// Looks and answers: no eviction, no callback, bounded steps, no lock or allocation. Goes
+    /// Looks and answers: no eviction, no handler asked, bounded steps, no lock or allocation. Goes
     /// before those who wait if it fits while they do not; [`Governor::acquire`] waits its turn.
+    /// Where it finds claim idle that somebody waits for it hands it over, and wakes them: then its
+    /// steps grow with the line.
     ///
     /// # Errors
     ///
@@ -296,7 +298,7 @@ impl Governor {
     /// nothing is evicted in vain.
     fn is_hopeless(&self, ask: &Ask, no: No, goal: Goal) -> bool {
         let core = &self.core;
-        let (used, leaving) = (|a| core.accounts.used(a), |a| core.freeing(a).bytes());
+        let (used, leaving) = (|a| core.in_grants(a), |a| core.freeing(a).bytes());
         let sums = Sums { used: &used, leaving: &leaving };
         if let No::Full { account: ROOT, asked, used, limit } = no
             && !core.scarcity.has_excess()
@@ -388,13 +390,14 @@ impl Governor {
     }
 
     /// Grants all of `requests`, at most 64, or none; does not evict. One charge for each tenant.
+    /// Of no requests, all are granted.
     ///
     /// # Errors
     ///
     /// As [`Governor::try_request`], for the first request that is refused.
     pub fn request_all(&self, requests: &[Request]) -> Result<Vec<Grant<'_>>, Refusal> {
         if requests.len() > BATCH_MAX {
-            let problem = format!("{} in one batch; at most {BATCH_MAX}", requests.len());
+            let problem = format!("{} in one batch; at most {BATCH_MAX}: split it", requests.len());
             return Err(Error::Config { field: "requests", problem }.into());
         }
         let asks: Vec<Ask> = requests.iter().map(|r| self.ask(r)).collect::<Result<_, _>>()?;

@@ -19,6 +19,32 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
+//! [`MultiTenantMemoryManager`] stands over it: tenants by UUID, sizes in MiB, `async` verbs, a
+//! reason in words, a queue, alerts, threads that look after it.
+//!
+//! ```
+//! use allotment::*;
+//!
+//! async fn load(manager: &MultiTenantMemoryManager, chat: TenantId) -> Result<(), MemoryError> {
+//!     let request = MemoryAllocationRequest {
+//!         tenant_id: chat,
+//!         requested_memory_mb: 6 * 1024,
+//!         model_name: "llama-7b".to_string(),
+//!         allocation_type: AllocationType::ModelLoad,
+//!     };
+//!     match manager.request_allocation(request).await? {
+//!         MemoryAllocationResponse::Granted { allocation_id } => {
+//!             manager.release_allocation(chat, &allocation_id, 6 * 1024).await?;
+//!         }
+//!         MemoryAllocationResponse::Denied { reason, .. } => println!("{reason}"),
+//!         MemoryAllocationResponse::Queued { estimated_wait_time_secs } => {
+//!             println!("ask again for the same in {estimated_wait_time_secs} s");
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # Where is ...?
 //!
 //! | I want to see | open |
@@ -32,12 +58,14 @@
 //! | how a victim is found | `core/queue.rs` |
 //! | what a balancer step does | `balance.rs`, `idle.rs`, `ceiling.rs` |
 //! | who waits, who is served next, who is woken | `waiting.rs`, `core/wait.rs`, `wakers.rs` |
+//! | how a wait is estimated | `core/estimate.rs`, over what `core/turnover.rs` counts |
 //! | who waits in a circle | `core/circle.rs`, and what is read for it: `circle.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is measured beside what is declared | `measured.rs`, `shortfall.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
 //! | the facade in MiB and names, [`MultiTenantMemoryManager`] | `manager/` |
+//! | when there is an alert, and when it is over | `manager/alerts.rs`, `manager/thresholds.rs` |
 //! | that it is true | `tests/`, `loom-tests/tests/`, by the same file names |
 
 mod balance;

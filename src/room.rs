@@ -29,7 +29,7 @@ impl Governor {
         self.check_registered(request.tenant)?;
         ask.now_ns = self.clock().now_ns();
         let core = &self.core;
-        let (used, leaving) = (|a| core.accounts.used(a), |a| core.freeing(a).bytes());
+        let (used, leaving) = (|a| core.in_grants(a), |a| core.freeing(a).bytes());
         let sums = Sums { used: &used, leaving: &leaving };
         let mut gone = Gone::new();
         for (owner, bytes) in self.expired(ask.now_ns) {

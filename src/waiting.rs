@@ -17,7 +17,7 @@
 use crate::core::admission::{Ask, No};
 use crate::core::handle::TenantHandle;
 use crate::core::pressure::Pressure;
-use crate::core::wait::{DECIDED_MAX, Decided};
+use crate::core::wait::{DECIDED_MAX, Decided, Left};
 use crate::core::waiters::{self, Outcome};
 use crate::error::{Denial, DenialReason, Error, Refusal};
 use crate::governor::{Effort, Extent, Governor};
@@ -214,15 +214,26 @@ impl Governor {
         // One that named all it could goes on itself: those it woke may be in no hurry.
         for _ in 0..=self.config.waiters_max as usize / DECIDED_MAX {
             let mut decided = Decided::default();
-            self.core.hand_over(self.clock().now_ns(), &mut decided);
-            decided.cells().iter().for_each(|&cell| self.wakers.wake(cell));
+            let left = self.core.hand_over(self.clock().now_ns(), &mut decided);
+            decided.cells().iter().for_each(|&cell| {
+                self.wakers.wake(cell);
+            });
             if decided.lacks_slots {
                 self.note_slots_exhausted();
             }
-            if decided.cells().len() < DECIDED_MAX {
-                break;
+            match left {
+                Left::Full => {}
+                Left::Noted => return self.wake_one_in_line(),
+                Left::Clear => return,
             }
         }
+    }
+
+    /// Wakes the first in line who can be woken: it looks at the line where this thread left it.
+    #[cold]
+    fn wake_one_in_line(&self) {
+        let mut standing = self.core.waiting.standing();
+        standing.any(|cell| self.wakers.wake(cell));
     }
 
     /// A request that does not wait, with the core's own words for a refusal.
@@ -257,6 +268,7 @@ impl Governor {
     /// Evicts what may go for a request that stands in line, once.
     fn evict_for_waiter(&self, ask: &Ask) {
         if let Some(obstacle) = self.core.accounts.shortage(ask.account, ask.bytes) {
+            let ask = &Ask { now_ns: self.clock().now_ns(), ..*ask };
             self.make_room(ask, obstacle.into(), &mut Effort::default());
             self.serve_waiters();
         }
@@ -315,7 +327,7 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
     let Some(ticket) = governor.park(&mut ask, wait_max) else {
         let limit = u64::from(governor.config().waiters_max);
         let reason = DenialReason::WaitersExhausted;
-        return Err(Denial { reason, limit, ..denial }.into());
+        return Err(governor.count_denial(&ask, Denial { reason, limit, ..denial }));
     };
     if !in_turn && governor.core.waiting.waiters.outcome(ticket) == Outcome::Waiting {
         governor.evict_for_waiter(&ask);
@@ -326,7 +338,7 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
 
 impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
     /// The answer, if there is one by now; taken once, after that always `None`. A few plain
-    /// accesses while there is none.
+    /// accesses while there is none, and nobody left the line to others.
     pub fn poll(&mut self) -> Option<Answer<G>> {
         match std::mem::replace(&mut self.place, Standing::Done) {
             Standing::Granted(grant) => Some(Ok(grant)),
@@ -369,7 +381,12 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
         if self.is_late(ticket) && governor.core.expire(ticket) {
             governor.hand_over();
         }
-        if governor.core.waiting.waiters.outcome(ticket) == Outcome::Waiting {
+        let waits = || governor.core.waiting.waiters.outcome(ticket) == Outcome::Waiting;
+        if waits() {
+            // Who was woken to look at the line does so.
+            governor.serve_noted();
+        }
+        if waits() {
             self.place = Standing::Waiting(ticket, denial);
             return None;
         }
@@ -411,11 +428,12 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
     fn look_after(&self) {
         let Standing::Waiting(ticket, _) = self.place else { return };
         let governor: &Governor = self.governor.borrow();
-        governor.serve_waiters();
-        if let Some((first, ask)) = governor.core.waiting.look(0)
-            && first == ticket
-        {
-            governor.evict_for_waiter(&ask);
+        match governor.core.waiting.look(0) {
+            Some((first, ask)) if first == ticket => {
+                governor.serve_waiters();
+                governor.evict_for_waiter(&ask);
+            }
+            _ => governor.serve_noted(),
         }
     }
 

@@ -59,9 +59,9 @@ impl Wakers {
         lock(&cells[cell as usize]).replace(waker)
     }
 
-    /// Wakes whoever was set.
-    pub(crate) fn wake(&self, cell: u32) {
-        self.0.wake(cell);
+    /// Wakes whoever was set; says whether anybody was.
+    pub(crate) fn wake(&self, cell: u32) -> bool {
+        self.0.wake(cell)
     }
 
     /// Forgets who was set, and the alarm. Called before the cell may be another waiter's.
@@ -112,11 +112,11 @@ impl Shared {
         lock(&self.cells.get()?[cell as usize]).take()
     }
 
-    fn wake(&self, cell: u32) {
-        if let Some(waker) = self.take(cell) {
-            // One that panics must not keep others from being woken.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
-        }
+    fn wake(&self, cell: u32) -> bool {
+        let Some(waker) = self.take(cell) else { return false };
+        // One that panics must not keep others from being woken.
+        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        true
     }
 
     /// The thread that looks after alarms.

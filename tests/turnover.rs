@@ -13,7 +13,6 @@ const SECOND_NS: u64 = 1_000_000_000;
 struct Look {
     after_ns: u64,
     served: Vec<(u64, u64)>,
-    withdrawn: Vec<(u64, u64)>,
     short: bool,
 }
 
@@ -26,10 +25,11 @@ fn look() -> impl Strategy<Value = Look> {
     ];
     let bytes = prop_oneof![8 => 1..1_000_u64, 1 => Just(u64::MAX / 2), 1 => Just(0)];
     let served = prop::collection::vec((bytes, 0..2 * SECOND_NS), 0..3);
-    let withdrawn = prop::collection::vec((0..100_u64, 0..2 * SECOND_NS), 0..2);
-    (after_ns, served, withdrawn, prop::bool::weighted(0.8)).prop_map(
-        |(after_ns, served, withdrawn, short)| Look { after_ns, served, withdrawn, short },
-    )
+    (after_ns, served, prop::bool::weighted(0.8)).prop_map(|(after_ns, served, short)| Look {
+        after_ns,
+        served,
+        short,
+    })
 }
 
 /// Everything that was waited and served, one entry for each span in which somebody was short.
@@ -54,17 +54,15 @@ impl Naive {
         }
         self.counts |= self.short;
         self.now = now;
-        let served = look.served.iter().map(|one| (one, true));
-        let withdrawn = look.withdrawn.iter().map(|one| (one, false));
-        for (&(bytes, stood_ns), served) in served.chain(withdrawn) {
+        for &(bytes, stood_ns) in &look.served {
             if self.counts && now.saturating_sub(stood_ns) < now {
                 if self.spans.is_empty() {
                     self.spans.push(Lately::default());
                 }
                 let span = self.spans.last_mut().unwrap();
                 span.bytes = span.bytes.saturating_add(bytes);
-                span.instants += u64::from(served && !self.counted);
-                self.counted |= served;
+                span.instants += u64::from(!self.counted);
+                self.counted = true;
             }
         }
         self.short = look.short;
@@ -108,9 +106,6 @@ fn do_look(turnover: &Turnover, now_ns: u64, look: &Look) {
     turnover.look(now_ns);
     for &(bytes, stood_ns) in &look.served {
         turnover.served(bytes, now_ns.saturating_sub(stood_ns));
-    }
-    for &(bytes, stood_ns) in &look.withdrawn {
-        turnover.withdrawn(bytes, now_ns.saturating_sub(stood_ns));
     }
     if look.short {
         turnover.short();

@@ -74,7 +74,7 @@ struct Waiter {
     bytes: u64,
     tag: u64,
     cost: u64,
-    entered: u64,
+    ageing: u64,
     deadline: u64,
     cancelled: bool,
 }
@@ -89,7 +89,13 @@ struct Naive {
     time: u64,
     line: Vec<Waiter>,
     senior: Option<(u64, u64)>,
+    /// When the senior last gained anything.
+    gained: u64,
     now: u64,
+    /// What those who left unserved in this walk had added to the tags behind them, and the last
+    /// tag that was moved by it.
+    credit: [u64; 4],
+    moved: [u64; 4],
 }
 
 impl Naive {
@@ -102,19 +108,17 @@ impl Naive {
         let cost = bytes * 12 / (tenant as u64 + 1);
         let tag = self.tags[tenant].max(self.time) + cost;
         self.tags[tenant] = tag;
-        let (entered, deadline, cancelled) = (self.now, self.now + wait, false);
+        let (ageing, deadline, cancelled) = (self.now, self.now + wait, false);
         let at = self.line.partition_point(|other| other.tag <= tag);
-        let waiter = Waiter { number, tenant, bytes, tag, cost, entered, deadline, cancelled };
+        let waiter = Waiter { number, tenant, bytes, tag, cost, ageing, deadline, cancelled };
         self.line.insert(at, waiter);
     }
 
     /// Takes a waiter out of the line that was not served; says whether bytes came free.
     fn give_up(&mut self, waiter: Waiter) -> bool {
-        let at = self.line.iter().position(|other| other.number == waiter.number).unwrap();
-        self.line.remove(at);
+        self.line.retain(|other| other.number != waiter.number);
         self.tags[waiter.tenant] -= waiter.cost;
-        let behind = self.line[at..].iter_mut().filter(|other| other.tenant == waiter.tenant);
-        behind.for_each(|other| other.tag -= waiter.cost);
+        self.credit[waiter.tenant] += waiter.cost;
         match self.senior {
             Some((number, aside)) if number == waiter.number => {
                 self.senior = None;
@@ -129,8 +133,41 @@ impl Naive {
         let Some((number, aside)) = self.senior else { return };
         let waiter = *self.line.iter().find(|w| w.number == number).unwrap();
         let more = self.room(waiter.tenant).min(waiter.bytes - aside);
+        if more > 0 {
+            self.gained = self.now;
+        }
         self.used[waiter.tenant] += more;
         self.senior = Some((number, aside + more));
+    }
+
+    /// Those behind one that left unserved stand as if it had never asked, but not before those who
+    /// would enter now.
+    fn move_forward(&mut self, waiter: &mut Waiter) {
+        let (credit, moved) = (self.credit[waiter.tenant], self.moved[waiter.tenant]);
+        if credit > 0 {
+            let first = self.time.max(moved) + waiter.cost;
+            waiter.tag = waiter.tag.saturating_sub(credit).max(waiter.tag.min(first));
+            self.moved[waiter.tenant] = waiter.tag;
+            self.tags[waiter.tenant] = waiter.tag;
+            let at = self.line.iter().position(|other| other.number == waiter.number).unwrap();
+            self.line[at].tag = waiter.tag;
+        }
+    }
+
+    fn make_senior(&mut self, oldest: u64) -> bool {
+        let freed = self.senior.is_some_and(|(_, aside)| aside > 0);
+        if let Some((number, aside)) = self.senior {
+            if self.now - self.gained <= PATIENCE_NS {
+                return false;
+            }
+            let at = self.line.iter().position(|waiter| waiter.number == number).unwrap();
+            self.line[at].ageing = self.now;
+            self.used[self.line[at].tenant] -= aside;
+        }
+        self.senior = Some((oldest, 0));
+        self.gained = self.now;
+        self.set_aside();
+        freed
     }
 
     /// Serves who fits; answers their numbers in the order in which they were served.
@@ -162,7 +199,9 @@ impl Naive {
                 }
             }
             let (mut held_up, mut oldest) = ([false; 4], None::<Waiter>);
-            for waiter in self.line.clone() {
+            (self.credit, self.moved) = ([0; 4], [0; 4]);
+            for mut waiter in self.line.clone() {
+                self.move_forward(&mut waiter);
                 if waiter.cancelled || waiter.deadline <= self.now {
                     again |= self.give_up(waiter);
                     continue;
@@ -172,25 +211,23 @@ impl Naive {
                 if held_up[waiter.tenant] {
                     continue;
                 }
-                let tag = self.line.iter().find(|w| w.number == waiter.number).unwrap().tag;
-                let aged = self.now - waiter.entered >= PATIENCE_NS;
+                let aged = self.now - waiter.ageing >= PATIENCE_NS;
                 held_up[waiter.tenant] |= aged && waiter.bytes > self.room(waiter.tenant);
                 if waiter.bytes <= self.room(waiter.tenant) {
                     self.used[waiter.tenant] += waiter.bytes;
                     self.line.retain(|other| other.number != waiter.number);
-                    self.time = self.time.max(tag);
+                    self.time = self.time.max(waiter.tag);
                     served.push(waiter.number);
                 } else if waiter.bytes <= self.limits[waiter.tenant] - self.used[waiter.tenant]
                     && aged
-                    && oldest.is_none_or(|o| waiter.entered < o.entered)
+                    && oldest.is_none_or(|o| waiter.ageing < o.ageing)
                 {
                     oldest = Some(waiter);
                 }
             }
             self.line.sort_by_key(|waiter| waiter.tag);
-            if self.senior.is_none() {
-                self.senior = oldest.map(|waiter| (waiter.number, 0));
-                self.set_aside();
+            if let Some(oldest) = oldest {
+                again |= self.make_senior(oldest.number);
             }
             if !again {
                 return served;
@@ -702,8 +739,8 @@ fn an_estimate_counts_down_and_grows_while_nothing_comes_free() {
     clock.advance_ns(2 * SECOND_NS);
     assert_eq!((line[2].estimate(), line[3].estimate()), (seconds(2), seconds(4)));
     drop(line.split_off(2));
-    // The two that leave make way as well: four bytes in four seconds.
-    assert_eq!(governor.estimated_wait(&request), seconds(1));
+    // The two that leave make way, and say nothing of the rate: two bytes in four seconds.
+    assert_eq!(governor.estimated_wait(&request), seconds(2));
     drop(running);
     assert_eq!(governor.estimated_wait(&request), seconds(0));
     assert_eq!(governor.estimated_wait(&fixed(one, 5)), None, "it can never be granted");
@@ -883,4 +920,113 @@ fn a_crowd_of_waiters_loses_nothing() {
     println!("{granted} granted, {late} too late");
     assert_eq!((governor.snapshot().live_bytes, governor.waiters()), (0, 0));
     assert!(granted > THREADS * ROUNDS / 4);
+}
+
+#[test]
+fn a_withdrawn_request_buys_nobody_a_place_before_others() {
+    let clock = ManualClock::new();
+    let config = GovernorConfig {
+        tenants_max: 16,
+        grants_max: 4_096,
+        quantum_bytes: 0,
+        pool_pressure: false,
+        patience_ns: u64::MAX,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(10_000)
+    };
+    let governor = Governor::new(config).unwrap();
+    let [holder, greedy, honest] =
+        [1, 2, 3].map(|n| governor.register_tenant(tenant(n, Priority::Normal)).unwrap());
+    let mut held: Vec<_> =
+        (0..999).map(|_| governor.request(&fixed(holder, 10)).unwrap()).collect();
+    // Ten bytes are free. A large request that does not fit, a small one that passes it and is
+    // served at once, and more behind them.
+    let large = governor.enqueue(&fixed(greedy, 9_000), FOREVER).unwrap();
+    let first = governor.enqueue(&fixed(greedy, 10), FOREVER).unwrap();
+    assert!(first.is_granted());
+    let mine: Vec<_> =
+        (0..20).map(|_| governor.enqueue(&fixed(greedy, 10), FOREVER).unwrap()).collect();
+    drop(large);
+    let theirs: Vec<_> =
+        (0..20).map(|_| governor.enqueue(&fixed(honest, 10), FOREVER).unwrap()).collect();
+    for _ in 0..20 {
+        held.pop();
+    }
+    let granted = |of: &[Ticket<'_>]| of.iter().filter(|ticket| ticket.is_granted()).count();
+    let got = (granted(&mine), granted(&theirs));
+    assert_eq!(got.0 + got.1, 20);
+    assert!(got.1 >= 8, "equal weights, and of 20 turns (greedy, honest) got {got:?}");
+}
+
+#[test]
+fn who_asks_for_much_and_gives_up_again_does_not_spoil_estimates() {
+    let clock = ManualClock::new();
+    let config = GovernorConfig {
+        tenants_max: 16,
+        grants_max: 4_096,
+        quantum_bytes: 0,
+        pool_pressure: false,
+        patience_ns: u64::MAX,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(1_000)
+    };
+    let governor = Governor::new(config).unwrap();
+    let [holder, honest, other] =
+        [1, 2, 3].map(|n| governor.register_tenant(tenant(n, Priority::Normal)).unwrap());
+    let mut held: Vec<_> =
+        (0..100).map(|_| governor.request(&fixed(holder, 10)).unwrap()).collect();
+    let line: Vec<_> =
+        (0..20).map(|_| governor.enqueue(&fixed(honest, 10), FOREVER).unwrap()).collect();
+    // One of them is served every second.
+    for _ in 0..10 {
+        clock.advance_ns(SECOND_NS);
+        held.pop();
+    }
+    let told = || line[19].estimate().unwrap().as_secs();
+    let before = told();
+    assert_eq!(before, 10);
+    // Behind all of them somebody asks for nearly everything, and gives up after 10 ms.
+    for _ in 0..50 {
+        let large = governor.enqueue(&fixed(other, 990), FOREVER).unwrap();
+        clock.advance_ns(SECOND_NS / 100);
+        drop(large);
+    }
+    let after = told();
+    assert!(after >= before, "{before} s before, {after} s after, and nothing came free since");
+}
+
+/// Whether a large request is served although small ones come all the time, while somebody else
+/// waits in a group that is full.
+fn large_is_served(somebody_waits_in_a_full_group: bool) -> bool {
+    let clock = ManualClock::new();
+    let governor = governor(100, &clock);
+    let group = GroupConfig { limit_bytes: Some(10), ..GroupConfig::new("full") };
+    let group = governor.register_group(group).unwrap();
+    let inside = TenantConfig { parent: Some(group), ..tenant(1, Priority::Normal) };
+    let inside = governor.register_tenant(inside).unwrap();
+    let [small, large] =
+        [2, 3].map(|n| governor.register_tenant(tenant(n, Priority::Normal)).unwrap());
+    let _full = governor.request(&fixed(inside, 10)).unwrap();
+    let mut held: std::collections::VecDeque<_> =
+        (0..9).map(|_| governor.request(&fixed(small, 10)).unwrap()).collect();
+    let _stuck = somebody_waits_in_a_full_group
+        .then(|| governor.enqueue(&fixed(inside, 5), FOREVER).unwrap());
+    clock.advance_ns(1);
+    let waits = governor.enqueue(&fixed(large, 40), FOREVER).unwrap();
+    for _ in 0..200 {
+        clock.advance_ns(PATIENCE_NS);
+        let mut next = governor.enqueue(&fixed(small, 10), FOREVER).unwrap();
+        held.pop_front();
+        if waits.is_granted() {
+            return true;
+        }
+        held.extend(next.poll().map(Result::unwrap));
+    }
+    false
+}
+
+#[test]
+fn who_waits_in_a_full_group_does_not_keep_others_from_ageing() {
+    assert!(large_is_served(false));
+    assert!(large_is_served(true), "passed over for 200 times its patience");
 }

@@ -499,3 +499,86 @@ fn who_waits_has_a_share_as_large_as_its_limits_allow() {
     drop(small);
     assert!(share_of_one() >= 100);
 }
+
+#[test]
+fn the_balancer_evicts_for_the_line_what_was_kept_alive_until_now() {
+    let clock = ManualClock::new();
+    let governor = governor(10, &clock);
+    governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    let low = TenantConfig { priority: Priority::Low, ..tenant(1) };
+    let low = governor.register_tenant(low).unwrap();
+    let high = governor.register_tenant(tenant(2)).unwrap();
+    let cache = governor.request(&Request::new(low, AllocationType::Cache, 10)).unwrap().into_id();
+    governor.keep_alive(low, cache, Duration::from_secs(10)).unwrap();
+    let mut waiting = governor.enqueue(&fixed(high, 3), FOREVER).unwrap();
+    governor.balance();
+    assert!(waiting.poll().is_none(), "it is kept alive");
+    clock.advance_ns(20_000_000_000);
+    governor.balance();
+    assert!(waiting.is_granted(), "its time was over 10 s ago");
+}
+
+#[test]
+fn the_balancer_asks_an_owner_again_who_was_busy_when_somebody_queued() {
+    let clock = ManualClock::new();
+    let governor = governor(10, &clock);
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = asked.clone();
+    governor.on_reclaim(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => ReclaimAnswer::Busy,
+        _ => ReclaimAnswer::Freed,
+    });
+    let low = TenantConfig { priority: Priority::Low, ..tenant(1) };
+    let low = governor.register_tenant(low).unwrap();
+    let high = governor.register_tenant(tenant(2)).unwrap();
+    governor.request(&Request::new(low, AllocationType::Cache, 10)).unwrap().into_id();
+    let waiting = governor.enqueue(&fixed(high, 3), FOREVER).unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    for _ in 0..10 {
+        clock.advance_ns(governor.config().busy_cooldown_ns);
+        governor.balance();
+    }
+    assert!(waiting.is_granted(), "asked {} times", asked.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_denial_for_want_of_places_is_counted_like_any_other() {
+    let config = GovernorConfig { waiters_max: 0, tenants_max: 8, ..GovernorConfig::new(10) };
+    let governor = Governor::new(GovernorConfig { grants_max: 64, ..config }).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let _all = governor.request(&fixed(one, 10)).unwrap();
+    let denied = || governor.usage(one).unwrap().denied;
+    let before = denied();
+    assert!(governor.enqueue(&fixed(one, 1), FOREVER).is_err());
+    assert_eq!(denied(), before + 1);
+}
+
+#[test]
+fn what_is_set_aside_for_a_tenant_is_no_reason_to_go_below_its_guarantee() {
+    let clock = ManualClock::new();
+    let governor = governor(100, &clock);
+    governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    let config = TenantConfig { guarantee_bytes: 50, priority: Priority::Low, ..tenant(1) };
+    let one = governor.register_tenant(config).unwrap();
+    let two = governor.register_tenant(tenant(2)).unwrap();
+    let high = TenantConfig { priority: Priority::Critical, ..tenant(3) };
+    let high = governor.register_tenant(high).unwrap();
+    let work = |bytes| Request::new(one, AllocationType::Inference, bytes).pinned(true);
+    let guaranteed: Vec<_> = (0..5).map(|_| governor.request(&work(10)).unwrap()).collect();
+    let mut held: Vec<_> = (0..5).map(|_| governor.request(&fixed(two, 10)).unwrap()).collect();
+    let _large = governor.enqueue(&fixed(one, 45), FOREVER).unwrap();
+    clock.advance_ns(2 * PATIENCE_NS);
+    held.truncate(2);
+    let usage = || governor.usage(one).unwrap();
+    assert!(usage().set_aside_bytes >= 30, "{:?}", usage());
+    guaranteed.iter().for_each(|grant| grant.unpin().unwrap());
+    for _ in 0..3 {
+        let _ = governor.request(&fixed(high, 10)).map(Grant::into_id);
+    }
+    assert_eq!(
+        usage().evicted_bytes,
+        0,
+        "all 50 bytes of its grants are guaranteed: {:?}",
+        usage()
+    );
+}

@@ -125,7 +125,7 @@ impl Core {
         let mut after = None;
         let mut joined = self.join_demand(shortage);
         let mut races = 0;
-        let (used, leaving) = (|a| self.accounts.used(a), |a| self.freeing(a).bytes());
+        let (used, leaving) = (|a| self.in_grants(a), |a| self.freeing(a).bytes());
         let sums = Sums { used: &used, leaving: &leaving };
         while relief.victims() < shortage.victims_max && !relief.enough && !relief.raced {
             let Some(rank) = self.next_queue(shortage, after, sums, &mut ahead) else { break };
@@ -266,7 +266,7 @@ impl Core {
         let Some(pick) = self.pick(owner, shortage.now_ns) else { return Step::NoVictim };
         let bytes = pick.word.bytes();
         let leaving = |a| way.freeing(a).unwrap_or_else(|| self.freeing(a)).bytes();
-        let used = |a| self.accounts.used(a);
+        let used = |a| self.in_grants(a);
         let sums = Sums { used: &used, leaving: &leaving };
         if !self.may_lose(shortage, rank.account, bytes, sums) {
             return Step::NoVictim;

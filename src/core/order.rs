@@ -151,7 +151,7 @@ impl Ahead {
 /// eviction was done.
 #[derive(Clone, Copy)]
 pub struct Sums<'a> {
-    /// Bytes in use, those that are leaving included.
+    /// Bytes in grants, those that are leaving included.
     pub used: &'a dyn Fn(u32) -> u64,
     /// Bytes on their way out. Read before `used`, so that no byte is missed between the two.
     pub leaving: &'a dyn Fn(u32) -> u64,
@@ -345,7 +345,7 @@ impl Core {
     /// Whether any grant may go for a shortage, by a look at one after the other until one is
     /// found: where nothing may, that is one pass instead of one for every few queues.
     pub fn may_free_any(&self, shortage: &Shortage) -> bool {
-        let (used, leaving) = (|a| self.accounts.used(a), |a| self.freeing(a).bytes());
+        let (used, leaving) = (|a| self.in_grants(a), |a| self.freeing(a).bytes());
         let sums = Sums { used: &used, leaving: &leaving };
         self.tenants_below(shortage.account).any(|tenant| {
             self.may_be_asked(shortage, tenant, sums) && self.evictable(shortage, tenant, 1) > 0

@@ -39,6 +39,8 @@ pub struct Turns {
     /// What waiters that left unserved in walk `credited` had added to the tags behind them.
     credit: AtomicU64,
     credited: AtomicU32,
+    /// The tag of the last one that was moved; counts in walk `credited`.
+    moved: AtomicU64,
     /// The walk along the line in which later waiters are not served.
     held_up: AtomicU32,
 }
@@ -67,6 +69,7 @@ unsafe impl Zeroed for Tenant {
                 tag: zero(),
                 credit: zero(),
                 credited: AtomicU32::new(0),
+                moved: zero(),
                 held_up: AtomicU32::new(0),
             },
             tally: Tally {
@@ -178,7 +181,12 @@ impl Turns {
 
     /// A waiter that added `cost` to the tags behind it leaves unserved.
     pub fn give_back(&self, cost: u64, walk: u32) {
-        let credit = self.credit(walk) + cost;
+        let before = self.credit(walk);
+        if before == 0 {
+            // Relaxed: as in `tag`; nobody was moved in this walk so far.
+            self.moved.store(0, Ordering::Relaxed);
+        }
+        let credit = before + cost;
         // Relaxed: as in `tag`.
         self.credit.store(credit, Ordering::Relaxed);
         // Relaxed: as in `tag`.
@@ -186,8 +194,27 @@ impl Turns {
         self.set_tag(self.tag().wrapping_sub(cost));
     }
 
-    /// By how much tags behind those that left in this walk have become smaller.
-    pub fn credit(&self, walk: u32) -> u64 {
+    /// The tag of a waiter in this walk: smaller by what those of its tenant before it had added
+    /// that left in this walk, but not before its own cost from now on, nor from the one before it.
+    pub fn moved(&self, tag: u64, cost: u64, walk: u32, virtual_time: u64) -> u64 {
+        let credit = self.credit(walk);
+        if credit == 0 {
+            return tag;
+        }
+        // Tags wrap: they are told apart by how far they are from now.
+        let since = |tag: u64| tag.wrapping_sub(virtual_time) as i64;
+        // Relaxed: as in `tag`.
+        let before = since(self.moved.load(Ordering::Relaxed)).max(0);
+        let first = before.saturating_add_unsigned(cost);
+        let moved = since(tag.wrapping_sub(credit)).max(since(tag).min(first));
+        let moved = virtual_time.wrapping_add_signed(moved);
+        // Relaxed: as in `tag`.
+        self.moved.store(moved, Ordering::Relaxed);
+        self.set_tag(moved);
+        moved
+    }
+
+    fn credit(&self, walk: u32) -> u64 {
         // Relaxed: as in `tag`.
         let this = self.credited.load(Ordering::Relaxed) == walk;
         // Relaxed: as in `tag`.

@@ -1,11 +1,12 @@
 //! What the line gave out lately: bytes handed to waiters, and the time they were waited for.
 //!
 //! ```text
-//! rate = bytes by which the line got on / time in which somebody there was short of them
+//! rate = bytes handed to who stood in line / time in which somebody there was short of them
 //! ```
 //!
-//! The line gets on by the bytes that are handed to who stood there, and by those that somebody who
-//! stood there wants no more: it was withdrawn. Whose deadline passes is foreseen (`estimate.rs`).
+//! The line gets on by the bytes that are handed to who stood there. Those that somebody wants no
+//! more are owed no more, and say nothing of the rate; whose deadline passes is foreseen
+//! (`estimate.rs`).
 //!
 //! Time in which nobody waits does not count, nor does time in which all who wait are at limits of
 //! their own: what comes free in it goes to others than the line. Bytes count for waiters that have
@@ -42,7 +43,7 @@ const _: () = assert!(INSTANTS_MIN <= INSTANTS_ENOUGH && (INSTANTS_ENOUGH < SLOT
 /// What was handed out in some waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lately {
-    /// Bytes handed to waiters, or wanted no more.
+    /// Bytes handed to waiters.
     pub bytes: u64,
     /// Time in which somebody was short of them.
     pub waited_ns: u64,
@@ -185,15 +186,6 @@ impl Turnover {
         Self::set_ns(&self.served_ns, now_ns.wrapping_add(1));
         let served = Lately { bytes, instants: u64::from(!same), ..Lately::default() };
         self.slot(Self::get(&self.newest)).add(served);
-    }
-
-    /// In this look a waiter that entered at `entered_ns` is found to have been withdrawn by its
-    /// owner: the line got on by its bytes as well. Only whoever holds the line.
-    pub fn withdrawn(&self, bytes: u64, entered_ns: u64) {
-        if self.counts(entered_ns) {
-            let withdrawn = Lately { bytes, ..Lately::default() };
-            self.slot(Self::get(&self.newest)).add(withdrawn);
-        }
     }
 
     /// Whether a waiter that stood in line since then was short of bytes of others, for some time.

@@ -9,7 +9,8 @@
 //! virtual time = the largest tag that was served
 //!
 //! W1  tags of one tenant rise in the order in which it asked: first in, first out; who leaves
-//!     unserved takes its cost with it, so those of its tenant behind it move forward by as much
+//!     unserved takes its cost with it, so those of its tenant behind it move forward by as much,
+//!     but not before those who would enter now
 //! W2  bytes belong to a waiter before it wakes: it is decided by the exchange that names its grant
 //! W3  used(tenant) = sum of its live grants + bytes set aside for the senior, if that is its own
 //! W4  nobody is forgotten: after the last change that could let a waiter in, somebody looks
@@ -20,7 +21,8 @@
 //! **Hand-over.** One thread at a time walks the line from its front and tries to serve everyone:
 //! a waiter that does not fit does not hold up one that does (backfill). Who finds another thread
 //! at it leaves a *note*, and the holder looks again before it goes (W4); nobody waits for it. A
-//! hand-over that has woken as many as it can name leaves a note as well, and those it woke go on.
+//! holder makes a bounded number of walks. If there are notes even then it leaves them to whoever
+//! was woken, or wakes one who waits: who looks at its ticket looks at the line if it is noted.
 //!
 //! **Ageing.** A waiter that has been passed over for longer than the configured patience is
 //! *aged*: later requests of its own tenant no longer pass it. Where an ancestor is short, the
@@ -29,10 +31,10 @@
 //! two of them can each hold what the other needs; who cannot fit at all, since limits were
 //! lowered, is none. Bytes set aside are in use, and in no grant.
 //!
-//! Entering is lock-free, looking at one's own ticket wait-free. A hand-over is neither: its steps
-//! grow with the line, and with the changes that others make meanwhile. Only threads that free
-//! bytes while somebody waits take part in it; the first one that waits looks at every account
-//! once.
+//! Entering is lock-free. A hand-over is bounded: its steps grow with the line and with nothing
+//! else, but it takes nobody's lock and wakes others, so it is more than a release in plenty. Only
+//! threads that free bytes, or find claim idle, while somebody waits take part in it; the first one
+//! that waits looks at every account once.
 
 use super::Core;
 use super::account::{DEPTH_MAX, Obstacle, ROOT};
@@ -81,6 +83,18 @@ impl Decided {
     }
 }
 
+/// How the line was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Everything was looked at, or is by whoever is at it; who is changing what was unclear looks
+    /// afterwards.
+    Clear,
+    /// As many are decided as can be named; there may be more.
+    Full,
+    /// Others kept changing something: somebody has to look again.
+    Noted,
+}
+
 /// A place in the line.
 struct Place {
     tag: AtomicU64,
@@ -125,6 +139,8 @@ struct State {
     senior: AtomicU32,
     /// Bytes set aside for it.
     aside_bytes: AtomicU64,
+    /// When there came to be more of them, or it became the senior.
+    gained_ns: AtomicU64,
     /// Number of this walk: marks tenants that are not passed.
     walk: AtomicU32,
 }
@@ -149,6 +165,7 @@ impl Waiting {
             virtual_time: long(),
             senior: zero(),
             aside_bytes: long(),
+            gained_ns: long(),
             walk: zero(),
         };
         Self {
@@ -262,18 +279,28 @@ impl Waiting {
 
     /// Bytes set aside for the senior.
     pub fn aside_bytes(&self) -> u64 {
-        // Relaxed: held, or a look of people.
-        self.state.aside_bytes.load(Ordering::Relaxed)
+        // Acquire: pairs with the Release in `set_aside_bytes`: what is read next is not older.
+        self.state.aside_bytes.load(Ordering::Acquire)
     }
 
     fn set_aside_bytes(&self, bytes: u64) {
+        // Release: pairs with the Acquire in `aside_bytes`.
+        self.state.aside_bytes.store(bytes, Ordering::Release);
+    }
+
+    fn gained_ns(&self) -> u64 {
         // Relaxed: held.
-        self.state.aside_bytes.store(bytes, Ordering::Relaxed);
+        self.state.gained_ns.load(Ordering::Relaxed)
+    }
+
+    fn set_gained_ns(&self, now_ns: u64) {
+        // Relaxed: held.
+        self.state.gained_ns.store(now_ns, Ordering::Relaxed);
     }
 
     /// Whether it has been passed over for longer than patience lasts.
     pub fn is_aged(&self, cell: u32, now_ns: u64) -> bool {
-        now_ns.saturating_sub(self.waiters.entered_ns(cell)) >= self.patience_ns
+        now_ns.saturating_sub(self.waiters.ageing_ns(cell)) >= self.patience_ns
     }
 
     /// Who stands at a place in line, and what it still wants. A look while the line may move.
@@ -376,28 +403,28 @@ impl Core {
 
     /// Serves everyone in line who fits, unless another thread is at it: that one looks again.
     /// Called, with nothing held, after bytes, slots or limits have changed while somebody waits.
-    pub fn hand_over(&self, now_ns: u64, decided: &mut Decided) {
+    pub fn hand_over(&self, now_ns: u64, decided: &mut Decided) -> Left {
         let waiting = &self.waiting;
         if !waiting.take_line() {
-            return;
+            return Left::Clear;
         }
-        for walks in 1.. {
+        let mut unclear = false;
+        for _ in 0..WALKS_MAX {
             waiting.take_note();
-            let unclear = self.walk(now_ns, decided);
-            if !unclear && !decided.is_full() && waiting.leave_line() {
-                return;
-            }
-            let is_last = walks >= WALKS_MAX;
-            // Those who are woken go on.
-            if decided.is_full() || is_last && !decided.cells().is_empty() {
+            unclear = self.walk(now_ns, decided);
+            if decided.is_full() {
                 waiting.leave_to_others();
-                return;
+                return Left::Full;
             }
-            // Who changes what is unclear looks here afterwards.
-            if is_last && unclear && waiting.leave_unclear() {
-                return;
+            if !unclear && waiting.leave_line() {
+                return Left::Clear;
             }
         }
+        if unclear && decided.cells().is_empty() && waiting.leave_unclear() {
+            return Left::Clear;
+        }
+        waiting.leave_to_others();
+        Left::Noted
     }
 
     /// One walk along the line; says whether anything was unclear.
@@ -416,7 +443,7 @@ impl Core {
         for index in 0..length {
             let mut standing = waiting.at(index);
             let turns = &self.tenant(waiting.waiters.ask(standing.cell, 0).account).turns;
-            standing.tag = standing.tag.wrapping_sub(turns.credit(number));
+            standing.tag = turns.moved(standing.tag, standing.cost, number, waiting.virtual_time());
             let stays = if decided.is_full() {
                 waiting.turnover.short();
                 true
@@ -424,8 +451,8 @@ impl Core {
                 let look = self.look_at(&standing, now_ns, number, decided);
                 unclear |= look == Look::Unclear || look == Look::LeavesBytes;
                 if look == Look::Aged {
-                    let entered = |cell| waiting.waiters.entered_ns(cell);
-                    let longer = oldest.is_none_or(|o| entered(standing.cell) < entered(o));
+                    let since = |cell| waiting.waiters.ageing_ns(cell);
+                    let longer = oldest.is_none_or(|o| since(standing.cell) < since(o));
                     oldest = if longer { Some(standing.cell) } else { oldest };
                 }
                 look != Look::Leaves && look != Look::LeavesBytes
@@ -436,13 +463,25 @@ impl Core {
             }
         }
         waiting.set_length(kept);
-        if waiting.senior().is_none()
-            && let Some(oldest) = oldest
-        {
-            waiting.set_senior(Some(oldest));
-            self.set_aside(oldest, now_ns);
+        unclear | oldest.is_some_and(|oldest| self.make_senior(oldest, now_ns))
+    }
+
+    /// Makes an aged waiter the senior, if there is none, or the present one has gained nothing for
+    /// longer than its patience: then it makes way, and ages anew. Says whether bytes came free.
+    fn make_senior(&self, oldest: u32, now_ns: u64) -> bool {
+        let waiting = &self.waiting;
+        let mut freed = false;
+        if let Some(senior) = waiting.senior() {
+            if now_ns.saturating_sub(waiting.gained_ns()) <= waiting.patience_ns {
+                return false;
+            }
+            waiting.waiters.age_anew(senior, now_ns);
+            freed = self.give_up_aside(senior);
         }
-        unclear
+        waiting.set_senior(Some(oldest));
+        waiting.set_gained_ns(now_ns);
+        self.set_aside(oldest, now_ns);
+        freed
     }
 
     /// Collects what may be idle; false if some of it is on its way.
@@ -539,12 +578,14 @@ impl Core {
         let mut wanted = ask.bytes - aside;
         for _ in 0..=DEPTH_MAX + 1 {
             if wanted == 0 {
-                return;
+                break;
             }
             let counted = self.accounts.head(ask.account).counted();
+            // Before they are in use: see `in_grants`.
+            waiting.set_aside_bytes(aside + wanted);
             match self.accounts.charge_once(ask.account, ask.generation, counted, wanted) {
                 Ok(()) => {
-                    waiting.set_aside_bytes(aside + wanted);
+                    waiting.set_gained_ns(now_ns);
                     self.give_up_claim(ask.account);
                     return;
                 }
@@ -553,9 +594,10 @@ impl Core {
                     let short = (used + asked).saturating_sub(limit).max(1);
                     wanted = wanted.saturating_sub(short);
                 }
-                Err(_) => return,
+                Err(_) => break,
             }
         }
+        waiting.set_aside_bytes(aside);
     }
 
     /// Bytes of an account that are set aside for the senior.
@@ -565,6 +607,26 @@ impl Core {
         if waiting.senior().map(of) == Some(account) { waiting.aside_bytes() } else { 0 }
     }
 
+    /// At most what the grants below an account hold: its use without what is set aside for the
+    /// senior, which nobody can evict. Bytes are aside from before they are charged until after
+    /// they are out of use, so at one of the two looks they are seen if they are in the use.
+    pub fn in_grants(&self, account: u32) -> u64 {
+        let before = self.waiting.aside_bytes();
+        let used = self.accounts.used(account);
+        let aside = before.max(self.waiting.aside_bytes());
+        if aside == 0 || !self.is_above_senior(account) {
+            return used;
+        }
+        used.saturating_sub(aside)
+    }
+
+    /// Whether the senior's tenant is an account, or below it. Taken for true while it changes.
+    fn is_above_senior(&self, account: u32) -> bool {
+        let Some(cell) = self.waiting.senior() else { return true };
+        let tenant = self.waiting.waiters.ask(cell, 0).account;
+        tenant == account || self.accounts.is_below(tenant, account)
+    }
+
     /// Takes what was set aside for the senior out of use again, unless its grant has it.
     fn give_up_aside(&self, cell: u32) -> bool {
         let waiting = &self.waiting;
@@ -572,11 +634,12 @@ impl Core {
             return false;
         }
         let aside = waiting.aside_bytes();
-        waiting.set_aside_bytes(0);
-        waiting.set_senior(None);
         if aside > 0 {
             self.uncharge(waiting.waiters.ask(cell, 0).account, aside);
         }
+        // After they were in use: see `in_grants`.
+        waiting.set_aside_bytes(0);
+        waiting.set_senior(None);
         aside > 0
     }
 
@@ -668,13 +731,13 @@ impl Core {
             // It was served as the senior.
             self.advance(at.tag);
         } else {
-            self.tenant(waiters.ask(at.cell, 0).account).turns.give_back(at.cost, walk);
+            let ask = waiters.ask(at.cell, 0);
+            // A tenant that has the slot of a former one owes and gets nothing for it.
+            if self.accounts.generation(ask.account) == ask.generation {
+                self.tenant(ask.account).turns.give_back(at.cost, walk);
+            }
         }
         let freed = self.give_up_aside(at.cell);
-        if waiters.is_withdrawn(at.cell) {
-            let (bytes, entered_ns) = (waiters.ask(at.cell, 0).bytes, waiters.entered_ns(at.cell));
-            self.waiting.turnover.withdrawn(bytes, entered_ns);
-        }
         waiters.part(at.cell, Part::Line);
         if freed { Look::LeavesBytes } else { Look::Leaves }
     }

@@ -108,6 +108,7 @@ struct Cell {
     cookie: AtomicU64,
     expires_ns: AtomicU64,
     entered_ns: AtomicU64,
+    ageing_ns: AtomicU64,
     deadline_ns: AtomicU64,
     slot: AtomicU32,
     slot_generation: AtomicU32,
@@ -131,6 +132,7 @@ unsafe impl Zeroed for Cell {
             cookie: long(),
             expires_ns: long(),
             entered_ns: long(),
+            ageing_ns: long(),
             deadline_ns: long(),
             slot: zero(),
             slot_generation: zero(),
@@ -222,6 +224,7 @@ impl Waiters {
         cell.cookie.store(ask.fields.cookie, order);
         cell.expires_ns.store(ask.fields.expires_ns, order);
         cell.entered_ns.store(ask.now_ns, order);
+        cell.ageing_ns.store(ask.now_ns, order);
         cell.deadline_ns.store(deadline_ns, order);
     }
 
@@ -289,6 +292,18 @@ impl Waiters {
         self.cells[index].entered_ns.load(Ordering::Relaxed)
     }
 
+    /// Since when it ages.
+    pub fn ageing_ns(&self, index: u32) -> u64 {
+        // Relaxed: written before the waiter entered, or by whoever holds the line.
+        self.cells[index].ageing_ns.load(Ordering::Relaxed)
+    }
+
+    /// Lets it age anew. Only whoever holds the line.
+    pub fn age_anew(&self, index: u32, now_ns: u64) {
+        // Relaxed: as in `ageing_ns`.
+        self.cells[index].ageing_ns.store(now_ns, Ordering::Relaxed);
+    }
+
     /// Until when it waits.
     pub fn deadline_ns(&self, index: u32) -> u64 {
         // Relaxed: written before the waiter entered.
@@ -309,11 +324,6 @@ impl Waiters {
     /// Whether it was decided by a grant; exact for whoever holds the line, as above.
     pub fn is_granted(&self, index: u32) -> bool {
         self.word(index).is(Phase::Granted)
-    }
-
-    /// Whether its owner gave up the place; exact for whoever holds the line, as above.
-    pub fn is_withdrawn(&self, index: u32) -> bool {
-        self.word(index).is(Phase::Withdrawn)
     }
 
     /// Decides a waiter, unless somebody has.

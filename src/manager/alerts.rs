@@ -44,7 +44,7 @@ pub enum AlertKind {
     /// Seconds for which the machine could not be read.
     MeasurementMissing,
     /// Times, since the look before, that memory was said to be freed and is still measured;
-    /// [`crate::Governor::take_shortfalls`] says whose.
+    /// [`Governor::take_shortfalls`](crate::Governor::take_shortfalls) says whose.
     FreedNotMeasured,
 }
 
@@ -173,8 +173,9 @@ struct Kept {
 impl AlertStream {
     pub(super) const DEFAULT_MAX: usize = 1_024;
 
+    /// Keeps at most so many, at least 1.
     pub(super) fn new(max: usize) -> Self {
-        Self { kept: Mutex::default(), max: max.max(1), callback: Mutex::default() }
+        Self { kept: Mutex::default(), max, callback: Mutex::default() }
     }
 
     /// Enters alerts, numbering them. The caller tells the world by [`Self::announce`], with
@@ -299,9 +300,9 @@ impl fmt::Debug for AlertReader {
 }
 
 impl MultiTenantMemoryManager {
-    /// A reader of the alerts, from the oldest that is kept; how many are kept is a
-    /// [`super::ManagerOptions`]. Alerts come from [`Self::monitor_now`] and from the monitor in
-    /// the background.
+    /// A reader of the alerts, from the oldest that is kept; how many are kept is
+    /// [`ManagerOptions::alerts_max`](crate::ManagerOptions::alerts_max). Alerts come from
+    /// [`Self::monitor_now`] and from the monitor in the background.
     pub fn alerts(&self) -> AlertReader {
         let stream = self.inner.monitoring.alerts.clone();
         let mut kept = lock(&stream.kept);

@@ -46,6 +46,15 @@ pub enum MemoryAllocationResponse {
     /// Later: others hold what it needs, and it has its place in the queue. The same request
     /// (tenant, model, type and size) goes on from there: it is granted once its bytes came free,
     /// and they are kept for it meanwhile.
+    ///
+    /// Two tasks that ask for the same share one place: one of them is granted, and the other is
+    /// a new request then. Give them different model names, or use
+    /// [`acquire_allocation`](crate::MultiTenantMemoryManager::acquire_allocation), each call of
+    /// which has a place of its own.
+    ///
+    /// Bytes that were assigned to a place lie idle until they are fetched, and others wait for
+    /// them meanwhile: ask when this says, or rather earlier, or prefer `acquire_allocation`, which
+    /// fetches them at once.
     Queued {
         /// After how many seconds to ask again, at least 1: the estimate of the wait; where nothing
         /// is known, what is left of the longest wait. The place is kept for
@@ -160,6 +169,13 @@ impl MultiTenantMemoryManager {
     /// long. To await that instead: [`Self::acquire_allocation`]. At its own limit a tenant is
     /// denied, and nobody is queued while only observing.
     ///
+    /// The owner of what is to go is asked first ([`Self::on_evict`]), and the calling thread is
+    /// blocked meanwhile although this is `async`: for up to
+    /// [`ManagerOptions::reclaim_timeout`](crate::ManagerOptions::reclaim_timeout) for each
+    /// allocation that is asked for. On a runtime that is a thread of the executor's: let owners
+    /// answer at once, or [`Deferred`](crate::ReclaimAnswer::Deferred), or request on a thread of
+    /// your own. The same holds for [`Self::acquire_allocation`] and [`Self::grow_allocation`].
+    ///
     /// A denial costs more than a grant: it adds up what could be evicted, over all tenants and
     /// their allocations. A tenant that asks in vain again and again is slowed down with
     /// [`Self::set_request_rate`], whose denials are cheap.
@@ -190,7 +206,7 @@ impl MultiTenantMemoryManager {
     }
 
     /// Requests several allocations, at most 64, possibly of several tenants: all are granted, or
-    /// none, at once. Evicts nothing, and is never queued.
+    /// none, at once. Evicts nothing, and is never queued. No requests at all are granted: no ids.
     ///
     /// # Errors
     ///

@@ -1,8 +1,7 @@
 //! What is done with an allocation that is held: release, shrink, grow, touch, pin.
 
 use super::allocation::{Answer, Refused, Wanted, amount_bytes, answer};
-use super::config::MIB;
-use super::error::MemoryError;
+use super::error::{MemoryError, amount_to_release};
 use super::record::{Key, Record};
 use super::{MultiTenantMemoryManager, lock};
 use crate::GrantId;
@@ -14,22 +13,25 @@ impl MultiTenantMemoryManager {
     /// Gives memory back: all of an allocation ends it, a part of it shrinks it.
     ///
     /// Answers [`Released::Evicted`] for an allocation that was evicted or revoked meanwhile: its
-    /// memory is counted as free already, and nothing is lost. That is told once, and remembered
-    /// for the last 4096 of a tenant.
+    /// memory is counted as free already, and nothing is lost. That is told once, for all of it,
+    /// whatever part the call names; it is remembered for the last 4096 of a tenant. A later call
+    /// answers [`MemoryError::UnknownAllocation`]: who releases in parts stops at the first
+    /// [`Released::Evicted`].
     ///
     /// # Errors
     ///
     /// [`MemoryError::WrongAmount`] for more than it holds, [`MemoryError::UnknownAllocation`],
     /// [`MemoryError::ForeignAllocation`], [`MemoryError::UnknownTenant`],
     /// [`MemoryError::ZeroAmount`]; [`MemoryError::AllocationEnded`] for a part of an allocation
-    /// that is just being evicted.
+    /// that is just being evicted, or whose owner answered
+    /// [`ReclaimAnswer::Deferred`](crate::ReclaimAnswer::Deferred): it is released whole.
     pub async fn release_allocation(
         &self,
         tenant_id: TenantId,
         allocation_id: &str,
         amount_mb: u64,
     ) -> Result<Released, MemoryError> {
-        self.release_bytes(tenant_id, allocation_id, amount_mb.saturating_mul(MIB))
+        self.release_bytes(tenant_id, allocation_id, amount_to_release(amount_mb))
     }
 
     /// [`Self::release_allocation`], exact in bytes.

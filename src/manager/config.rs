@@ -6,7 +6,9 @@ use super::error::MemoryError;
 use super::eviction::Listener;
 use super::machine::Machine;
 use super::monitor::Monitoring;
+use super::names::Shown;
 use super::queue::{Queue, QueueOptions};
+use super::reason::Mib;
 use super::thresholds::AlertThresholds;
 use crate::RateLimit;
 use crate::config::{GovernorConfig, Isolation, Priority, TenantConfig, TenantId};
@@ -17,6 +19,8 @@ use std::time::Duration;
 pub(super) const MIB: u64 = 1 << 20;
 /// Most MiB anything can be set to: what 48 bits of bytes hold.
 pub(super) const MB_MAX: u64 = ((1 << 48) - 1) / MIB;
+/// Most requests a second that a rate can be set to: what a clock of 1 ns can tell apart.
+const RATE_MAX: u64 = 1_000_000_000;
 
 /// Who goes first when not all can: Critical, High, Normal or Low.
 pub type TenantPriority = Priority;
@@ -101,7 +105,9 @@ pub struct TenantMemoryConfig {
     /// all tenants fit into the pool.
     pub guaranteed_memory_mb: u64,
     /// Higher ceiling while pressure is normal, in MiB, at least `max_memory_mb`. For
-    /// [`Isolation::Soft`](crate::Isolation::Soft) only.
+    /// [`Isolation::Soft`](crate::Isolation::Soft) only: with another isolation it is accepted, has
+    /// no effect, and
+    /// [`MultiTenantMemoryManager::warnings`](crate::MultiTenantMemoryManager::warnings) says so.
     pub burst_limit_mb: Option<u64>,
     /// How strictly the ceilings bind.
     pub isolation_level: IsolationLevel,
@@ -237,6 +243,11 @@ impl ManagerOptions {
     /// How long the callback of [`on_evict`](crate::MultiTenantMemoryManager::on_evict) may take
     /// before others are asked, one second unless set. Zero: as long as it likes, on the thread
     /// that asks.
+    ///
+    /// The thread that requests is blocked while an owner is asked, in `async` verbs too: for up to
+    /// this long for each allocation that is asked for. On a runtime that is a thread of the
+    /// executor's, on which nothing else runs meanwhile: keep this short, let the callback answer
+    /// at once (`Deferred`, if freeing takes time), or request on a thread of your own.
     pub fn reclaim_timeout(self, timeout: Duration) -> Self {
         Self { reclaim_timeout: timeout, ..self }
     }
@@ -269,6 +280,10 @@ impl ManagerOptions {
     pub(super) fn settle(self, capacity_bytes: u64) -> Result<Settled, MemoryError> {
         self.queue.validate()?;
         self.thresholds.validate()?;
+        if self.alerts_max == 0 {
+            let problem = "0 is out of range; use at least 1".to_string();
+            return Err(MemoryError::Config { field: "alerts_max", problem });
+        }
         let mut governor = GovernorConfig::new(capacity_bytes);
         if let Some(tune) = self.tune {
             tune(&mut governor);
@@ -311,7 +326,26 @@ fn config_bytes(field: &'static str, mb: u64, low: u64) -> Result<u64, MemoryErr
 
 /// A rate of requests as the governor keeps it, with a bucket of one second.
 pub(super) fn config_rate(requests_per_second: u64) -> Result<RateLimit, MemoryError> {
-    RateLimit::new(requests_per_second, requests_per_second).map_err(|refused| {
-        MemoryError::Config { field: "requests_per_second", problem: refused.to_string() }
+    // Nothing else is refused: a bucket of one second's requests fills in a second.
+    RateLimit::new(requests_per_second, requests_per_second).map_err(|_| MemoryError::Config {
+        field: "requests_per_second",
+        problem: format!(
+            "{requests_per_second} is out of range; use 1 to {RATE_MAX}, or None for no limit"
+        ),
     })
+}
+
+/// What is said of a tenant whose burst limit its isolation leaves without effect.
+pub(super) fn burst_warning(config: &TenantConfig) -> Option<String> {
+    let burst = Mib(config.burst_bytes?);
+    let (isolation, why) = match config.isolation {
+        Isolation::Soft => return None,
+        Isolation::Hard => ("Hard", "max_memory_mb binds whatever the pressure"),
+        Isolation::None => ("None", "none of its own limits binds"),
+    };
+    let name = Shown(&config.name);
+    Some(format!(
+        "burst_limit_mb of tenant {name}: {burst} has no effect, because with isolation \
+         {isolation} {why}; set isolation_level to Soft, or burst_limit_mb to None"
+    ))
 }

@@ -9,6 +9,7 @@
 
 use super::change::end;
 use super::error::MemoryError;
+use super::names::Shown;
 use super::queue;
 use super::reason::Mib;
 use super::record::{End, Key, Record};
@@ -177,7 +178,7 @@ impl MultiTenantMemoryManager {
     }
 
     /// Ends an allocation now, whatever it is for, pinned or not. Nobody is asked: a release by
-    /// its owner answers [`crate::Released::Evicted`], any other call
+    /// its owner answers [`Released::Evicted`](crate::Released::Evicted), any other call
     /// [`MemoryError::AllocationEnded`]. Answers the bytes that were taken.
     ///
     /// # Errors
@@ -194,13 +195,14 @@ impl MultiTenantMemoryManager {
         let record = key.and_then(|key| lock(&tenant.held).end(key, End::Revoked));
         let Some(record) = record else { return Err(self.missing(&tenant, allocation_id)) };
         let bytes = record.bytes();
-        let what = format!("{} ({allocation_id}) of {:#}", record.model, Mib(bytes));
+        let what = format!("{} ({allocation_id}) of {:#}", Shown(&record.model), Mib(bytes));
         end(record);
         self.note_emergency(EmergencyVerb::Revoke, Some(tenant_id), what);
         Ok(bytes)
     }
 
-    /// The last emergency verbs, oldest first; how many are kept is a [`super::ManagerOptions`].
+    /// The last emergency verbs, oldest first; how many are kept is
+    /// [`ManagerOptions::emergency_log_max`](crate::ManagerOptions::emergency_log_max).
     pub async fn emergency_log(&self) -> Vec<EmergencyEntry> {
         lock(&self.inner.log.entries).iter().cloned().collect()
     }

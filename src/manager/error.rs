@@ -1,10 +1,14 @@
 //! What can go wrong: misuse, or a state of the world in which the call makes no sense.
 //!
-//! A denial is no error but an answer ([`super::MemoryAllocationResponse::Denied`]).
+//! A denial is no error but an answer
+//! ([`MemoryAllocationResponse::Denied`](crate::MemoryAllocationResponse::Denied)).
 
+use super::config::MIB;
+use super::names::Shown;
 use super::reason::Mib;
 use crate::config::TenantId;
 use crate::error::Error;
+use std::fmt;
 
 /// Why a call of the manager was refused. Nothing has changed when one is returned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,9 +30,9 @@ pub enum MemoryError {
     DuplicateTenant(TenantId),
     /// The guarantees of all tenants have to fit into the pool.
     #[error(
-        "guarantees of {:#} exceed the {:#} of {parent}; lower one of them or raise max_memory_mb \
-         of the manager",
-        Mib(*sum_bytes), Mib(*bound_bytes)
+        "guarantees of {:#} exceed the {:#} of {}; lower one of them or raise max_memory_mb of the \
+         manager",
+        Mib(*sum_bytes), Mib(*bound_bytes), Shown(parent)
     )]
     GuaranteesExceed {
         /// Σ guarantees, the new one included.
@@ -54,8 +58,9 @@ pub enum MemoryError {
     },
     /// The tenant never had such an allocation, or has returned it.
     #[error(
-        "allocation {allocation_id} is not held by tenant {tenant_id}: it was released before or \
-         never granted; pass the id of a granted answer, once"
+        "allocation {} is not held by tenant {tenant_id}: it was released before, or never granted \
+         to this tenant; pass the id of an answer that granted it, and its tenant, once",
+        Shown(allocation_id)
     )]
     UnknownAllocation {
         /// The id that was passed.
@@ -65,8 +70,8 @@ pub enum MemoryError {
     },
     /// The allocation is another tenant's.
     #[error(
-        "allocation {allocation_id} does not belong to tenant {tenant_id}; pass the tenant that \
-         requested it"
+        "allocation {} does not belong to tenant {tenant_id}; pass the tenant that requested it",
+        Shown(allocation_id)
     )]
     ForeignAllocation {
         /// The id that was passed.
@@ -75,7 +80,7 @@ pub enum MemoryError {
         tenant_id: TenantId,
     },
     /// The allocation was evicted or revoked, or is being evicted, and cannot be changed any more.
-    #[error("allocation {allocation_id} was {how}; its memory is gone, request it again")]
+    #[error("allocation {} was {how}; its memory is gone, request it again", Shown(allocation_id))]
     AllocationEnded {
         /// The id that was passed.
         allocation_id: String,
@@ -84,19 +89,19 @@ pub enum MemoryError {
     },
     /// An allocation cannot give back more than it holds.
     #[error(
-        "{:#} to be released, but allocation {allocation_id} holds {:#}; pass at most that",
-        Mib(*amount_bytes), Mib(*held_bytes)
+        "{} to be released, but allocation {} holds {:#}; pass at most that",
+        Amount(*amount_bytes), Shown(allocation_id), Mib(*held_bytes)
     )]
     WrongAmount {
         /// The id that was passed.
         allocation_id: String,
         /// Bytes it holds.
         held_bytes: u64,
-        /// Bytes to be released.
+        /// Bytes to be released; 2^64 - 2^20 also stands for more MiB than fit here.
         amount_bytes: u64,
     },
     /// Nothing was asked for, or nothing is to be given back.
-    #[error("an amount of 0; pass at least 1")]
+    #[error("an amount of 0; pass at least 1 MiB, or 1 byte where the amount is in bytes")]
     ZeroAmount,
     /// More than one allocation can ever hold.
     #[error("an amount of {amount_mb} MiB; one allocation holds at most {max_mb} MiB: split it")]
@@ -117,6 +122,25 @@ pub enum MemoryError {
     /// Anything else the governor refuses.
     #[error(transparent)]
     Governor(Error),
+}
+
+/// Most MiB that can be said in bytes, in bytes.
+const AMOUNT_MAX: u64 = u64::MAX / MIB * MIB;
+
+/// Bytes for an amount in MiB. Where they cannot be said, the most that can: more than anything
+/// holds.
+pub(super) fn amount_to_release(mb: u64) -> u64 {
+    mb.saturating_mul(MIB).min(AMOUNT_MAX)
+}
+
+/// An amount to be released, in words.
+struct Amount(u64);
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 == AMOUNT_MAX { "at least " } else { "" })?;
+        write!(f, "{:#}", Mib(self.0))
+    }
 }
 
 impl MemoryError {

@@ -65,10 +65,22 @@ impl MultiTenantMemoryManager {
     /// [`ReclaimAnswer::Freed`] once the memory is free, [`ReclaimAnswer::Deferred`] if the owner
     /// will release the allocation, and [`ReclaimAnswer::Busy`] to keep it for a while. One that
     /// panics counts as busy, and so does one that has not answered within
-    /// [`super::ManagerOptions::reclaim_timeout`], one second unless set: the tenant is then left
-    /// alone until it has answered or for
+    /// [`ManagerOptions::reclaim_timeout`](crate::ManagerOptions::reclaim_timeout), one second
+    /// unless set: the tenant is then left alone until it has answered or for
     /// [`busy_cooldown_ns`](crate::GovernorConfig::busy_cooldown_ns), and others are asked. If it
     /// answers `Freed` later, the allocation ends then; any other late answer changes nothing.
+    ///
+    /// Answer quickly. While an owner is asked, the thread that requests is blocked for up to that
+    /// time, in `async` verbs too, where it is a thread of the executor's. Where freeing takes
+    /// time, answer `Deferred` and release the allocation once it is free; or request on a thread
+    /// of your own.
+    ///
+    /// It may be asked for an id that the caller does not know: one that was just granted, and
+    /// whose answer is still on its way, or one that the caller has struck off its own list to
+    /// release it. The answer is what is true of the memory: `Freed` if it is free, as it is of an
+    /// allocation about to be released once nothing uses it any more; that release then answers
+    /// [`Released::Evicted`](crate::Released::Evicted). Otherwise, and where you cannot tell which
+    /// it is, `Busy`: it keeps what was just granted, and hinders no release.
     ///
     /// It runs on one of at most eight threads of the manager's, so it must not count on values
     /// that belong to a thread; with a time-out of zero on the thread that is short of memory,

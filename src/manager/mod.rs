@@ -10,6 +10,7 @@
 //! | release, shrink, grow, touch, pin | `change.rs` |
 //! | what a tenant holds, and what became of it | `record.rs` |
 //! | what a denial says | `reason.rs` |
+//! | what a tenant may be called, and how names are shown | `names.rs` |
 //! | what would decide a request | `explain.rs` |
 //! | how owners learn of an eviction | `eviction.rs` |
 //! | deciding without refusing | `observe.rs` |
@@ -50,6 +51,7 @@ mod explain;
 mod history;
 mod machine;
 mod monitor;
+mod names;
 mod observe;
 mod queue;
 mod reason;
@@ -87,7 +89,7 @@ pub use thresholds::AlertThresholds;
 use crate::balance::BalanceReport;
 use crate::governor::Governor;
 use background::Background;
-use config::Settled;
+use config::{Settled, burst_warning};
 use emergency::EmergencyLog;
 use eviction::Listener;
 use machine::Machine;
@@ -108,12 +110,12 @@ type Counter = std::sync::atomic::AtomicU64;
 ///
 /// `Clone`, `Send` and `Sync`: clones are cheap and are the same manager. When the last one goes,
 /// its threads end and everything it granted is returned. `_mb` means MiB (2^20 bytes); every such
-/// verb has an exact twin in bytes. A [`crate::Governor`] decides; this keeps the names.
+/// verb has an exact twin in bytes. A [`Governor`] decides; this keeps the names.
 ///
 /// All verbs are `async` and need no runtime. All but one answer when they are first polled: a
 /// request that has to wait is told to ask again ([`MemoryAllocationResponse::Queued`]) and keeps
 /// its place in a fair queue meanwhile. [`Self::acquire_allocation`] awaits its turn instead. What
-/// they cost is what the same verb of [`crate::Governor`] costs, and one mutex of the tenant named.
+/// they cost is what the same verb of [`Governor`] costs, and one mutex of the tenant named.
 ///
 /// ```
 /// use allotment::*;
@@ -264,10 +266,20 @@ impl MultiTenantMemoryManager {
         &self.inner.config
     }
 
-    /// What the configuration asks for and does not get: one sentence for each such field, to be
-    /// logged once by whoever starts the service. Empty where all is in force.
+    /// What is configured and has no effect: one sentence for each such field of the
+    /// [`MemoryConfig`], then one for each tenant whose burst limit nothing ever comes to, in the
+    /// order of their ids. For whoever starts the service to log once its tenants are registered.
+    /// Empty where all is in force; a sentence is gone when the tenant is gone or changed.
+    ///
+    /// Cost: looks at the configuration of every tenant.
     pub fn warnings(&self) -> Vec<String> {
-        self.inner.config.warnings()
+        let mut warnings = self.inner.config.warnings();
+        let governor = &self.inner.governor;
+        let tenants = self.tenants();
+        // One that was unregistered meanwhile has no configuration any more.
+        let configs = tenants.iter().filter_map(|t| governor.tenant_config(t.handle).ok());
+        warnings.extend(configs.filter_map(|config| burst_warning(&config)));
+        warnings
     }
 
     /// The governor below: for groups, reports of the machine's pressure, events, exact numbers.
@@ -311,7 +323,7 @@ impl std::fmt::Debug for MultiTenantMemoryManager {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("MultiTenantMemoryManager");
         shown.field("config", &self.inner.config).field("fault", &self.inner.fault);
-        shown.field("warnings", &self.warnings());
+        shown.field("warnings", &self.inner.config.warnings());
         shown.finish_non_exhaustive()
     }
 }

@@ -70,12 +70,17 @@ impl QueueOptions {
     pub(super) fn validate(&self) -> Result<(), MemoryError> {
         let refuse = |field, problem| Err(MemoryError::Config { field, problem });
         if self.wait_max.is_zero() || self.wait_max > TIME_MAX {
-            let problem = format!("{:?} is out of range; use up to {TIME_MAX:?}", self.wait_max);
+            let (wait, most) = (self.wait_max.as_secs_f64(), TIME_MAX.as_secs());
+            let problem =
+                format!("{wait} s is out of range; use more than 0 s, up to {most} s (24 h)");
             return refuse("queue_wait_max", problem);
         }
         let (keep, most) = (self.keep(), self.wait_max);
         if keep.is_zero() || keep > most {
-            let problem = format!("{keep:?} is out of range; use up to queue_wait_max, {most:?}");
+            let (keep, most) = (keep.as_secs_f64(), most.as_secs_f64());
+            let problem = format!(
+                "{keep} s is out of range; use more than 0 s, up to the queue_wait_max of {most} s"
+            );
             return refuse("queue_keep", problem);
         }
         if self.places_max == 0 || self.places_max > PLACES_MAX {

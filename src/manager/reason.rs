@@ -4,6 +4,7 @@
 use super::allocation::{No, Wanted};
 use super::config::MIB;
 use super::emergency::TenantHold;
+use super::names::Shown;
 use super::record::Key;
 use super::statistics::Count;
 use super::tenant::Tenant;
@@ -142,8 +143,8 @@ impl MultiTenantMemoryManager {
             _ => format!("release some of it or raise {}", highest_name(config.as_ref())),
         };
         format!(
-            "tenant {name} is at its {limit} of {bound}: it holds {used}, and {asked} more are \
-             {short} too many; {largest}{to_do}"
+            "tenant {name} may hold at most its {limit} of {bound}: it holds {used}, and {asked} \
+             more are {short} too many; {largest}{to_do}"
         )
     }
 
@@ -227,7 +228,9 @@ impl MultiTenantMemoryManager {
         let governor = &self.inner.governor;
         let place = match denial.account {
             AccountName::Pool => "the pool".to_string(),
-            other => governor.name(other).map_or("its group".into(), |n| format!("group {n}")),
+            other => {
+                governor.name(other).map_or("its group".into(), |n| format!("group {}", Shown(&n)))
+            }
         };
         let (bound, asked, short) =
             (Mib(denial.limit), Mib(denial.asked_bytes), Mib(denial.short_bytes));
@@ -281,7 +284,7 @@ impl MultiTenantMemoryManager {
 
 fn too_many(name: &str, wanted: &Wanted, denial: &Denial) -> String {
     let (limit, kind) = (denial.limit, wanted.kind.name());
-    format!("tenant {name} is at its limit of {limit} allocations for {kind}; release one of them")
+    format!("tenant {name} may hold at most {limit} allocations for {kind}; release one of them")
 }
 
 /// The setting that a limit in force comes from.
@@ -323,7 +326,7 @@ fn models(wanted: &Wanted) -> Vec<Named> {
 
 /// "the largest are A (2 MiB) and B (1 MiB); ", or nothing if there is nobody.
 fn named(several: &str, one: &str, all: &[Named]) -> String {
-    let shown = |(name, bytes): &Named| format!("{name} ({})", Mib(*bytes));
+    let shown = |(name, bytes): &Named| format!("{} ({})", Shown(name), Mib(*bytes));
     match all.iter().take(NAMED_MAX).map(shown).collect::<Vec<_>>().as_slice() {
         [] => String::new(),
         [only] => format!("{one} {only}; "),

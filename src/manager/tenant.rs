@@ -3,6 +3,7 @@
 use super::config::{TenantMemoryConfig, config_rate};
 use super::emergency::EmergencyVerb;
 use super::error::MemoryError;
+use super::names::check_name;
 use super::queue;
 use super::reason::Mib;
 use super::record::{Held, Key};
@@ -130,8 +131,10 @@ impl MultiTenantMemoryManager {
     ///
     /// # Errors
     ///
-    /// As [`Self::register_tenant`].
+    /// As [`Self::register_tenant`], and [`MemoryError::Config`] for a name that
+    /// [`Self::set_tenant_name`] would refuse.
     pub async fn register_tenant_bytes(&self, config: TenantConfig) -> Result<(), MemoryError> {
+        check_name(&config.name)?;
         self.enter(config)
     }
 
@@ -165,16 +168,18 @@ impl MultiTenantMemoryManager {
         self.change(&tenant, |exact| config.apply(exact))
     }
 
-    /// What people call a tenant; its UUID unless set.
+    /// What people call a tenant, in every sentence about it: 1 to 128 characters, none of them a
+    /// control character. Its UUID unless set. Two tenants may have one name.
     ///
     /// # Errors
     ///
-    /// [`MemoryError::UnknownTenant`].
+    /// [`MemoryError::Config`] for another name, [`MemoryError::UnknownTenant`].
     pub async fn set_tenant_name(
         &self,
         tenant_id: TenantId,
         name: &str,
     ) -> Result<(), MemoryError> {
+        check_name(name)?;
         let tenant = self.tenant(tenant_id)?;
         self.change(&tenant, |exact| exact.name = name.to_string())?;
         lock(&tenant.held).name = name.to_string();

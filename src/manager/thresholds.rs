@@ -117,6 +117,10 @@ fn in_range(field: &'static str, value: u64, low: u64, high: u64) -> Result<(), 
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    let problem = format!("{value} is out of range; use {low} to {high}");
+    let right = match high {
+        u64::MAX => format!("at least {low}"),
+        _ => format!("{low} to {high}"),
+    };
+    let problem = format!("{value} is out of range; use {right}");
     Err(MemoryError::Config { field, problem })
 }

@@ -223,7 +223,10 @@ fn a_deadline_is_kept_while_nothing_happens() {
     let (reason, _) =
         denied(block_on(manager.acquire_allocation(request, Duration::from_millis(30))).unwrap());
     assert!(reason.starts_with("waited "), "{reason}");
-    assert!(reason.contains("tenant chat is at its max_memory_mb of 10 MiB"), "{reason}");
+    assert!(
+        reason.contains("tenant chat may hold at most its max_memory_mb of 10 MiB"),
+        "{reason}"
+    );
 }
 
 #[test]

@@ -114,10 +114,7 @@ fn thresholds_that_contradict_each_other_are_refused() {
         "tenant_utilisation_percent: 101 is out of range; use 1 to 100"
     );
     assert_eq!(refused(|t| t.settle_secs = 4), "settle_secs: 4 is out of range; use 5 to 86400");
-    assert_eq!(
-        refused(|t| t.latency_ms = 0),
-        format!("latency_ms: 0 is out of range; use 1 to {}", u64::MAX)
-    );
+    assert_eq!(refused(|t| t.latency_ms = 0), "latency_ms: 0 is out of range; use at least 1");
 }
 
 #[test]

@@ -63,9 +63,9 @@ fn a_busy_owner_keeps_its_allocation_and_so_does_one_that_panics() {
     let (reason, available) = denied(inference(&manager, one, 50));
     assert_eq!(
         reason,
-        "tenant chat is at its max_memory_mb of 100 MiB: it holds 60 MiB, and 50 MiB more are \
-         10 MiB too many; its largest model is kv (60 MiB); try again soon, for 60 MiB are just in \
-         use"
+        "tenant chat may hold at most its max_memory_mb of 100 MiB: it holds 60 MiB, and 50 MiB \
+         more are 10 MiB too many; its largest model is kv (60 MiB); try again soon, for 60 MiB \
+         are just in use"
     );
     assert_eq!(available, 40);
     let other = super::manager(100);
@@ -107,6 +107,25 @@ fn an_owner_that_releases_while_it_is_asked_is_fine() {
     granted(inference(&manager, one, 50));
     assert_eq!(allocated_mb(&manager, one), 50);
     assert!(now(manager.release_allocation(one, &kv, 60)).is_err(), "it was released");
+}
+
+/// What an owner does that cannot tell a new allocation from one it is about to release.
+#[test]
+fn busy_hinders_no_release() {
+    let manager = manager(100);
+    let one = named(&manager, 1, "chat", 100);
+    let kv = cache(&manager, one, 60);
+    let inside = manager.clone();
+    manager.on_evict(move |evicted| {
+        let id = &evicted.allocation_id;
+        let released = now(inside.release_allocation(evicted.tenant_id, id, 60));
+        assert_eq!(released, Ok(Released::Evicted));
+        ReclaimAnswer::Busy
+    });
+    granted(inference(&manager, one, 50));
+    assert_eq!(allocated_mb(&manager, one), 50, "nothing is lost, and nothing counted twice");
+    assert!(now(manager.release_allocation(one, &kv, 60)).is_err(), "it was released");
+    granted(inference(&manager, one, 50));
 }
 
 #[test]

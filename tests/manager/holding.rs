@@ -59,8 +59,8 @@ fn an_allocation_grows_within_the_limits() {
     let (reason, available) = denied(now(manager.grow_allocation(one, &held, 1)).unwrap());
     assert_eq!(
         reason,
-        "tenant chat is at its max_memory_mb of 20 MiB: it holds 20 MiB, and 1 MiB more are 1 MiB \
-         too many; its largest model is llama-7b (20 MiB); release some of it or raise \
+        "tenant chat may hold at most its max_memory_mb of 20 MiB: it holds 20 MiB, and 1 MiB more \
+         are 1 MiB too many; its largest model is llama-7b (20 MiB); release some of it or raise \
          max_memory_mb"
     );
     assert_eq!(available, 0);
@@ -92,8 +92,8 @@ fn a_batch_is_granted_whole_or_not_at_all() {
     let MemoryBatchResponse::Denied { reason, available_memory_mb } = no else { panic!("{no:?}") };
     assert_eq!(
         reason,
-        "tenant chat is at its max_memory_mb of 20 MiB: it holds 0 MiB, and 30 MiB more are 10 MiB \
-         too many; ask for less or raise max_memory_mb"
+        "tenant chat may hold at most its max_memory_mb of 20 MiB: it holds 0 MiB, and 30 MiB more \
+         are 10 MiB too many; ask for less or raise max_memory_mb"
     );
     assert_eq!(available_memory_mb, 20);
     let left = all(&manager);
@@ -111,7 +111,7 @@ fn a_batch_is_granted_whole_or_not_at_all() {
     let unknown = batch(&[(one, 1), (id(9), 1)]);
     assert_eq!(unknown, Err(MemoryError::UnknownTenant(id(9))));
     let many = batch(&vec![(two, 1); 65]).unwrap_err();
-    assert_eq!(many.to_string(), "requests: 65 in one batch; at most 64");
+    assert_eq!(many.to_string(), "requests: 65 in one batch; at most 64: split it");
     assert_eq!(all(&manager), before);
     now(manager.freeze_tenant(one)).unwrap();
     let no = batch(&[(two, 1), (one, 1)]).unwrap();

@@ -17,6 +17,7 @@ mod history;
 mod holding;
 mod measured;
 mod misuse;
+mod names;
 mod observe;
 mod queue;
 mod reason;

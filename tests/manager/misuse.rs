@@ -36,6 +36,9 @@ fn a_refused_configuration_grants_nothing_and_says_why() {
     let options = ManagerOptions::default().governor(|governor| governor.high_percent = 101);
     let thresholds = Manager::try_new_with(memory(1), options).unwrap_err();
     assert_eq!(thresholds.to_string(), "high_percent: 101 is out of range; use 1 to 95");
+    let alerts = Manager::try_new_with(memory(1), ManagerOptions::default().alerts_max(0));
+    assert_eq!(alerts.unwrap_err().to_string(), "alerts_max: 0 is out of range; use at least 1");
+    assert!(Manager::try_new_with(memory(1), ManagerOptions::default().alerts_max(1)).is_ok());
 }
 
 #[test]
@@ -108,7 +111,16 @@ fn misuse_of_allocations_is_refused() {
     assert_eq!(asked(id(9), 1), Err(MemoryError::UnknownTenant(id(9))));
     let release = |tenant, id: &str, mb| now(manager.release_allocation(tenant, id, mb));
     assert_eq!(release(one, &held, 0), Err(MemoryError::ZeroAmount));
-    assert!(matches!(release(one, &held, u64::MAX), Err(MemoryError::WrongAmount { .. })));
+    let too_much = |mb| release(one, &held, mb).unwrap_err().to_string();
+    let of_held = format!("to be released, but allocation {held} holds 10 MiB; pass at most that");
+    assert_eq!(too_much(11), format!("11 MiB {of_held}"));
+    assert_eq!(too_much(u64::MAX), format!("at least 17592186044415 MiB {of_held}"));
+    let exact = now(manager.release_allocation_bytes(one, &held, u64::MAX)).unwrap_err();
+    assert_eq!(exact.to_string(), format!("18446744073709551615 bytes {of_held}"));
+    assert_eq!(
+        MemoryError::ZeroAmount.to_string(),
+        "an amount of 0; pass at least 1 MiB, or 1 byte where the amount is in bytes"
+    );
     let foreign = release(two, &held, 10).unwrap_err();
     assert_eq!(
         foreign.to_string(),
@@ -255,4 +267,60 @@ fn misuse_changes_nothing_while_requests_are_queued() {
     let Poll::Ready(answer) = poll() else { panic!("20 MiB came free") };
     granted(answer.unwrap());
     assert_eq!((allocated_mb(&manager, one), allocated_mb(&manager, two)), (80, 20));
+}
+
+/// What becomes of another tenant's id is told so that it is true before and after its eviction.
+#[test]
+fn a_foreign_id_is_refused_truly_before_and_after_its_eviction() {
+    let manager = manager(100);
+    let (one, two) = (named(&manager, 1, "chat", 100), named(&manager, 2, "coder", 100));
+    let kv = cache(&manager, one, 60);
+    let refused = || now(manager.release_allocation(two, &kv, 60)).unwrap_err().to_string();
+    let before = format!("allocation {kv} does not belong to tenant {two}; ");
+    assert!(refused().starts_with(&before), "{}", refused());
+    granted(inference(&manager, one, 50));
+    assert_eq!(
+        refused(),
+        format!(
+            "allocation {kv} is not held by tenant {two}: it was released before, or never granted \
+             to this tenant; pass the id of an answer that granted it, and its tenant, once"
+        )
+    );
+    assert_eq!(now(manager.release_allocation(one, &kv, 20)), Ok(Released::Evicted), "all of it");
+    let later = now(manager.release_allocation(one, &kv, 40)).unwrap_err();
+    assert!(matches!(later, MemoryError::UnknownAllocation { .. }), "{later}");
+}
+
+#[test]
+fn a_burst_without_effect_is_said_while_its_tenant_has_it() {
+    let manager = manager(100);
+    let bursting = |number, isolation_level| TenantMemoryConfig {
+        burst_limit_mb: Some(30),
+        isolation_level,
+        ..tenant(number, 20)
+    };
+    for (number, isolation) in
+        [(3, IsolationLevel::None), (2, IsolationLevel::Soft), (1, IsolationLevel::Hard)]
+    {
+        now(manager.register_tenant(bursting(number, isolation))).unwrap();
+    }
+    named(&manager, 4, "no burst", 20);
+    now(manager.set_tenant_name(id(1), "chat")).unwrap();
+    let hard = "burst_limit_mb of tenant chat: 30 MiB has no effect, because with isolation Hard \
+                max_memory_mb binds whatever the pressure; set isolation_level to Soft, or \
+                burst_limit_mb to None";
+    let none = format!(
+        "burst_limit_mb of tenant {}: 30 MiB has no effect, because with isolation None none of \
+         its own limits binds; set isolation_level to Soft, or burst_limit_mb to None",
+        id(3)
+    );
+    assert_eq!(manager.warnings(), [hard, none.as_str()]);
+    let without = TenantMemoryConfig { burst_limit_mb: None, ..bursting(1, IsolationLevel::Hard) };
+    now(manager.update_tenant(without)).unwrap();
+    assert_eq!(manager.warnings(), [none.as_str()]);
+    now(manager.update_tenant(bursting(2, IsolationLevel::Hard))).unwrap();
+    assert_eq!(manager.warnings().len(), 2);
+    now(manager.update_tenant(bursting(2, IsolationLevel::Soft))).unwrap();
+    now(manager.unregister_tenant(id(3))).unwrap();
+    assert_eq!(manager.warnings(), Vec::<String>::new());
 }

@@ -21,9 +21,9 @@ fn nobody_is_refused_and_nothing_evicted_while_observing() {
     assert_eq!((usage.observed_denials, usage.allocations), (1, 2));
     assert_eq!(
         usage.observed_reasons,
-        ["tenant chat is at its max_memory_mb of 60 MiB: it holds 50 MiB, and 20 MiB more are \
-          10 MiB too many; its largest model is kv (50 MiB); release some of it or raise \
-          max_memory_mb"]
+        ["tenant chat may hold at most its max_memory_mb of 60 MiB: it holds 50 MiB, and 20 MiB \
+             more are 10 MiB too many; its largest model is kv (50 MiB); release some of it or \
+             raise max_memory_mb"]
     );
     let dashboard = all(&manager);
     assert!(dashboard.summary.observe_only);

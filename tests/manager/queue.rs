@@ -107,7 +107,10 @@ fn a_service_matches_all_three_answers() {
                     queue.push((tenant, mb));
                 }
                 Response::Denied { reason, .. } => {
-                    assert!(reason.contains("is at its max_memory_mb of 60 MiB"), "{reason}");
+                    assert!(
+                        reason.contains("may hold at most its max_memory_mb of 60 MiB"),
+                        "{reason}"
+                    );
                     refused += 1;
                     queue.push((tenant, mb));
                 }
@@ -280,7 +283,7 @@ fn only_what_others_can_give_back_is_waited_for() {
     let full = Full::new();
     let (manager, coder) = (&full.manager, full.coder);
     let (reason, _) = denied(ask(manager, coder, 91, "m", MODEL));
-    assert!(reason.contains("at its max_memory_mb of 90 MiB"), "its own limit: {reason}");
+    assert!(reason.contains("most its max_memory_mb of 90 MiB"), "its own limit: {reason}");
     let (reason, _) = denied(ask(manager, full.chat, 101, "m", MODEL));
     assert!(reason.ends_with("ask for less"), "more than there is: {reason}");
     assert_eq!(all(manager).summary.waiting_requests, 0);
@@ -541,20 +544,20 @@ fn options_of_the_queue_name_what_is_wrong() {
     let options = ManagerOptions::default;
     assert_eq!(
         refused(options().queue_wait_max(Duration::ZERO)),
-        "queue_wait_max: 0ns is out of range; use up to 86400s"
+        "queue_wait_max: 0 s is out of range; use more than 0 s, up to 86400 s (24 h)"
     );
     assert_eq!(
         refused(options().queue_wait_max(Duration::from_secs(86_401))),
-        "queue_wait_max: 86401s is out of range; use up to 86400s"
+        "queue_wait_max: 86401 s is out of range; use more than 0 s, up to 86400 s (24 h)"
     );
     assert_eq!(
         refused(options().queue_keep(Duration::ZERO)),
-        "queue_keep: 0ns is out of range; use up to queue_wait_max, 30s"
+        "queue_keep: 0 s is out of range; use more than 0 s, up to the queue_wait_max of 30 s"
     );
     let five = Duration::from_secs(5);
     assert_eq!(
         refused(options().queue_wait_max(five).queue_keep(five + five)),
-        "queue_keep: 10s is out of range; use up to queue_wait_max, 5s"
+        "queue_keep: 10 s is out of range; use more than 0 s, up to the queue_wait_max of 5 s"
     );
     // Where it is not set it is no longer than the longest wait.
     assert!(Manager::try_new_with(memory(1), options().queue_wait_max(five)).is_ok());

@@ -13,17 +13,17 @@ fn the_reason_names_the_tenants_own_limit() {
     let (reason, available) = denied(ask(&manager, one, 256, "llama-7b", kind));
     assert_eq!(
         reason,
-        "tenant chat is at its max_memory_mb of 512 MiB: it holds 350 MiB, and 256 MiB more are \
-         94 MiB too many; its largest models are llama-7b (200 MiB) and judge (100 MiB); release \
-         some of it or raise max_memory_mb"
+        "tenant chat may hold at most its max_memory_mb of 512 MiB: it holds 350 MiB, and 256 MiB \
+         more are 94 MiB too many; its largest models are llama-7b (200 MiB) and judge (100 MiB); \
+         release some of it or raise max_memory_mb"
     );
     assert_eq!(available, 162);
     let (reason, available) = denied(ask(&manager, one, 600, "llama-7b", kind));
     assert_eq!(
         reason,
-        "tenant chat is at its max_memory_mb of 512 MiB: it holds 350 MiB, and 600 MiB more are \
-         438 MiB too many; its largest models are llama-7b (200 MiB) and judge (100 MiB); ask for \
-         less or raise max_memory_mb"
+        "tenant chat may hold at most its max_memory_mb of 512 MiB: it holds 350 MiB, and 600 MiB \
+         more are 438 MiB too many; its largest models are llama-7b (200 MiB) and judge (100 MiB); \
+         ask for less or raise max_memory_mb"
     );
     assert_eq!(available, 162);
 }
@@ -43,9 +43,9 @@ fn the_reason_names_the_burst_limit_and_the_limit_under_pressure() {
     let (reason, available) = denied(ask(&manager, id(1), 150, "llama-7b", kind));
     assert_eq!(
         reason,
-        "tenant chat is at its burst_limit_mb of 400 MiB: it holds 300 MiB, and 150 MiB more are \
-         50 MiB too many; its largest model is llama-7b (300 MiB); release some of it or raise \
-         burst_limit_mb"
+        "tenant chat may hold at most its burst_limit_mb of 400 MiB: it holds 300 MiB, and 150 MiB \
+         more are 50 MiB too many; its largest model is llama-7b (300 MiB); release some of it or \
+         raise burst_limit_mb"
     );
     assert_eq!(available, 100);
     let other = named(&manager, 2, "indexer", 1000);
@@ -55,9 +55,9 @@ fn the_reason_names_the_burst_limit_and_the_limit_under_pressure() {
     let (reason, _) = denied(ask(&manager, id(1), 100, "llama-7b", kind));
     assert_eq!(
         reason,
-        "tenant chat is at its max_memory_mb of 200 MiB: it holds 150 MiB, and 100 MiB more are \
-         50 MiB too many; its largest model is llama-7b (150 MiB); release some of it or wait \
-         until pressure is normal"
+        "tenant chat may hold at most its max_memory_mb of 200 MiB: it holds 150 MiB, and 100 MiB \
+         more are 50 MiB too many; its largest model is llama-7b (150 MiB); release some of it or \
+         wait until pressure is normal"
     );
 }
 
@@ -134,7 +134,12 @@ fn the_reason_names_the_rate() {
     now(manager.set_request_rate(one, None)).unwrap();
     granted(inference(&manager, one, 1));
     let none = now(manager.set_request_rate(one, Some(0))).unwrap_err();
-    assert!(none.to_string().starts_with("requests_per_second: 0 requests per second"), "{none}");
+    assert_eq!(
+        none.to_string(),
+        "requests_per_second: 0 is out of range; use 1 to 1000000000, or None for no limit"
+    );
+    assert!(now(manager.set_request_rate(one, Some(1_000_000_001))).is_err());
+    assert_eq!(now(manager.set_request_rate(one, Some(1_000_000_000))), Ok(()));
 }
 
 #[test]
@@ -168,7 +173,7 @@ fn the_reason_names_what_else_can_run_out() {
     let (reason, _) = denied(ask(&manager, id(1), 1, "llama", AllocationType::ModelLoad));
     assert_eq!(
         reason,
-        "tenant chat is at its limit of 1 allocations for model load; release one of them"
+        "tenant chat may hold at most 1 allocations for model load; release one of them"
     );
     let refused = (0..1_000).find_map(|_| match inference(&manager, id(1), 1) {
         Response::Denied { reason, .. } => Some(reason),
@@ -204,9 +209,9 @@ fn a_ceiling_that_was_lowered_says_so() {
     let (reason, _) = denied(inference(&manager, one, 10));
     assert_eq!(
         reason,
-        "tenant chat is at its ceiling, lowered while it asked for nothing and memory is short, \
-         of 20 MiB: it holds 20 MiB, and 10 MiB more are 10 MiB too many; its largest model is \
-         llama-7b (20 MiB); release some of it or wait until pressure is normal"
+        "tenant chat may hold at most its ceiling, lowered while it asked for nothing and memory \
+         is short, of 20 MiB: it holds 20 MiB, and 10 MiB more are 10 MiB too many; its largest \
+         model is llama-7b (20 MiB); release some of it or wait until pressure is normal"
     );
     now(manager.balance_memory()).unwrap();
     granted(inference(&manager, one, 10));

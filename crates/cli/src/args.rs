@@ -114,7 +114,9 @@ pub struct ReplayArgs {
     pub threads: u64,
 
     /// Let a request that finds no room wait its turn for so long, and count waits and estimates
-    /// (mooncake, alibaba-lora) [units: ms s min]
+    /// (mooncake, alibaba-lora). Figures differ from those without, where a model or the blocks of
+    /// a prompt may be evicted while a request uses them: here it holds them until it ends
+    /// [units: ms s min h]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub wait: Option<Duration>,
 
@@ -343,13 +345,13 @@ const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// A whole number of at least 1 with a unit.
 fn time(text: &str) -> Result<Duration, String> {
     // The longer unit first: it ends like the shorter one.
-    let units = [("ms", 1), ("min", 60_000), ("s", 1_000)];
+    let units = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000)];
     let split = units.iter().find_map(|(unit, ms)| Some((text.strip_suffix(unit)?, *ms)));
     let ms = split.and_then(|(digits, ms)| digits.parse::<u64>().ok()?.checked_mul(ms));
     match ms.map(Duration::from_millis) {
         Some(time) if !time.is_zero() && time <= WAIT_MAX => Ok(time),
-        _ => Err("write a whole number and its unit, from 1ms to 1440min, such as 500ms, 30s or \
-                  2min"
+        _ => Err("write a whole number and its unit, from 1ms to 24h, such as 500ms, 30s, 2min \
+                  or 1h"
             .to_string()),
     }
 }
@@ -403,8 +405,9 @@ mod tests {
     fn times_have_units_and_are_never_zero() {
         assert_eq!(time("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(time("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(time("1440min"), Ok(WAIT_MAX));
-        for text in ["0s", "30", "s", "-1s", "1.5s", "1441min", "30 s", "99999999999999999999s"] {
+        assert_eq!((time("1440min"), time("24h")), (Ok(WAIT_MAX), Ok(WAIT_MAX)));
+        assert_eq!(time("2h"), time("120min"));
+        for text in ["0s", "30", "s", "-1s", "1.5s", "1441min", "25h", "30 s", "99999999999999h"] {
             assert!(time(text).is_err(), "{text}");
         }
     }

@@ -64,7 +64,7 @@ impl WaitSums {
             wait_p50_s: percentile(&waits, 50),
             wait_p90_s: percentile(&waits, 90),
             wait_p99_s: percentile(&waits, 99),
-            wait_max_s: waits.last().copied(),
+            wait_longest_s: waits.last().copied(),
             estimates: self.estimates,
             estimates_unknown: self.unknown,
             estimates_judged: ratios.len() as u64,
@@ -97,7 +97,7 @@ mod tests {
         let report = WaitSums::total(&[one, two]).report();
         assert_eq!((report.granted_at_once, report.granted_after_wait), (2, 2));
         assert_eq!((report.gave_up, report.denied, report.waited()), (1, 3, 3));
-        assert_eq!((report.wait_p50_s, report.wait_max_s), (Some(2.0), Some(4.0)));
+        assert_eq!((report.wait_p50_s, report.wait_longest_s), (Some(2.0), Some(4.0)));
         assert_eq!((report.estimates, report.estimates_unknown), (3, 1));
         assert_eq!((report.estimates_judged, report.estimate_ratio_p50), (1, Some(0.5)));
         assert_eq!(WaitSums::default().report(), WaitReport::default());

@@ -5,6 +5,7 @@
 //! plotters counts in whole pixels, and scaled by their view box.
 
 use std::error::Error;
+use std::ops::Range;
 
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -129,7 +130,7 @@ pub fn memory(run: &RunReport, layers: &[Layer]) -> Drawn {
         let scale = ByteScale::of(top.max(capacity_bytes.unwrap_or(0)), run.counts_bytes());
         let y_max = scale.value(top).max(capacity_bytes.map_or(0.0, |c| scale.value(c))) * 1.06;
         let (upper, lower) = canvas.split_vertically(WIDE.1 - 14 * SCALE);
-        let mut chart = frame(&upper, clock.end, y_max.max(f64::MIN_POSITIVE), 58)?;
+        let mut chart = frame(&upper, 0.0..clock.end, y_max.max(f64::MIN_POSITIVE), 58)?;
         if let Some(capacity) = capacity_bytes {
             bands(&mut chart, clock.end, scale.value(capacity))?;
         }
@@ -150,7 +151,7 @@ pub fn refusals(history: &History, is_wide: bool) -> Drawn {
         let denied = binned(history, |point| point.denied);
         let evicted = binned(history, |point| point.evicted);
         let most = denied.iter().chain(&evicted).copied().max().unwrap_or(0);
-        let mut chart = frame(canvas, clock.end, most.max(4) as f64 * 1.1, 8)?;
+        let mut chart = frame(canvas, 0.0..clock.end, most.max(4) as f64 * 1.1, 8)?;
         mesh(&mut chart, &|x| clock.label(*x), &|y| si(*y))?;
         let width = clock.value(bin_seconds(history));
         let both = [&denied, &evicted].iter().all(|series| series.iter().any(|n| *n > 0));
@@ -201,7 +202,7 @@ pub fn hits(history: &History) -> Option<Drawn> {
     Some(draw(HALF, |canvas| {
         let clock = Clock::of(history);
         let most = ratios.iter().map(|(_, ratio)| *ratio).fold(1.0, f64::max);
-        let mut chart = frame(canvas, clock.end, (most * 1.15).min(104.0), 8)?;
+        let mut chart = frame(canvas, 0.0..clock.end, (most * 1.15).min(104.0), 8)?;
         mesh(&mut chart, &|x| clock.label(*x), &|y| format!("{y:.0} %"))?;
         let line = ratios.iter().map(|(time, ratio)| (clock.value(*time), *ratio));
         chart.draw_series(LineSeries::new(line, Ink::series(0).color().stroke_width(8)))?;
@@ -209,25 +210,64 @@ pub fn hits(history: &History) -> Option<Drawn> {
     }))
 }
 
-/// Bars of a histogram.
+/// Bars of a histogram, without those for what is beyond its ends.
 const BARS: usize = 30;
-/// Doublings to either side of 1 that are drawn of a ratio; what is beyond stands at the end.
+/// Doublings to either side of 1 that are drawn of a ratio; what is beyond has a bar at the end.
 const DOUBLINGS: f64 = 3.0;
 
-/// Requests by how long they waited.
-pub fn waits(waited: &Waited) -> Drawn {
-    let longest = waited.waits_s.iter().copied().fold(0.0, f64::max).max(f64::MIN_POSITIVE);
-    let counts = counted(waited.waits_s.iter().map(|wait| wait / longest));
-    histogram(&counts, longest, Ink::series(0), None, &|x| format!("{} s", human::short(x)))
+/// Bars of equal width, side by side.
+struct Bars {
+    left: f64,
+    width: f64,
+    counts: Vec<u64>,
+    ink: Ink,
+}
+
+impl Bars {
+    fn right(&self) -> f64 {
+        self.left + self.width * self.counts.len() as f64
+    }
+}
+
+/// Requests by how long they waited until they were served, and apart from them, behind the limit,
+/// those who gave up.
+pub fn waits(waited: &Waited, gave_up: u64, limit_s: f64) -> Drawn {
+    let longest = waited.waits_s.iter().copied().fold(0.0, f64::max);
+    let end = if gave_up > 0 { longest.max(limit_s) } else { longest }.max(f64::MIN_POSITIVE);
+    let (counts, width) = (counted(waited.waits_s.iter().map(|s| s / end)), end / BARS as f64);
+    let mut bars = vec![Bars { left: 0.0, width, counts, ink: Ink::series(0) }];
+    if gave_up > 0 {
+        bars.push(Bars { left: end + width, width, counts: vec![gave_up], ink: Ink::DENIED });
+    }
+    let clock = Clock::up_to(end);
+    let label = |x: f64| if x > end { String::new() } else { clock.label(clock.value(x)) };
+    histogram(&bars, None, 16, &label)
 }
 
 /// Estimates by how many times the real wait they were, with a line at their median.
 pub fn estimates(waited: &Waited, median: f64) -> Drawn {
-    let place = |ratio: f64| (ratio.log2() / DOUBLINGS / 2.0 + 0.5).clamp(0.0, 1.0);
-    let counts = counted(waited.ratios.iter().map(|ratio| place(*ratio)));
-    let (span, line) = (2.0 * DOUBLINGS, place(median));
-    let label = |x: f64| format!("{}x", 2f64.powf(x - DOUBLINGS));
-    histogram(&counts, span, Ink::series(1), Some(line * span), &label)
+    let (span, width) = (2.0 * DOUBLINGS, 2.0 * DOUBLINGS / BARS as f64);
+    let place = |ratio: f64| (ratio.log2() + DOUBLINGS).clamp(-width, span + width);
+    let is_within = |place: &f64| (0.0..span).contains(place);
+    let places: Vec<f64> = waited.ratios.iter().map(|ratio| place(*ratio)).collect();
+    let below = places.iter().filter(|place| **place < 0.0).count() as u64;
+    let beyond = places.iter().filter(|place| **place >= span).count() as u64;
+    let within = counted(places.iter().copied().filter(is_within).map(|place| place / span));
+    let counts = [vec![below], within, vec![beyond]].concat();
+    let bars = [Bars { left: -width, width, counts, ink: Ink::series(1) }];
+    histogram(&bars, Some(place(median)), 44, &ratio_label)
+}
+
+/// `1/2x`, `1x`, `2x`, and the ends: `8x and more`.
+fn ratio_label(place: f64) -> String {
+    let doublings = place - DOUBLINGS;
+    let times = human::short(2f64.powf(doublings.abs()));
+    let ratio = if doublings < 0.0 { format!("1/{times}x") } else { format!("{times}x") };
+    match doublings {
+        d if d <= -DOUBLINGS => format!("{ratio} and less"),
+        d if d >= DOUBLINGS => format!("{ratio} and more"),
+        _ => ratio,
+    }
 }
 
 /// How many values from 0 to 1 fall into each of [`BARS`] equal parts.
@@ -237,23 +277,22 @@ fn counted(values: impl Iterator<Item = f64>) -> Vec<u64> {
     counts
 }
 
-fn histogram(
-    counts: &[u64],
-    x_max: f64,
-    ink: Ink,
-    line: Option<f64>,
-    label: &dyn Fn(f64) -> String,
-) -> Drawn {
+/// Bars from left to right, and a line across; `right` is left free for the last label.
+fn histogram(bars: &[Bars], line: Option<f64>, right: u32, label: &dyn Fn(f64) -> String) -> Drawn {
     draw(HALF, |canvas| {
-        let most = counts.iter().copied().max().unwrap_or(0).max(4) as f64 * 1.1;
-        let mut chart = frame(canvas, x_max, most, 8)?;
+        let most = bars.iter().flat_map(|bars| &bars.counts).copied().max().unwrap_or(0).max(4);
+        let most = most as f64 * 1.1;
+        let ends = bars.first().map_or(0.0, |bars| bars.left)..bars.last().map_or(1.0, Bars::right);
+        let mut chart = frame(canvas, ends, most, right)?;
         mesh(&mut chart, &|x| label(*x), &|y| si(*y))?;
-        let width = x_max / counts.len() as f64;
-        let bars = counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(bar, n)| {
-            let left = (bar as f64 + 0.12) * width;
-            Rectangle::new([(left, 0.0), (left + 0.76 * width, *n as f64)], ink.color().filled())
-        });
-        chart.draw_series(bars)?;
+        for Bars { left, width, counts, ink } in bars {
+            let drawn = counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(bar, n)| {
+                let left = left + (bar as f64 + 0.12) * width;
+                let corners = [(left, 0.0), (left + 0.76 * width, *n as f64)];
+                Rectangle::new(corners, ink.color().filled())
+            });
+            chart.draw_series(drawn)?;
+        }
         let line = line.map(|x| vec![(x, 0.0), (x, most)]).unwrap_or_default();
         chart.draw_series(LineSeries::new(line, Ink::LIMIT.color().stroke_width(8)))?;
         Ok(())
@@ -370,7 +409,7 @@ fn text(points: u32) -> TextStyle<'static> {
 
 fn frame<'a, 'b>(
     canvas: &'a Canvas<'b>,
-    x_max: f64,
+    x: Range<f64>,
     y_max: f64,
     right: u32,
 ) -> Result<Chart<'a, 'b>, Box<dyn Error>> {
@@ -379,7 +418,7 @@ fn frame<'a, 'b>(
         .margin_right(right * SCALE)
         .set_label_area_size(LabelAreaPosition::Left, 58 * SCALE)
         .set_label_area_size(LabelAreaPosition::Bottom, 26 * SCALE)
-        .build_cartesian_2d(0.0..x_max, 0.0..y_max)?)
+        .build_cartesian_2d(x, 0.0..y_max)?)
 }
 
 fn mesh(
@@ -550,7 +589,10 @@ struct Clock {
 
 impl Clock {
     fn of(history: &History) -> Clock {
-        let seconds = history.points.last().map_or(0.0, |point| point.time_s);
+        Self::up_to(history.points.last().map_or(0.0, |point| point.time_s))
+    }
+
+    fn up_to(seconds: f64) -> Clock {
         let (unit_seconds, unit) = match seconds {
             s if s >= 3.0 * 86_400.0 => (86_400.0, "d"),
             s if s >= 3.0 * 3_600.0 => (3_600.0, "h"),
@@ -658,8 +700,15 @@ mod tests {
     #[test]
     fn waits_and_estimates_are_counted_whole() {
         let waited = Waited { waits_s: vec![0.1, 5.0, 30.0], ratios: vec![0.0, 1.0, 1e9] };
-        assert!(waits(&waited).is_ok() && estimates(&waited, 1.0).is_ok());
-        assert!(waits(&Waited::default()).is_ok());
+        assert!(waits(&Waited::default(), 0, 30.0).is_ok());
+        let bars = |svg: &str, ink: Ink| svg.matches(&format!("fill=\"{}\"", ink.css())).count();
+        let drawn = waits(&waited, 0, 30.0).unwrap();
+        assert_eq!((bars(&drawn, Ink::series(0)), bars(&drawn, Ink::DENIED)), (3, 0));
+        let drawn = waits(&waited, 7, 30.0).unwrap();
+        assert_eq!((bars(&drawn, Ink::series(0)), bars(&drawn, Ink::DENIED)), (3, 1));
+        let drawn = estimates(&waited, 1.0).unwrap();
+        assert_eq!(bars(&drawn, Ink::series(1)), 3);
+        assert!(drawn.contains("8x and more") && drawn.contains("1/8x and less"), "{drawn}");
         let counts = counted([0.0, 0.5, 1.0, f64::NAN].into_iter());
         assert_eq!((counts[0], counts[BARS / 2], counts[BARS - 1]), (2, 1, 1));
         assert_eq!(counts.iter().sum::<u64>(), 4);

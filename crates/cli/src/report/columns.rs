@@ -59,7 +59,7 @@ struct WaitRow {
     waits: WaitReport,
 }
 
-const WAIT_COLUMNS: [Column<WaitRow>; 12] = [
+const WAIT_COLUMNS: [Column<WaitRow>; 13] = [
     ("Waits", false, |_, row| Some(shorten(&row.name))),
     ("At once", true, |_, row| Some(human::count(row.waits.granted_at_once))),
     ("Later", true, |_, row| Some(human::count(row.waits.granted_after_wait))),
@@ -68,9 +68,10 @@ const WAIT_COLUMNS: [Column<WaitRow>; 12] = [
     ("p50", true, |_, row| row.waits.wait_p50_s.map(human::seconds)),
     ("p90", true, |_, row| row.waits.wait_p90_s.map(human::seconds)),
     ("p99", true, |_, row| row.waits.wait_p99_s.map(human::seconds)),
-    ("Longest", true, |_, row| row.waits.wait_max_s.map(human::seconds)),
+    ("Longest", true, |_, row| row.waits.wait_longest_s.map(human::seconds)),
     ("Estimates", true, |_, row| Some(human::count(row.waits.estimates))),
     ("Unknown", true, |_, row| Some(human::count(row.waits.estimates_unknown))),
+    ("Judged", true, |_, row| Some(human::count(row.waits.estimates_judged))),
     ("Estimate / real", true, |_, row| estimate_ratio(&row.waits)),
 ];
 

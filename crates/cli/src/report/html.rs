@@ -1,13 +1,15 @@
 //! A report as one page: no script, nothing fetched, light and dark by the reader's setting.
 //!
 //! From top to bottom: the verdict and the figures that matter; for a sweep, hit ratio against
-//! size; each run over time (the first one open), and its waits; the table of runs; the tenants.
+//! size; each run over time (the first one open), and its waits; the table of runs and what the
+//! waits in it count; the tenants.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::chart::{self, Curve, Drawn, Ink};
 use super::columns::{self, Grid};
+use super::legend::{self, Legend};
 use super::{RunReport, human, verdict};
 
 const STYLE: &str = include_str!("page.css");
@@ -257,18 +259,27 @@ fn history(out: &mut String, run: &RunReport) {
 fn waited(out: &mut String, run: &RunReport) {
     let Some(waits) = run.waits.as_ref().filter(|waits| waits.waited() > 0) else { return };
     out.push_str("<div class=\"pair\">\n");
+    let count = human::count;
     let seconds = |figure: Option<f64>| figure.map(human::seconds).unwrap_or_default();
-    let legend = [
-        ("granted later".to_string(), Ink::series(0), human::count(waits.granted_after_wait)),
-        ("half within".to_string(), Ink::GRID, seconds(waits.wait_p50_s)),
+    let mut legend = vec![
+        ("served later".to_string(), Ink::series(0), count(waits.granted_after_wait)),
+        ("half of them within".to_string(), Ink::GRID, seconds(waits.wait_p50_s)),
         ("99 % within".to_string(), Ink::GRID, seconds(waits.wait_p99_s)),
     ];
-    card(out, "Requests by their wait", &legend, chart::waits(&run.waited));
+    let limit_s = run.wait_max_s.unwrap_or(0.0);
+    if waits.gave_up > 0 {
+        let note = format!("{} after {}", count(waits.gave_up), human::limit(limit_s));
+        legend.push(("gave up".to_string(), Ink::DENIED, note));
+    }
+    let drawn = chart::waits(&run.waited, waits.gave_up, limit_s);
+    card(out, "Requests by their wait", &legend, drawn);
     if let Some(median) = waits.estimate_ratio_p50 {
-        let unknown = format!("{} unknown", human::count(waits.estimates_unknown));
+        let (judged, all) = (count(waits.estimates_judged), count(waits.estimates));
+        let note =
+            format!("{judged} of {all} ({} of these unknown)", count(waits.estimates_unknown));
         let legend = [
-            ("estimates".to_string(), Ink::series(1), unknown),
-            ("median".to_string(), Ink::LIMIT, human::short(median)),
+            ("estimates judged".to_string(), Ink::series(1), note),
+            ("median".to_string(), Ink::LIMIT, format!("{median:.2}")),
         ];
         card(out, "Estimate over real wait", &legend, chart::estimates(&run.waited, median));
     }
@@ -347,6 +358,9 @@ fn all_runs(out: &mut String, runs: &[RunReport]) {
     if let Some(grid) = columns::waits(runs) {
         push_grid(out, &grid);
     }
+    if let Some(legend) = legend::waits(runs) {
+        push_legend(out, &legend);
+    }
     out.push_str("</section>\n");
 }
 
@@ -375,6 +389,14 @@ fn push_more(out: &mut String, more: usize) {
     if more > 0 {
         let _ = writeln!(out, "<p class=\"note\">and {more} more</p>");
     }
+}
+
+fn push_legend(out: &mut String, legend: &Legend) {
+    let _ = writeln!(out, "<p class=\"note\">{}</p>\n<ul class=\"note\">", legend.sentence);
+    for (name, words) in &legend.entries {
+        let _ = writeln!(out, "<li><b>{}</b> {}</li>", escape(name), escape(words));
+    }
+    out.push_str("</ul>\n");
 }
 
 fn push_grid(out: &mut String, grid: &Grid) {

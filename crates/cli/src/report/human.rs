@@ -71,6 +71,16 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
+/// `500 ms`, `30 s`, `2 min`, `24 h`: a limit as people set it, in the largest unit of which it is
+/// a whole number.
+pub fn limit(seconds: f64) -> String {
+    let ms = (seconds * 1e3).round() as u64;
+    let units = [("h", 3_600_000), ("min", 60_000), ("s", 1_000)];
+    let whole = units.into_iter().find(|(_, unit_ms)| ms > 0 && ms.is_multiple_of(*unit_ms));
+    let (unit, unit_ms) = whole.unwrap_or(("ms", 1));
+    format!("{} {unit}", count(ms / unit_ms))
+}
+
 /// A number with as many decimals as it needs, at most two: `10`, `0.5`, `2.25`.
 pub fn short(value: f64) -> String {
     let text = format!("{value:.2}");
@@ -120,6 +130,9 @@ mod tests {
         assert_eq!(seconds(0.0123), "12.3 ms");
         assert_eq!(seconds(185.0), "3 min 05 s");
         assert_eq!(seconds(7_620.0), "2 h 07 min");
+        assert_eq!((limit(0.5), limit(90.0)), ("500 ms".into(), "90 s".into()));
+        assert_eq!((limit(120.0), limit(86_400.0)), ("2 min".into(), "24 h".into()));
+        assert_eq!(limit(0.0), "0 ms");
         assert_eq!(short(10.0), "10");
         assert_eq!(short(0.5), "0.5");
     }

@@ -3,6 +3,7 @@
 //! - here: [`RunReport`] and its parts, and [`Verdict`], the one sentence a reader wants first
 //! - `columns.rs`: the cells of all tables, shared by text and page
 //! - `waits.rs`: what became of requests that could wait, and what they were told
+//! - `legend.rs`: what the columns of the waits count, in words
 //! - `table.rs`: text for a terminal; `json.rs`: for programs; `html.rs`: a page for people
 //! - `chart.rs`: the page's drawings; `human.rs`: sizes, counts and rates as people write them
 
@@ -11,6 +12,7 @@ pub mod columns;
 pub mod html;
 pub mod human;
 pub mod json;
+pub mod legend;
 pub mod table;
 pub mod waits;
 
@@ -105,9 +107,9 @@ pub struct TenantReport {
     pub priority: String,
     /// Its isolation level.
     pub isolation: String,
-    /// Requests granted.
+    /// Grants given.
     pub granted: u64,
-    /// Requests denied.
+    /// Grants denied.
     pub denied: u64,
     /// Grants taken back.
     pub evicted: u64,
@@ -117,7 +119,8 @@ pub struct TenantReport {
     pub guarantee_bytes: u64,
     /// Its limit.
     pub limit_bytes: Option<u64>,
-    /// What became of its requests, where they could wait.
+    /// What became of its requests, where they could wait: of those that it made, also where the
+    /// grant that they waited for is another tenant's, as a model is.
     pub waits: Option<WaitReport>,
 }
 

@@ -1,14 +1,19 @@
-//! A report as text for a terminal: one row for each run, its waits, the tenants, the verdict.
+//! A report as text for a terminal: one row for each run, its waits, the tenants, what the
+//! waits count, the verdict.
 
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 use super::columns::{self, Grid};
+use super::legend::{self, Legend};
 use super::{RunReport, verdict};
 
 /// Beyond this many runs (a sweep) the tenants would drown the runs.
 const RUNS_WITH_TENANTS_MAX: usize = 4;
+
+/// Columns that the legend may take.
+const LEGEND_WIDTH: usize = 100;
 
 /// Nothing but a line under the header.
 const PLAIN: TableStyle =
@@ -28,6 +33,9 @@ pub fn table(runs: &[RunReport]) -> String {
         runs.iter().for_each(|run| push_tenants(&mut out, run, many > 1));
     } else {
         let _ = writeln!(out, "\n{many} runs have several tenants: --json and --html list them.");
+    }
+    if let Some(legend) = legend::waits(runs) {
+        push_legend(&mut out, &legend);
     }
     let _ = writeln!(out, "\n{}", verdict(runs).sentence);
     out
@@ -52,6 +60,33 @@ fn push_more(out: &mut String, more: usize) {
     if more > 0 {
         let _ = writeln!(out, "... and {more} more");
     }
+}
+
+fn push_legend(out: &mut String, legend: &Legend) {
+    let _ = writeln!(out, "\n{}", lines(&legend.sentence, LEGEND_WIDTH).join("\n"));
+    let indent = legend.entries.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 3;
+    for (name, words) in &legend.entries {
+        let mut name = *name;
+        for line in lines(words, LEGEND_WIDTH - indent) {
+            let _ = writeln!(out, "{name:<indent$}{line}");
+            name = "";
+        }
+    }
+}
+
+/// Words in lines of at most `width` bytes; a word that is longer has a line of its own.
+fn lines(words: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines
 }
 
 fn text(grid: &Grid) -> String {

@@ -21,7 +21,7 @@ pub struct WaitReport {
     /// The same of 99 %.
     pub wait_p99_s: Option<f64>,
     /// The longest of these waits.
-    pub wait_max_s: Option<f64>,
+    pub wait_longest_s: Option<f64>,
     /// Estimates asked for: one for each request that began to wait.
     pub estimates: u64,
     /// Those answered by "unknown".

@@ -15,7 +15,7 @@ use crate::failure::CliError;
 use crate::replay::progress::Progress;
 
 /// The tenant that owns the base models; it is tenant 0 of the workload.
-const BASE_MODELS: &str = "base-models";
+pub const BASE_MODELS: &str = "base-models";
 
 /// The published load times, beside the trace.
 const LOAD_TIMES: &str = "basemodel_update_latency_anon.csv.gz";

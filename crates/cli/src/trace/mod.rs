@@ -20,6 +20,8 @@ mod stamp;
 mod table;
 pub mod workload;
 
+pub use alibaba_lora::BASE_MODELS;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 

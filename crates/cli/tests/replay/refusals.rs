@@ -48,9 +48,9 @@ fn a_size_that_is_missing_or_does_not_suit() {
 fn a_wait_that_is_no_time_or_does_not_suit() {
     let folder = Folder::new("refuse-wait");
     let trace = folder.plain("t", [0; 8]);
-    for wait in ["0s", "30", "-1s", "soon", "1441min"] {
+    for wait in ["0s", "30", "-1s", "soon", "1441min", "25h"] {
         let option = format!("--format mooncake --capacity 9 --wait={wait}");
-        refused(&trace, &option, &[wait, "--wait", "from 1ms to 1440min", "30s"]);
+        refused(&trace, &option, &[wait, "--wait", "from 1ms to 24h", "30s"]);
     }
     let parts = ["--wait", "--format keys-u32", "mooncake and alibaba-lora"];
     refused(&trace, "--format keys-u32 --capacity 9 --wait 1s", &parts);

@@ -35,7 +35,7 @@ fn requests_run_one_after_the_other_where_one_fits() {
     assert_eq!((&waits["gave_up"], &waits["denied"]), (&1.into(), &0.into()));
     let seconds = |n: f64, after: f64| n * 10.0512 - after;
     assert!((figure(waits, "wait_p50_s") - seconds(2.0, 2.0)).abs() < 1e-6, "{waits}");
-    assert!((figure(waits, "wait_max_s") - seconds(3.0, 3.0)).abs() < 1e-6, "{waits}");
+    assert!((figure(waits, "wait_longest_s") - seconds(3.0, 3.0)).abs() < 1e-6, "{waits}");
     // All began to wait before anybody was served.
     assert_eq!((&waits["estimates"], &waits["estimates_unknown"]), (&4.into(), &4.into()));
     assert_eq!(
@@ -92,7 +92,7 @@ fn a_prompt_that_is_cached_needs_no_prefill() {
     assert_eq!((&run["hits"], &run["misses"]), (&4.into(), &2.into()));
     // One token and no prefill: the second runs for 100 ms.
     let waits = &run["waits"];
-    assert!((figure(waits, "wait_max_s") - 0.09).abs() < 1e-6, "{waits}");
+    assert!((figure(waits, "wait_longest_s") - 0.09).abs() < 1e-6, "{waits}");
 }
 
 /// Five requests of three tenants for three models, one after the other; a model loads for 2 s.
@@ -117,9 +117,9 @@ fn a_model_that_runs_is_not_evicted_and_who_waits_for_one_runs_together() {
     // M0 runs from 0 to 12, for both requests of G0; then M1 for G1 and G2 until 24; then M2.
     assert_eq!((&waits(1)["granted_at_once"], &waits(1)["estimates"]), (&2.into(), &0.into()));
     assert_eq!(waits(2)["granted_after_wait"], 2);
-    let (first, last) = (figure(waits(2), "wait_p50_s"), figure(waits(2), "wait_max_s"));
+    let (first, last) = (figure(waits(2), "wait_p50_s"), figure(waits(2), "wait_longest_s"));
     assert_eq!((first, last), (11.0, 20.0));
-    assert_eq!(figure(waits(3), "wait_max_s"), 9.0);
+    assert_eq!(figure(waits(3), "wait_longest_s"), 9.0);
     assert_eq!((&run["hits"], &run["misses"]), (&2.into(), &3.into()));
     assert_eq!((&run["load_seconds"], &run["evicted_grants"]), (&6.0.into(), &2.into()));
     let short = report(&trace, "--format alibaba-lora --slots 1 --policy lru --wait 10500ms");
@@ -140,8 +140,65 @@ fn waits_are_in_the_table_and_on_the_page() {
     for part in ["Gave up", "Estimates", "p99", "G1", "20.0 s"] {
         assert!(text.contains(part), "{part} in {text}");
     }
+    let legend = text.split("Requests wait for up to 30 s.").nth(1).unwrap();
+    for part in ["Later ", "Judged", "Elsewhere", "base-models"] {
+        assert!(legend.contains(part), "{part} in {text}");
+    }
+    assert!(legend.lines().all(|line| line.len() <= 100), "{text}");
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains("Requests by their wait") && page.contains("<th class=\"n\">Gave up"));
+    assert!(
+        page.contains("Requests wait for up to 30 s.") && page.contains("<li><b>Elsewhere</b>")
+    );
     let plain = replay(&[&trace], "--format alibaba-lora --slots 1").stdout;
-    assert!(!String::from_utf8(plain).unwrap().contains("Gave up"));
+    let plain = String::from_utf8(plain).unwrap();
+    assert!(!plain.contains("Gave up") && !plain.contains("Requests wait"));
+}
+
+#[test]
+fn who_gave_up_is_drawn_and_the_estimates_say_their_ends() {
+    let folder = Folder::new("wait-drawn");
+    let trace = folder.plain("t.jsonl", one_each_second(400));
+    let page = folder.path("out.html");
+    let options = format!("{ONE_TAKES_TEN} --capacity 56000 --wait 30s --html {page}");
+    let run = report(&trace, &options);
+    let of = |name: &str| run["waits"][name].as_u64().unwrap();
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(of("gave_up") > 0, "{run}");
+    let judged = format!(
+        "estimates judged <small>{} of {} ({} of these unknown)",
+        of("estimates_judged"),
+        of("estimates"),
+        of("estimates_unknown")
+    );
+    let gave_up = format!("gave up <small>{} after 30 s", of("gave_up"));
+    for part in [judged.as_str(), &gave_up, "8x and more", "1/8x and less"] {
+        assert!(page.contains(part), "the page lacks {part}");
+    }
+}
+
+#[test]
+fn a_model_stands_at_its_owner_and_its_waits_at_those_who_asked() {
+    let folder = Folder::new("wait-owner");
+    let trace = images(&folder);
+    let run = report(&trace, "--format alibaba-lora --slots 1 --policy lru --wait 10500ms");
+    let owner = &run["tenants"][0];
+    assert_eq!((&owner["name"], &owner["denied"]), (&"base-models".into(), &2.into()));
+    assert_eq!((&owner["waits"]["gave_up"], &run["waits"]["gave_up"]), (&0.into(), &2.into()));
+    // One grant for each that runs and one for each model that was loaded.
+    let served =
+        ["granted_at_once", "granted_after_wait"].map(|n| run["waits"][n].as_u64().unwrap());
+    let loads = run["misses"].as_u64().unwrap();
+    assert_eq!(run["granted"].as_u64().unwrap(), served.iter().sum::<u64>() + loads);
+}
+
+#[test]
+fn a_limit_may_be_in_hours() {
+    let folder = Folder::new("wait-hours");
+    let trace = folder.plain("t.jsonl", one_each_second(5));
+    let options = format!("{ONE_TAKES_TEN} --capacity 10000 --wait");
+    let day = report(&trace, &format!("{options} 24h"));
+    assert_eq!((&day["wait_max_s"], &day["waits"]["gave_up"]), (&86_400.0.into(), &0.into()));
+    let text = replay(&[&trace], &format!("{options} 1440min")).stdout;
+    assert!(String::from_utf8(text).unwrap().contains("Requests wait for up to 24 h."));
 }
