@@ -387,3 +387,28 @@ fn what_nobody_fetched_goes_to_who_awaits_its_turn() {
     let answer = poll(&mut turn, &woken);
     assert!(answer.is_ready(), "the bytes have been nobody's for 19 s");
 }
+
+#[test]
+fn a_place_lapses_although_nobody_calls_the_manager() {
+    let options = ManagerOptions::default()
+        .queue_wait_max(Duration::from_secs(1))
+        .queue_keep(Duration::from_millis(1))
+        .governor(|governor| governor.pool_pressure = false);
+    let manager = Manager::try_new_with(memory(100), options).unwrap();
+    let (chat, coder) = (named(&manager, 1, "chat", 100), named(&manager, 2, "coder", 90));
+    let other = named(&manager, 3, "other", 90);
+    let held = granted(ask(&manager, chat, 100, "llama", MODEL));
+    queued(ask(&manager, other, 50, "forgotten", MODEL));
+    let wanted = request(coder, 50, "codestral", MODEL);
+    let (mut turn, woken) =
+        (pin!(manager.acquire_allocation(wanted, 60 * MINUTE)), Arc::new(Woken::default()));
+    assert!(poll(&mut turn, &woken).is_pending());
+    release(&manager, chat, &held, 60);
+    let begin = std::time::Instant::now();
+    while woken.times() == 0 {
+        assert!(begin.elapsed() < MINUTE, "nobody let the place lapse");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let Poll::Ready(answer) = poll(&mut turn, &woken) else { panic!("its bytes came free") };
+    granted(answer.unwrap());
+}
