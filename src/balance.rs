@@ -6,8 +6,8 @@
 //! memory: at High background work and caches until live bytes have fallen by a fifth, at Critical
 //! by two fifths, lowest priority first. It never takes a tenant below its guarantee.
 //!
-//! A step looks at all tenants twice, and at those that use something a few times more
-//! (`benches/balance.rs` says what that costs).
+//! A step looks at all tenants twice, at those that use something or wait a few times more, and
+//! once along the line (`benches/balance.rs` says what that costs).
 
 use crate::core::account::ROOT;
 use crate::core::events::EventKind;
@@ -28,8 +28,10 @@ struct Survey {
     leaving: u64,
     /// Guarantees of all tenants.
     guaranteed: u64,
-    /// Tenants that use something.
+    /// Tenants that use something, or wait for it.
     active: Vec<Party>,
+    /// Tenants that wait, in ascending order.
+    waiting: Vec<u32>,
     /// Tenants that use more than any level of pressure allows.
     above_limit: Vec<u32>,
 }
@@ -75,14 +77,15 @@ impl Governor {
         self.end_broken_promises(now_ns);
         let survey = self.survey();
         let live_bytes = survey.live;
-        self.measured.refresh(&self.core.accounts);
+        self.measured.refresh(&self.core);
         let pressure = self.evaluate_pressure(live_bytes);
         let accounts = &self.core.accounts;
         let active = survey.active.iter().copied();
         accounts.set_water(water_level(accounts.limit(ROOT), survey.guaranteed, active));
         let (claim_ns, inactive_ns) = (self.config.idle_claim_ns, self.config.inactive_limit_ns);
         let after = After { claim_ns, inactive_ns };
-        let inactive = self.idle.look(accounts, |t| self.asked_so_far(t), now_ns, after);
+        let asked = |tenant| self.asked_so_far(tenant);
+        let inactive = self.idle.look(accounts, asked, &survey.waiting, now_ns, after);
         self.review_ceilings(pressure, inactive);
         let relief = match evicts {
             true => {
@@ -111,11 +114,14 @@ impl Governor {
     /// Everything a step has to know of all tenants.
     fn survey(&self) -> Survey {
         let accounts = &self.core.accounts;
-        let mut survey = Survey::default();
+        let mut survey = Survey { waiting: self.waiting_tenants(), ..Survey::default() };
         for tenant in accounts.tenants() {
             survey.guaranteed += accounts.guarantee(tenant);
             let used = accounts.used(tenant);
             if used == 0 {
+                if survey.waiting.binary_search(&tenant).is_ok() {
+                    survey.active.push(self.party(tenant, used));
+                }
                 continue;
             }
             let leaving = self.core.freeing(tenant).bytes();
@@ -128,6 +134,24 @@ impl Governor {
         }
         survey.live = survey.live.saturating_sub(self.core.waiting.aside_bytes());
         survey
+    }
+
+    /// Tenants that stand in line, in ascending order. Steps grow with the line; allocates only if
+    /// somebody waits.
+    fn waiting_tenants(&self) -> Vec<u32> {
+        if !self.core.scarcity.is_waited() {
+            return Vec::new();
+        }
+        let is_here = |account, generation| {
+            let head = self.core.accounts.head(account);
+            head.generation() == generation && !head.closed()
+        };
+        let in_line = self.core.waiting.wanted();
+        let tenants = in_line.filter(|&(account, generation, _)| is_here(account, generation));
+        let mut tenants: Vec<u32> = tenants.map(|(account, ..)| account).collect();
+        tenants.sort_unstable();
+        tenants.dedup();
+        tenants
     }
 
     /// Frees what the level of pressure wants freed.
@@ -272,19 +296,22 @@ impl Governor {
         Some(after)
     }
 
-    /// Computes everybody's fair share, without a survey: this may be a request. Allocates nothing.
+    /// Computes everybody's fair share, without a survey: this may be a request. Allocates nothing
+    /// unless somebody waits.
     fn share_out(&self) {
-        let accounts = &self.core.accounts;
+        let (accounts, waiting) = (&self.core.accounts, self.waiting_tenants());
         let guaranteed = accounts.tenants().map(|tenant| accounts.guarantee(tenant)).sum();
         let active = accounts.tenants().filter_map(|tenant| {
             let used = accounts.used(tenant);
-            (used > 0).then(|| self.party(tenant, used))
+            let is_active = used > 0 || waiting.binary_search(&tenant).is_ok();
+            is_active.then(|| self.party(tenant, used))
         });
         accounts.set_water(water_level(accounts.limit(ROOT), guaranteed, active));
     }
 
-    /// A tenant that uses something, as the shares see it. It wants what its limits allow: who may
-    /// have less leaves the rest to the others.
+    /// A tenant that uses something or waits for it, as the shares see it. It wants what its limits
+    /// allow, which is as much as it uses and waits for in so far as that can ever be its own: who
+    /// may have less leaves the rest to the others.
     fn party(&self, tenant: u32, used: u64) -> Party {
         let accounts = &self.core.accounts;
         Party {

@@ -10,7 +10,8 @@
 //! so that those who are at work find what is freed. Those at rest longest come first, a bounded
 //! number with each step. The limit at Normal stays, so the end of the pressure restores it at
 //! once; the next step tidies up. A tenant that asks again, even in vain, has its ceiling back with
-//! the next step. Tenants without isolation have no ceiling to lower.
+//! the next step, and one that stands in line keeps it. Tenants without isolation have no ceiling
+//! to lower.
 //!
 //! The configuration a tenant was given is never touched: other settings are put in force by the
 //! one way in which settings change, under the administrative mutex.

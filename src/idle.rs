@@ -9,6 +9,8 @@
 //!
 //! That a tenant is at rest shows in its used word, which every charge and every release changes;
 //! what it was in the last step is kept here. Requests know nothing of this and pay nothing for it.
+//! The rest of a tenant begins at the earliest with the step that first sees it, whoever had its
+//! slot before.
 
 use crate::core::account::Accounts;
 use crate::core::sync::{Mutex, lock};
@@ -19,6 +21,8 @@ pub(crate) struct Idle(Mutex<Vec<Rest>>);
 
 #[derive(Clone, Copy, Default)]
 struct Rest {
+    /// Whose it is; 0: nobody was seen here yet.
+    generation: u32,
     activity: u64,
     since_ns: u64,
     /// What it had asked for then; kept only where inactive tenants are looked for.
@@ -39,12 +43,14 @@ pub(crate) struct After {
 impl Idle {
     /// Hands up the claim of tenants at rest, and answers those that are inactive, with the time
     /// since which they are. `asked` is another number after every request, also one that was
-    /// denied. One pass over the tenants, which reads one line of each, and what `asked` reads
-    /// where inactive tenants are looked for.
+    /// denied; who stands in line, of `waiting` in ascending order, asks all the time. One pass
+    /// over the tenants, which reads one line of each, and what `asked` reads where inactive
+    /// tenants are looked for.
     pub(crate) fn look(
         &self,
         accounts: &Accounts,
         asked: impl Fn(u32) -> u64,
+        waiting: &[u32],
         now_ns: u64,
         after: After,
     ) -> Vec<(u64, u32)> {
@@ -57,13 +63,15 @@ impl Idle {
         let known = rests.len().max(tenants.len());
         rests.resize(known, Rest::default());
         for (rest, tenant) in rests.iter_mut().zip(tenants) {
+            let generation = accounts.generation(tenant);
             let activity = accounts.used_word(tenant).activity();
             let asked = if after.inactive_ns < u64::MAX { asked(tenant) } else { 0 };
-            if activity != rest.activity {
-                *rest = Rest { activity, since_ns: now_ns, asked, handed_ns: now_ns };
+            if activity != rest.activity || generation != rest.generation {
+                let (since_ns, handed_ns) = (now_ns, now_ns);
+                *rest = Rest { generation, activity, since_ns, asked, handed_ns };
                 continue;
             }
-            if asked != rest.asked {
+            if asked != rest.asked || waiting.binary_search(&tenant).is_ok() {
                 (rest.asked, rest.since_ns) = (asked, now_ns);
             }
             let passed = |since_ns, ns| ns < u64::MAX && now_ns.saturating_sub(since_ns) >= ns;
@@ -126,6 +134,40 @@ mod tests {
         drop(held);
         assert_eq!(step(10), 150);
         assert_eq!(step(10), 100);
+    }
+
+    #[test]
+    fn who_gets_a_slot_does_not_inherit_the_rest_of_its_predecessor() {
+        let clock = ManualClock::new();
+        let config = GovernorConfig {
+            tenants_max: 1,
+            grants_max: 64,
+            inactive_limit_ns: 10,
+            pool_pressure: false,
+            clock: clock.clone().into(),
+            ..GovernorConfig::new(1_000)
+        };
+        let governor = Governor::new(config).unwrap();
+        governor.report_pressure(Pressure::High);
+        let register = |number| {
+            let id = TenantId::from_u128(number);
+            let limited = TenantConfig { limit_bytes: Some(500), ..TenantConfig::new(id, "") };
+            governor.register_tenant(limited).unwrap()
+        };
+        let is_lowered_after = |ns, tenant| {
+            clock.advance_ns(ns);
+            governor.balance();
+            governor.usage(tenant).unwrap().limit_lowered
+        };
+        let one = register(1);
+        assert!(!is_lowered_after(20, one));
+        assert!(is_lowered_after(10, one));
+        governor.unregister_tenant(one, Unregister::IfIdle).unwrap();
+        let two = register(2);
+        assert_eq!(two.index(), one.index());
+        assert!(!is_lowered_after(0, two));
+        assert!(!is_lowered_after(9, two));
+        assert!(is_lowered_after(1, two));
     }
 
     #[test]

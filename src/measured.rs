@@ -8,13 +8,16 @@
 //! fill of the pool    = max(declared + sum of unaccounted(tenant), measured of the process)
 //! ```
 //!
+//! Bytes set aside for a tenant that waits are in none of its grants, and are not declared.
+//!
 //! Limits bind what is declared: a request is never decided by a measurement. Pressure counts the
 //! fill, so what was not declared makes the balancer evict. Memory that was said to be freed has
 //! to show in the measurements ([`crate::shortfall`]).
 //!
 //! Nothing here is on a hot path: evictions look at one word, and go on if nobody measures.
 
-use crate::core::account::{Accounts, ROOT};
+use crate::core::Core;
+use crate::core::account::ROOT;
 use crate::core::events::EventKind;
 use crate::core::handle::TenantHandle;
 use crate::core::sync::{AtomicU64, Mutex, Ordering, lock};
@@ -103,17 +106,17 @@ impl Measured {
 
     /// Brings the sums up to date, and forgets tenants that are gone. Steps grow with the number
     /// of tenants that report.
-    pub(crate) fn refresh(&self, accounts: &Accounts) {
+    pub(crate) fn refresh(&self, core: &Core) {
         if !self.is_on() {
             return;
         }
         let mut reports = lock(&self.reports);
         let mut sum = 0;
         reports.tenants.retain(|&tenant, known| {
-            let head = accounts.head(tenant);
+            let head = core.accounts.head(tenant);
             let same = !head.closed() && head.generation() == known.generation;
             if same {
-                known.unaccounted = known.bytes.saturating_sub(accounts.used(tenant));
+                known.unaccounted = known.bytes.saturating_sub(declared(core, tenant));
                 sum += u128::from(known.unaccounted);
             }
             same
@@ -170,6 +173,11 @@ impl Known {
     }
 }
 
+/// Bytes in live grants of a tenant.
+fn declared(core: &Core, tenant: u32) -> u64 {
+    core.accounts.used(tenant).saturating_sub(core.aside_of(tenant))
+}
+
 impl Governor {
     /// Reports what a tenant really holds, in bytes, however it was measured; `None` if it is not
     /// measured any more. What it holds beyond its grants counts as pressure from the next step of
@@ -193,12 +201,21 @@ impl Governor {
     /// ```
     pub fn report_measured(&self, tenant: TenantHandle, bytes: Option<u64>) -> Result<(), Error> {
         self.check_registered(tenant)?;
+        self.enter_measured(tenant, bytes)
+    }
+
+    /// The same for a tenant that was registered just now. It may be gone by now, and its slot be
+    /// another's.
+    fn enter_measured(&self, tenant: TenantHandle, bytes: Option<u64>) -> Result<(), Error> {
         let (account, generation) = (tenant.index(), tenant.generation());
         let mut reports = lock(&self.measured.reports);
+        if self.core.accounts.generation(account) != generation {
+            return Err(Error::Gone { what: "tenant", number: tenant.as_u64() });
+        }
         match bytes {
             None => drop(reports.forget(account)),
             Some(bytes) => {
-                let declared = self.core.accounts.used(account);
+                let declared = declared(&self.core, account);
                 let known = reports.forget(account).filter(|known| known.generation == generation);
                 let mut known = known.unwrap_or(Known { generation, ..Known::default() });
                 let missing = known.measured(bytes, declared, self.clock().now_ns());
@@ -270,29 +287,58 @@ impl Governor {
         self.note(EventKind::FreedNotSeen, owner, (0, 0), missing_bytes);
     }
 
-    /// An owner says that it freed so many bytes, which leaves `declared` of its tenant's.
+    /// An owner says that it freed so many bytes, which leaves `used` of its tenant's.
     #[inline]
-    pub(crate) fn note_freed(&self, owner: Owner, bytes: u64, declared: u64) {
+    pub(crate) fn note_freed(&self, owner: Owner, bytes: u64, used: u64) {
         if self.measured.is_on() {
-            self.expect_drop(owner, bytes, declared);
+            self.expect_drop(owner, bytes, used);
         }
     }
 
     #[cold]
-    fn expect_drop(&self, owner: Owner, bytes: u64, declared: u64) {
+    fn expect_drop(&self, owner: Owner, bytes: u64, used: u64) {
+        let account = owner.account();
+        let left = used.saturating_sub(self.core.aside_of(account));
         let deadline_ns = self.clock().now_ns().saturating_add(self.config.freed_shows_ns);
         // What of the process is declared is asked for only where somebody measures it.
         let live_bytes = self.measured.of_process().map(|_| {
-            let others = self.live_bytes().saturating_sub(self.core.accounts.used(owner.account()));
-            others.saturating_add(declared)
+            let others = self.live_bytes().saturating_sub(declared(&self.core, account));
+            others.saturating_add(left)
         });
         let mut reports = lock(&self.measured.reports);
-        let known = reports.tenants.get_mut(&owner.account());
+        let known = reports.tenants.get_mut(&account);
         if let Some(known) = known.filter(|known| known.generation == owner.generation()) {
-            known.watch.freed(bytes, declared, deadline_ns);
+            known.watch.freed(bytes, left, deadline_ns);
         }
         if let (Some(known), Some(live_bytes)) = (&mut reports.process, live_bytes) {
             known.watch.freed(bytes, live_bytes, deadline_ns);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::*;
+
+    #[test]
+    fn a_report_that_comes_late_is_not_taken_for_the_next_tenant_of_its_slot() {
+        let config = GovernorConfig { tenants_max: 1, ..GovernorConfig::new(1_000) };
+        let governor = Governor::new(config).unwrap();
+        let register = |number| {
+            let config = TenantConfig::new(TenantId::from_u128(number), "");
+            governor.register_tenant(config).unwrap()
+        };
+        let one = register(1);
+        governor.unregister_tenant(one, Unregister::IfIdle).unwrap();
+        let two = register(2);
+        assert_eq!(two.index(), one.index());
+        governor.report_measured(two, Some(70)).unwrap();
+        for bytes in [None, Some(5)] {
+            // It was registered when it was looked at, and is not by now.
+            let late = governor.enter_measured(one, bytes);
+            assert!(matches!(late, Err(Error::Gone { what: "tenant", .. })), "{late:?}");
+            assert_eq!(governor.usage(two).unwrap().measured_bytes, Some(70));
+        }
+        assert_eq!(governor.snapshot().unaccounted_bytes, 70);
     }
 }

@@ -4,7 +4,8 @@
 //! *alarm*, so that it is woken at its deadline even if nobody calls the governor any more. One
 //! thread looks after all alarms: the first alarm starts it, it ends when there were none for a
 //! while, and it is joined when the governor goes. It knows wakers and a clock, nothing else of
-//! the governor. A clock that is moved by hand has no alarms.
+//! the governor. Whoever owns the governor may set one alarm of its own. A clock that is moved by
+//! hand has no alarms.
 
 use crate::os::Clock;
 use std::collections::BTreeSet;
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 /// How long the thread stays without an alarm.
 const IDLE_MAX: Duration = Duration::from_secs(10);
+/// Stands among the cells for the owner of the governor.
+const OWNER: u32 = u32::MAX;
 
 /// Wakers and alarms of all waiters, by their cells.
 pub(crate) struct Wakers(Arc<Shared>);
@@ -28,11 +31,13 @@ struct Shared {
     changed: Condvar,
 }
 
-/// At most one alarm for each cell.
+/// At most one alarm for each cell, and one of the owner.
 #[derive(Default)]
 struct Alarms {
     /// By time in ns.
     due: BTreeSet<(u64, u32)>,
+    /// When the owner's alarm goes off, and who is woken by it.
+    owner: Option<(u64, Waker)>,
     thread: Option<JoinHandle<()>>,
     running: bool,
     stopped: bool,
@@ -77,12 +82,36 @@ impl Wakers {
         if matches!(self.0.clock, Clock::Manual(_)) {
             return;
         }
+        self.enter(&mut lock(&self.0.alarms), at_ns, cell);
+    }
+
+    /// Wakes the owner of the governor at a time of the governor's clock, unless it is woken
+    /// earlier; once.
+    pub(crate) fn set_owner_alarm(&self, at_ns: u64, waker: &Waker) {
+        if matches!(self.0.clock, Clock::Manual(_)) {
+            return;
+        }
         let mut alarms = lock(&self.0.alarms);
+        let before_ns = alarms.owner.as_ref().map(|&(before_ns, _)| before_ns);
+        if before_ns.is_some_and(|before_ns| before_ns <= at_ns) {
+            return;
+        }
+        if let Some(before_ns) = before_ns {
+            alarms.due.remove(&(before_ns, OWNER));
+        }
+        let before = alarms.owner.replace((at_ns, waker.clone()));
+        self.enter(&mut alarms, at_ns, OWNER);
+        drop(alarms);
+        // Not with the alarms held: nobody knows what it takes along.
+        drop(before);
+    }
+
+    fn enter(&self, alarms: &mut Alarms, at_ns: u64, cell: u32) {
         alarms.due.insert((at_ns, cell));
         if !alarms.running {
             let shared = self.0.clone();
             let thread = std::thread::Builder::new().name("allotment-alarms".to_string());
-            // Without a thread the deadline is seen when somebody calls the governor.
+            // Without a thread the time is seen when somebody calls the governor.
             alarms.thread = thread.spawn(move || shared.run()).ok();
             alarms.running = alarms.thread.is_some();
         } else if alarms.due.first() == Some(&(at_ns, cell)) {
@@ -126,8 +155,14 @@ impl Shared {
             let sleep = match alarms.due.first() {
                 Some(&(at_ns, cell)) if at_ns <= now_ns => {
                     alarms.due.pop_first();
+                    let owner = if cell == OWNER { alarms.owner.take() } else { None };
                     drop(alarms);
-                    self.wake(cell);
+                    match owner {
+                        Some((_, waker)) => wake_caught(waker),
+                        None => {
+                            self.wake(cell);
+                        }
+                    }
                     alarms = lock(&self.alarms);
                     continue;
                 }

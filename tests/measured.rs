@@ -2,6 +2,7 @@
 
 use allotment::os::ManualClock;
 use allotment::*;
+use std::time::Duration;
 
 const WINDOW_NS: u64 = 10_000_000_000;
 
@@ -188,6 +189,27 @@ fn reports_of_tenants_that_are_gone_are_refused_and_forgotten() {
     assert_eq!(governor.usage(again).unwrap().measured_bytes, None);
     let foreign = stage_of_another().report_measured(again, Some(1));
     assert!(matches!(foreign, Err(Error::Foreign { .. })), "{foreign:?}");
+}
+
+#[test]
+fn what_is_set_aside_for_who_waits_is_not_declared() {
+    let stage = stage();
+    let (governor, one, two) = (&stage.governor, stage.one, stage.two);
+    let model = |tenant, bytes| Request::new(tenant, AllocationType::ModelLoad, bytes);
+    let held = [(one, 60), (two, 30)].map(|(t, bytes)| governor.request(&model(t, bytes)).unwrap());
+    let patience_ns = governor.config().patience_ns;
+    let waits = governor.enqueue(&model(one, 40), Duration::from_secs(1 << 20)).unwrap();
+    stage.clock.advance_ns(patience_ns);
+    governor.balance();
+    let usage = governor.usage(one).unwrap();
+    assert_eq!((usage.used_bytes, usage.set_aside_bytes), (60, 10));
+    governor.report_measured(one, Some(75)).unwrap();
+    assert_eq!(governor.usage(one).unwrap().unaccounted_bytes, 15);
+    assert_eq!(governor.snapshot().unaccounted_bytes, 15, "as reported");
+    governor.balance();
+    assert_eq!(governor.snapshot().unaccounted_bytes, 15, "as of the last step");
+    drop((waits, held));
+    stage.close();
 }
 
 fn stage_of_another() -> Governor {

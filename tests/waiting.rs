@@ -424,6 +424,83 @@ fn what_was_pinned_may_go_for_who_waits() {
 }
 
 #[test]
+fn who_waits_is_not_inactive() {
+    let clock = ManualClock::new();
+    let governor = Governor::new(GovernorConfig {
+        tenants_max: 8,
+        grants_max: 64,
+        quantum_bytes: 0,
+        pool_pressure: false,
+        inactive_limit_ns: 3_000_000_000,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(10)
+    });
+    let governor = governor.unwrap();
+    let limited = |n| TenantConfig { limit_bytes: Some(10), ..tenant(n) };
+    let [one, two] = [1, 2].map(|n| governor.register_tenant(limited(n)).unwrap());
+    let all = governor.request(&fixed(one, 10)).unwrap();
+    let waiting = governor.enqueue(&fixed(two, 5), FOREVER).unwrap();
+    governor.report_pressure(Pressure::High);
+    governor.balance();
+    clock.advance_ns(4_000_000_000);
+    governor.balance();
+    drop(all);
+    assert!(waiting.is_granted(), "{:?}", governor.usage(two));
+}
+
+#[test]
+fn who_has_just_come_is_not_inactive() {
+    let clock = ManualClock::new();
+    let governor = Governor::new(GovernorConfig {
+        tenants_max: 8,
+        grants_max: 64,
+        pool_pressure: false,
+        inactive_limit_ns: 3_600_000_000_000,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(10)
+    });
+    let governor = governor.unwrap();
+    governor.report_pressure(Pressure::High);
+    clock.advance_ns(7_200_000_000_000);
+    let one = TenantConfig { limit_bytes: Some(10), ..tenant(1) };
+    let one = governor.register_tenant(one).unwrap();
+    governor.balance();
+    assert!(!governor.usage(one).unwrap().limit_lowered, "registered this very moment");
+    let answer = governor.try_request(&fixed(one, 5)).map(Grant::into_id);
+    assert!(answer.is_ok(), "memory is free and it is below its limit");
+}
+
+#[test]
+fn who_waits_has_a_share_as_large_as_its_limits_allow() {
+    let governor = Governor::new(GovernorConfig {
+        tenants_max: 8,
+        grants_max: 64,
+        quantum_bytes: 0,
+        pool_pressure: false,
+        clock: ManualClock::new().into(),
+        ..GovernorConfig::new(100)
+    });
+    let governor = governor.unwrap();
+    let limited = |n, bytes| TenantConfig { limit_bytes: Some(bytes), ..tenant(n) };
+    let [one, two, three] = [limited(1, 100), limited(2, 100), limited(3, 20)]
+        .map(|config| governor.register_tenant(config).unwrap());
+    let _all = governor.request(&fixed(one, 100)).unwrap();
+    let share_of_one = || {
+        governor.balance();
+        governor.usage(one).unwrap().share_bytes
+    };
+    assert!(share_of_one() >= 100, "nobody else is active");
+    let large = governor.enqueue(&fixed(two, 5), FOREVER).unwrap();
+    assert_eq!(share_of_one(), 50);
+    large.cancel();
+    // What it waits for beyond its limits is not in the way of others.
+    let small = [20; 3].map(|bytes| governor.enqueue(&fixed(three, bytes), FOREVER).unwrap());
+    assert_eq!(share_of_one(), 80);
+    drop(small);
+    assert!(share_of_one() >= 100);
+}
+
+#[test]
 fn the_balancer_evicts_for_the_line_what_was_kept_alive_until_now() {
     let clock = ManualClock::new();
     let governor = governor(10, &clock);

@@ -4,8 +4,8 @@
 //! ends it at once. Bytes belong to it before its task wakes; a future that is dropped, at any
 //! await point, gives its place or its bytes back.
 //!
-//! A task that waits is woken by whoever gives memory back, and by the governor's alarm at its
-//! deadline.
+//! A task that waits is woken by whoever gives memory back, also when that is a place that lapses,
+//! and by the governor's alarm at its deadline.
 
 use super::allocation::{Answer, MemoryAllocationRequest, Refused, Wanted, answer};
 use super::queue::{Entered, JUST_NOW, Place, PlaceKey, close};
@@ -129,6 +129,10 @@ struct Turn<'m> {
 
 impl Turn<'_> {
     fn poll(&self, context: &mut Context<'_>) -> Poll<Result<Key, Refused>> {
+        // With nothing held: the bytes of places that lapse may be its own.
+        self.manager.inner.lapse_places_now();
+        // Who was woken to go on along the line does so.
+        self.manager.inner.governor.serve_noted();
         let (in_line, in_table) = (context.waker().clone(), context.waker().clone());
         let mut held = lock(&self.wanted.tenant.held);
         let Some(place) = held.places.get_mut(&self.key) else {

@@ -256,6 +256,7 @@ impl MultiTenantMemoryManager {
             observe_only: Switch::new(false),
             observed: Counter::new(0),
         });
+        inner.lapse_by_alarm();
         let asked = Arc::downgrade(&inner);
         inner.governor.on_reclaim(move |victim| eviction::ask_for(&asked, victim));
         Ok(Self { background: Arc::default(), inner })

@@ -281,7 +281,9 @@ impl Monitor {
         its.map(|(_, alert)| alert.clone()).collect()
     }
 
-    fn welcome(&mut self, arrivals: &mut Vec<Arc<Tenant>>) {
+    /// Answers whether anybody has come.
+    fn welcome(&mut self, arrivals: &mut Vec<Arc<Tenant>>) -> bool {
+        let come = !arrivals.is_empty();
         for tenant in arrivals.drain(..) {
             let handle = tenant.handle.as_u64();
             if let std::collections::hash_map::Entry::Vacant(place) = self.places.entry(handle) {
@@ -289,6 +291,7 @@ impl Monitor {
                 self.watches.push(Watch::new(tenant, self.now_ns));
             }
         }
+        come
     }
 
     /// Looks at a tenant no more.
@@ -324,7 +327,9 @@ impl Inner {
     pub(super) fn monitor_step(&self, now_ns: u64) -> MonitorReport {
         let mut monitor = lock(&self.monitoring.state);
         monitor.now_ns = monitor.now_ns.max(now_ns);
-        monitor.welcome(&mut lock(&self.monitoring.arrivals));
+        if monitor.welcome(&mut lock(&self.monitoring.arrivals)) {
+            self.part_gone(&mut monitor);
+        }
         let mut at = 0;
         while at < monitor.watches.len() {
             at += usize::from(self.look_at(&mut monitor, at));
@@ -342,6 +347,18 @@ impl Inner {
             watched_tenants,
             raised: count(AlertChange::Raised),
             cleared: count(AlertChange::Cleared),
+        }
+    }
+
+    /// Parts with those that are gone before anybody is looked at who has come: it may have the id
+    /// of one of them, whose alerts are cleared before its own are raised.
+    fn part_gone(&self, monitor: &mut Monitor) {
+        let mut at = 0;
+        while let Some(watch) = monitor.watches.get(at) {
+            match self.governor.meter(watch.handle) {
+                Some(_) => at += 1,
+                None => monitor.part(at, true),
+            }
         }
     }
 

@@ -11,7 +11,9 @@
 //! Q1  bytes(place) = its request's bytes once they were assigned, 0 before
 //! Q2  a place leaves the table once, under its tenant's mutex; who took it out has what it holds
 //! Q3  places(tenant) <= queue_places_max
-//! Q4  a place that was not asked for lapses at: last answer + the wait it told + queue_keep
+//! Q4  a place that was not asked for may lapse from: last answer + the wait it told + queue_keep
+//!     and does by the governor's alarm; where the clock is moved by hand, or no thread can be had,
+//!     by the next step of the manager, verb that names a tenant, or poll of who awaits its turn
 //! Q5  a place enters only while its tenant is registered and not on hold
 //! ```
 //!
@@ -31,7 +33,8 @@ use crate::waiting::OwnedTicket;
 use crate::wakers::wake_caught;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::task::Waker;
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 /// Longest time that anybody can be made to wait, or a place be kept.
@@ -98,13 +101,16 @@ pub(super) struct Queue {
     pub options: QueueOptions,
     /// No place lapses before this time.
     next_lapse_ns: Counter,
+    /// Lets places lapse when it is woken; set once.
+    lapser: OnceLock<Waker>,
     /// Names of awaited places given so far.
     awaited: Counter,
 }
 
 impl Queue {
     pub(super) fn new(options: QueueOptions) -> Self {
-        Self { options, next_lapse_ns: Counter::new(NEVER), awaited: Counter::new(0) }
+        let (next_lapse_ns, awaited) = (Counter::new(NEVER), Counter::new(0));
+        Self { options, next_lapse_ns, lapser: OnceLock::new(), awaited }
     }
 
     pub(super) fn next_awaited(&self) -> PlaceKey {
@@ -112,22 +118,27 @@ impl Queue {
         PlaceKey::Awaited(self.awaited.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn note_lapse(&self, lapses_ns: u64) {
+    /// Answers whether nothing was to lapse as early as that.
+    fn note_lapse(&self, lapses_ns: u64) -> bool {
         // Relaxed: called with the tenant's table held. Who exchanges in `is_due` looks at that
         // table afterwards: either it finds the place, or this comes later and stays.
-        self.next_lapse_ns.fetch_min(lapses_ns, Ordering::Relaxed);
+        lapses_ns < self.next_lapse_ns.fetch_min(lapses_ns, Ordering::Relaxed)
+    }
+
+    /// No place lapses before this time, unless somebody looks at the tables just now.
+    fn next_lapse_ns(&self) -> u64 {
+        // Relaxed: a hint, as in `note_lapse`.
+        self.next_lapse_ns.load(Ordering::Relaxed)
     }
 
     /// Whether anything can have lapsed, without asking what time it is where nothing can.
     fn may_lapse(&self) -> bool {
-        // Relaxed: a hint, as in `note_lapse`.
-        self.next_lapse_ns.load(Ordering::Relaxed) != NEVER
+        self.next_lapse_ns() != NEVER
     }
 
     /// Whether anything can have lapsed by now; whoever is told so looks at every tenant.
     fn is_due(&self, now_ns: u64) -> bool {
-        // Relaxed: a hint, as in `note_lapse`.
-        if now_ns < self.next_lapse_ns.load(Ordering::Relaxed) {
+        if now_ns < self.next_lapse_ns() {
             return false;
         }
         // Relaxed: ordered by the tables that are looked at next, as in `note_lapse`.
@@ -311,6 +322,21 @@ pub(super) struct Outlook {
     pub is_assigned: bool,
 }
 
+/// Lets the places of a manager lapse when the alarm goes off.
+struct Lapser(Weak<Inner>);
+
+impl Wake for Lapser {
+    fn wake(self: Arc<Self>) {
+        let Some(inner) = self.0.upgrade() else { return };
+        inner.lapse_places_now();
+        // If nothing was due any more, nobody has set the alarm for the next.
+        let next_ns = inner.queue.next_lapse_ns();
+        if next_ns != NEVER {
+            inner.set_lapse_alarm(next_ns);
+        }
+    }
+}
+
 impl Inner {
     /// Lets places lapse that nobody has asked for in time. Costs a load where none can have. For
     /// whoever looks after the manager from time to time; called with nothing held.
@@ -322,7 +348,7 @@ impl Inner {
             let lapsed = {
                 let mut held = lock(&tenant.held);
                 let (lapsed, next_ns) = held.places.take_lapsed(now_ns);
-                self.queue.note_lapse(next_ns);
+                self.note_lapse(next_ns);
                 lapsed
             };
             close(lapsed);
@@ -334,6 +360,26 @@ impl Inner {
         if self.queue.may_lapse() {
             self.lapse_places(self.governor.clock().now_ns());
         }
+    }
+
+    /// A place lapses at this time. Whoever brings the next lapse forward sets the alarm: also who
+    /// has looked at all tables, for what is left in them.
+    fn note_lapse(&self, lapses_ns: u64) {
+        if self.queue.note_lapse(lapses_ns) {
+            self.set_lapse_alarm(lapses_ns);
+        }
+    }
+
+    fn set_lapse_alarm(&self, at_ns: u64) {
+        if let Some(lapser) = self.queue.lapser.get() {
+            self.governor.wakers.set_owner_alarm(at_ns, lapser);
+        }
+    }
+
+    /// Has places lapse by the governor's alarm from now on.
+    pub(super) fn lapse_by_alarm(self: &Arc<Self>) {
+        let lapser = Lapser(Arc::downgrade(self));
+        self.queue.lapser.get_or_init(|| Waker::from(Arc::new(lapser)));
     }
 
     /// How long nothing is tried again that was not to be evicted.
@@ -395,7 +441,7 @@ impl MultiTenantMemoryManager {
         let lapsed = place.lapses_ns <= now_ns;
         if !lapsed && !place.ticket.is_ready() {
             let secs = place.tell(now_ns, keep);
-            inner.queue.note_lapse(place.lapses_ns);
+            inner.note_lapse(place.lapses_ns);
             let evict = place.may_evict(now_ns, inner.evict_every_ns());
             return Ok(Found::Waiting { secs, evict });
         }
@@ -450,7 +496,7 @@ impl MultiTenantMemoryManager {
         let now_ns = place.entered_ns;
         if let Some(there) = held.places.get_mut(&key) {
             let secs = there.tell(now_ns, keep);
-            self.inner.queue.note_lapse(there.lapses_ns);
+            self.inner.note_lapse(there.lapses_ns);
             drop(held);
             close([place]);
             return Ok(Entered::Waiting(secs));
@@ -464,7 +510,7 @@ impl MultiTenantMemoryManager {
             PlaceKey::Asked { .. } => place.tell(now_ns, keep),
             PlaceKey::Awaited(_) => place.wait_secs(now_ns),
         };
-        self.inner.queue.note_lapse(place.lapses_ns);
+        self.inner.note_lapse(place.lapses_ns);
         held.places.0.insert(key, place);
         drop(held);
         self.note_place(wanted);

@@ -372,3 +372,43 @@ fn the_future_travels() {
     drop(travels(full.acquire()));
     assert_eq!(full.in_queue(), (0, 0), "nothing happens before it is polled");
 }
+
+#[test]
+fn what_nobody_fetched_goes_to_who_awaits_its_turn() {
+    let full = Full::new();
+    let other = named(&full.manager, 3, "other", 90);
+    // Its client asks once and never again.
+    queued(ask(&full.manager, other, 50, "forgotten", MODEL));
+    let (mut turn, woken) = (pin!(full.acquire()), Arc::new(Woken::default()));
+    assert!(poll(&mut turn, &woken).is_pending());
+    full.make_room();
+    // Told to come back after 30 s at most, and kept for 10 s beyond that.
+    full.clock.advance_ns(59 * SECOND);
+    let answer = poll(&mut turn, &woken);
+    assert!(answer.is_ready(), "the bytes have been nobody's for 19 s");
+}
+
+#[test]
+fn a_place_lapses_although_nobody_calls_the_manager() {
+    let options = ManagerOptions::default()
+        .queue_wait_max(Duration::from_secs(1))
+        .queue_keep(Duration::from_millis(1))
+        .governor(|governor| governor.pool_pressure = false);
+    let manager = Manager::try_new_with(memory(100), options).unwrap();
+    let (chat, coder) = (named(&manager, 1, "chat", 100), named(&manager, 2, "coder", 90));
+    let other = named(&manager, 3, "other", 90);
+    let held = granted(ask(&manager, chat, 100, "llama", MODEL));
+    queued(ask(&manager, other, 50, "forgotten", MODEL));
+    let wanted = request(coder, 50, "codestral", MODEL);
+    let (mut turn, woken) =
+        (pin!(manager.acquire_allocation(wanted, 60 * MINUTE)), Arc::new(Woken::default()));
+    assert!(poll(&mut turn, &woken).is_pending());
+    release(&manager, chat, &held, 60);
+    let begin = std::time::Instant::now();
+    while woken.times() == 0 {
+        assert!(begin.elapsed() < MINUTE, "nobody let the place lapse");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let Poll::Ready(answer) = poll(&mut turn, &woken) else { panic!("its bytes came free") };
+    granted(answer.unwrap());
+}

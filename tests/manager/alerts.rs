@@ -406,3 +406,25 @@ fn a_waker_that_panics_keeps_no_other_reader_asleep() {
     let raised = std::panic::catch_unwind(look);
     assert_eq!(woken.0.load(Ordering::SeqCst), 1, "one alert, and the look came to {raised:?}");
 }
+
+#[test]
+fn a_tenant_that_comes_back_keeps_its_alert_when_its_former_self_is_forgotten() {
+    let monitored = Monitored::new(1_000);
+    let manager = &monitored.manager;
+    let both = [named(manager, 1, "chat", 100), named(manager, 2, "coder", 100)];
+    for tenant in both {
+        let held = granted(inference(manager, tenant, 10));
+        monitored.release(tenant, &held, 10);
+    }
+    monitored.look(1);
+    for tenant in both {
+        now(manager.unregister_tenant(tenant)).unwrap();
+    }
+    let coder = named(manager, 2, "coder", 100);
+    granted(inference(manager, coder, 95));
+    let mut alerts = manager.alerts();
+    monitored.look(1);
+    assert_eq!(monitored.usage(coder).utilization_percentage, 95.0);
+    assert_eq!(seen(&mut alerts), [raised(AlertKind::TenantUtilisation, coder)]);
+    assert_eq!(monitored.usage(coder).open_alerts.len(), 1);
+}
