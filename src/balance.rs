@@ -296,15 +296,14 @@ impl Governor {
         Some(after)
     }
 
-    /// Computes everybody's fair share, without a survey: this may be a request. Allocates nothing
-    /// unless somebody waits.
+    /// Computes everybody's fair share, without a survey: this may be a request, so it allocates
+    /// nothing. Who waits and holds nothing has its share with the next step.
     fn share_out(&self) {
-        let (accounts, waiting) = (&self.core.accounts, self.waiting_tenants());
+        let accounts = &self.core.accounts;
         let guaranteed = accounts.tenants().map(|tenant| accounts.guarantee(tenant)).sum();
         let active = accounts.tenants().filter_map(|tenant| {
             let used = accounts.used(tenant);
-            let is_active = used > 0 || waiting.binary_search(&tenant).is_ok();
-            is_active.then(|| self.party(tenant, used))
+            (used > 0).then(|| self.party(tenant, used))
         });
         accounts.set_water(water_level(accounts.limit(ROOT), guaranteed, active));
     }

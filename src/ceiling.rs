@@ -47,9 +47,9 @@ impl Governor {
         }
         inactive.retain(|(_, tenant)| !admin.lowered.contains(tenant));
         inactive.sort_unstable();
-        for (_, tenant) in inactive.into_iter().take(LOWERED_MAX) {
-            self.lower(&mut admin, tenant);
-        }
+        // Those that have nothing to be lowered do not count.
+        let lowered = inactive.into_iter().filter(|&(_, tenant)| self.lower(&mut admin, tenant));
+        lowered.take(LOWERED_MAX).count();
     }
 
     /// What a tenant has asked for so far: another number after every request.
@@ -64,19 +64,22 @@ impl Governor {
         lock(&self.admin).lowered.contains(&tenant.index())
     }
 
-    fn lower(&self, admin: &mut Admin, tenant: u32) {
+    /// Lowers a ceiling; says whether it did.
+    fn lower(&self, admin: &mut Admin, tenant: u32) -> bool {
         let Some(mut settings) = settings_of(admin, tenant, |c| c.isolation != Isolation::None)
         else {
-            return;
+            return false;
         };
         let before = settings.limits;
         let ceiling = settings.guarantee.max(self.core.accounts.used(tenant));
         for limit in &mut settings.limits[Pressure::High as usize..] {
             *limit = ceiling.min(*limit);
         }
-        if settings.limits != before && self.put_in_force(admin, tenant, &settings) {
+        let lowered = settings.limits != before && self.put_in_force(admin, tenant, &settings);
+        if lowered {
             admin.lowered.insert(tenant);
         }
+        lowered
     }
 
     fn restore(&self, admin: &mut Admin, tenant: u32) {

@@ -22,6 +22,9 @@ impl MultiTenantMemoryManager {
     /// the tenant's own limits, where a release of its own makes room. While only observing it is
     /// granted at once.
     ///
+    /// The thread that polls is blocked while owners are asked ([`Self::on_evict`]), as in
+    /// [`Self::request_allocation`]; awaiting itself blocks nothing.
+    ///
     /// A place that [`Self::request_allocation`] was given for the same request ends, or is fetched
     /// if its bytes are there. Both count for the most places of a tenant.
     ///

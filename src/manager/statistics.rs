@@ -179,7 +179,7 @@ pub struct ReclaimCounts {
     pub busy: u64,
     /// Handlers that panicked.
     pub panicked: u64,
-    /// Answers that took longer than [`super::AlertThresholds::reclaim_ms`].
+    /// Answers that took longer than [`reclaim_ms`](crate::AlertThresholds::reclaim_ms).
     pub slow: u64,
     /// The longest time an answer took, in ns.
     pub largest_ns: u64,
