@@ -40,6 +40,8 @@ impl Owners for Scene {
     }
 
     fn hand_out(&self, _victim: &Victim) {}
+
+    fn note_promise(&self, _victim: &Victim) {}
 }
 
 fn settings(limit: u64, guarantee: u64, priority: u64, counted: u8) -> Settings {
