@@ -348,3 +348,23 @@ fn what_is_attainable_counts_what_may_go() {
     assert!(governor.largest_holders(AccountName::Tenant(outside)).is_err());
     assert!(governor.attainable(&ask(outside, 1)).is_err());
 }
+
+/// A capacity was lowered below what is in use; nothing commits until it is below, not even what a
+/// tenant had paid for that is gone.
+#[test]
+fn what_a_leaving_tenant_had_paid_for_is_no_way_past_a_lowered_capacity() {
+    let governor = Governor::new(small(120)).unwrap();
+    let config = GroupConfig { guarantee_bytes: 18, ..GroupConfig::new("group") };
+    let group = governor.register_group(config).unwrap();
+    let inside = |number| TenantConfig { parent: Some(group), ..tenant(number) };
+    let one = governor.register_tenant(inside(1)).unwrap();
+    let config = TenantConfig { guarantee_bytes: 11, ..inside(2) };
+    let leaving = governor.register_tenant(config).unwrap();
+    let other = governor.register_tenant(inside(3)).unwrap();
+    let _held = governor.request(&Request::new(one, AllocationType::ModelLoad, 36)).unwrap();
+    governor.set_capacity(20).unwrap();
+    governor.unregister_tenant(leaving, Unregister::IfIdle).unwrap();
+    let no = governor.try_request(&Request::new(other, AllocationType::ModelLoad, 1));
+    assert_eq!(denial(no.unwrap_err()).reason, DenialReason::Capacity);
+    assert_eq!(governor.snapshot().live_bytes, 36);
+}

@@ -267,9 +267,9 @@ impl Core {
         }
     }
 
-    /// Hands idle claim of an account up if somebody waits for it.
+    /// Hands idle claim of an account up if somebody waits for it, or there is excess.
     pub fn offer_claim(&self, account: u32) {
-        if self.scarcity.is_waited() {
+        if self.scarcity.any() {
             self.give_up_claim(account);
         }
     }
