@@ -42,7 +42,11 @@ pub const MUTANTS: &[Mutant] = &[
         )],
     ),
     // Idle claim stays where it is although the pool is above its limit.
-    of("admission", "excess_ignored", &[("if self.scarcity.any() {", "if bytes == u64::MAX {")]),
+    of(
+        "admission",
+        "excess_ignored",
+        &[("bytes);\n        if self.scarcity.any() {", "bytes);\n        if bytes == u64::MAX {")],
+    ),
     // A queue goes to the next tenant with slots of the last one in it.
     of(
         "queue",

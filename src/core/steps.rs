@@ -12,8 +12,8 @@
 //! bounds are far above what happens: the hot path takes two read-modify-writes and some thirty
 //! plain accesses. `tests/steps.rs` counts.
 //!
-//! While somebody waits, whoever frees bytes or finds claim idle may hand it over as well: steps that
-//! grow with the line (`wait.rs`) come on top.
+//! While somebody waits, whoever frees bytes or finds claim idle may hand it over as well: steps
+//! that grow with the line (`wait.rs`) come on top.
 
 use super::account::{CHARGE_ROUNDS_MAX, CHARGE_TURNS_MAX, DEPTH_MAX, LEVELS, TRIM_TURNS_MAX};
 use super::admission::RESTARTS_MAX;
