@@ -330,7 +330,8 @@ fn places_lapse_while_everybody_asks() {
                             release(manager, tenant, &held, mb);
                         }
                         clock.advance_ns(dice.below(2) * STEP_NS);
-                        assert!(manager.governor().snapshot().live_bytes <= 60 * MIB);
+                        // One figure: a sum over tenants may count bytes that move meanwhile twice.
+                        assert!(manager.governor().snapshot().claimed_bytes <= 60 * MIB);
                     }
                     for (tenant, held, mb) in mine {
                         release(manager, tenant, &held, mb);
