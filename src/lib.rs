@@ -68,8 +68,10 @@
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
 //! | the facade in MiB and names, [`MultiTenantMemoryManager`] | `manager/` |
 //! | when there is an alert, and when it is over | `manager/alerts.rs`, `manager/thresholds.rs` |
+//! | the log that proves what happened | `audit/` |
 //! | that it is true | `tests/`, `loom-tests/tests/`, by the same file names |
 
+pub mod audit;
 mod balance;
 mod ceiling;
 mod circle;
