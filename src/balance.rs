@@ -65,7 +65,7 @@ impl Governor {
     }
 
     /// The same, without evicting anything.
-    pub(crate) fn balance_without_eviction(&self) -> BalanceReport {
+    pub fn balance_without_eviction(&self) -> BalanceReport {
         self.step(false)
     }
 

@@ -95,8 +95,8 @@ impl Isolation {
     }
 }
 
-/// Whether what a governor does is recorded for an audit log, and what happens while the log cannot
-/// keep up, or its disk is full.
+/// Whether what a governor does is recorded for an audit log, and what happens while the log
+/// cannot keep up, or its disk is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum AuditMode {
@@ -106,8 +106,8 @@ pub enum AuditMode {
     /// Memory comes first: records that find no room are lost, and the log says how many.
     DropAndCount = 1,
     /// The log comes first: a request, growth or change whose records would find no room is refused
-    /// ([`crate::DenialReason::AuditFull`], [`Error::AuditFull`]). Room for the record of its end is
-    /// kept from the moment a grant is made, so releasing and evicting always go on.
+    /// ([`crate::DenialReason::AuditFull`], [`Error::AuditFull`]). Room for the record of its end
+    /// is kept from the moment a grant is made, so releasing and evicting always go on.
     FailClosed = 2,
 }
 
@@ -155,8 +155,8 @@ pub struct GovernorConfig {
     pub grants_max: u32,
     /// Content keys whose frequency is remembered after eviction; 0: none.
     pub ghost_keys_max: u32,
-    /// Events kept for readers, rounded up to a power of two; 0: none are recorded. For an audit log
-    /// at least [`AuditMode::EVENTS_MIN`] are kept.
+    /// Events kept for readers, rounded up to a power of two; 0: none are recorded. For an audit
+    /// log at least [`AuditMode::EVENTS_MIN`] are kept.
     pub events_max: u32,
     /// Whether there is an audit log ([`crate::audit`]), and what happens while it has no room.
     pub audit: AuditMode,

@@ -18,12 +18,22 @@ impl EventReader<'_> {
     pub fn read(&mut self) -> Read<Event> {
         self.governor.core.events.read(&mut self.cursor)
     }
+
+    /// The number of the event that is read next, for [`Governor::events_from`].
+    pub fn position(&self) -> u64 {
+        self.cursor.next()
+    }
 }
 
 impl Governor {
     /// A reader that begins with the oldest event still kept. Without
     /// [`crate::GovernorConfig::events_max`] there are none.
     pub fn events(&self) -> EventReader<'_> {
-        EventReader { governor: self, cursor: Cursor::default() }
+        self.events_from(0)
+    }
+
+    /// A reader that goes on where another one stood ([`EventReader::position`]).
+    pub fn events_from(&self, position: u64) -> EventReader<'_> {
+        EventReader { governor: self, cursor: Cursor::at(position) }
     }
 }

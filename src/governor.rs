@@ -124,6 +124,10 @@ pub struct Governor {
     pub(crate) leaks: Listeners,
     pub(crate) wakers: Wakers,
     pub(crate) details: Details,
+    /// 1: an audit log is being written.
+    pub(crate) is_audited: AtomicU32,
+    /// Events that audit logs have read so far.
+    pub(crate) audited_events: AtomicU64,
 }
 
 impl Governor {
@@ -158,6 +162,8 @@ impl Governor {
             leaks: Listeners::default(),
             wakers: Wakers::new(config.clock.clone(), config.waiters_max),
             details: Details::new(&config),
+            is_audited: AtomicU32::new(0),
+            audited_events: AtomicU64::new(0),
             config,
         })
     }

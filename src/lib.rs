@@ -63,7 +63,7 @@
 //! | who waits in a circle | `core/circle.rs`, and what is read for it: `circle.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is measured beside what is declared | `measured.rs`, `shortfall.rs` |
-//! | what is recorded, and the room for records | `recording.rs`, `core/events.rs`, `core/credit.rs` |
+//! | what is recorded, and the room for it | `recording.rs`, `core/events.rs`, `core/credit.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
 //! | the facade in MiB and names, [`MultiTenantMemoryManager`] | `manager/` |
@@ -101,7 +101,7 @@ mod waiting;
 mod wakers;
 mod workers;
 
-pub use crate::core::events::{Event, EventKind};
+pub use crate::core::events::{Event, EventKind, Verb, asked};
 pub use crate::core::evict::ReclaimAnswer;
 pub use crate::core::handle::{GrantId, GroupHandle, TenantHandle};
 pub use crate::core::policy::Policy;

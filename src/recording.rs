@@ -211,6 +211,13 @@ impl Governor {
         }
     }
 
+    /// Records that somebody asks for the answer of a request in line, which is there.
+    #[cold]
+    pub(crate) fn note_polled(&self, ask: &Ask, ticket: u64) {
+        let event = self.event(EventKind::Polled, ask.owner(), (0, 0), ask.bytes);
+        self.core.events.push_if_room(&Event { grant: ticket, ..event });
+    }
+
     fn record_asked(&self, verb: Verb, request: &Request, ask: &Ask, last: u64) {
         if !self.core.events.has_calls() {
             return;

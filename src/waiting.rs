@@ -388,7 +388,12 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
 
     fn look(&mut self, ticket: waiters::Ticket, denial: Denial) -> Option<Answer<G>> {
         let governor: &Governor = self.governor.borrow();
-        if self.is_late(ticket) && governor.core.expire(ticket) {
+        let is_late = self.is_late(ticket);
+        if governor.core.events.has_calls() && (is_late || self.outcome(ticket) != Outcome::Waiting)
+        {
+            governor.note_polled(&self.ask, self.number);
+        }
+        if is_late && governor.core.expire(ticket) {
             governor.hand_over();
         }
         let waits = || governor.core.waiting.waiters.outcome(ticket) == Outcome::Waiting;
@@ -483,6 +488,12 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
 
     /// Gives up the place. A grant that was assigned just before goes back.
     pub fn cancel(self) {}
+
+    /// Its number in the records of events and of the audit log; none if it did not stand in line,
+    /// or nothing is recorded.
+    pub fn number(&self) -> Option<u64> {
+        (self.number != 0).then_some(self.number)
+    }
 
     /// The tenant that waits.
     pub fn tenant(&self) -> TenantHandle {

@@ -136,6 +136,15 @@ pub enum AuditError {
         /// What the system answered.
         source: io::Error,
     },
+    /// A governor cannot have this log.
+    #[error("the governor cannot be written down: {problem}")]
+    NotAudited {
+        /// Why, and what to do.
+        problem: &'static str,
+    },
+    /// The thread that writes a log met this.
+    #[error("the audit log is not written: {0}")]
+    Writer(std::sync::Arc<AuditError>),
     /// The journal did not take a record.
     #[error(transparent)]
     NotAppended(#[from] NotAppended),

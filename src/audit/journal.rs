@@ -178,13 +178,12 @@ impl Journal {
             head,
             _lock: lock,
         };
-        for Torn { number, offset, bytes, digest, .. } in torn {
+        for Torn { number, offset, bytes, .. } in torn {
             let body = Body::Recovered {
                 clock_ns: now.clock_ns,
                 segment: number,
                 file_bytes: offset + bytes,
                 whole_bytes: offset,
-                digest,
             };
             journal.push(&body.encode());
         }

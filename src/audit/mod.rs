@@ -44,6 +44,8 @@
 //! | the bytes of a segment's header | `header.rs` |
 //! | the words of the log's own records | `body.rs`, texts in `text.rs` |
 //! | the keys and what they are for | `key.rs` |
+//! | what a governor does, written down by a thread | `log.rs`, `books.rs` |
+//! | how tenants and groups are told of | `configured.rs` |
 //! | the writer, and what it does when writing fails | `journal.rs`, `output.rs` |
 //! | how an existing log is continued | `resume.rs` |
 //! | what deletes old segments | `journal.rs`: `retire` |
@@ -51,6 +53,8 @@
 //! | reading while others write | `reader.rs` |
 
 mod body;
+mod books;
+mod configured;
 mod error;
 mod finding;
 mod folder;
@@ -58,6 +62,7 @@ mod head;
 mod header;
 mod journal;
 mod key;
+mod log;
 mod options;
 mod output;
 mod reader;
@@ -69,12 +74,14 @@ mod verifier;
 mod walk;
 
 pub use body::Body;
+pub use configured::{CLOSED_TOPIC, CONFIGURED_TOPIC, Configured, STATED_TOPIC};
 pub use error::{AuditError, NotAppended};
 pub use finding::{FINDINGS_MAX, Finding, FindingKind};
 pub use head::Head;
 pub use header::{HEADER_BYTES, VERSION};
 pub use journal::{Journal, SealFailed};
 pub use key::{Key, KeyId};
+pub use log::{AuditLog, AuditStatus};
 pub use options::{JournalOptions, Moment, SyncPolicy};
 pub use reader::{Entry, Reader};
 pub use record::{RECORD_BYTES, RECORD_WORDS, Record};

@@ -20,7 +20,8 @@
 //! | `Denied` | `detail`: bytes short; `grant`: the ticket, if it has waited |
 //! | `Registered`, `LimitsChanged` | `detail`: number of its configuration in `details.rs` |
 //! | `Unregistered` | `to`: how |
-//! | `Queued`, `Withdrawn`, `Taken` | `grant`: the ticket |
+//! | `Queued`, `Withdrawn` | `grant`: the ticket |
+//! | `Taken` | `grant`: the ticket; `detail`: the grant |
 //! | `ReclaimAnswered` | `to`: 1 busy, 2 deferred |
 //! | `Emergency` | `to`: the verb; `bytes`: what came of it |
 //! | `Asked` | `from`: the verb; `to`: flags; `grant`: the content's key, of a growth the grant; \
@@ -32,8 +33,9 @@
 //! | `Balanced` | `to`: 1 if it may evict |
 //! | `PressureReported` | `to`: the level |
 //! | `Measured` | `to`: 0 if it is not measured any more |
+//! | `Polled` | `grant`: the ticket |
 //!
-//! The last eight rows, and `Touched`, `Committed` and `Declined`, are *calls*: what was
+//! The last nine rows, and `Touched`, `Committed` and `Declined`, are *calls*: what was
 //! asked for, so that a recording can be replayed. They are recorded only where that is wanted.
 //!
 //! A ring may keep *room* for records (`credit.rs`): then nothing is overwritten that its one
@@ -148,6 +150,8 @@ pub enum EventKind {
     ReclaimAnswered = 30,
     /// Somebody used a verb of an emergency.
     Emergency = 31,
+    /// A call: the owner of a request in line asked for its answer, and there is one.
+    Polled = 32,
 }
 
 /// Which verb an [`EventKind::Asked`] came by. Codes are never reused.
@@ -305,7 +309,7 @@ pub struct Events {
 
 impl EventKind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Granted,
         Self::Denied,
         Self::Grown,
@@ -337,6 +341,7 @@ impl EventKind {
         Self::Taken,
         Self::ReclaimAnswered,
         Self::Emergency,
+        Self::Polled,
     ];
 
     /// Its number in records and in the C interface.

@@ -6,7 +6,8 @@
 //! | `account` `share` `scarcity` | the counting: who uses, has paid for and may have how much |
 //! | `grants` `queue` | a grant's life in one word; the eviction queue of a tenant and type |
 //! | `policy` `lessons` `ghost` `backlog` | who goes first within a queue |
-//! | `pressure` `rate` `registry` `ring` `credit` `events` `tenant` | one record or structure each |
+//! | `pressure` `rate` `registry` `tenant` | one record or structure each |
+//! | `ring` `credit` `events` | what happened, and the room for its records |
 //! | `admission` `batch` | where a grant is decided; all or nothing |
 //! | `order` `evict` `force` | whose turn it is to go, asking them, what administration ends |
 //! | `waiters` `wait` `turnover` `estimate` | who waits, who is served next, how long that takes |

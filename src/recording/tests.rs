@@ -1,5 +1,5 @@
-//! Threads that use every verb, and a reader who adds up the records: E5, E6 and C1 hold for it, and
-//! what it adds up to in the end is what the governor says.
+//! Threads that use every verb, and a reader who adds up the records: E5, E6 and C1 hold for it,
+//! and what it adds up to in the end is what the governor says.
 
 use crate::core::ring::{Cursor, Read};
 use crate::*;

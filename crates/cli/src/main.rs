@@ -16,6 +16,7 @@ mod config;
 mod demo;
 mod failure;
 mod ledger;
+mod recording;
 mod replay;
 mod report;
 mod trace;

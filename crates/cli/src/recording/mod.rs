@@ -1,0 +1,17 @@
+//! Recordings: a log of what a governor was asked and did, done again.
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `tape` | a log as steps |
+//! | `player` | a governor that makes the recorded calls |
+//! | `reproduce` | a recording of one thread: every answer must be the same |
+//! | `tally` | what came of it |
+
+mod player;
+mod reproduce;
+mod tally;
+mod tape;
+
+pub use reproduce::reproduce;
+pub use tally::Tally;
+pub use tape::Tape;
