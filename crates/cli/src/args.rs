@@ -7,6 +7,7 @@ use allotment::Policy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::failure::CliError;
+use crate::replay::recorder::Destination;
 use crate::trace::{Format, Scale, TraceFile, Unit};
 
 const GIB: u64 = 1 << 30;
@@ -127,6 +128,15 @@ pub struct ReplayArgs {
     /// Print JSON, an array with one object per run; to FILE if one is given
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub json: Option<Option<PathBuf>>,
+
+    /// Also write an audit log of all calls and answers to the new folder DIR; `--format audit`
+    /// does it again (one trace, one size, one policy)
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+
+    /// The key of the log that --record writes; made if it is not there [default: DIR.key]
+    #[arg(long, value_name = "FILE", requires = "record")]
+    pub key: Option<PathBuf>,
 
     /// Also write a page with charts
     #[arg(long, value_name = "FILE")]
@@ -291,6 +301,11 @@ impl ReplayArgs {
             ));
         }
         Ok(())
+    }
+
+    /// Where the run is recorded.
+    pub fn record_to(&self) -> Option<Destination> {
+        self.record.as_deref().map(|folder| Destination::new(folder, self.key.as_deref()))
     }
 
     /// The policies of the sweep, in the order given; none: as the configuration says.

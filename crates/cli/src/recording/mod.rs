@@ -9,9 +9,8 @@
 
 mod player;
 mod reproduce;
+mod run;
 mod tally;
 mod tape;
 
-pub use reproduce::reproduce;
-pub use tally::Tally;
-pub use tape::Tape;
+pub use run::run;

@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 
-use allotment::{Event, EventKind, EventRead, Intent, ReclaimAnswer, Verb};
+use allotment::{Event, EventKind, Intent, ReclaimAnswer, Verb};
 
 use super::player::{Answer, Player, untagged};
 use super::tally::Tally;

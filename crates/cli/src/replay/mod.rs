@@ -11,6 +11,7 @@
 //! | `running` | jobs that end or grow later |
 //! | `books`, `shared_books`, `gate` | what the driver knows by itself, in one thread and several |
 //! | `history` | samples over time |
+//! | `recorder` | the log of `--record` |
 //! | `plain_lru` | the same keys without a governor |
 //! | `output`, `progress` | where results and progress go |
 
@@ -22,6 +23,7 @@ mod patient;
 mod plain_lru;
 mod plan;
 pub mod progress;
+pub mod recorder;
 mod roster;
 mod running;
 mod shared_books;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use crate::args::ReplayArgs;
 use crate::config;
 use crate::failure::CliError;
+use crate::recording;
 use crate::trace::{self, Format};
 use plan::Plan;
 use progress::Progress;
@@ -43,6 +46,9 @@ use single_run::SingleRun;
 /// Runs the command: every trace at every size under every policy, one report each.
 pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
     args.check()?;
+    if args.format == Format::Audit {
+        return recording::run(args);
+    }
     output::check(args)?;
     let sizes = args.sizes()?;
     let setup = match &args.config {

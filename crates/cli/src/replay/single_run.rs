@@ -12,6 +12,7 @@ use super::patient::Patient;
 use super::plain_lru;
 use super::plan::Plan;
 use super::progress::Progress;
+use super::recorder::Recorder;
 use super::roster::Roster;
 use super::shared_books::{SharedBooks, WorkerBooks};
 use super::waits::WaitSums;
@@ -22,6 +23,9 @@ use crate::ledger::Ledger;
 use crate::report::{History, RunReport, TenantReport};
 use crate::trace::Format;
 use crate::trace::workload::Workload;
+
+/// Items given back between two looks whether the log keeps up.
+const LOOK_EVERY: usize = 4_096;
 
 /// The policy of a run whose configuration names one for each tenant.
 const CONFIGURED: &str = "configured";
@@ -57,6 +61,9 @@ impl SingleRun<'_> {
     pub fn report(&self, progress: &Progress) -> Result<RunReport, CliError> {
         let clock = ManualClock::new();
         let (governor, roster) = self.governor(&clock)?;
+        let governor = Arc::new(governor);
+        let to = self.args.record_to();
+        let recorder = to.map(|to| Recorder::start(&governor, &to)).transpose()?;
         let floor = Floor {
             workload: self.workload,
             governor: &governor,
@@ -65,6 +72,7 @@ impl SingleRun<'_> {
             with_jobs: self.plan.with_jobs,
             balance_every_ns: self.plan.balance_every_ns,
             workers: self.args.threads as usize,
+            recorder: recorder.as_ref(),
         };
         let mut played = match (self.args.wait, floor.workers) {
             (Some(wait_max), _) => self.play_waiting(&floor, wait_max, progress)?,
@@ -73,6 +81,9 @@ impl SingleRun<'_> {
         };
         let tracking_bytes = governor.tracking_bytes();
         self.give_back(&floor, &mut played)?;
+        if let Some(recorder) = recorder {
+            recorder.close()?;
+        }
         Ok(self.filled(&played, tracking_bytes))
     }
 
@@ -81,7 +92,9 @@ impl SingleRun<'_> {
         let plan = &self.plan;
         let clock = Clock::Manual(clock.clone());
         if let Some(setup) = &plan.setup {
-            let built = setup.build(clock).map_err(|error| misuse(&error))?;
+            let built = setup
+                .build(clock, |config| self.recorded(config))
+                .map_err(|error| misuse(&error))?;
             let handles = plan.places.iter().map(|place| built.tenants[*place]).collect();
             return Ok((built.governor, Roster::registered(handles)));
         }
@@ -97,7 +110,7 @@ impl SingleRun<'_> {
             waiters_max: plan.waiters_max.unwrap_or(plain.waiters_max),
             ..plain
         };
-        let governor = Governor::new(config).map_err(|error| misuse(&error))?;
+        let governor = Governor::new(self.recorded(config)).map_err(|error| misuse(&error))?;
         let mut groups = Vec::new();
         for group in &plan.groups {
             let config = GroupConfig {
@@ -111,6 +124,10 @@ impl SingleRun<'_> {
         let policy = self.policy.unwrap_or(PolicyName::Hybrid).policy();
         let roster = Roster::new(plan.tenants.clone(), groups, policy, self.args.seed);
         Ok((governor, roster))
+    }
+
+    fn recorded(&self, config: GovernorConfig) -> GovernorConfig {
+        if self.args.record.is_some() { Recorder::configured(config) } else { config }
     }
 
     /// The loop in this thread.
@@ -202,6 +219,9 @@ impl SingleRun<'_> {
         played.leaked_bytes = played.ledger.leaked_bytes(live_bytes);
         for (item, grant) in played.resident.iter().enumerate() {
             let Some(grant) = grant else { continue };
+            if item % LOOK_EVERY == 0 {
+                floor.keep_up()?;
+            }
             let tenant = self.workload.items.tenant(item as u32);
             let handle = floor.roster.handle(floor.governor, tenant)?;
             floor.governor.release(handle, *grant).map_err(|error| misuse(&error))?;

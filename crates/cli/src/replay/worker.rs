@@ -8,12 +8,13 @@ use std::ops::Range;
 
 use allotment::os::ManualClock;
 use allotment::{
-    AllocationType, Error, Governor, GrantId, Refusal, Released, Request, TenantHandle,
+    AllocationType, Error, Governor, GrantId, Intent, Refusal, Released, Request, TenantHandle,
 };
 use indicatif::ProgressBar;
 
 use super::books::{Books, Found, JOB_COOKIE};
 use super::history::Sampler;
+use super::recorder::Recorder;
 use super::roster::Roster;
 use super::running::{Agenda, Running};
 use crate::failure::CliError;
@@ -79,6 +80,15 @@ pub struct Floor<'a> {
     pub balance_every_ns: Option<u64>,
     /// Workers in all.
     pub workers: usize,
+    /// The log of what happens.
+    pub recorder: Option<&'a Recorder>,
+}
+
+impl Floor<'_> {
+    /// A time to wait for the log, where it is behind.
+    pub fn keep_up(&self) -> Result<(), CliError> {
+        self.recorder.map_or(Ok(()), Recorder::keep_up)
+    }
 }
 
 /// One worker and its books.
@@ -117,6 +127,7 @@ impl<'a, B: Books> Worker<'a, B> {
                 Requests::Listed(listed) => self.make_requests(&listed[range])?,
             }
             self.books.pause();
+            self.floor.keep_up()?;
             if let Some((sampler, bar)) = &mut lead
                 && (sampler.is_due(done) || done == requests)
             {
@@ -233,7 +244,7 @@ impl<'a, B: Books> Worker<'a, B> {
 
     fn start(&mut self, tenant: u32, at_ns: u64, job: &Job) -> Result<(), CliError> {
         let handle = self.floor.roster.handle(self.floor.governor, tenant)?;
-        let request = job_request(tenant, handle, job.allocation, job.bytes);
+        let request = job_request(tenant, handle, job.allocation, job.bytes).intent(intent(job));
         self.books.asks(tenant);
         let grant = match self.floor.governor.request(&request) {
             Ok(grant) => grant.into_id(),
@@ -332,6 +343,20 @@ pub fn job_request(tenant: u32, handle: TenantHandle, kind: AllocationType, byte
         .cookie(JOB_COOKIE | u64::from(tenant))
         .evictable(!is_kept)
         .pinned(is_kept)
+}
+
+/// What a job means to do, for the log.
+fn intent(job: &Job) -> Intent {
+    let hold_ns = job.held_ns.unwrap_or(u64::MAX);
+    match &job.growth {
+        None => Intent { hold_ns, ..Intent::default() },
+        Some(growth) => Intent {
+            hold_ns,
+            grow_bytes: growth.total_bytes,
+            grow_step_bytes: growth.step_bytes,
+            grow_step_ns: growth.step_ns,
+        },
+    }
 }
 
 /// Releases a grant, once nobody is at it; says whether it was still ours.

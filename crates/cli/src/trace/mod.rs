@@ -50,6 +50,8 @@ pub enum Format {
     OracleGeneral,
     /// Our own: `time_ms,tenant,allocation_type,bytes,duration_ms,key` (needs --config)
     Csv,
+    /// An audit log, made by --record or by a service: a folder
+    Audit,
 }
 
 impl Format {
@@ -65,6 +67,7 @@ impl Format {
             Self::KeysSized => "keys-sized",
             Self::OracleGeneral => "oracle-general",
             Self::Csv => "csv",
+            Self::Audit => "audit",
         }
     }
 
