@@ -304,20 +304,12 @@ impl Player {
         self.tenants.get(&account).copied()
     }
 
-    /// Whether a recorded grant has a counterpart here.
-    pub fn has(&self, recorded: u64) -> bool {
-        self.grants.contains_key(&untagged(recorded))
-    }
-
-    /// Releases a grant; says whether it was live here.
-    pub fn release(&mut self, recorded: u64) -> bool {
-        let known = self.grants.remove(&untagged(recorded));
-        known.is_some_and(|(tenant, grant)| self.governor.release(tenant, grant).is_ok())
-    }
-
-    /// Forgets a grant that has ended by itself.
-    pub fn forget(&mut self, recorded: u64) {
-        self.grants.remove(&untagged(recorded));
+    /// Releases a grant, if it is live here.
+    pub fn release(&mut self, recorded: u64) {
+        if let Some((tenant, grant)) = self.grants.remove(&untagged(recorded)) {
+            // It may have been evicted here, where it was not there.
+            let _ = self.governor.release(tenant, grant);
+        }
     }
 
     /// Grows a grant without evicting.

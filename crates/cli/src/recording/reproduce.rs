@@ -73,7 +73,7 @@ impl Reproduction {
                 player.configure(&configured)?;
                 player.drain();
             }
-            Step::Missing(_) => {
+            Step::Missing => {
                 return Err(CliError::new(
                     "the recording has a gap; it cannot be done again exactly",
                 ));
@@ -200,7 +200,7 @@ impl Reproduction {
                 }
             }
             EventKind::Unregistered => player.unregister(&first),
-            EventKind::Released => drop(player.release(first.grant)),
+            EventKind::Released => player.release(first.grant),
             EventKind::Withdrawn => player.withdraw(first.grant),
             EventKind::Polled => return Ok(player.take(first.grant).1),
             EventKind::Asked | EventKind::Intended if asked.len() == 1 => {

@@ -16,6 +16,8 @@ pub struct Tally {
     pub answers: u64,
     /// Records that differ, or have no counterpart.
     pub differing: u64,
+    /// Places at which events were lost.
+    pub gaps: u64,
     /// The first of them, in words.
     pub differences: Vec<String>,
 }

@@ -20,8 +20,8 @@ pub enum Step {
     Stated(Box<Configured>),
     /// Something happened.
     Event(Event, Option<Box<Configured>>),
-    /// So many events were lost here, or requests were only counted.
-    Missing(u64),
+    /// Events were lost here, or requests were only counted.
+    Missing,
 }
 
 /// Reads the steps of a log, one after the other.
@@ -66,8 +66,7 @@ impl Tape {
                 self.is_under_way = false;
                 Some(Step::Opened)
             }
-            Body::Gap { count, .. } => Some(Step::Missing(count)),
-            Body::Refused { requests, .. } => Some(Step::Missing(requests)),
+            Body::Gap { .. } | Body::Refused { .. } => Some(Step::Missing),
             Body::Event(event) => {
                 self.is_under_way = true;
                 let carries =
