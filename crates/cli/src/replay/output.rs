@@ -10,17 +10,20 @@ use crate::report::{self, RunReport};
 /// Refuses a file that could not be written, before any work is done for it.
 pub fn check(args: &ReplayArgs) -> Result<(), CliError> {
     let json = args.json.as_ref().and_then(Option::as_ref);
-    for path in json.into_iter().chain(&args.html) {
-        if !folder_of(path).is_dir() {
-            let folder = folder_of(path).display().to_string();
-            return Err(CliError::new(format!(
-                "{}: there is no folder {folder}; create it first",
-                path.display()
-            )));
-        }
-        if path.is_dir() {
-            return Err(CliError::file(path, &ErrorKind::IsADirectory.into()));
-        }
+    json.into_iter().chain(&args.html).try_for_each(|path| check_place(path))
+}
+
+/// Refuses a place where no file can be written.
+pub fn check_place(path: &Path) -> Result<(), CliError> {
+    if !folder_of(path).is_dir() {
+        let folder = folder_of(path).display().to_string();
+        return Err(CliError::new(format!(
+            "{}: there is no folder {folder}; create it first",
+            path.display()
+        )));
+    }
+    if path.is_dir() {
+        return Err(CliError::file(path, &ErrorKind::IsADirectory.into()));
     }
     Ok(())
 }
@@ -38,7 +41,7 @@ pub fn write(args: &ReplayArgs, reports: &[RunReport]) -> Result<(), CliError> {
 }
 
 /// Prints a text. A reader that has seen enough and left is no failure.
-fn print(text: &str) -> Result<(), CliError> {
+pub fn print(text: &str) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
     match written {
@@ -50,7 +53,7 @@ fn print(text: &str) -> Result<(), CliError> {
 }
 
 /// Writes a file beside its place and moves it there, so that nobody sees half of it.
-fn write_whole(path: &Path, text: &str) -> Result<(), CliError> {
+pub fn write_whole(path: &Path, text: &str) -> Result<(), CliError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = folder_of(path).join(format!(".{name}.{}", std::process::id()));
     let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, path));

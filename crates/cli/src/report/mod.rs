@@ -113,6 +113,11 @@ pub struct TenantReport {
     pub denied: u64,
     /// Grants taken back.
     pub evicted: u64,
+    /// Seconds to load what was not there, by the trace's own figures.
+    pub load_seconds: Option<f64>,
+    /// Seconds to load what had been evicted, at a GiB a second (an object in a millisecond) where
+    /// the trace has no figures; none in a run of several threads or with waits.
+    pub rebuild_seconds: Option<f64>,
     /// The most bytes it used at one time.
     pub peak_used_bytes: u64,
     /// Its guarantee.
