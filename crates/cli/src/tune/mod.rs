@@ -5,7 +5,7 @@
 //! | `objective` | what a configuration costs, and the replay that tells |
 //! | `space` | what may be moved, and the constraints |
 //! | `search` | which candidates are judged |
-//! | `split` | the even split that everything is held against |
+//! | `split` | the even split, and no limits, that everything is held against |
 //! | `report` | what came out, as data; `text` as tables and words |
 //!
 //! The trace is cut in two by its requests. The search sees the first part only; what is reported
@@ -37,7 +37,7 @@ use crate::report::human::plural;
 use crate::trace;
 use crate::trace::workload::Workload;
 use objective::{Judge, Weights};
-use report::{EVEN_SPLIT, FOUND, Outcome, START, TuneReport};
+use report::{EVEN_SPLIT, FOUND, NO_LIMITS, Outcome, START, TuneReport};
 use search::{Found, Search};
 use space::{Shares, Space};
 
@@ -77,7 +77,7 @@ fn tune(args: &TuneArgs, progress: &Progress) -> Result<TuneReport, CliError> {
     let found = search(args, &space, &train, progress)?;
 
     let outcome = |name, setup: &Setup| Outcome::of(name, setup, &train, &held_out);
-    let mut outcomes = vec![outcome(EVEN_SPLIT, &begin.even)?];
+    let mut outcomes = vec![outcome(NO_LIMITS, &begin.open)?, outcome(EVEN_SPLIT, &begin.even)?];
     if begin.is_given {
         outcomes.push(outcome(START, &begin.space)?);
     }
@@ -129,6 +129,8 @@ fn parts(args: &TuneArgs, whole: &Workload) -> Result<(Workload, Workload), CliE
 
 /// What the search begins with, and what it is held against.
 struct Begin {
+    /// Every tenant of the trace, without limits.
+    open: Setup,
     /// Every tenant of the trace at an even part, hard.
     even: Setup,
     /// The start of the search.
@@ -145,10 +147,11 @@ impl Begin {
             (None, capacity) => split::empty(capacity.unwrap_or(0))?,
         };
         let tenants = || split::tenants(&setup, &whole.tenants);
+        let open = split::open(&setup, tenants());
         let even = split::even(&setup, tenants(), Isolation::Hard)?;
         let soft = || split::even(&setup, tenants(), Isolation::Soft);
         let space = if is_given { setup.clone() } else { soft()? };
-        Ok(Self { even, space, is_given })
+        Ok(Self { open, even, space, is_given })
     }
 }
 

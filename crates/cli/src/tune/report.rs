@@ -9,6 +9,8 @@ use crate::config::{self, Setup};
 use crate::failure::CliError;
 use crate::report::TenantReport;
 
+/// The name of memory without limits.
+pub const NO_LIMITS: &str = "no limits";
 /// The name of the even split.
 pub const EVEN_SPLIT: &str = "even split";
 /// The name of the configuration that was given.
@@ -39,7 +41,7 @@ pub struct TuneReport {
     pub held_out_requests: usize,
     /// What a second of rebuilding costs.
     pub rebuild_weight: f64,
-    /// The even split, the start where one was given, and the best that was found.
+    /// No limits, the even split, the start where one was given, and the best that was found.
     pub outcomes: Vec<Outcome>,
     /// Which of them is proposed: what was found only if it costs less than the one before it.
     pub proposed: &'static str,

@@ -65,8 +65,8 @@ pub enum Move {
     Down(usize, Knob),
     /// From the first to the second.
     Over(usize, usize, Knob),
-    /// A tenant's figures back to those of the start.
-    Back(usize),
+    /// One figure back to that of the start.
+    Back(usize, Knob),
 }
 
 /// All candidates.
@@ -133,9 +133,8 @@ impl Space {
     pub fn moves(&self) -> Vec<Move> {
         let mut moves = Vec::new();
         for at in 0..self.tuned.len() {
-            moves.push(Move::Back(at));
             for &knob in self.knobs(at) {
-                moves.extend([Move::Up(at, knob), Move::Down(at, knob)]);
+                moves.extend([Move::Up(at, knob), Move::Down(at, knob), Move::Back(at, knob)]);
                 let others = (0..self.tuned.len()).filter(|other| *other != at);
                 let others = others.filter(|other| self.knobs(*other).contains(&knob));
                 moves.extend(others.map(|other| Move::Over(at, other, knob)));
@@ -154,11 +153,9 @@ impl Space {
                 self.subtract(&mut shares, from, knob, step_bytes);
                 self.add(&mut shares, to, knob, step_bytes);
             }
-            Move::Back(at) => {
+            Move::Back(at, knob) => {
                 let start = Share::of(&self.start.tenants[self.tuned[at]]);
-                let room_bytes = self.room_bytes(&shares, at);
-                let guarantee_bytes = start.guarantee_bytes.min(room_bytes);
-                shares[at] = Share { guarantee_bytes, ..start };
+                self.place(&mut shares, at, knob, self.value(&start, knob));
             }
         }
         shares
@@ -236,25 +233,33 @@ impl Space {
         self.set(shares, at, knob, bytes);
     }
 
-    /// Sets one figure to the nearest multiple of the unit, and takes along what stands in its way.
+    /// Sets one figure to the nearest multiple of the unit.
     fn set(&self, shares: &mut Shares, at: usize, knob: Knob, bytes: u64) {
-        let capacity_bytes = self.start.capacity_bytes;
         let unit_bytes = self.unit_bytes;
-        let bytes = ((bytes + unit_bytes / 2) / unit_bytes * unit_bytes).min(capacity_bytes);
+        let even = |bytes: u64| bytes / unit_bytes * unit_bytes;
+        let bytes = match knob {
+            Knob::Guarantee => even(bytes + unit_bytes / 2).min(even(self.room_bytes(shares, at))),
+            Knob::Limit | Knob::Burst => even(bytes + unit_bytes / 2).max(unit_bytes),
+        };
+        self.place(shares, at, knob, bytes);
+    }
+
+    /// Sets one figure and takes along what stands in its way.
+    fn place(&self, shares: &mut Shares, at: usize, knob: Knob, bytes: u64) {
+        let capacity_bytes = self.start.capacity_bytes;
         let room_bytes = self.room_bytes(shares, at);
         let share = &mut shares[at];
         match knob {
             Knob::Guarantee => {
-                share.guarantee_bytes = bytes.min(room_bytes / unit_bytes * unit_bytes);
+                share.guarantee_bytes = bytes.min(room_bytes);
                 let floor_bytes = share.guarantee_bytes;
                 share.limit_bytes = share.limit_bytes.map(|limit| limit.max(floor_bytes));
             }
             Knob::Limit => {
-                let bytes = bytes.max(unit_bytes);
                 share.limit_bytes = (bytes < capacity_bytes).then_some(bytes);
                 share.guarantee_bytes = share.guarantee_bytes.min(bytes);
             }
-            Knob::Burst => share.burst_bytes = Some(bytes),
+            Knob::Burst => share.burst_bytes = Some(bytes.min(capacity_bytes)),
         }
         let limit_bytes = share.limit_bytes;
         let is_above = |burst: &u64| limit_bytes.is_some_and(|limit| *burst > limit);
@@ -326,7 +331,7 @@ mod tests {
         let space = space(START, vec![0, 1, 3, 4]);
         assert_eq!(space.setup(&space.start()), space.start);
         assert_eq!(space.changes(&space.start()), 0);
-        assert_eq!(space.changes(&space.open()), 5);
+        assert_eq!(space.changes(&space.open()), 6);
     }
 
     #[test]
@@ -351,7 +356,12 @@ mod tests {
         assert_eq!(moved(Move::Down(0, Knob::Burst), 256), share(100, Some(200), None));
         let over = space.moved(&start, Move::Over(1, 0, Knob::Guarantee), 256);
         assert_eq!(over, [share(356, Some(356), None), share(544, None, None)]);
-        assert_eq!(space.moved(&over, Move::Back(0), 4)[0], start[0]);
+        let back = space.moved(&over, Move::Back(0, Knob::Guarantee), 4);
+        assert_eq!(back[0], share(100, Some(356), None));
+        assert_eq!(
+            space.moved(&back, Move::Back(0, Knob::Limit), 4)[0],
+            share(100, Some(200), None)
+        );
     }
 
     #[test]

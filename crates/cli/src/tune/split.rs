@@ -1,9 +1,10 @@
-//! An even split of the memory: what one has without knowing anything, and so what every proposal
-//! is held against.
+//! What one has without knowing anything, and so what every proposal is held against: memory that
+//! is split evenly, and memory without limits.
 //!
 //! ```text
-//! E1  limit(t) = capacity / tenants, rounded down; no guarantees, bursts or groups
-//! E2  priority, policy, rate and counts are those of the configuration, where there is one
+//! E1  even split: limit(t) = capacity / tenants, rounded down; no guarantees, bursts or groups
+//! E2  no limits: none of these, and no isolation
+//! E3  priority, policy, rate and counts are those of the configuration, where there is one
 //! ```
 //!
 //! The split that is shown is hard: nobody takes from anybody. A search that begins with it begins
@@ -35,6 +36,20 @@ pub fn even(setup: &Setup, tenants: Vec<Tenant>, isolation: Isolation) -> Result
     };
     let tenants = tenants.into_iter().map(part).collect();
     Ok(Setup { groups: Vec::new(), tenants, defaults: None, ..setup.clone() })
+}
+
+/// `setup` with its tenants, and no others, each of which may have everything.
+pub fn open(setup: &Setup, tenants: Vec<Tenant>) -> Setup {
+    let all = |tenant: Tenant| Tenant {
+        group: None,
+        guarantee_bytes: 0,
+        limit_bytes: None,
+        burst_bytes: None,
+        isolation: Isolation::None,
+        ..tenant
+    };
+    let tenants = tenants.into_iter().map(all).collect();
+    Setup { groups: Vec::new(), tenants, defaults: None, ..setup.clone() }
 }
 
 /// The tenants of a trace as the configuration knows them.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::report::{FOUND, Outcome, Payer, TenantOutcome, TuneReport};
+use super::report::{FOUND, NO_LIMITS, Outcome, Payer, TenantOutcome, TuneReport};
 use crate::report::columns::{Grid, shorten};
 use crate::report::human::{self, plural, short};
 use crate::report::table;
@@ -40,6 +40,7 @@ pub fn text(report: &TuneReport) -> String {
         let _ = writeln!(out, "... and {}: --json lists them", plural(more as u64, "other"));
     }
     push_verdict(&mut out, report);
+    push_no_limits(&mut out, report);
     let _ = write!(out, "\nThe proposed configuration\n\n{}", report.config);
     out
 }
@@ -186,6 +187,24 @@ fn push_verdict(out: &mut String, report: &TuneReport) {
     let more = report.who_pays.len().saturating_sub(TENANTS_SHOWN_MAX);
     if more > 0 {
         let _ = writeln!(out, "  ... and {}: --json lists them", plural(more as u64, "other"));
+    }
+}
+
+/// Isolation is not tuned, and what it protects from does not show in the cost: where it costs more
+/// than it saves, one should know.
+fn push_no_limits(out: &mut String, report: &TuneReport) {
+    let cost = |name| {
+        let named = report.outcomes.iter().find(|outcome| outcome.name == name);
+        named.map(|outcome| outcome.cost.total)
+    };
+    let (Some(open), Some(proposed)) = (cost(NO_LIMITS), cost(report.proposed)) else { return };
+    if open < proposed {
+        let _ = writeln!(
+            out,
+            "\nWithout any limits it would cost {}, but nothing would keep one tenant from taking \
+             the memory\nof the others. Isolation is not tuned.",
+            figure(open)
+        );
     }
 }
 
