@@ -48,8 +48,9 @@ pub struct TuneArgs {
     #[arg(long, value_name = "NAME=W", value_parser = named_weight)]
     pub weight: Vec<(String, f64)>,
 
-    /// What a second of loading again what had been evicted costs
-    #[arg(long, value_name = "X", default_value = "1", value_parser = weight)]
+    /// What a second of loading again what had been evicted or refused costs: by default, who waits
+    /// for less than 100 s is still better off than one of low priority who is denied
+    #[arg(long, value_name = "X", default_value = "0.01", value_parser = weight)]
     pub rebuild_weight: f64,
 
     /// Candidates that are judged at one time; what is found does not depend on it [default: as

@@ -135,7 +135,6 @@ impl<'a> OwnBooks<'a> {
             for Taken { cookie, bytes } in taken.drain(..) {
                 let tenant = if cookie & JOB_COOKIE == 0 {
                     self.resident[cookie as usize] = None;
-                    self.loads.item_evicted(cookie as u32);
                     self.workload.items.tenant(cookie as u32)
                 } else {
                     let tenant = (cookie & !JOB_COOKIE) as u32;
@@ -172,7 +171,6 @@ impl Books for OwnBooks<'_> {
         self.granted(tenant, bytes);
         self.resident[item as usize] = Some(grant);
         self.loads.missed(self.workload, item, bytes);
-        self.loads.item_granted(item);
     }
 
     fn item_denied(&mut self, item: u32, tenant: u32, bytes: u64) {

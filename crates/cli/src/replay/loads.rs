@@ -1,10 +1,13 @@
-//! What misses cost, and how much of it is for what had been evicted.
+//! What misses cost, and how much of it is for what could have been there still.
 //!
 //! ```text
 //! load(t)     = sum over misses of t's items: time to load the item
-//! rebuild(t)  = the same over items whose last grant was evicted
+//! rebuild(t)  = the same without the first miss of each item
 //!             + time to load the bytes of t's jobs that were evicted
 //! ```
+//!
+//! An item that was asked for before is missing because it was evicted or refused; both count, as
+//! else whoever refuses everything would have nothing to rebuild.
 //!
 //! The time to load is that of the trace where it has one; else a GiB takes a second, and where
 //! objects are counted each takes a millisecond. An evicted job counts at once: nothing in a trace
@@ -17,7 +20,7 @@ use crate::trace::workload::{Workload, load_ns_of_bytes};
 pub struct LoadSums {
     /// All of them.
     pub load_ns: u64,
-    /// Those of items that had been evicted, and evicted jobs.
+    /// Those of items that had been asked for before, and evicted jobs.
     pub rebuild_ns: u64,
 }
 
@@ -27,24 +30,24 @@ impl LoadSums {
         self.load_ns as f64 / 1e9
     }
 
-    /// For what had been evicted, in s.
+    /// For what could have been there still, in s.
     pub fn rebuild_seconds(&self) -> f64 {
         self.rebuild_ns as f64 / 1e9
     }
 }
 
-/// The sums of a replay, and which items are lost.
+/// The sums of a replay, and which items have been asked for.
 pub struct Loads {
-    /// By item: its last grant was evicted.
-    lost: Vec<bool>,
+    /// By item.
+    asked: Vec<bool>,
     tenants: Vec<LoadSums>,
 }
 
 impl Loads {
-    /// Nothing loaded, nothing lost.
+    /// Nothing loaded.
     pub fn new(workload: &Workload) -> Self {
         let tenants = vec![LoadSums::default(); workload.tenants.len()];
-        Self { lost: vec![false; workload.items.len()], tenants }
+        Self { asked: vec![false; workload.items.len()], tenants }
     }
 
     /// The sums of each tenant, by its number.
@@ -58,21 +61,9 @@ impl Loads {
         let load_ns = workload.load_ns(item, bytes);
         let sums = &mut self.tenants[workload.items.tenant(item) as usize];
         sums.load_ns = sums.load_ns.saturating_add(load_ns);
-        if self.lost[item as usize] {
+        if std::mem::replace(&mut self.asked[item as usize], true) {
             sums.rebuild_ns = sums.rebuild_ns.saturating_add(load_ns);
         }
-    }
-
-    /// It is there now.
-    #[inline]
-    pub fn item_granted(&mut self, item: u32) {
-        self.lost[item as usize] = false;
-    }
-
-    /// The governor took an item away.
-    #[inline]
-    pub fn item_evicted(&mut self, item: u32) {
-        self.lost[item as usize] = true;
     }
 
     /// The governor took the bytes of a job away.
@@ -100,19 +91,15 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_evicted_is_rebuilt() {
+    fn only_the_first_load_is_not_rebuilding() {
         let workload = workload(UseBytes::Each(5), vec![100, 200]);
         let mut loads = Loads::new(&workload);
-        loads.missed(&workload, 0, 5);
-        loads.item_granted(0);
-        loads.item_evicted(0);
-        loads.missed(&workload, 0, 5);
-        loads.missed(&workload, 0, 5);
-        loads.item_granted(0);
-        loads.missed(&workload, 1, 5);
+        for item in [0, 0, 1, 0] {
+            loads.missed(&workload, item, 5);
+        }
         let seconds = |sums: &LoadSums| (sums.load_seconds(), sums.rebuild_seconds());
         let seen: Vec<_> = loads.tenants().iter().map(seconds).collect();
-        assert_eq!(seen, [(0.3, 0.2), (0.2, 0.0)], "denied once, and once a miss by itself");
+        assert_eq!(seen, [(0.3, 0.2), (0.2, 0.0)]);
     }
 
     #[test]

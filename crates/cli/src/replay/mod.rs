@@ -10,7 +10,7 @@
 //! | `waits` | how long they waited, and what they were told |
 //! | `running` | jobs that end or grow later |
 //! | `books`, `shared_books`, `gate` | what the driver knows by itself, in one thread and several |
-//! | `loads` | what misses cost, and how much of it is for what had been evicted |
+//! | `loads` | what misses cost, and how much of it is for what could have been there still |
 //! | `history` | samples over time |
 //! | `plain_lru` | the same keys without a governor |
 //! | `output`, `progress` | where results and progress go |

@@ -1,16 +1,18 @@
-//! What a configuration costs: denials by weight, and loading again what was evicted.
+//! What a configuration costs: denials by weight, and loading again what could have been kept.
 //!
 //! ```text
 //! cost     = sum over t of weight(t) x denials(t)  +  rebuild_weight x sum over t of rebuild(t)
 //!
 //! denials  requests and growths refused, as the replay counts them
-//! rebuild  seconds of loading for misses of items whose last grant was evicted, and for jobs that
-//!          were evicted: by the trace's own times where it has some (alibaba-lora); else a GiB
-//!          takes a second, and an object, where objects are counted, a millisecond
-//! weight   4, 3, 2, 1 for critical, high, normal, low, unless given
+//! rebuild  seconds of loading for misses of items that were asked for before, so had been evicted
+//!          or refused, and for jobs that were evicted: by the trace's own times where it has some
+//!          (alibaba-lora); else a GiB takes a second, and an object, where objects are counted, a
+//!          millisecond
+//! weight   4, 3, 2, 1 for critical, high, normal, low, unless given; rebuild_weight 0.01
 //! ```
 //!
-//! A first load costs nothing: no configuration avoids it. The figures come from a replay through
+//! A first load costs nothing: no configuration avoids it. What was refused counts like what was
+//! evicted: else the best thing would be to let nothing in that could be lost. The figures come from a replay through
 //! the governor itself, never from a model of it, and a run that its ledger does not find sound is
 //! a failure, not a candidate.
 

@@ -109,10 +109,10 @@ impl Space {
     pub fn random(&self, dice: &mut Dice) -> Shares {
         let capacity_bytes = self.start.capacity_bytes;
         let mut shares = self.open();
-        let bold = dice.between(0, 4);
+        // Each guarantee is up to this part of what is left; 0: there are none.
+        let part = dice.between(0, 4);
         for at in 0..shares.len() {
-            if bold > 0 {
-                let most = self.room_bytes(&shares, at) / bold;
+            if let Some(most) = self.room_bytes(&shares, at).checked_div(part) {
                 self.set(&mut shares, at, Knob::Guarantee, dice.between(0, most + 1));
             }
             if dice.between(0, 4) > 0 {

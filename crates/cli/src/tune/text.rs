@@ -8,7 +8,7 @@ use crate::report::columns::{Grid, shorten};
 use crate::report::human::{self, plural, short};
 use crate::report::table;
 
-/// Most tenants that are shown; of more, those for whom most changes.
+/// Most tenants that are shown; of more, those for whom most changes, then those that ask most.
 const TENANTS_SHOWN_MAX: usize = 8;
 
 /// The report for people, ending in a new line.
@@ -31,7 +31,7 @@ pub fn text(report: &TuneReport) -> String {
     let _ = writeln!(
         out,
         "cost = weight x denials of each tenant + {} x seconds of rebuilding\n",
-        short(report.rebuild_weight)
+        report.rebuild_weight
     );
     let shown = shown(report);
     out.push_str(&table::text(&tenants(report, &shown)));
@@ -79,13 +79,10 @@ fn costs(report: &TuneReport) -> Grid {
     Grid { headers, rows: report.outcomes.iter().map(row).collect() }
 }
 
-/// A cost, without decimals where it is a whole number.
+/// A cost, without decimals where it is a whole number or a large one.
 fn figure(cost: f64) -> String {
-    if cost.fract() == 0.0 && cost < 1e15 {
-        human::count(cost as u64)
-    } else {
-        format!("{cost:.2}")
-    }
+    let is_plain = cost.fract() == 0.0 || cost >= 1000.0;
+    if is_plain { human::count(cost.round() as u64) } else { format!("{cost:.2}") }
 }
 
 /// Places of the tenants that are shown, in the order of the trace.
@@ -97,9 +94,13 @@ fn shown(report: &TuneReport) -> Vec<usize> {
             let (before, after) = (&before.tenants[at], &after.tenants[at]);
             let denials = before.told.denied.abs_diff(after.told.denied) as f64;
             let seconds = |tenant: &TenantOutcome| tenant.told.rebuild_seconds.unwrap_or(0.0);
-            after.weight * denials + (seconds(before) - seconds(after)).abs()
+            after.weight * denials
+                + report.rebuild_weight * (seconds(before) - seconds(after)).abs()
         };
-        places.sort_by(|a, b| change(*b).total_cmp(&change(*a)));
+        let asked = |at: usize| after.tenants[at].told.granted + after.tenants[at].told.denied;
+        places.sort_by(|a, b| {
+            change(*b).total_cmp(&change(*a)).then(asked(*b).cmp(&asked(*a))).then(a.cmp(b))
+        });
         places.truncate(TENANTS_SHOWN_MAX);
         places.sort_unstable();
     }
@@ -245,7 +246,8 @@ mod tests {
     fn changes_and_figures_are_short() {
         assert_eq!(change(200.0, 150.0), "-25.0 %");
         assert_eq!(change(0.0, 1.0), "from nothing");
-        assert_eq!((figure(12_345.0), figure(0.125)), ("12,345".into(), "0.12".into()));
+        assert_eq!((figure(12_345.6), figure(0.125)), ("12,346".into(), "0.12".into()));
+        assert_eq!((figure(0.0), figure(999.5)), ("0".into(), "999.50".into()));
     }
 
     #[test]
