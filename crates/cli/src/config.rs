@@ -60,7 +60,7 @@ const TENANT_KEYS: [&str; 11] = [
 const RATE_KEYS: [&str; 2] = ["requests_per_second", "bucket_depth"];
 const TYPE_KEYS: [&str; 4] = ["model_load", "inference", "cache", "background"];
 
-/// The keys of [defaults]: all of a tenant's but `name` and `id`, which are those of one tenant.
+/// The keys of `[defaults]`: all of a tenant's but `name` and `id`, which are those of one tenant.
 fn default_keys() -> &'static [&'static str] {
     &TENANT_KEYS[2..]
 }

@@ -12,7 +12,7 @@ const MS_NS: u64 = 1_000_000;
 #[derive(Args, Clone, Debug)]
 pub struct TraceArgs {
     /// Trace files: plain, .gz or .xz. NAME=PATH names a tenant (azure-llm: one tenant per file;
-    /// all other formats: one replay per file)
+    /// all other formats: each file by itself)
     #[arg(required = true, value_name = "TRACE", value_parser = trace_file)]
     pub traces: Vec<TraceFile>,
 

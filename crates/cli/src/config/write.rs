@@ -1,4 +1,4 @@
-//! A configuration as the text of a file: [`parse`](super::parse) reads it back to an equal one.
+//! A configuration as the text of a file: [`parse`] reads it back to an equal one.
 //!
 //! ```text
 //! W1  parse(write(setup)) = setup          for every setup that `parse` can deliver

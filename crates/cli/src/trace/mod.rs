@@ -50,7 +50,7 @@ pub enum Format {
     KeysSized,
     /// 24-byte little-endian records: u32 time in s, u64 key, u32 bytes, i64 next use
     OracleGeneral,
-    /// Our own: `time_ms,tenant,allocation_type,bytes,duration_ms,key` (needs --config)
+    /// Our own: `time_ms,tenant,allocation_type,bytes,duration_ms,key` (replay needs --config)
     Csv,
 }
 

@@ -8,13 +8,13 @@
 //!          or refused, and for jobs that were evicted: by the trace's own times where it has some
 //!          (alibaba-lora); else a GiB takes a second, and an object, where objects are counted, a
 //!          millisecond
-//! weight   4, 3, 2, 1 for critical, high, normal, low, unless given; rebuild_weight 0.01
+//! weight   4, 3, 2, 1 for critical, high, normal, low, and 0.01 for rebuilding, unless given
 //! ```
 //!
 //! A first load costs nothing: no configuration avoids it. What was refused counts like what was
-//! evicted: else the best thing would be to let nothing in that could be lost. The figures come from a replay through
-//! the governor itself, never from a model of it, and a run that its ledger does not find sound is
-//! a failure, not a candidate.
+//! evicted: else the best thing would be to let nothing in that could be lost. The figures come
+//! from a replay through the governor itself, never from a model of it, and a run that its ledger
+//! does not find sound is a failure, not a candidate.
 
 use std::sync::Arc;
 

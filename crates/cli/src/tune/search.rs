@@ -146,10 +146,16 @@ impl Search<'_> {
     ) -> Result<Option<Judged>, CliError> {
         let mut moves: Vec<Move> = self.space.moves();
         shuffle(&mut moves, &mut state.dice);
-        let neighbours = moves.iter().map(|step| self.space.moved(&here.shares, *step, step_bytes));
-        let neighbours: Vec<Shares> = neighbours.filter(|shares| *shares != here.shares).collect();
-        for batch in neighbours.chunks(BATCH) {
-            let judged = self.judge_all(state, batch.to_vec())?;
+        let mut batch = Vec::new();
+        while let Some(step) = moves.pop() {
+            let shares = self.space.moved(&here.shares, step, step_bytes);
+            if shares != here.shares && !batch.contains(&shares) {
+                batch.push(shares);
+            }
+            if batch.len() < BATCH && !moves.is_empty() {
+                continue;
+            }
+            let judged = self.judge_all(state, std::mem::take(&mut batch))?;
             let better = judged.into_iter().filter(|other| other.is_better_than(here));
             let best =
                 better.reduce(|best, other| if other.is_better_than(&best) { other } else { best });
