@@ -67,8 +67,8 @@ runs() {
         }' "$work/json" >>"$work/runs"
 }
 
-# table TITLE PROGRAM [NAME=VALUE...]: an awk program over the runs; it prints lines that end in
-# "ok" or "FAIL".
+# table TITLE PROGRAM [NAME=VALUE...]: an awk program over the runs, or over the file FROM; it prints
+# lines that end in "ok" or "FAIL".
 table() {
     local title=$1 program=$2
     shift 2
@@ -76,7 +76,7 @@ table() {
     local option
     for option in "$@"; do options+=(-v "$option"); done
     printf '\n%s\n' "$title"
-    awk -F'\t' "${options[@]}" "$program" "$work/runs" | tee "$work/table"
+    awk -F'\t' "${options[@]}" "$program" "${FROM:-$work/runs}" | tee "$work/table"
     failures=$((failures + $(grep -c 'FAIL$' "$work/table" || true)))
 }
 
@@ -117,6 +117,24 @@ runs mooncake_wait "$traces/mooncake-fast25/conversation_trace.jsonl.gz" --forma
     --capacity 96GiB,80GiB,64GiB,48GiB,32GiB --wait 30s
 runs lora_wait "$traces/alibaba-genai-2026/lora_request_trace.until-20241203.csv.gz" \
     --format alibaba-lora --slots 2,3,4 --wait 30s
+
+# tunes CAPACITY SEED: one line per search, costs on the part that was not tuned on.
+: >"$work/tunes"
+tunes() {
+    "$allot" tune "${services[@]}" --capacity "$1" --seed "$2" --json >"$work/json"
+    awk -v size="$1" -v seed="$2" '
+        /^      "name": / { name = $2 " " $3; gsub(/[",]/, "", name); sub(/ $/, "", name) }
+        /^        "total": / && !(name in cost) { total = $2; sub(/,/, "", total); cost[name] = total }
+        /^  "evaluations": / { runs = $2; sub(/,/, "", runs) }
+        /^  "proposed": / { proposed = $2; gsub(/[",]/, "", proposed) }
+        END {
+            printf "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", size, seed, runs, cost["no limits"],
+                cost["even split"], cost["found"], proposed
+        }' "$work/json" >>"$work/tunes"
+}
+for capacity in 8GiB 10GiB 12GiB 14GiB 16GiB; do
+    for seed in 1 2; do tunes "$capacity" "$seed"; done
+done
 
 # What every awk program below begins with: a name for each column.
 fields='BEGIN { n = split(columns, names, /[ \n]+/); for (i = 1; i <= n; i++) f[names[i]] = i + 1 }
@@ -235,6 +253,17 @@ table "The same under 16 GiB: whoever has a guarantee is never denied, whatever 
         printf "%-8s  %12d  %12d  %12d  %s\n", $1, $f["denied"], $f["conv_denied"],
             $f["guarantee_violations"], verdict(good)
     }' "$with"
+
+FROM=$work/tunes table "Tuned limits: weighted denials where nothing was tuned, below an even split" '
+    function verdict(good) { return good ? "ok" : "FAIL" }
+    BEGIN {
+        printf "%-8s %4s  %5s  %9s %10s %7s\n", "capacity", "seed", "runs", "no limits",
+            "even split", "found"
+    }
+    {
+        good = $5 > 0 && $6 != "" && $6 + 0 < $5 + 0 && $7 == "found"
+        printf "%-8s %4d  %5d  %9d %10d %7d  %s\n", $1, $2, $3, $4, $5, $6, verdict(good)
+    }'
 
 table "Requests that wait for up to 30 s: who is served, and estimate / real wait (0.5 to 2)" \
     "$fields"'

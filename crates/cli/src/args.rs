@@ -1,4 +1,11 @@
 //! The command line: what can be asked for, and which options go together.
+//!
+//! - here: the commands, the options of `demo` and `replay`, values as people write them
+//! - `args/trace.rs`: how a trace is read, for all commands that read one
+//! - `args/tune.rs`: the options of `tune`
+
+mod trace;
+mod tune;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,12 +13,14 @@ use std::time::Duration;
 use allotment::Policy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::trace::TraceArgs;
+pub use self::tune::TuneArgs;
 use crate::failure::CliError;
 use crate::replay::recorder::Destination;
-use crate::trace::{Format, Scale, TraceFile, Unit};
+use crate::trace::Format;
+use crate::trace::part::Part;
 
 const GIB: u64 = 1 << 30;
-const MS_NS: u64 = 1_000_000;
 
 /// Allotment on the command line: a memory governor for many tenants of one memory.
 #[derive(Debug, Parser)]
@@ -28,6 +37,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Replay recorded traces through a governor and report what it did
     Replay(Box<ReplayArgs>),
+    /// Search guarantees, limits and bursts that suit a recorded trace
+    Tune(Box<TuneArgs>),
 }
 
 /// Options of `allot demo`.
@@ -49,14 +60,9 @@ pub struct DemoArgs {
 /// Options of `allot replay`.
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
-    /// Trace files: plain, .gz or .xz. NAME=PATH names a tenant (azure-llm: one tenant per file;
-    /// all other formats: one replay per file)
-    #[arg(required = true, value_name = "TRACE", value_parser = trace_file)]
-    pub traces: Vec<TraceFile>,
-
-    /// How the traces are written
-    #[arg(long, value_enum)]
-    pub format: Format,
+    /// The traces and how they are read.
+    #[command(flatten)]
+    pub trace: TraceArgs,
 
     /// Size of the pool in the unit of the trace; several make a sweep [suffixes: KiB MiB GiB TiB]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = quantity)]
@@ -78,33 +84,13 @@ pub struct ReplayArgs {
     #[arg(long, value_enum, value_delimiter = ',')]
     pub policy: Vec<PolicyName>,
 
-    /// What a key counts (keys formats) [default: bytes where the trace has sizes, else objects]
-    #[arg(long, value_enum)]
-    pub unit: Option<Unit>,
-
-    /// Make `key >> N` the tenant of a key (keys formats)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..64))]
-    pub tenant_shift: Option<u32>,
-
-    /// Bytes that one token takes (mooncake, azure-llm)
-    #[arg(long, value_name = "BYTES", default_value = "131072", value_parser = quantity)]
-    pub kv_bytes_per_token: u64,
-
-    /// Milliseconds to generate one token (mooncake, azure-llm)
-    #[arg(long, value_name = "MS", default_value = "30", value_parser = quantity)]
-    pub decode_ms_per_token: u64,
-
-    /// Bytes of one base model (alibaba-lora)
-    #[arg(long, value_name = "BYTES", default_value = "8GiB", value_parser = quantity)]
-    pub model_bytes: u64,
-
-    /// Bytes of one running request (alibaba-lora)
-    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = quantity)]
-    pub inference_bytes: u64,
-
     /// Tenants, groups and limits (TOML); needed by csv
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    /// Replay only this part of each trace, in percent of its requests
+    #[arg(long, value_name = "FROM-TO", value_parser = part)]
+    pub part: Option<Part>,
 
     /// Where tenant ids start; the same seed gives the same run
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -198,6 +184,28 @@ pub enum Size {
 }
 
 impl ReplayArgs {
+    /// A replay in one thread, as the configuration says, where nobody waits.
+    pub fn plain(trace: TraceArgs) -> Self {
+        Self {
+            trace,
+            capacity: Vec::new(),
+            capacity_percent: Vec::new(),
+            capacity_blocks: Vec::new(),
+            slots: Vec::new(),
+            policy: Vec::new(),
+            config: None,
+            part: None,
+            seed: 1,
+            threads: 1,
+            wait: None,
+            compare_lru: false,
+            json: None,
+            record: None,
+            key: None,
+            html: None,
+        }
+    }
+
     /// The sizes of the sweep, in the order given, if they suit the format.
     pub fn sizes(&self) -> Result<Vec<Size>, CliError> {
         let given: [(&str, Vec<Size>); 4] = [
@@ -210,7 +218,7 @@ impl ReplayArgs {
             ("--slots", self.slots.iter().copied().map(Size::Slots).collect()),
         ];
         let suitable = self.suitable_sizes();
-        let format = self.format.name();
+        let format = self.trace.format.name();
         let mut chosen: Option<(&str, Vec<Size>)> = None;
         for (option, sizes) in given {
             if sizes.is_empty() {
@@ -238,7 +246,7 @@ impl ReplayArgs {
     }
 
     fn suitable_sizes(&self) -> &'static [&'static str] {
-        match self.format {
+        match self.trace.format {
             Format::Mooncake => &["--capacity", "--capacity-blocks"],
             Format::AzureLlm | Format::Csv => &["--capacity"],
             Format::AlibabaLora => &["--slots"],
@@ -248,26 +256,12 @@ impl ReplayArgs {
 
     /// Checks that the other options suit the format.
     pub fn check(&self) -> Result<(), CliError> {
-        let format = self.format.name();
-        let keys_only = [
-            ("--unit", self.unit.is_some()),
-            ("--tenant-shift", self.tenant_shift.is_some()),
-            ("--compare-lru", self.compare_lru),
-        ];
-        for (option, is_given) in keys_only {
-            if is_given && !self.format.is_keys() {
-                return Err(CliError::new(format!(
-                    "{option} does not go with --format {format}; it is for traces of keys"
-                )));
-            }
+        self.trace.check()?;
+        if self.compare_lru && !self.trace.format.is_keys() {
+            return Err(self.trace.keys_only("--compare-lru"));
         }
         self.check_wait()?;
-        if self.format == Format::AlibabaLora && self.config.is_some() {
-            return Err(CliError::new(
-                "--config does not go with --format alibaba-lora, which has tenants of its own",
-            ));
-        }
-        if self.format == Format::Csv && self.config.is_none() {
+        if self.trace.format == Format::Csv && self.config.is_none() {
             return Err(CliError::new(
                 "--format csv needs --config FILE, which names tenants, guarantees and limits",
             ));
@@ -280,8 +274,8 @@ impl ReplayArgs {
         if self.wait.is_none() {
             return Ok(());
         }
-        let format = self.format.name();
-        if !matches!(self.format, Format::Mooncake | Format::AlibabaLora) {
+        let format = self.trace.format.name();
+        if !matches!(self.trace.format, Format::Mooncake | Format::AlibabaLora) {
             return Err(CliError::new(format!(
                 "--wait does not go with --format {format}; it is for mooncake and alibaba-lora, \
                  whose requests run for a while"
@@ -316,27 +310,6 @@ impl ReplayArgs {
             (true, None) => vec![Some(PolicyName::Hybrid)],
         }
     }
-
-    /// The unit of the replay.
-    pub fn unit(&self) -> Unit {
-        self.unit.unwrap_or_else(|| self.format.default_unit())
-    }
-
-    /// How counts become bytes and times.
-    pub fn scale(&self) -> Scale {
-        Scale {
-            unit: self.unit(),
-            tenant_shift: self.tenant_shift,
-            kv_bytes_per_token: self.kv_bytes_per_token,
-            decode_ns_per_token: self.decode_ms_per_token.saturating_mul(MS_NS),
-            model_bytes: self.model_bytes,
-            inference_bytes: self.inference_bytes,
-        }
-    }
-}
-
-fn trace_file(text: &str) -> Result<TraceFile, String> {
-    Ok(TraceFile::parse(text))
 }
 
 /// A whole number of at least 1, with an optional binary suffix.
@@ -377,6 +350,11 @@ fn percent(text: &str) -> Result<f64, String> {
         Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent),
         _ => Err("write a number above 0 and at most 100, such as 0.1".to_string()),
     }
+}
+
+/// `60-100`.
+fn part(text: &str) -> Result<Part, String> {
+    Part::parse(text)
 }
 
 /// Most threads of a replay; more would only wait for each other.

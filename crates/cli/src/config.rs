@@ -5,6 +5,7 @@
 //!   which makes a governor of it
 //! - `config/reader.rs`: TOML with a line for every complaint; `config/size.rs`: sizes
 //! - `config/check.rs`: what must hold between the parts
+//! - `config/write.rs`: the same file again from a [`Setup`]
 //!
 //! ```text
 //! sum of guarantees of an account's children <= its own guarantee (of the whole: the capacity)
@@ -15,7 +16,9 @@
 mod check;
 mod reader;
 mod size;
+mod write;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -29,6 +32,7 @@ use toml::de::DeTable;
 use uuid::Uuid;
 
 use self::reader::{Fault, Reader};
+pub use self::write::write;
 
 /// The most bytes a governor counts: 256 TiB less one.
 const BYTES_MAX: u64 = (1 << 48) - 1;
@@ -37,7 +41,7 @@ const GRANTS_MAX: u64 = 1 << 23;
 const RATES: RangeInclusive<f64> = 0.001..=1e9;
 const BUCKET_MAX: u64 = 1_000_000;
 
-const TOP_KEYS: [&str; 5] = ["capacity", "grants_max", "pressure", "groups", "tenants"];
+const TOP_KEYS: [&str; 6] = ["capacity", "grants_max", "pressure", "groups", "defaults", "tenants"];
 const PRESSURE_KEYS: [&str; 5] = ["warning", "high", "critical", "hysteresis", "pool"];
 const GROUP_KEYS: [&str; 4] = ["name", "parent", "guarantee", "limit"];
 const TENANT_KEYS: [&str; 11] = [
@@ -55,6 +59,11 @@ const TENANT_KEYS: [&str; 11] = [
 ];
 const RATE_KEYS: [&str; 2] = ["requests_per_second", "bucket_depth"];
 const TYPE_KEYS: [&str; 4] = ["model_load", "inference", "cache", "background"];
+
+/// The keys of `[defaults]`: all of a tenant's but `name` and `id`, which are those of one tenant.
+fn default_keys() -> &'static [&'static str] {
+    &TENANT_KEYS[2..]
+}
 
 const PRIORITIES: [(&str, Priority); 4] = [
     ("critical", Priority::Critical),
@@ -85,6 +94,8 @@ pub struct Setup {
     pub groups: Vec<Group>,
     /// Tenants, in the order of the file.
     pub tenants: Vec<Tenant>,
+    /// What tenants have that the file does not name; none: there are no others.
+    pub defaults: Option<Defaults>,
 }
 
 /// When memory counts as short, in percent of the capacity.
@@ -141,6 +152,17 @@ pub struct Tenant {
     pub grants_max: [Option<u32>; 4],
     /// How often it may ask.
     pub rate: Option<RateLimit>,
+}
+
+/// What a tenant has of which only the name is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Defaults(Tenant);
+
+impl Defaults {
+    /// The tenant of this name.
+    pub fn tenant(&self, name: &str) -> Tenant {
+        Tenant { name: name.to_string(), id: id_of(name), ..self.0.clone() }
+    }
 }
 
 /// A governor with everyone registered.
@@ -212,6 +234,7 @@ fn read(text: &str) -> Result<Setup, Fault> {
         capacity_bytes,
         grants_max: top.number("grants_max", 1..=GRANTS_MAX)?.map(|most| most as u32),
         pressure: pressure(&top)?,
+        defaults: check::defaults(&top, &groups, capacity_bytes)?,
         groups,
         tenants,
     };
@@ -267,6 +290,12 @@ impl Default for Pressure {
 }
 
 impl Setup {
+    /// The only tenants that there can be; none: those that are not named have defaults.
+    pub fn only_names(&self) -> Option<HashSet<String>> {
+        let names = || self.tenants.iter().map(|tenant| tenant.name.clone()).collect();
+        self.defaults.is_none().then(names)
+    }
+
     /// A governor of this capacity with every group and tenant registered, set up otherwise as
     /// `adapt` says. Fails only where the library is stricter than the file's own checks.
     pub fn build(
@@ -305,6 +334,23 @@ impl Setup {
 }
 
 impl Tenant {
+    /// A tenant of which nothing is said but its name.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            id: id_of(name),
+            group: None,
+            guarantee_bytes: 0,
+            limit_bytes: None,
+            burst_bytes: None,
+            priority: Priority::Normal,
+            isolation: Isolation::Soft,
+            policy: Policy::Hybrid,
+            grants_max: [None; 4],
+            rate: None,
+        }
+    }
+
     fn config(&self, groups: &[GroupHandle]) -> TenantConfig {
         TenantConfig {
             parent: self.group.map(|at| groups[at]),

@@ -7,6 +7,8 @@
 //! | `replay` | driving a governor with a trace |
 //! | `demo` | one minute of four tenants, with and without a governor |
 //! | `ledger` | independent sums that check the governor |
+//! | `tune` | searching guarantees, limits and bursts that suit a trace |
+//! | `dice` | random numbers from a seed |
 //! | `config` | tenants, groups and limits from a file |
 //! | `report` | tables, JSON and HTML |
 //! | `failure` | the one kind of error, exit code 2 |
@@ -14,12 +16,14 @@
 mod args;
 mod config;
 mod demo;
+mod dice;
 mod failure;
 mod ledger;
 mod recording;
 mod replay;
 mod report;
 mod trace;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
     let outcome = match Allot::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Tune(args) => tune::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::reader::{Fault, Reader, suggestion};
 use super::{
-    BUCKET_MAX, BYTES_MAX, GRANTS_MAX, Group, ISOLATIONS, POLICIES, PRIORITIES, RATE_KEYS, RATES,
-    Setup, TYPE_KEYS, Tenant, id_of,
+    BUCKET_MAX, BYTES_MAX, Defaults, GRANTS_MAX, Group, ISOLATIONS, POLICIES, PRIORITIES,
+    RATE_KEYS, RATES, Setup, TYPE_KEYS, Tenant, default_keys, id_of,
 };
 use allotment::{Isolation, Policy, Priority, RateLimit};
 
@@ -57,6 +57,29 @@ pub fn tenants(
         tenants.push(tenant);
     }
     Ok(tenants)
+}
+
+/// What tenants have that the file does not name. How many will come is not known, so nothing can
+/// be set aside for each.
+pub fn defaults(
+    top: &Reader<'_>,
+    groups: &[Group],
+    capacity_bytes: u64,
+) -> Result<Option<Defaults>, Fault> {
+    let Some(reader) = top.table("defaults", "[defaults]", default_keys())? else {
+        return Ok(None);
+    };
+    let groups: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
+    let tenant = tenant(&reader, "[defaults]".to_string(), &groups, capacity_bytes)?;
+    if tenant.guarantee_bytes > 0 {
+        let message = format!(
+            "`guarantee` under [defaults] is {} bytes; it must be 0, as nobody knows how many \
+             tenants will come; name under [[tenants]] those that are to have one",
+            tenant.guarantee_bytes
+        );
+        return Err(Fault::at(reader.place("guarantee"), message));
+    }
+    Ok(Some(Defaults(Tenant { name: String::new(), id: Uuid::nil(), ..tenant })))
 }
 
 fn tenant(

@@ -225,6 +225,33 @@ fn words_and_numbers_of_tenants() {
     );
 }
 
+#[test]
+fn defaults_are_for_tenants_that_are_not_named() {
+    let text = "capacity = \"8GiB\"\n[[groups]]\nname = \"others\"\n\
+        [defaults]\ngroup = \"others\"\nguarantee = 0\nlimit = \"25%\"\npriority = \"low\"\n\
+        [[tenants]]\nname = \"chat\"\n";
+    let setup = parse(text, Path::new("allot.toml")).unwrap();
+    assert_eq!((setup.tenants.len(), setup.only_names()), (1, None), "nobody has come yet");
+    let come = setup.defaults.unwrap().tenant("late");
+    assert_eq!((come.name.as_str(), come.id), ("late", id_of("late")));
+    assert_eq!((come.group, come.limit_bytes), (Some(0), Some(2 << 30)));
+    assert_eq!((come.priority, come.isolation), (Priority::Low, Isolation::Soft));
+    let setup = parse(FULL, Path::new("allot.toml")).unwrap();
+    assert_eq!(setup.only_names().map(|names| names.len()), Some(2));
+}
+
+#[test]
+fn defaults_are_refused_like_tenants() {
+    let with = |keys: &str| format!("capacity = 100\n[defaults]\n{keys}\n");
+    refused(&with("guarantee = 5"), 3, &["under [defaults] is 5 bytes", "[[tenants]]"]);
+    refused(&with("name = \"a\""), 3, &["unknown key `name` in [defaults]"]);
+    refused(&with("id = \"a\""), 3, &["unknown key `id`"]);
+    refused(&with("limt = 5"), 3, &["did you mean `limit`?"]);
+    refused(&with("burst = 5"), 3, &["`[defaults]` has a `burst` but no `limit`"]);
+    refused(&with("group = \"g\""), 3, &["the group `g`, which is not there"]);
+    refused("capacity = 1\ndefaults = 5\n", 2, &["`defaults` must be a table"]);
+}
+
 fn manual() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/CONFIG.md");
     std::fs::read_to_string(path).expect("docs/CONFIG.md is in the tree")

@@ -5,6 +5,8 @@
 
 use allotment::AllocationType;
 
+use crate::dice::Dice;
+
 /// Length of the story.
 pub const END_NS: u64 = 60 * SECOND;
 const SECOND: u64 = 1_000_000_000;
@@ -139,24 +141,6 @@ impl Load {
     }
 }
 
-/// A small generator of random numbers (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number from `low` to `high`, the latter excluded.
-    fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high - low)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,12 +162,5 @@ mod tests {
             assert!(!uses.is_empty() && uses.iter().all(|event| event.step == Step::Use));
             assert!(last.at_ns <= END_NS);
         }
-    }
-
-    #[test]
-    fn splitmix64_gives_its_published_numbers() {
-        let mut dice = Dice(1_234_567);
-        assert_eq!(dice.next(), 6_457_827_717_110_365_317);
-        assert_eq!(dice.next(), 3_203_168_211_198_807_973);
     }
 }

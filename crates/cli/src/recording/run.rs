@@ -26,7 +26,7 @@ struct Outcome {
 /// Does every log that is named again.
 pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
     let outcomes: Result<Vec<Outcome>, CliError> =
-        args.traces.iter().map(|t| again(&t.path)).collect();
+        args.trace.traces.iter().map(|t| again(&t.path)).collect();
     let outcomes = outcomes?;
     match &args.json {
         None => output::print(&outcomes.iter().map(in_words).collect::<String>()),

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 
 use allotment::{GrantId, Victim};
 
+use super::loads::{LoadSums, Loads};
 use crate::failure::CliError;
 use crate::ledger::Ledger;
 use crate::trace::workload::Workload;
@@ -95,6 +96,7 @@ pub struct OwnBooks<'a> {
     workload: &'a Workload,
     resident: Vec<Option<GrantId>>,
     ledger: Ledger,
+    loads: Loads,
     denied: u64,
 }
 
@@ -103,7 +105,7 @@ impl<'a> OwnBooks<'a> {
     pub fn new(workload: &'a Workload, ledger: Ledger) -> Self {
         TAKEN.with_borrow_mut(Vec::clear);
         let resident = vec![None; workload.items.len()];
-        Self { workload, resident, ledger, denied: 0 }
+        Self { workload, resident, ledger, loads: Loads::new(workload), denied: 0 }
     }
 
     /// A request of `by` found a place in line, and may have taken something away.
@@ -114,6 +116,11 @@ impl<'a> OwnBooks<'a> {
     /// Whether `item` is resident, and under which grant.
     pub fn resident(&self, item: u32) -> Option<GrantId> {
         self.resident[item as usize]
+    }
+
+    /// What misses cost each tenant, by its number.
+    pub fn loads(&self) -> &[LoadSums] {
+        self.loads.tenants()
     }
 
     /// The resident items and the ledger.
@@ -130,7 +137,9 @@ impl<'a> OwnBooks<'a> {
                     self.resident[cookie as usize] = None;
                     self.workload.items.tenant(cookie as u32)
                 } else {
-                    (cookie & !JOB_COOKIE) as u32
+                    let tenant = (cookie & !JOB_COOKIE) as u32;
+                    self.loads.job_evicted(tenant, bytes);
+                    tenant
                 };
                 self.ledger.evicted(tenant, bytes, by);
             }
@@ -161,10 +170,12 @@ impl Books for OwnBooks<'_> {
     fn item_granted(&mut self, item: u32, grant: GrantId, tenant: u32, bytes: u64) {
         self.granted(tenant, bytes);
         self.resident[item as usize] = Some(grant);
+        self.loads.missed(self.workload, item, bytes);
     }
 
-    fn item_denied(&mut self, _item: u32, tenant: u32, bytes: u64) {
+    fn item_denied(&mut self, item: u32, tenant: u32, bytes: u64) {
         self.denied(tenant, bytes);
+        self.loads.missed(self.workload, item, bytes);
     }
 
     #[inline]

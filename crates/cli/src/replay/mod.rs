@@ -10,6 +10,7 @@
 //! | `waits` | how long they waited, and what they were told |
 //! | `running` | jobs that end or grow later |
 //! | `books`, `shared_books`, `gate` | what the driver knows by itself, in one thread and several |
+//! | `loads` | what misses cost, and how much of it is for what could have been there still |
 //! | `history` | samples over time |
 //! | `recorder` | the log of `--record` |
 //! | `plain_lru` | the same keys without a governor |
@@ -17,27 +18,30 @@
 
 mod books;
 mod gate;
-mod history;
+pub mod history;
+mod loads;
 pub mod output;
 mod patient;
 mod plain_lru;
-mod plan;
+pub mod plan;
 pub mod progress;
 pub mod recorder;
 mod roster;
 mod running;
 mod shared_books;
-mod single_run;
+pub mod single_run;
 mod waits;
 mod worker;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::args::ReplayArgs;
-use crate::config;
+use crate::args::{ReplayArgs, TraceArgs};
+use crate::config::{self, Setup};
 use crate::failure::CliError;
 use crate::recording;
+use crate::report::human::plural;
+use crate::trace::part::Part;
+use crate::trace::workload::Workload;
 use crate::trace::{self, Format};
 use plan::Plan;
 use progress::Progress;
@@ -46,7 +50,7 @@ use single_run::SingleRun;
 /// Runs the command: every trace at every size under every policy, one report each.
 pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
     args.check()?;
-    if args.format == Format::Audit {
+    if args.trace.format == Format::Audit {
         return recording::run(args);
     }
     output::check(args)?;
@@ -55,20 +59,21 @@ pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
         Some(path) => Some(config::load(path).map_err(|error| CliError::new(error.to_string()))?),
         None => None,
     };
-    let known = setup.iter().flat_map(|setup| &setup.tenants).map(|tenant| tenant.name.clone());
-    let known: HashSet<String> = known.collect();
+    let known = setup.as_ref().and_then(Setup::only_names);
     let progress = Progress::on_terminal();
     let mut reports = Vec::new();
     // The files of azure-llm are tenants of one replay; any other file is a replay of its own.
-    let at_once = if args.format == Format::AzureLlm { args.traces.len() } else { 1 };
-    for files in args.traces.chunks(at_once) {
-        let workload = trace::decode(args.format, files, &args.scale(), &known, &progress)?;
-        let workload = Arc::new(workload);
+    let TraceArgs { traces, format, .. } = &args.trace;
+    let at_once = if *format == Format::AzureLlm { traces.len() } else { 1 };
+    for files in traces.chunks(at_once) {
+        let scale = args.trace.scale();
+        let whole = trace::decode(*format, files, &scale, known.as_ref(), &progress)?;
+        let workload = Arc::new(part_of(whole, args.part)?);
         for size in &sizes {
             for policy in args.policies() {
                 let plan = match &setup {
                     None => Plan::of_trace(args, &workload, *size)?,
-                    Some(setup) => Plan::of_setup(setup, &workload, *size, policy)?,
+                    Some(setup) => Plan::of_setup(args, setup, &workload, *size, policy)?,
                 };
                 let run = SingleRun { args, workload: &workload, plan, size: *size, policy };
                 reports.push(run.report(&progress)?);
@@ -76,4 +81,18 @@ pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
         }
     }
     output::write(args, &reports)
+}
+
+/// What `--part` leaves of a trace.
+fn part_of(whole: Workload, part: Option<Part>) -> Result<Workload, CliError> {
+    let Some(part) = part else { return Ok(whole) };
+    let workload = whole.part(part);
+    if workload.requests_len() == 0 {
+        return Err(CliError::new(format!(
+            "{}: part {part} of its {} is empty; choose a larger part",
+            whole.name,
+            plural(whole.requests_len() as u64, "request")
+        )));
+    }
+    Ok(workload)
 }

@@ -10,17 +10,20 @@ use crate::report::{self, RunReport};
 /// Refuses a file that could not be written, before any work is done for it.
 pub fn check(args: &ReplayArgs) -> Result<(), CliError> {
     let json = args.json.as_ref().and_then(Option::as_ref);
-    for path in json.into_iter().chain(&args.html) {
-        if !folder_of(path).is_dir() {
-            let folder = folder_of(path).display().to_string();
-            return Err(CliError::new(format!(
-                "{}: there is no folder {folder}; create it first",
-                path.display()
-            )));
-        }
-        if path.is_dir() {
-            return Err(CliError::file(path, &ErrorKind::IsADirectory.into()));
-        }
+    json.into_iter().chain(&args.html).try_for_each(|path| check_place(path))
+}
+
+/// Refuses a place where no file can be written.
+pub fn check_place(path: &Path) -> Result<(), CliError> {
+    if !folder_of(path).is_dir() {
+        let folder = folder_of(path).display().to_string();
+        return Err(CliError::new(format!(
+            "{}: there is no folder {folder}; create it first",
+            path.display()
+        )));
+    }
+    if path.is_dir() {
+        return Err(CliError::file(path, &ErrorKind::IsADirectory.into()));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! From a trace, a size and a policy to the governor that the trace is replayed against.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use allotment::Isolation;
@@ -74,7 +75,7 @@ impl Plan {
             workload.tenants.iter().map(|name| TenantPlan::unlimited(name)).collect();
         let mut groups = Vec::new();
         let mut pool_bytes = capacity_bytes;
-        if args.format == Format::AlibabaLora {
+        if args.trace.format == Format::AlibabaLora {
             groups.push(shared_models());
             tenants[0].group = Some(0);
             if args.wait.is_some() {
@@ -86,7 +87,7 @@ impl Plan {
             }
             pool_bytes = capacity_bytes.checked_add(jobs_bytes).ok_or_else(too_large)?;
         }
-        let is_keys = args.format.is_keys();
+        let is_keys = args.trace.format.is_keys();
         let headroom_bytes = if is_keys { capacity_bytes >> HEADROOM_SHARE_BITS } else { 0 };
         let ghost_keys = most_items(workload, capacity_bytes).saturating_mul(GHOSTS_PER_ITEM);
         Ok(Self {
@@ -104,24 +105,33 @@ impl Plan {
         })
     }
 
-    /// The plan of a run whose tenants a configuration names.
+    /// The plan of a run whose tenants a configuration names, or has defaults for.
     pub fn of_setup(
+        args: &ReplayArgs,
         setup: &Setup,
         workload: &Workload,
         size: Size,
         policy: Option<PolicyName>,
     ) -> Result<Self, CliError> {
         let mut setup = setup.clone();
-        if size != Size::Configured {
-            setup.capacity_bytes = capacity(workload, size)?;
+        let later_ns = args.wait.map_or(0, |wait_max| later_ns(workload, wait_max));
+        match size {
+            Size::Configured => {}
+            Size::Slots(_) => {
+                let (_, jobs_bytes) = workload.peak_jobs(later_ns);
+                let models_bytes = capacity(workload, size)?;
+                setup.capacity_bytes =
+                    models_bytes.checked_add(jobs_bytes).ok_or_else(too_large)?;
+            }
+            _ => setup.capacity_bytes = capacity(workload, size)?,
         }
+        let places = places(&mut setup, workload)?;
         if let Some(policy) = policy {
             setup.tenants.iter_mut().for_each(|tenant| tenant.policy = policy.policy());
         }
         let with_jobs = !matches!(size, Size::Blocks(_));
-        let grants_max = most_grants(workload, setup.capacity_bytes, with_jobs, 0);
+        let grants_max = most_grants(workload, setup.capacity_bytes, with_jobs, later_ns);
         let grants_max = *setup.grants_max.get_or_insert(grants_max);
-        let places = places(&setup, workload)?;
         Ok(Self {
             capacity_bytes: setup.capacity_bytes,
             grants_max,
@@ -212,21 +222,30 @@ fn later_ns(workload: &Workload, wait_max: Duration) -> u64 {
 }
 
 /// Where each tenant of the trace stands in the configuration. The tenant of a trace that knows
-/// only one is the only one of the configuration, whatever its name.
-fn places(setup: &Setup, workload: &Workload) -> Result<Vec<usize>, CliError> {
+/// only one is the only one of the configuration, whatever its name. One that is not there comes
+/// to its end, as its defaults say.
+fn places(setup: &mut Setup, workload: &Workload) -> Result<Vec<usize>, CliError> {
     let is_single = workload.tenants.len() == 1 && workload.tenants[0] == SINGLE_TENANT;
     if is_single && setup.tenants.len() == 1 {
         return Ok(vec![0]);
     }
-    let place = |name: &String| {
-        setup.tenants.iter().position(|tenant| tenant.name == *name).ok_or_else(|| {
-            CliError::new(format!(
-                "{}: the trace has the unknown tenant '{name}'; add it to the file of --config",
+    let named = setup.tenants.iter().enumerate().map(|(at, tenant)| (tenant.name.clone(), at));
+    let named: HashMap<String, usize> = named.collect();
+    let mut place = |name: &String| {
+        if let Some(at) = named.get(name) {
+            return Ok(*at);
+        }
+        let Some(defaults) = &setup.defaults else {
+            return Err(CliError::new(format!(
+                "{}: the trace has the unknown tenant '{name}'; add it to the file of --config, \
+                 or say under [defaults] what tenants have that it does not name",
                 workload.name
-            ))
-        })
+            )));
+        };
+        setup.tenants.push(defaults.tenant(name));
+        Ok(setup.tenants.len() - 1)
     };
-    workload.tenants.iter().map(place).collect()
+    workload.tenants.iter().map(&mut place).collect()
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ impl Progress {
     }
 
     /// No bars at all.
-    #[cfg(test)]
     pub fn hidden() -> Self {
         Self { shown: false }
     }

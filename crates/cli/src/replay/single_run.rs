@@ -8,6 +8,7 @@ use allotment::{Governor, GovernorConfig, GrantId, GroupConfig, ReclaimAnswer, V
 
 use super::books::{OwnBooks, note_taken};
 use super::history::{Sampler, asked_bytes};
+use super::loads::LoadSums;
 use super::patient::Patient;
 use super::plain_lru;
 use super::plan::Plan;
@@ -54,6 +55,8 @@ struct Played {
     leaked_bytes: u64,
     /// By tenant; empty where nobody waits.
     waits: Vec<WaitSums>,
+    /// By tenant; empty where they are not counted.
+    loads: Vec<LoadSums>,
 }
 
 impl SingleRun<'_> {
@@ -146,10 +149,11 @@ impl SingleRun<'_> {
         bar.finish_and_clear();
         worker.release_rest()?;
         let (tally, books) = worker.close();
+        let loads = books.loads().to_vec();
         let (resident, ledger) = books.close();
         let history = sampler.close();
         let (leaked_bytes, waits) = (0, Vec::new());
-        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes, waits })
+        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes, waits, loads })
     }
 
     /// The loop in this thread, where requests wait their turn.
@@ -174,7 +178,8 @@ impl SingleRun<'_> {
         let (tally, books, waits) = patient.close();
         let (resident, ledger) = books.close();
         let history = sampler.close();
-        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes: 0, waits })
+        let (leaked_bytes, loads) = (0, Vec::new());
+        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes, waits, loads })
     }
 
     /// The loop in several threads, as fast as they can.
@@ -209,8 +214,8 @@ impl SingleRun<'_> {
         bar.finish_and_clear();
         let (resident, ledger) = shared.close();
         let history = sampler.close();
-        let (leaked_bytes, waits) = (0, Vec::new());
-        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes, waits })
+        let (leaked_bytes, waits, loads) = (0, Vec::new(), Vec::new());
+        Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes, waits, loads })
     }
 
     /// Compares the governor's sum with the ledger's, gives everything back, and compares again.
@@ -246,9 +251,10 @@ impl SingleRun<'_> {
             .then(|| plain_lru::events_per_second(workload, plan.capacity_bytes));
         RunReport {
             trace: workload.name.clone(),
-            format: self.args.format.name().to_string(),
+            format: self.args.trace.format.name().to_string(),
             policy: self.policy.map_or(CONFIGURED, PolicyName::name).to_string(),
-            unit: self.args.format.is_keys().then(|| self.args.unit().name().to_string()),
+            unit: (self.args.trace.format.is_keys())
+                .then(|| self.args.trace.unit().name().to_string()),
             capacity_bytes: Some(plan.capacity_bytes),
             capacity_percent: match self.size {
                 Size::Percent(percent) => Some(percent),
@@ -270,9 +276,9 @@ impl SingleRun<'_> {
             hits: has_items.then_some(tally.hits),
             misses: has_items.then_some(tally.misses),
             hit_ratio: tally.hit_ratio(),
-            prefix_hit_ratio: (self.args.format == Format::Mooncake)
+            prefix_hit_ratio: (self.args.trace.format == Format::Mooncake)
                 .then(|| tally.prefix_hits as f64 / workload.uses.len().max(1) as f64),
-            load_seconds: (self.args.format == Format::AlibabaLora)
+            load_seconds: (self.args.trace.format == Format::AlibabaLora)
                 .then(|| tally.load_ms as f64 / 1e3),
             peak_used_bytes: observed.peak_bytes,
             overcommit_bytes: observed.overcommit_bytes,
@@ -285,30 +291,36 @@ impl SingleRun<'_> {
             seed: self.args.seed,
             wait_max_s: self.args.wait.map(|wait_max| wait_max.as_secs_f64()),
             waits: waits.as_ref().map(WaitSums::report),
-            tenants: tenant_reports(plan, ledger, &played.waits),
+            tenants: self.tenant_reports(played),
             history: played.history.clone(),
             waited: waits.map(WaitSums::drawn).unwrap_or_default(),
         }
     }
-}
 
-fn tenant_reports(plan: &Plan, ledger: &Ledger, waits: &[WaitSums]) -> Vec<TenantReport> {
-    let waits = waits.iter().map(|sums| Some(sums.report())).chain(std::iter::repeat(None));
-    let told = plan.tenants.iter().zip(ledger.tenants()).zip(waits);
-    told.map(|((tenant, sums), waits)| TenantReport {
-        name: tenant.name.clone(),
-        group: tenant.group.map(|group| plan.groups[group].name.clone()),
-        priority: tenant.priority.name().to_string(),
-        isolation: tenant.isolation.name().to_string(),
-        granted: sums.granted,
-        denied: sums.denied,
-        evicted: sums.evicted,
-        peak_used_bytes: sums.peak_used_bytes,
-        guarantee_bytes: tenant.guarantee_bytes,
-        limit_bytes: tenant.limit_bytes,
-        waits,
-    })
-    .collect()
+    fn tenant_reports(&self, played: &Played) -> Vec<TenantReport> {
+        let plan = &self.plan;
+        let has_times = !self.workload.items.costs_ms.is_empty();
+        let waits = played.waits.iter().map(|sums| Some(sums.report()));
+        let waits = waits.chain(std::iter::repeat(None));
+        let loads = played.loads.iter().map(Some).chain(std::iter::repeat(None));
+        let told = plan.tenants.iter().zip(played.ledger.tenants()).zip(waits).zip(loads);
+        told.map(|(((tenant, sums), waits), loads)| TenantReport {
+            name: tenant.name.clone(),
+            group: tenant.group.map(|group| plan.groups[group].name.clone()),
+            priority: tenant.priority.name().to_string(),
+            isolation: tenant.isolation.name().to_string(),
+            granted: sums.granted,
+            denied: sums.denied,
+            evicted: sums.evicted,
+            load_seconds: loads.filter(|_| has_times).map(LoadSums::load_seconds),
+            rebuild_seconds: loads.map(LoadSums::rebuild_seconds),
+            peak_used_bytes: sums.peak_used_bytes,
+            guarantee_bytes: tenant.guarantee_bytes,
+            limit_bytes: tenant.limit_bytes,
+            waits,
+        })
+        .collect()
+    }
 }
 
 /// One of several workers, on its own thread.

@@ -40,7 +40,7 @@ const RUN_COLUMNS: [Column<RunReport>; 15] = [
     ("Threads", true, |run, _| (run.threads > 1).then(|| human::count(run.threads))),
 ];
 
-const TENANT_COLUMNS: [Column<TenantReport>; 10] = [
+const TENANT_COLUMNS: [Column<TenantReport>; 11] = [
     ("Tenant", false, |_, tenant| Some(shorten(&tenant.name))),
     ("Group", false, |_, tenant| tenant.group.as_deref().map(shorten)),
     ("Priority", false, |_, tenant| Some(tenant.priority.clone())),
@@ -51,7 +51,12 @@ const TENANT_COLUMNS: [Column<TenantReport>; 10] = [
     ("Granted", true, |_, tenant| Some(human::count(tenant.granted))),
     ("Denied", true, |_, tenant| Some(human::count(tenant.denied))),
     ("Evicted", true, |_, tenant| Some(human::count(tenant.evicted))),
+    ("Rebuilding", true, |_, tenant| tenant.rebuild_seconds.filter(above_0).map(human::seconds)),
 ];
+
+fn above_0(seconds: &f64) -> bool {
+    *seconds > 0.0
+}
 
 /// Waits of somebody: of a run, or of one of its tenants.
 struct WaitRow {
@@ -151,9 +156,9 @@ fn grid<T>(columns: &[Column<T>], rows: &[(&RunReport, &T)]) -> Grid {
     grid
 }
 
-/// The end of a long name says more than its beginning: it is a path as often as not. What a
-/// terminal would obey rather than show is replaced.
-fn shorten(name: &str) -> String {
+/// A name as a cell. The end of a long one says more than its beginning: it is a path as often as
+/// not. What a terminal would obey rather than show is replaced.
+pub fn shorten(name: &str) -> String {
     let shown: Vec<char> =
         name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if shown.len() <= NAME_CHARS_MAX {

@@ -113,6 +113,12 @@ pub struct TenantReport {
     pub denied: u64,
     /// Grants taken back.
     pub evicted: u64,
+    /// Seconds to load what was not there, by the trace's own figures.
+    pub load_seconds: Option<f64>,
+    /// The same without the first load of each item, and with jobs that were evicted; at a GiB a
+    /// second (an object in a millisecond) where the trace has no figures. None in a run of several
+    /// threads or with waits.
+    pub rebuild_seconds: Option<f64>,
     /// The most bytes it used at one time.
     pub peak_used_bytes: u64,
     /// Its guarantee.

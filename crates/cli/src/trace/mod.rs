@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `source` | opening, unpacking, lines and records |
 //! | `workload` | what every decoder delivers |
+//! | `part` | some of the requests of a trace |
 //! | `keys` | `keys-arc`, `keys-u32`, `keys-u64`, `keys-sized`, `oracle-general` |
 //! | `mooncake` | `mooncake` |
 //! | `azure_llm` | `azure-llm` |
@@ -15,6 +16,7 @@ mod alibaba_lora;
 mod azure_llm;
 mod keys;
 mod mooncake;
+pub mod part;
 mod source;
 mod stamp;
 mod table;
@@ -48,7 +50,7 @@ pub enum Format {
     KeysSized,
     /// 24-byte little-endian records: u32 time in s, u64 key, u32 bytes, i64 next use
     OracleGeneral,
-    /// Our own: `time_ms,tenant,allocation_type,bytes,duration_ms,key` (needs --config)
+    /// Our own: `time_ms,tenant,allocation_type,bytes,duration_ms,key` (replay needs --config)
     Csv,
     /// An audit log, made by --record or by a service: a folder
     Audit,
@@ -129,12 +131,12 @@ pub const BLOCK_TOKENS: u64 = 512;
 /// The tenant of the formats that know only one.
 pub const SINGLE_TENANT: &str = "trace";
 
-/// Decodes the files of one replay. `tenants` are the names that `--config` knows, for `csv`.
+/// Decodes the files of one replay. `tenants` are the only names that `csv` may have; none: any.
 pub fn decode(
     format: Format,
     files: &[TraceFile],
     scale: &Scale,
-    tenants: &HashSet<String>,
+    tenants: Option<&HashSet<String>>,
     progress: &Progress,
 ) -> Result<Workload, CliError> {
     let path = files[0].path.as_path();

@@ -1,7 +1,7 @@
 //! `csv`, our own format: `time_ms,tenant,allocation_type,bytes,duration_ms,key`.
 //!
 //! - `time_ms`: from the start of the trace, never backwards;
-//! - `tenant`: a name that `--config` knows;
+//! - `tenant`: a name that `--config` knows, or any where that has `[defaults]`;
 //! - `allocation_type`: `model_load`, `inference`, `cache` or `background`;
 //! - `bytes`: at least 1;
 //! - `duration_ms`: how long the bytes are held; empty: to the end;
@@ -23,10 +23,10 @@ const HEADER: &str = "time_ms,tenant,allocation_type,bytes,duration_ms,key";
 
 const MS_NS: u64 = 1_000_000;
 
-/// Decodes one file; `known` are the tenants of the configuration.
+/// Decodes one file; `known` are the tenants that it may name, none: any.
 pub fn decode(
     path: &Path,
-    known: &HashSet<String>,
+    known: Option<&HashSet<String>>,
     progress: &Progress,
 ) -> Result<Workload, CliError> {
     let mut source = Source::open(path, progress)?;
@@ -37,9 +37,10 @@ pub fn decode(
     let mut table = Table::new();
     while source.line(&mut line)? {
         let row = row(&line).map_err(|what| source.fault(&what))?;
-        if !known.contains(row.tenant) {
+        if known.is_some_and(|known| !known.contains(row.tenant)) {
             return Err(source.fault(&format!(
-                "names the unknown tenant '{}'; add it to the file of --config",
+                "names the unknown tenant '{}'; add it to the file of --config, or \
+                 say under [defaults] what tenants have that it does not name",
                 row.tenant
             )));
         }
@@ -90,6 +91,9 @@ fn row(line: &str) -> Result<Row<'_>, String> {
         held_ns: optional("duration_ms", duration)?.map(|held| held.saturating_mul(MS_NS)),
         key: optional("key", key)?,
     };
+    if tenant.is_empty() {
+        return Err("has no tenant; name one".to_string());
+    }
     if row.bytes == 0 {
         return Err("asks for 0 bytes; ask for at least 1".to_string());
     }
@@ -182,6 +186,7 @@ mod tests {
             ("1,a,ram,10,,", "allocation_type 'ram'"),
             ("1,a,cache,-1,,", "bytes '-1'"),
             ("1,a,cache,0,,", "asks for 0 bytes"),
+            ("1, ,cache,10,,", "has no tenant"),
             ("1,a,cache,10,soon,", "duration_ms 'soon'"),
             ("1,a,cache,10,,me", "key 'me'"),
             ("1,a,cache,10,5,7", "a key and a duration_ms"),

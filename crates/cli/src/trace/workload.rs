@@ -9,6 +9,8 @@ use std::ops::Range;
 
 use allotment::AllocationType;
 
+const MS_NS: u64 = 1_000_000;
+
 /// A decoded trace, the same for all formats.
 pub struct Workload {
     /// The file's name, for the report.
@@ -28,7 +30,7 @@ pub struct Workload {
 }
 
 /// The keyed things of a trace. An empty column stands for one value throughout.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Items {
     /// The content key of each item.
     pub keys: Vec<u64>,
@@ -137,6 +139,17 @@ impl Workload {
         }
     }
 
+    /// What it takes to load `item` of so many bytes: the trace's own time; else a GiB takes a
+    /// second, and an object, where objects are counted, a millisecond.
+    #[inline]
+    pub fn load_ns(&self, item: u32, bytes: u64) -> u64 {
+        let counts_objects = matches!(self.use_bytes, UseBytes::Each(1));
+        if counts_objects || !self.items.costs_ms.is_empty() {
+            return u64::from(self.items.cost_ms(item)) * MS_NS;
+        }
+        load_ns_of_bytes(bytes)
+    }
+
     /// Most jobs and most job bytes alive at one time, if every job is granted, and each may hold
     /// its bytes at any time up to `later_ns` after its end.
     pub fn peak_jobs(&self, later_ns: u64) -> (u64, u64) {
@@ -162,6 +175,12 @@ impl Workload {
         }
         (jobs_peak.unsigned_abs(), u64::try_from(bytes_peak).unwrap_or(u64::MAX))
     }
+}
+
+/// What it takes to load so many bytes, at a GiB a second.
+pub fn load_ns_of_bytes(bytes: u64) -> u64 {
+    let load_ns = (u128::from(bytes) * 1_000_000_000) >> 30;
+    u64::try_from(load_ns).unwrap_or(u64::MAX)
 }
 
 /// Gives out dense numbers in the order of first sight.

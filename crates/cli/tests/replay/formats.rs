@@ -153,9 +153,8 @@ fn azure_llm_requests_grow_and_end() {
     assert_eq!((&runs[0]["granted"], &runs[0]["denied"]), (&2.into(), &1.into()));
 }
 
-#[test]
-fn alibaba_lora_models_take_slots() {
-    let folder = Folder::new("alibaba-lora");
+/// Requests of three tenants for three models, each of which takes 2 s to load.
+pub fn lora(folder: &Folder) -> String {
     let load_times = "timestamp_anon,value,container_ip\n1.0,2000.0,a\n2.0,2000.0,b\n";
     folder.gz("basemodel_update_latency_anon.csv.gz", load_times);
     let rows = "gmt_create,exec_time_seconds,groupId,checkpoint_model_version_id\n\
@@ -164,7 +163,13 @@ fn alibaba_lora_models_take_slots() {
         2024-11-15 16:57:52,32.0,G0,M0\n\
         2024-11-15 16:57:53,32.0,G1,M2\n\
         2024-11-15 16:57:54,32.0,G2,M1\n";
-    let trace = folder.gz("lora.csv.gz", rows);
+    folder.gz("lora.csv.gz", rows)
+}
+
+#[test]
+fn alibaba_lora_models_take_slots() {
+    let folder = Folder::new("alibaba-lora");
+    let trace = lora(&folder);
     let report = report(&trace, "--format alibaba-lora --slots 2 --policy lru");
     assert_eq!((&report["hits"], &report["misses"]), (&1.into(), &4.into()));
     assert_eq!(report["load_seconds"], 8.0);
@@ -177,6 +182,80 @@ fn alibaba_lora_models_take_slots() {
         (&"base-models".into(), &"shared".into())
     );
     assert_eq!(tenants.len(), 4);
+}
+
+/// The owner of the models and one tenant by name, and what the others have.
+const LORA_CONFIG: &str = r#"
+capacity = "20GiB"
+
+[pressure]
+pool = false
+
+[defaults]
+limit = "1GiB"
+isolation = "hard"
+priority = "low"
+
+[[tenants]]
+name = "base-models"
+limit = "16GiB"
+isolation = "hard"
+policy = "lru"
+
+[[tenants]]
+name = "G0"
+guarantee = "2GiB"
+"#;
+
+#[test]
+fn alibaba_lora_tenants_are_named_or_have_defaults() {
+    let folder = Folder::new("alibaba-lora-config");
+    let trace = lora(&folder);
+    let config = folder.plain("allot.toml", LORA_CONFIG);
+    let options = format!("--format alibaba-lora --config {config}");
+    let run = report(&trace, &options);
+    assert_eq!((&run["capacity_bytes"], &run["slots"]), (&(20_u64 << 30).into(), &().into()));
+    assert_eq!((&run["hits"], &run["misses"]), (&1.into(), &4.into()), "as with two slots");
+    let tenants = run["tenants"].as_array().unwrap();
+    let names: Vec<_> = tenants.iter().map(|tenant| tenant["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["base-models", "G0", "G1", "G2"]);
+    assert_eq!(
+        (&tenants[1]["guarantee_bytes"], &tenants[1]["denied"]),
+        (&(2_u64 << 30).into(), &0.into())
+    );
+    for other in &tenants[2..] {
+        assert_eq!((&other["priority"], &other["isolation"]), (&"low".into(), &"hard".into()));
+        assert_eq!(other["limit_bytes"], 1_u64 << 30);
+    }
+    assert_eq!((&tenants[2]["granted"], &tenants[2]["denied"]), (&1.into(), &1.into()));
+    let models = &tenants[0];
+    assert_eq!((&models["load_seconds"], &run["load_seconds"]), (&8.0.into(), &8.0.into()));
+    assert_eq!(models["rebuild_seconds"], 2.0, "M1 was evicted for M2 and needed again");
+    let waiting = report(&trace, &format!("{options} --wait 60s"));
+    assert_eq!(waiting["requests"], 5);
+    // Slots are for models; what runs comes on top.
+    let slots = report(&trace, &format!("{options} --slots 1"));
+    assert_eq!((&slots["slots"], &slots["capacity_bytes"]), (&1.into(), &(13_u64 << 30).into()));
+}
+
+#[test]
+fn csv_rows_of_tenants_that_nobody_named() {
+    let folder = Folder::new("csv-defaults");
+    let rows = "time_ms,tenant,allocation_type,bytes,duration_ms,key\n\
+        0,late,inference,30,10,\n\
+        1,kept,inference,40,10,\n\
+        2,later,inference,31,10,\n";
+    let trace = folder.plain("t.csv", rows);
+    let config = format!("{CONFIG}[defaults]\nlimit = \"30%\"\nisolation = \"hard\"\n");
+    let config = folder.plain("allot.toml", config);
+    let run = report(&trace, &format!("--format csv --config {config}"));
+    let tenants = run["tenants"].as_array().unwrap();
+    let seen: Vec<_> = tenants
+        .iter()
+        .map(|tenant| (tenant["name"].as_str().unwrap(), tenant["denied"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(seen, [("late", 0), ("kept", 0), ("later", 1)]);
+    assert_eq!(tenants[2]["limit_bytes"], 30);
 }
 
 /// Two tenants of which one has a guarantee.

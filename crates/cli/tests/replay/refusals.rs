@@ -1,7 +1,7 @@
 //! Every bad input: exit code 2, one message that names the place, and nothing written.
 
 use crate::command::{Folder, gzipped, replay};
-use crate::formats::CONFIG;
+use crate::formats::{CONFIG, lora};
 
 /// Replays and expects a refusal that says all of `parts`.
 #[track_caller]
@@ -42,6 +42,18 @@ fn a_size_that_is_missing_or_does_not_suit() {
     refused(&trace, "--format keys-u32 --capacity 3 --capacity-percent 3", &["not both"]);
     refused(&trace, "--format mooncake --capacity 3 --compare-lru", &["--compare-lru", "keys"]);
     refused(&trace, "--format keys-u32 --capacity 3 --unit bytes", &["--unit objects"]);
+}
+
+#[test]
+fn a_part_that_is_none_or_empty() {
+    let folder = Folder::new("refuse-part");
+    let trace = folder.plain("t", [0; 8]);
+    for part in ["60", "60-60", "70-60", "0-101", "a-b"] {
+        let option = format!("--format keys-u32 --capacity 9 --part {part}");
+        refused(&trace, &option, &[part, "--part", "from 0 to 100 that rise"]);
+    }
+    let option = "--format keys-u32 --capacity 9 --part 0-10";
+    refused(&trace, option, &["part 0-10 of its 2 requests is empty", "larger"]);
 }
 
 #[test]
@@ -151,7 +163,10 @@ fn tenants_that_nobody_configured() {
     refused(&back, &options, &["b.csv: line 3", "back in time"]);
     let keys = folder.plain("k", [0; 8]);
     let options = format!("--format keys-u32 --config {config}");
-    refused(&keys, &options, &["unknown tenant 'trace'", "--config"]);
+    refused(&keys, &options, &["unknown tenant 'trace'", "--config", "[defaults]"]);
+    let config = folder.plain("lora.toml", "capacity = 9\n[[tenants]]\nname = \"base-models\"\n");
+    let options = format!("--format alibaba-lora --config {config}");
+    refused(&lora(&folder), &options, &["unknown tenant 'G0'", "[defaults]"]);
     refused(&csv, "--format csv --config nowhere.toml", &["nowhere.toml"]);
 }
 

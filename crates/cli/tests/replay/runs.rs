@@ -42,6 +42,21 @@ fn each_trace_is_a_replay_of_its_own() {
     assert_eq!(runs[0]["capacity_percent"], 10.0);
 }
 
+#[test]
+fn two_parts_of_a_trace_have_all_of_its_requests() {
+    let folder = Folder::new("parts");
+    let bytes = keys(1001);
+    let trace = folder.plain("t", &bytes);
+    let options = "--format keys-u32 --capacity 50 --policy lru";
+    let part = |part: &str| report(&trace, &format!("{options} --part {part}"));
+    let (head, rest) = (part("0-60"), part("60-100"));
+    assert_eq!((&head["requests"], &rest["requests"]), (&600.into(), &401.into()));
+    // A part is a replay from an empty memory, as that of a file with these keys only.
+    let alone = report(&folder.plain("rest", &bytes[4 * 600..]), options);
+    assert_eq!((&rest["hits"], &rest["misses"]), (&alone["hits"], &alone["misses"]));
+    assert_eq!(part("0-100")["hits"], report(&trace, options)["hits"]);
+}
+
 /// A report without the figures that depend on the machine.
 fn without_speed(mut run: Value) -> Value {
     for figure in ["events_per_second", "plain_lru_ratio"] {

@@ -1,0 +1,89 @@
+//! How a trace is read: the options that all commands with traces share.
+
+use clap::Args;
+
+use super::quantity;
+use crate::failure::CliError;
+use crate::trace::{Format, Scale, TraceFile, Unit};
+
+const MS_NS: u64 = 1_000_000;
+
+/// Traces, their format, and how their counts become bytes and times.
+#[derive(Args, Clone, Debug)]
+pub struct TraceArgs {
+    /// Trace files: plain, .gz or .xz. NAME=PATH names a tenant (azure-llm: one tenant per file;
+    /// all other formats: each file by itself)
+    #[arg(required = true, value_name = "TRACE", value_parser = trace_file)]
+    pub traces: Vec<TraceFile>,
+
+    /// How the traces are written
+    #[arg(long, value_enum)]
+    pub format: Format,
+
+    /// What a key counts (keys formats) [default: bytes where the trace has sizes, else objects]
+    #[arg(long, value_enum)]
+    pub unit: Option<Unit>,
+
+    /// Make `key >> N` the tenant of a key (keys formats)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..64))]
+    pub tenant_shift: Option<u32>,
+
+    /// Bytes that one token takes (mooncake, azure-llm)
+    #[arg(long, value_name = "BYTES", default_value = "131072", value_parser = quantity)]
+    pub kv_bytes_per_token: u64,
+
+    /// Milliseconds to generate one token (mooncake, azure-llm)
+    #[arg(long, value_name = "MS", default_value = "30", value_parser = quantity)]
+    pub decode_ms_per_token: u64,
+
+    /// Bytes of one base model (alibaba-lora)
+    #[arg(long, value_name = "BYTES", default_value = "8GiB", value_parser = quantity)]
+    pub model_bytes: u64,
+
+    /// Bytes of one running request (alibaba-lora)
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = quantity)]
+    pub inference_bytes: u64,
+}
+
+impl TraceArgs {
+    /// Checks that the options suit the format.
+    pub fn check(&self) -> Result<(), CliError> {
+        let keys_only =
+            [("--unit", self.unit.is_some()), ("--tenant-shift", self.tenant_shift.is_some())];
+        for (option, is_given) in keys_only {
+            if is_given && !self.format.is_keys() {
+                return Err(self.keys_only(option));
+            }
+        }
+        Ok(())
+    }
+
+    /// The complaint about an option that is for traces of keys, of which this is none.
+    pub fn keys_only(&self, option: &str) -> CliError {
+        let format = self.format.name();
+        CliError::new(format!(
+            "{option} does not go with --format {format}; it is for traces of keys"
+        ))
+    }
+
+    /// The unit of the keys.
+    pub fn unit(&self) -> Unit {
+        self.unit.unwrap_or_else(|| self.format.default_unit())
+    }
+
+    /// How counts become bytes and times.
+    pub fn scale(&self) -> Scale {
+        Scale {
+            unit: self.unit(),
+            tenant_shift: self.tenant_shift,
+            kv_bytes_per_token: self.kv_bytes_per_token,
+            decode_ns_per_token: self.decode_ms_per_token.saturating_mul(MS_NS),
+            model_bytes: self.model_bytes,
+            inference_bytes: self.inference_bytes,
+        }
+    }
+}
+
+fn trace_file(text: &str) -> Result<TraceFile, String> {
+    Ok(TraceFile::parse(text))
+}
