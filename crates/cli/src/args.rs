@@ -124,6 +124,11 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE", requires = "record")]
     pub key: Option<PathBuf>,
 
+    /// Run the recorded day under the limits of FILE instead, and show who would have got what
+    /// (audit). Tenants that FILE does not name stay as they were, or become as its [defaults] say
+    #[arg(long, value_name = "FILE")]
+    pub what_if: Option<PathBuf>,
+
     /// Also write a page with charts
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
@@ -202,6 +207,7 @@ impl ReplayArgs {
             json: None,
             record: None,
             key: None,
+            what_if: None,
             html: None,
         }
     }

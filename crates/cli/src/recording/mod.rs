@@ -8,8 +8,11 @@
 //! | `follow` | a recording of several threads: the share of answers that differ |
 //! | `shape` | which of the two it is |
 //! | `run` | both, for `--format audit` |
+//! | `day` | a log as a trace, for other limits |
+//! | `what_if` | a recorded day under other limits |
 //! | `tally` | what came of it |
 
+pub mod day;
 mod follow;
 mod player;
 mod reproduce;
@@ -17,5 +20,6 @@ mod run;
 mod shape;
 mod tally;
 mod tape;
+mod what_if;
 
 pub use run::run;

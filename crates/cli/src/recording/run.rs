@@ -10,9 +10,11 @@ use super::reproduce::reproduce;
 use super::shape::Shape;
 use super::tally::Tally;
 use super::tape::Tape;
+use super::what_if::WhatIf;
 use crate::args::ReplayArgs;
 use crate::failure::CliError;
 use crate::replay::output;
+use crate::trace::TraceFile;
 
 /// What a log came to.
 #[derive(Serialize)]
@@ -23,21 +25,37 @@ struct Outcome {
     tally: Tally,
 }
 
-/// Does every log that is named again.
+/// Does every log that is named again, or asks what if.
 pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
+    if let Some(other) = &args.what_if {
+        return what_if(args, other);
+    }
     let outcomes: Result<Vec<Outcome>, CliError> =
         args.trace.traces.iter().map(|t| again(&t.path)).collect();
     let outcomes = outcomes?;
-    match &args.json {
-        None => output::print(&outcomes.iter().map(in_words).collect::<String>()),
-        Some(to) => {
-            let json = serde_json::to_string_pretty(&outcomes);
-            let json = json.map_err(|error| CliError::new(error.to_string()))?;
-            match to {
-                None => output::print(&json),
-                Some(path) => output::write_whole(path, &json),
-            }
-        }
+    let text = || outcomes.iter().map(in_words).collect();
+    show(args, &outcomes, text)
+}
+
+fn what_if(args: &ReplayArgs, other: &Path) -> Result<(), CliError> {
+    let ask = |trace: &TraceFile| WhatIf::of(args, &trace.path, other);
+    let answers: Vec<WhatIf> = args.trace.traces.iter().map(ask).collect::<Result<_, _>>()?;
+    let text = || answers.iter().map(WhatIf::text).collect();
+    show(args, &answers, text)
+}
+
+/// As `--json` says.
+fn show<T: Serialize>(
+    args: &ReplayArgs,
+    what: &[T],
+    text: impl FnOnce() -> String,
+) -> Result<(), CliError> {
+    let Some(to) = &args.json else { return output::print(&text()) };
+    let json = serde_json::to_string_pretty(what);
+    let json = json.map_err(|error| CliError::new(error.to_string()))?;
+    match to {
+        None => output::print(&json),
+        Some(path) => output::write_whole(path, &json),
     }
 }
 

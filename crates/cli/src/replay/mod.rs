@@ -8,7 +8,7 @@
 //! | `worker` | the loop: touch, request, grow, release |
 //! | `patient` | the loop of `--wait`: requests wait their turn, run, and end |
 //! | `waits` | how long they waited, and what they were told |
-//! | `running` | jobs that end or grow later |
+//! | `running`, `line` | jobs that end or grow later, or wait to begin |
 //! | `books`, `shared_books`, `gate` | what the driver knows by itself, in one thread and several |
 //! | `loads` | what misses cost, and how much of it is for what could have been there still |
 //! | `history` | samples over time |
@@ -19,6 +19,7 @@
 mod books;
 mod gate;
 pub mod history;
+mod line;
 mod loads;
 pub mod output;
 mod patient;

@@ -96,7 +96,7 @@ impl SingleRun<'_> {
         let clock = Clock::Manual(clock.clone());
         if let Some(setup) = &plan.setup {
             let built = setup
-                .build(clock, |config| self.recorded(config))
+                .build(clock, |config| self.recorded(plan.based(config)))
                 .map_err(|error| misuse(&error))?;
             let handles = plan.places.iter().map(|place| built.tenants[*place]).collect();
             return Ok((built.governor, Roster::registered(handles)));
@@ -148,11 +148,11 @@ impl SingleRun<'_> {
         let seconds = began.elapsed().as_secs_f64();
         bar.finish_and_clear();
         worker.release_rest()?;
-        let (tally, books) = worker.close();
+        let (tally, books, waits) = worker.close();
         let loads = books.loads().to_vec();
         let (resident, ledger) = books.close();
         let history = sampler.close();
-        let (leaked_bytes, waits) = (0, Vec::new());
+        let leaked_bytes = 0;
         Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes, waits, loads })
     }
 

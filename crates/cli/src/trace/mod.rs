@@ -28,6 +28,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::failure::CliError;
+use crate::recording::day::Day;
 use crate::replay::progress::Progress;
 use workload::Workload;
 
@@ -144,6 +145,7 @@ pub fn decode(
         Format::Mooncake => mooncake::decode(path, scale, progress)?,
         Format::AzureLlm => azure_llm::decode(files, scale, progress)?,
         Format::AlibabaLora => alibaba_lora::decode(path, scale, progress)?,
+        Format::Audit => Day::of(path)?.workload,
         Format::Csv => table::decode(path, tenants, progress)?,
         _ => keys::decode(format, path, scale, progress)?,
     };
