@@ -60,6 +60,8 @@ pub struct Day {
     pub governor: GovernorConfig,
     /// By the number of the tenant in the workload.
     pub told: Vec<Told>,
+    /// Most bytes held at one time by all.
+    pub peak_bytes: u64,
     /// Changes of limits and capacity while it ran, which are not made again.
     pub changes: u64,
     /// Places at which events were lost.
@@ -131,6 +133,8 @@ struct Diary {
     holds: HashMap<(u32, u8), Holds>,
     denied: Vec<(usize, u32, u8)>,
     told: Vec<Told>,
+    used_bytes: u64,
+    peak_bytes: u64,
     changes: u64,
     gaps: u64,
 }
@@ -208,12 +212,28 @@ impl Diary {
             EventKind::Granted => self.granted(event, tenant),
             EventKind::Denied => self.denied(event, tenant),
             EventKind::Grown => self.grown(event, tenant),
-            EventKind::Shrunk => self.told[tenant as usize].used_bytes -= event.bytes,
+            EventKind::Shrunk => self.less(tenant, event.bytes),
             EventKind::Released | EventKind::Evicted | EventKind::ReservationExpired => {
                 self.ended(event, tenant);
             }
             _ => {}
         }
+    }
+
+    fn more(&mut self, tenant: u32, bytes: u64) {
+        let told = &mut self.told[tenant as usize];
+        told.used_bytes += bytes;
+        told.peak_bytes = told.peak_bytes.max(told.used_bytes);
+        self.used_bytes += bytes;
+        self.peak_bytes = self.peak_bytes.max(self.used_bytes);
+    }
+
+    /// After a gap more may end than was seen to begin.
+    fn less(&mut self, tenant: u32, bytes: u64) {
+        let told = &mut self.told[tenant as usize];
+        let known = bytes.min(told.used_bytes);
+        told.used_bytes -= known;
+        self.used_bytes -= known;
     }
 
     fn held(&self, grant: u64) -> Option<&Held> {
@@ -301,10 +321,9 @@ impl Diary {
 
     fn granted(&mut self, event: &Event, tenant: u32) {
         let open = self.take_open(event);
+        self.more(tenant, event.bytes);
         let told = &mut self.told[tenant as usize];
         told.granted += 1;
-        told.used_bytes += event.bytes;
-        told.peak_bytes = told.peak_bytes.max(told.used_bytes);
         if let Some(queued_ns) = open.and_then(|open| open.queued_ns) {
             told.served += 1;
             told.waited_ns += event.time_ns - queued_ns;
@@ -336,9 +355,7 @@ impl Diary {
     }
 
     fn grown(&mut self, event: &Event, tenant: u32) {
-        let told = &mut self.told[tenant as usize];
-        told.used_bytes += event.bytes;
-        told.peak_bytes = told.peak_bytes.max(told.used_bytes);
+        self.more(tenant, event.bytes);
         let Some(held) = self.grants.get_mut(&untagged(event.grant)) else { return };
         held.bytes += event.bytes;
         if let What::Job(request, false) = held.what {
@@ -350,9 +367,8 @@ impl Diary {
     }
 
     fn ended(&mut self, event: &Event, tenant: u32) {
-        let told = &mut self.told[tenant as usize];
-        told.used_bytes = told.used_bytes.saturating_sub(event.bytes);
-        told.evicted += u64::from(event.kind == EventKind::Evicted);
+        self.less(tenant, event.bytes);
+        self.told[tenant as usize].evicted += u64::from(event.kind == EventKind::Evicted);
         let Some(held) = self.grants.remove(&untagged(event.grant)) else { return };
         match held.what {
             What::Item(item) if event.kind == EventKind::Released => {
@@ -404,8 +420,9 @@ impl Diary {
             requests: Requests::Listed(self.requests),
             footprint_bytes,
         };
-        let (told, changes, gaps) = (self.told, self.changes, self.gaps);
-        Ok(Day { workload, setup, governor, told, changes, gaps })
+        let (told, peak_bytes) = (self.told, self.peak_bytes);
+        let (changes, gaps) = (self.changes, self.gaps);
+        Ok(Day { workload, setup, governor, told, peak_bytes, changes, gaps })
     }
 }
 

@@ -71,7 +71,7 @@ impl WhatIf {
         let day = Day::of(folder)?;
         let file = config::load(other).map_err(|error| CliError::new(error.to_string()))?;
         let after = overlaid(&day.setup, &file);
-        let Day { workload, setup, governor, told, changes, gaps } = day;
+        let Day { workload, setup, governor, told, peak_bytes, changes, gaps } = day;
         let workload = Arc::new(workload);
         let run = |setup: &Setup| -> Result<RunReport, CliError> {
             let mut plan = Plan::of_setup(args, setup, &workload, Size::Configured, None)?;
@@ -98,7 +98,7 @@ impl WhatIf {
             answers: tenants.iter().map(|tenant| tenant.recorded.answers()).sum(),
             changes,
             gaps,
-            sums: sums(&tenants),
+            sums: sums(&tenants, [peak_bytes, now.peak_used_bytes, then.peak_used_bytes]),
             tenants,
         })
     }
@@ -202,8 +202,6 @@ impl Figures {
         self.waited += other.waited;
         self.wait_mean_s = waited_s / self.waited.max(1) as f64;
         self.load_seconds += other.load_seconds;
-        // Peaks of several tenants are of several times: the sum is a bound.
-        self.peak_used_bytes += other.peak_used_bytes;
     }
 }
 
@@ -221,10 +219,11 @@ impl TenantChange {
     }
 }
 
-fn sums(tenants: &[TenantChange]) -> TenantChange {
-    let zero = Figures::default;
-    let mut sums =
-        TenantChange { name: "all".to_string(), recorded: zero(), before: zero(), after: zero() };
+/// All tenants together; their peaks were at several times, so that of all is a figure of its own.
+fn sums(tenants: &[TenantChange], peaks_bytes: [u64; 3]) -> TenantChange {
+    let [recorded, before, after] =
+        peaks_bytes.map(|peak_used_bytes| Figures { peak_used_bytes, ..Figures::default() });
+    let mut sums = TenantChange { name: "all".to_string(), recorded, before, after };
     for tenant in tenants {
         sums.recorded.add(&tenant.recorded);
         sums.before.add(&tenant.before);
