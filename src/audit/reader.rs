@@ -159,13 +159,15 @@ impl<'a> Reader<'a> {
             return Ok(false);
         }
         bytes.drain(..bytes.len().min(HEADER_BYTES));
+        // Where segments are missing, by retention or not, records are: `verify` tells which.
+        let is_next = number == self.segment + 1;
         (self.segment, self.file) = (number, None);
         (self.bytes, self.offset, self.at) = (Vec::new(), HEADER_BYTES as u64, 0);
         match header {
             Read::Header(header) => {
                 (self.file, self.bytes) = (Some(file), bytes);
                 let begins = (header.tag, header.first_sequence);
-                let before = self.after.replace(begins);
+                let before = self.after.replace(begins).filter(|_| is_next);
                 if self.key.is_some() && before.is_some_and(|before| before != begins) {
                     let what = "the segment does not follow the one before it".to_string();
                     return Err(damaged((number, 0), None, what));

@@ -166,4 +166,21 @@ mod limited {
             }
         });
     }
+
+    #[test]
+    fn a_log_that_cannot_be_begun_leaves_nothing_behind() {
+        alone("a_log_that_cannot_be_begun_leaves_nothing_behind", || {
+            let scratch = Scratch::new();
+            for room in [100, (HEADER_BYTES + 50) as u64] {
+                for _ in 0..3 {
+                    limit(room);
+                    let opened = Journal::open(&scratch.log(), &key(), small(), at(1));
+                    is_refused(opened.map(drop));
+                    limit(libc::RLIM_INFINITY);
+                    assert!(!scratch.segment(1).exists(), "{room}");
+                }
+            }
+            assert_eq!(scratch.open(small()).segment(), 1);
+        });
+    }
 }

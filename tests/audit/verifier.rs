@@ -440,3 +440,42 @@ fn a_log_may_be_sealed_and_go_on() {
     assert!(earlier.is_intact() && earlier.sealed);
     assert!(is_found(&log[..1].to_vec(), Some(&second)));
 }
+
+#[test]
+fn a_log_verifies_while_it_is_written_and_retired() {
+    let scratch = Scratch::new();
+    let options = JournalOptions { keep_segments_max: Some(8), ..small() };
+    let mut journal = scratch.open(options);
+    journal.flush().unwrap();
+    let (folder, mut seen) = (scratch.log(), Vec::new());
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for number in 0..40_000 {
+                journal.append(&words(number)).unwrap();
+                if number % 3 == 0 {
+                    journal.flush().unwrap();
+                }
+                if journal.is_full() {
+                    journal.rotate(at(number), []).unwrap();
+                }
+            }
+        });
+        while !writer.is_finished() {
+            let verdict = match verify(&folder, &key(), None) {
+                Ok(verdict) => verdict,
+                // The writer deletes faster than anybody reads; nothing wrong was seen.
+                Err(AuditError::Io { source, .. }) => {
+                    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+                    continue;
+                }
+                Err(error) => panic!("{error}"),
+            };
+            assert!(verdict.is_intact(), "{:#?}", verdict.findings);
+            seen.push(verdict.last_sequence);
+            for entry in Reader::open(&folder, Some(&key())).unwrap().take(100) {
+                entry.unwrap();
+            }
+        }
+    });
+    assert!(seen.is_sorted() && seen.len() > 3, "{}", seen.len());
+}
