@@ -193,7 +193,7 @@ impl<'a> Verifier<'a> {
         let goes_on = match header {
             Read::Header(header) => self.take_header(&header, before),
             Read::Torn => {
-                self.add_torn(0, bytes.len());
+                self.add_torn(0, bytes);
                 false
             }
             Read::Key(key) => {
@@ -324,7 +324,7 @@ impl<'a> Verifier<'a> {
                     self.adopt(&frame);
                     at + RECORD_BYTES
                 }
-                _ if is_torn(rest, at) => return self.add_torn(at, rest.len()),
+                _ if is_torn(rest, at) => return self.add_torn(at, rest),
                 _ => self.go_on(bytes, at),
             };
         }
@@ -463,11 +463,11 @@ impl<'a> Verifier<'a> {
             Body::Retired { sequence, segment, .. } => {
                 self.retired = (self.retired.0.max(sequence), self.retired.1.max(segment));
             }
-            Body::Recovered { segment, file_bytes, whole_bytes, .. } => {
+            Body::Recovered { segment, file_bytes, whole_bytes, digest, .. } => {
                 let torn = self.torn.iter().position(|torn| {
-                    torn.number == segment
-                        && torn.offset == whole_bytes
-                        && torn.offset + torn.bytes == file_bytes
+                    let Torn { number, offset, bytes, .. } = *torn;
+                    (number, offset, offset + bytes) == (segment, whole_bytes, file_bytes)
+                        && torn.digest == digest
                 });
                 let is_before = self.first.is_none_or(|(number, _)| segment < number);
                 match torn {
@@ -512,18 +512,16 @@ impl<'a> Verifier<'a> {
 
     // Ends.
 
-    fn add_torn(&mut self, at: usize, bytes: usize) {
-        if self.sealed == Some(self.number) {
-            let what = format!("{bytes} bytes after the seal");
+    fn add_torn(&mut self, at: usize, bytes: &[u8]) {
+        let Self { number, ref name, .. } = *self;
+        if self.sealed == Some(number) {
+            let what = format!("{} bytes after the seal", bytes.len());
             return self.find(FindingKind::Inserted, at, None, what);
         }
-        let segment = self.name.clone();
-        self.torn.push(Torn {
-            segment,
-            number: self.number,
-            offset: at as u64,
-            bytes: bytes as u64,
-        });
+        let first = *blake3::hash(bytes).as_bytes().first_chunk().expect("a hash is longer");
+        let digest = u128::from_le_bytes(first);
+        let (segment, offset, bytes) = (name.clone(), at as u64, bytes.len() as u64);
+        self.torn.push(Torn { segment, number, offset, bytes, digest });
     }
 
     /// Records follow, and no word of what is torn before them.
