@@ -42,6 +42,7 @@ use crate::reclaim::Reclaim;
 use crate::registration::Admin;
 use crate::request::Request;
 use crate::wakers::Wakers;
+use crossbeam_utils::CachePadded;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,6 +129,8 @@ pub struct Governor {
     pub(crate) is_audited: AtomicU32,
     /// Events that audit logs have read so far.
     pub(crate) audited_events: AtomicU64,
+    /// What time it is for records, where the writer of a log tells; 0: look at the clock.
+    pub(crate) told_ns: CachePadded<AtomicU64>,
 }
 
 impl Governor {
@@ -164,6 +167,7 @@ impl Governor {
             details: Details::new(&config),
             is_audited: AtomicU32::new(0),
             audited_events: AtomicU64::new(0),
+            told_ns: CachePadded::new(AtomicU64::new(0)),
             config,
         })
     }

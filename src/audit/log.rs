@@ -11,6 +11,11 @@
 //!     were refused for want of room are summed up in [`Body::Refused`]
 //! A3  the text of a configuration stands before the event that puts it in force
 //!
+//! Under load this thread tells the time of the records: every [`TELL_EVERY`] events it looks at the
+//! clock for everybody, so that who makes records need not. It stops telling before it does anything
+//! that may take long. A time that was told is so late as those events take, some microseconds, or
+//! as this thread is kept from running. Where calls are recorded, everybody looks at the clock.
+//!
 //! While the journal cannot write (the disk is full), this thread stops reading the ring and tries
 //! again: then memory goes on and events are lost and counted, or requests are refused and nothing
 //! is lost, as [`AuditMode`] says. The error is in [`AuditLog::status`].
@@ -30,6 +35,7 @@ use crate::core::events::{Event, EventKind};
 use crate::core::ring::{Cursor, Read, Record};
 use crate::core::sync::{Mutex, Ordering, lock};
 use crate::governor::Governor;
+use crate::os::Clock;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Condvar, PoisonError};
@@ -38,6 +44,10 @@ use std::time::Duration;
 
 /// Events taken from the ring between two flushes.
 const BATCH_MAX: usize = 4_096;
+/// Events between two looks at the clock for everybody.
+const TELL_EVERY: usize = 64;
+/// So many events that wait are a load.
+const LOAD: u64 = 2_048;
 /// How long the thread sleeps when there is nothing to do: it doubles from the first to the second.
 const IDLE: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
 /// How long it sleeps after an error before it tries again.
@@ -364,20 +374,36 @@ impl Scribe {
     fn take_events(&mut self) -> Result<bool, AuditError> {
         let governor = self.shared.governor.clone();
         let mut any = !self.items.is_empty();
-        for _ in 0..BATCH_MAX {
+        let tells = self.is_loaded();
+        for turn in 0..BATCH_MAX {
+            if tells && turn % TELL_EVERY == 0 {
+                self.tell_time(governor.clock().now_ns());
+            }
             self.append_items()?;
             match governor.core.events.read_words(&mut self.cursor) {
                 Read::Empty => return Ok(any),
                 Read::Event(Record { sequence, words }) => self.take(sequence, words),
-                Read::Lost(count) => {
-                    let first = self.cursor.next() - count;
-                    self.lost(governor.clock().now_ns(), first, count);
-                }
+                Read::Lost(count) => self.skip(count),
             }
             any = true;
         }
         self.append_items()?;
         Ok(any)
+    }
+
+    /// Whether so much waits that everybody is told the time. A clock that is moved by hand is as
+    /// quick to read, and calls are to be made again at their exact times.
+    fn is_loaded(&self) -> bool {
+        let governor = &self.shared.governor;
+        let waiting = governor.core.events.pushed().saturating_sub(self.cursor.next());
+        let is_slow = matches!(governor.clock(), Clock::Monotonic(_));
+        is_slow && !governor.config.audit_calls && waiting > LOAD
+    }
+
+    /// Tells everybody the time; 0: to look at the clock.
+    fn tell_time(&self, now_ns: u64) {
+        // Relaxed: a time; nothing else is read on its account.
+        self.shared.governor.told_ns.store(now_ns, Ordering::Relaxed);
     }
 
     #[inline]
@@ -401,6 +427,18 @@ impl Scribe {
             self.items.push_back(Item::Text(CONFIGURED_TOPIC, number, configured.text()));
             self.books.configured(configured);
         }
+    }
+
+    /// Some events are overwritten already. Those that are next would be within a moment, and to
+    /// read them would only be in the way of who writes: so half of the ring is left out.
+    #[cold]
+    fn skip(&mut self, count: u64) {
+        let governor = self.shared.governor.clone();
+        let events = &governor.core.events;
+        let first = self.cursor.next() - count;
+        let middle = events.pushed().saturating_sub(u64::from(events.capacity() / 2));
+        self.cursor = Cursor::at(self.cursor.next().max(middle));
+        self.lost(governor.clock().now_ns(), first, self.cursor.next() - first);
     }
 
     fn lost(&mut self, clock_ns: u64, first: u64, count: u64) {
@@ -438,6 +476,7 @@ impl Scribe {
                 return Err(error);
             }
             if self.journal.is_checkpoint_due(Moment { clock_ns, unix_ns: 0 }) {
+                self.tell_time(0);
                 self.journal.checkpoint(Moment::now(clock_ns))?;
                 self.give_room_back();
             }
@@ -452,6 +491,7 @@ impl Scribe {
             Item::Text(_, _, text) => TextPart::cut(0, 0, text).count() as u64,
         };
         if self.journal.room() < needed {
+            self.tell_time(0);
             self.journal.flush()?;
         }
         match item {
@@ -462,6 +502,7 @@ impl Scribe {
     }
 
     fn write(&mut self) -> Result<(), AuditError> {
+        self.tell_time(0);
         self.journal.flush()?;
         self.give_room_back();
         Ok(())

@@ -30,7 +30,7 @@
 //! ring has been filled once more.
 
 use super::region::{Table, Zeroed};
-use super::sync::{AtomicU64, Ordering, fence};
+use super::sync::{AtomicU64, Ordering, fence, prefetch_to_write};
 use crossbeam_utils::CachePadded;
 
 /// How often a writer tries to claim its cell: again only if an older record stood there than the
@@ -42,6 +42,9 @@ pub const MARK_ATTEMPTS_MAX: u64 = 4;
 
 /// Read-modify-writes of one push at most: the ticket, the claim, the mark, and the count of drops.
 pub const PUSH_READ_MODIFY_WRITES_MAX: u64 = 1 + CLAIM_ATTEMPTS_MAX + MARK_ATTEMPTS_MAX + 1;
+
+/// Which cell a push asks for ahead: the one of the push after so many others.
+const CELLS_AHEAD: u64 = 8;
 
 /// A ring of records of `WORDS` words each.
 pub struct Ring<const WORDS: usize> {
@@ -145,6 +148,8 @@ impl<const WORDS: usize> Ring<WORDS> {
         }
         // Relaxed: a ticket is a number and publishes nothing; the stamp of its cell does.
         let ticket = self.head.fetch_add(1, Ordering::Relaxed);
+        // A reader on another core has it.
+        prefetch_to_write(&self.cells[self.place(ticket + CELLS_AHEAD)]);
         let cell = &self.cells[self.place(ticket)];
         match cell.claim(ticket, u64::from(self.capacity())) {
             Ok(()) => {

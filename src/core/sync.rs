@@ -71,6 +71,28 @@ pub fn prefetch<T>(value: &T) {
     let _ = value;
 }
 
+/// The same for a value that is to be written: no other core needs to be asked for it then.
+#[inline(always)]
+pub fn prefetch_to_write<T>(value: &T) {
+    #[cfg(all(target_arch = "x86_64", not(allot_loom)))]
+    // SAFETY: a prefetch never faults and has no effect but on the cache.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_ET0>(std::ptr::from_ref(value).cast());
+    }
+    #[cfg(all(target_arch = "aarch64", not(allot_loom)))]
+    // SAFETY: a prefetch never faults and has no effect but on the cache.
+    unsafe {
+        std::arch::asm!(
+            "prfm pstl1keep, [{0}]",
+            in(reg) value,
+            options(nostack, readonly, preserves_flags)
+        );
+    }
+    #[cfg(any(allot_loom, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    let _ = value;
+}
+
 /// Locks, ignoring poison: a panic of another thread while it changed a configuration leaves the
 /// tables consistent, because every change becomes visible by one store.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
