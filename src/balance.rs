@@ -65,11 +65,12 @@ impl Governor {
     }
 
     /// The same, without evicting anything.
-    pub(crate) fn balance_without_eviction(&self) -> BalanceReport {
+    pub fn balance_without_eviction(&self) -> BalanceReport {
         self.step(false)
     }
 
     fn step(&self, evicts: bool) -> BalanceReport {
+        self.note_plain_call(EventKind::Balanced, ROOT, u8::from(evicts), 0);
         let now_ns = self.clock().now_ns();
         let reservations_expired = self.return_expired(now_ns);
         self.shed_if_wanted();
@@ -232,6 +233,7 @@ impl Governor {
     /// Tells the governor how short the machine is; pressure is the worse of this and the pool's
     /// own fill.
     pub fn report_pressure(&self, machine: Pressure) {
+        self.note_plain_call(EventKind::PressureReported, ROOT, machine as u8, 0);
         let live_bytes = self.live_bytes();
         while self.change_gauge(live_bytes, |gauge| gauge.reported(machine)).is_none() {}
         self.serve_waiters();
@@ -291,7 +293,7 @@ impl Governor {
         }
         if after.level() != before.level() || after.is_warned() != before.is_warned() {
             let (from, to) = (before.level(), after.level());
-            self.note_change(EventKind::PressureChanged, from, to, live_bytes);
+            self.note_pressure(from, to, live_bytes);
         }
         Some(after)
     }

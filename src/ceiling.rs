@@ -96,7 +96,7 @@ impl Governor {
         if changed {
             let owner = Owner::new(tenant, self.core.accounts.generation(tenant), 0);
             let ceiling = settings.limits[Pressure::High as usize];
-            self.note(EventKind::LimitsChanged, owner, (0, 0), ceiling);
+            self.note(EventKind::LimitsChanged, owner, (0, 0), ceiling, 0);
         }
         changed
     }

@@ -1,6 +1,7 @@
 //! What is configured, validated once; an error names the offending field.
 
 use crate::core::account::{LEVELS, Settings};
+use crate::core::events::Recorded;
 use crate::core::handle::{GroupHandle, INDEX_MAX};
 use crate::core::policy::Policy;
 use crate::core::pressure::Thresholds;
@@ -94,6 +95,32 @@ impl Isolation {
     }
 }
 
+/// Whether what a governor does is recorded for an audit log, and what happens while the log
+/// cannot keep up, or its disk is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum AuditMode {
+    /// There is no audit log.
+    #[default]
+    Off = 0,
+    /// Memory comes first: records that find no room are lost, and the log says how many.
+    DropAndCount = 1,
+    /// The log comes first: a request, growth or change whose records would find no room is refused
+    /// ([`crate::DenialReason::AuditFull`], [`Error::AuditFull`]). Room for the record of its end
+    /// is kept from the moment a grant is made, so releasing and evicting always go on.
+    FailClosed = 2,
+}
+
+impl AuditMode {
+    /// Events kept at least where there is an audit log, 64 bytes each.
+    pub const EVENTS_MIN: u32 = 1 << 12;
+
+    /// The mode's name in lower case.
+    pub fn name(self) -> &'static str {
+        ["off", "drop-and-count", "fail-closed"][self as usize]
+    }
+}
+
 /// Priority and isolation as the core carries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Traits {
@@ -128,8 +155,14 @@ pub struct GovernorConfig {
     pub grants_max: u32,
     /// Content keys whose frequency is remembered after eviction; 0: none.
     pub ghost_keys_max: u32,
-    /// Events kept for readers, rounded up to a power of two; 0: none are recorded.
+    /// Events kept for readers, rounded up to a power of two; 0: none are recorded. For an audit
+    /// log at least [`AuditMode::EVENTS_MIN`] are kept.
     pub events_max: u32,
+    /// Whether there is an audit log ([`crate::audit`]), and what happens while it has no room.
+    pub audit: AuditMode,
+    /// Whether the audit log also gets what was asked for and used, so that a recording of one
+    /// thread replays to the bit. About twice the records.
+    pub audit_calls: bool,
     /// Most requests that wait at once, up to 2^16; 0: nobody can wait.
     pub waiters_max: u32,
     /// How long a waiter may be passed over by smaller ones before bytes are set aside for it, in
@@ -188,6 +221,8 @@ impl GovernorConfig {
             grants_max: 1 << 20,
             ghost_keys_max: 1 << 18,
             events_max: 0,
+            audit: AuditMode::Off,
+            audit_calls: false,
             waiters_max: 4_096,
             patience_ns: 10_000_000_000,
             quantum_bytes: 1 << 20,
@@ -229,6 +264,17 @@ impl GovernorConfig {
         in_range("hysteresis_percent", self.hysteresis_percent.into(), 0, lowest)?;
         in_range("high_relief_percent", self.high_relief_percent.into(), 0, 100)?;
         in_range("critical_relief_percent", self.critical_relief_percent.into(), 0, 100)
+    }
+
+    /// What the core records.
+    pub(crate) fn recorded(&self) -> Recorded {
+        let least = if self.audit == AuditMode::Off { 0 } else { AuditMode::EVENTS_MIN };
+        let kept = self.events_max.max(least);
+        Recorded {
+            capacity: if kept > 0 { kept.next_power_of_two() } else { 0 },
+            calls: self.audit != AuditMode::Off && self.audit_calls,
+            with_room: self.audit == AuditMode::FailClosed,
+        }
     }
 
     pub(crate) fn thresholds(&self) -> Thresholds {

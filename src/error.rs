@@ -129,6 +129,12 @@ pub enum Error {
         /// Tenants and groups below it.
         children: u32,
     },
+    /// The audit log has no room for the record of this, and nothing may happen without one.
+    #[error(
+        "the audit log has no room for the record of this; make room on its disk, see its status, \
+         then call again"
+    )]
+    AuditFull,
     /// A bounded number of attempts ran out because other threads were at work.
     #[error("other threads are changing the same account; call again")]
     Contended,
@@ -157,6 +163,8 @@ pub enum DenialReason {
     WaitedTooLong = 8,
     /// As many requests wait as can.
     WaitersExhausted = 9,
+    /// The audit log has no room for its records, and nothing is granted without them.
+    AuditFull = 10,
 }
 
 impl DenialReason {
@@ -178,6 +186,7 @@ impl fmt::Display for DenialReason {
             Self::Contended => "contended",
             Self::WaitedTooLong => "its turn did not come in time",
             Self::WaitersExhausted => "all places in line are taken",
+            Self::AuditFull => "the audit log has no room",
         })
     }
 }

@@ -16,12 +16,13 @@
 //! | `explain` | `explain.rs` |
 //! | `attainable`, `largest_holders`, `name` | `room.rs` |
 //! | `circular_wait` | `circle.rs` |
+//! | what is recorded of all this, and the room for it | `recording.rs`, `details.rs` |
 
 use crate::config::{AllocationType, GovernorConfig};
 use crate::core::account::ROOT;
 use crate::core::admission::{Ask, Granted, No};
 use crate::core::batch::BATCH_MAX;
-use crate::core::events::EventKind;
+use crate::core::events::{EventKind, GRANT_RECORDS, Verb};
 use crate::core::evict::Relief;
 use crate::core::grants::{Fields, Refused, flag};
 use crate::core::handle::{GrantId, TenantHandle};
@@ -29,6 +30,7 @@ use crate::core::order::{Goal, Sums};
 use crate::core::sync::{AtomicU32, AtomicU64, Mutex};
 use crate::core::word::{GRANT_BYTES_MAX, Owner};
 use crate::core::{Core, Sizes};
+use crate::details::Details;
 use crate::error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
 use crate::explain::Gone;
 use crate::grant::{Grant, OwnedGrant, Released, Reservation};
@@ -72,6 +74,8 @@ impl Extent {
     }
 }
 
+/// Records of a growth, or of the denial of one.
+const GROWTH_RECORDS: u64 = 1;
 /// Until when a grant is kept alive that grows: no time that a caller can name.
 const KEPT_WHILE_GROWING: u64 = u64::MAX - 1;
 /// Rounds of evicting and asking again before a request gives up.
@@ -119,6 +123,11 @@ pub struct Governor {
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
     pub(crate) wakers: Wakers,
+    pub(crate) details: Details,
+    /// 1: an audit log is being written.
+    pub(crate) is_audited: AtomicU32,
+    /// Events that audit logs have read so far.
+    pub(crate) audited_events: AtomicU64,
 }
 
 impl Governor {
@@ -136,7 +145,7 @@ impl Governor {
             grants_max: config.grants_max,
             ghost_keys_max: config.ghost_keys_max,
             quantum_bytes: config.quantum_bytes,
-            events_max: config.events_max,
+            events: config.recorded(),
             waiters_max: config.waiters_max,
             patience_ns: config.patience_ns,
         });
@@ -152,6 +161,9 @@ impl Governor {
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
             wakers: Wakers::new(config.clock.clone(), config.waiters_max),
+            details: Details::new(&config),
+            is_audited: AtomicU32::new(0),
+            audited_events: AtomicU64::new(0),
             config,
         })
     }
@@ -179,6 +191,7 @@ impl Governor {
     #[inline]
     pub fn try_request(&self, request: &Request) -> Result<Grant<'_>, Refusal> {
         let ask = self.ask(request)?;
+        self.begin(Verb::TryRequest, request, &ask)?;
         match self.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
             Err(no) => Err(self.denied(&ask, no, Extent::of(ask.bytes))),
@@ -196,6 +209,7 @@ impl Governor {
     #[inline]
     pub fn request(&self, request: &Request) -> Result<Grant<'_>, Refusal> {
         let ask = self.ask(request)?;
+        self.begin(Verb::Request, request, &ask)?;
         match self.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
             Err(no) => {
@@ -217,7 +231,7 @@ impl Governor {
     /// An admission, and a look at the line if claim went back by it.
     #[inline]
     pub(crate) fn admit(&self, ask: &Ask) -> Result<Granted, No> {
-        let answer = self.core.admit(ask);
+        let answer = self.core.admit(ask, self);
         self.serve_noted();
         answer
     }
@@ -356,6 +370,7 @@ impl Governor {
         ask.now_ns = self.clock().now_ns();
         ask.fields.flags |= flag::UNCOMMITTED;
         ask.fields.expires_ns = ask.now_ns.saturating_add(ttl_ns).max(1);
+        self.begin(Verb::Reserve, &Request { ttl_ns: Some(ttl_ns), ..*request }, &ask)?;
         let grant = match self.admit(&ask) {
             Ok(granted) => self.granted(&ask, granted),
             Err(no) => {
@@ -388,7 +403,9 @@ impl Governor {
         .map_err(|error| match error {
             Error::Evicted(_) => Error::Expired(grant),
             other => other,
-        })
+        })?;
+        self.note_call_of(EventKind::Committed, tenant, grant, 0, 0);
+        Ok(())
     }
 
     /// Grants all of `requests`, at most 64, or none; does not evict. One charge for each tenant.
@@ -407,7 +424,8 @@ impl Governor {
         if asks.is_empty() {
             return Ok(Vec::new());
         }
-        let answer = self.core.admit_all(&asks, &mut granted);
+        self.begin_all(requests, &asks)?;
+        let answer = self.core.admit_all(&asks, &mut granted, self);
         if self.core.scarcity.is_waited() {
             asks.iter().for_each(|ask| self.core.give_up_rest(ask.account));
             self.hand_over();
@@ -426,6 +444,7 @@ impl Governor {
                     _ => std::ptr::eq(*a, ask),
                 };
                 let total = asks.iter().filter(below).map(|a| a.bytes).sum();
+                self.core.events.give_room(GRANT_RECORDS * (asks.len() as u64 - 1));
                 Err(self.denied(&Ask { bytes: total, ..*ask }, no, Extent::of(total)))
             }
         }
@@ -441,7 +460,11 @@ impl Governor {
     pub fn touch(&self, tenant: TenantHandle, grant: GrantId) -> Result<(), Error> {
         let owner = self.owner(tenant, grant)?;
         let touched = self.core.touch(grant.index(), grant.generation(), owner);
-        touched.map_err(|refused| refusal(refused, grant))
+        touched.map_err(|refused| refusal(refused, grant))?;
+        if self.core.events.has_calls() {
+            self.note_call(EventKind::Touched, owner, grant, 0, 0);
+        }
+        Ok(())
     }
 
     /// Adds bytes to a live grant, without evicting. Two read-modify-writes when the tenant's
@@ -453,7 +476,8 @@ impl Governor {
     /// evicted, is another tenant's, or would exceed what one grant can hold.
     #[inline]
     pub fn grow(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Result<(), Refusal> {
-        match self.try_grow(tenant, grant, by)? {
+        self.begin_growth(Verb::Grow, tenant, grant, by)?;
+        match self.or_give_back(self.try_grow(tenant, grant, by))? {
             Ok(()) => Ok(()),
             Err(no) => Err(self.growth_denied(self.owner(tenant, grant)?, grant, by, no, false)),
         }
@@ -466,13 +490,14 @@ impl Governor {
     ///
     /// As [`Governor::grow`].
     pub fn grow_evicting(&self, tenant: TenantHandle, id: GrantId, by: u64) -> Result<(), Refusal> {
-        let Err(no) = self.try_grow(tenant, id, by)? else { return Ok(()) };
-        let owner = self.owner(tenant, id)?;
+        self.begin_growth(Verb::GrowEvicting, tenant, id, by)?;
+        let Err(no) = self.or_give_back(self.try_grow(tenant, id, by))? else { return Ok(()) };
+        let owner = self.or_give_back(self.owner(tenant, id))?;
         let mut before = 0;
-        self.change(tenant, id, |fields| {
+        self.or_give_back(self.change(tenant, id, |fields| {
             before = std::mem::replace(&mut fields.keep_until_ns, KEPT_WHILE_GROWING);
             Ok(())
-        })?;
+        }))?;
         let mut effort = Effort::default();
         let answer = self.grow_in_rounds((tenant, id, by), owner, no, &mut effort);
         self.serve_waiters();
@@ -483,7 +508,8 @@ impl Governor {
             }
             Ok(())
         });
-        answer?.map_err(|no| self.growth_denied(owner, id, by, no, effort.relief.is_some()))
+        let answer = self.or_give_back(answer)?;
+        answer.map_err(|no| self.growth_denied(owner, id, by, no, effort.relief.is_some()))
     }
 
     fn grow_in_rounds(
@@ -516,7 +542,7 @@ impl Governor {
         evicted: bool,
     ) -> Refusal {
         let total = self.grant_bytes(grant, owner).saturating_add(by);
-        self.denied(&self.growth(owner, by), no, Extent { evicted, total })
+        self.denied_with(&self.growth(owner, by), no, Extent { evicted, total }, GROWTH_RECORDS)
     }
 
     fn try_grow(
@@ -528,15 +554,11 @@ impl Governor {
         let owner = self.owner(tenant, grant)?;
         check_size(by)?;
         check_size(self.grant_bytes(grant, owner).saturating_add(by))?;
-        let place = (grant.index(), grant.generation());
         let answer = self
             .core
-            .grow(place.0, place.1, owner, by)
+            .grow(grant.index(), grant.generation(), owner, by, self)
             .map_err(|refused| refusal(refused, grant))?;
         self.serve_noted();
-        if answer.is_ok() {
-            self.note(EventKind::Grown, owner, place, by);
-        }
         Ok(answer)
     }
 
@@ -552,12 +574,12 @@ impl Governor {
         if by == 0 {
             return Err(Error::ZeroBytes);
         }
-        let (slot, generation) = (grant.index(), grant.generation());
-        self.core
-            .shrink(slot, generation, owner, by)
-            .map_err(|refused| refusal(refused, grant))?
-            .map_err(|held| Error::ShrinkTooMuch { grant, held, by })?;
-        self.note(EventKind::Shrunk, owner, (slot, generation), by);
+        self.take_room_for_change()?;
+        let shrunk = self.core.shrink(grant.index(), grant.generation(), owner, by, self);
+        let shrunk = shrunk.map_err(|refused| refusal(refused, grant));
+        let shrunk = shrunk
+            .and_then(|shrunk| shrunk.map_err(|held| Error::ShrinkTooMuch { grant, held, by }));
+        self.or_give_back(shrunk)?;
         self.serve_waiters();
         Ok(())
     }
@@ -591,7 +613,9 @@ impl Governor {
         self.change(tenant, grant, |fields| {
             fields.flags |= flag::PINNED;
             Ok(())
-        })
+        })?;
+        self.note_call_of(EventKind::Pinned, tenant, grant, 1, 0);
+        Ok(())
     }
 
     /// Allows eviction of a grant again. Bounded.
@@ -603,7 +627,9 @@ impl Governor {
         self.change(tenant, grant, |fields| {
             fields.flags &= !flag::PINNED;
             Ok(())
-        })
+        })?;
+        self.note_call_of(EventKind::Pinned, tenant, grant, 0, 0);
+        Ok(())
     }
 
     /// Forbids eviction of a grant for a while from now on. Bounded.
@@ -622,7 +648,9 @@ impl Governor {
         self.change(tenant, grant, |fields| {
             fields.keep_until_ns = until_ns;
             Ok(())
-        })
+        })?;
+        self.note_call_of(EventKind::KeptAlive, tenant, grant, 0, for_ns);
+        Ok(())
     }
 
     /// Returns a grant. Two read-modify-writes, bounded. While somebody waits it also hands over
@@ -640,10 +668,8 @@ impl Governor {
 
     #[inline]
     fn release_owned(&self, grant: GrantId, owner: Owner) -> Result<Released, Error> {
-        match self.core.release(grant.index(), grant.generation(), owner) {
-            Ok((bytes, evicting)) => {
-                let place = (grant.index(), grant.generation());
-                self.note(EventKind::Released, owner, place, bytes);
+        match self.core.release(grant.index(), grant.generation(), owner, self) {
+            Ok((_, evicting)) => {
                 self.serve_waiters();
                 Ok(if evicting { Released::Evicted } else { Released::Returned })
             }
@@ -717,7 +743,7 @@ impl Governor {
         })
     }
 
-    fn growth(&self, owner: Owner, bytes: u64) -> Ask {
+    pub(crate) fn growth(&self, owner: Owner, bytes: u64) -> Ask {
         Ask {
             account: owner.account(),
             generation: owner.generation(),
@@ -732,7 +758,6 @@ impl Governor {
 
     #[inline]
     pub(crate) fn granted(&self, ask: &Ask, (slot, generation): Granted) -> Grant<'_> {
-        self.note(EventKind::Granted, ask.owner(), (slot, generation), ask.bytes);
         Grant::new(self, GrantId::new(self.tag, generation, slot), ask.owner())
     }
 
@@ -779,18 +804,29 @@ impl Governor {
     /// The answer to a request that is denied, counted and recorded.
     #[cold]
     pub(crate) fn denied(&self, ask: &Ask, no: No, extent: Extent) -> Refusal {
+        self.denied_with(ask, no, extent, GRANT_RECORDS)
+    }
+
+    /// The same, where room for so many records was taken.
+    fn denied_with(&self, ask: &Ask, no: No, extent: Extent, room: u64) -> Refusal {
         match self.refusal_of(ask, no, extent) {
-            Refusal::Denied(denial) => self.count_denial(ask, denial),
-            misuse => misuse,
+            Refusal::Denied(denial) => {
+                self.core.events.give_room(room - 1);
+                self.count_denial(ask, denial, 0)
+            }
+            misuse => {
+                self.core.events.give_room(room);
+                misuse
+            }
         }
     }
 
-    /// Counts and records a denial.
-    pub(crate) fn count_denial(&self, ask: &Ask, denial: Denial) -> Refusal {
+    /// Counts and records a denial, of a request that has waited by its number in line. Its record
+    /// has room.
+    pub(crate) fn count_denial(&self, ask: &Ask, denial: Denial, ticket: u64) -> Refusal {
         self.core.tenant(ask.account).tally.note_denied();
         if self.core.events.is_enabled() {
-            let code = denial.reason.code();
-            self.record(EventKind::Denied, ask.owner(), (0, 0), ask.bytes, code);
+            self.record_denial(ask, &denial, ticket);
         }
         denial.into()
     }

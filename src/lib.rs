@@ -63,17 +63,21 @@
 //! | who waits in a circle | `core/circle.rs`, and what is read for it: `circle.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is measured beside what is declared | `measured.rs`, `shortfall.rs` |
+//! | what is recorded, and the room for it | `recording.rs`, `core/events.rs`, `core/credit.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
 //! | the facade in MiB and names, [`MultiTenantMemoryManager`] | `manager/` |
 //! | when there is an alert, and when it is over | `manager/alerts.rs`, `manager/thresholds.rs` |
+//! | the log that proves what happened | `audit/` |
 //! | that it is true | `tests/`, `loom-tests/tests/`, by the same file names |
 
+pub mod audit;
 mod balance;
 mod ceiling;
 mod circle;
 mod config;
 mod core;
+mod details;
 mod error;
 mod events;
 mod explain;
@@ -87,6 +91,7 @@ mod meter;
 pub mod os;
 mod promises;
 mod reclaim;
+mod recording;
 mod registration;
 mod request;
 mod room;
@@ -96,7 +101,7 @@ mod waiting;
 mod wakers;
 mod workers;
 
-pub use crate::core::events::{Event, EventKind};
+pub use crate::core::events::{Event, EventKind, Verb, asked};
 pub use crate::core::evict::ReclaimAnswer;
 pub use crate::core::handle::{GrantId, GroupHandle, TenantHandle};
 pub use crate::core::policy::Policy;
@@ -106,7 +111,8 @@ pub use crate::core::ring::Read as EventRead;
 pub use balance::BalanceReport;
 pub use circle::CircularWait;
 pub use config::{
-    AllocationType, GovernorConfig, GroupConfig, Isolation, Priority, TenantConfig, TenantId,
+    AllocationType, AuditMode, GovernorConfig, GroupConfig, Isolation, Priority, TenantConfig,
+    TenantId,
 };
 pub use error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
 pub use events::EventReader;
@@ -128,7 +134,7 @@ pub use measured::Shortfall;
 pub use meter::{Meter, PoolMeter};
 pub use reclaim::Victim;
 pub use registration::Unregister;
-pub use request::Request;
+pub use request::{Intent, Request};
 pub use snapshot::{Snapshot, TenantSnapshot};
 pub use waiting::{HeldTicket, OwnedTicket, Ticket};
 

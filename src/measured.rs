@@ -201,6 +201,8 @@ impl Governor {
     /// ```
     pub fn report_measured(&self, tenant: TenantHandle, bytes: Option<u64>) -> Result<(), Error> {
         self.check_registered(tenant)?;
+        let to = u8::from(bytes.is_some());
+        self.note_plain_call(EventKind::Measured, tenant.index(), to, bytes.unwrap_or(0));
         self.enter_measured(tenant, bytes)
     }
 
@@ -231,6 +233,8 @@ impl Governor {
     /// more. For processes that hold little beside what is granted here: all of it counts against
     /// the capacity, at once. Steps grow with the number of tenants.
     pub fn report_measured_process(&self, bytes: Option<u64>) {
+        let to = u8::from(bytes.is_some());
+        self.note_plain_call(EventKind::Measured, ROOT, to, bytes.unwrap_or(0));
         let declared = self.live_bytes();
         let mut reports = lock(&self.measured.reports);
         match bytes {
@@ -284,7 +288,7 @@ impl Governor {
         let owner = tenant.map_or(Owner::new(ROOT, 0, 0), |tenant| {
             Owner::new(tenant.index(), tenant.generation(), 0)
         });
-        self.note(EventKind::FreedNotSeen, owner, (0, 0), missing_bytes);
+        self.note(EventKind::FreedNotSeen, owner, (0, 0), missing_bytes, 0);
     }
 
     /// An owner says that it freed so many bytes, which leaves `used` of its tenant's.

@@ -16,7 +16,7 @@
 
 use crate::config::AllocationType;
 use crate::core::admission::Granted;
-use crate::core::events::EventKind;
+use crate::core::events::{End, EventKind, Observer};
 use crate::core::evict::{Owners, ReclaimAnswer};
 use crate::core::grants;
 use crate::core::handle::{GrantId, TenantHandle};
@@ -235,7 +235,9 @@ impl Governor {
         let keep_until_ns = now_ns.saturating_add(self.config.busy_cooldown_ns.max(1));
         self.core
             .decline(grant.index(), grant.generation(), owner, keep_until_ns)
-            .map_err(|refused| refusal(refused, grant))
+            .map_err(|refused| refusal(refused, grant))?;
+        self.note_call_of(EventKind::Declined, tenant, grant, 0, 0);
+        Ok(())
     }
 
     /// Whether enough victims wait to be polled; those that have ended meanwhile do not count.
@@ -309,7 +311,7 @@ impl Governor {
         };
         // Relaxed: a statistic.
         count.fetch_add(1, Ordering::Relaxed);
-        self.note(kind, owner, place, bytes);
+        self.note(kind, owner, place, bytes, 0);
         ReclaimAnswer::Busy
     }
 
@@ -359,9 +361,8 @@ impl Governor {
     fn end_late(&self, grant: GrantId, owner: Owner) -> Option<bool> {
         let place = (grant.index(), grant.generation());
         let bytes = self.grant_bytes(grant, owner);
-        let ended = self.core.end_late(place.0, place.1, owner)?;
+        let ended = self.core.end_late(place, owner, self)?;
         if ended {
-            self.note(EventKind::Evicted, owner, place, bytes);
             self.note_freed(owner, bytes, self.core.accounts.used(owner.account()));
         }
         Some(ended)
@@ -416,8 +417,10 @@ impl Owners for Asking<'_> {
             }
         };
         let answer = governor.answer_of(reply, owner, place, victim.bytes);
-        if answer == ReclaimAnswer::Freed {
-            governor.note(EventKind::Evicted, owner, place, victim.bytes);
+        if answer != ReclaimAnswer::Freed {
+            let to = if answer == ReclaimAnswer::Busy { 1 } else { 2 };
+            governor.note(EventKind::ReclaimAnswered, owner, place, victim.bytes, to);
+        } else {
             let used = governor.core.accounts.used(owner.account());
             governor.note_freed(owner, victim.bytes, used.saturating_sub(victim.bytes));
         }
@@ -432,5 +435,12 @@ impl Owners for Asking<'_> {
     fn note_promise(&self, victim: &grants::Victim) {
         let grant = GrantId::new(self.governor.tag, victim.generation, victim.slot);
         self.governor.note_promise(grant, victim.owner);
+    }
+
+    fn note_end(&self, victim: &grants::Victim) {
+        let uncommitted = victim.fields.flags & grants::flag::UNCOMMITTED != 0;
+        let end = if uncommitted { End::Expired } else { End::Evicted };
+        let place = (victim.slot, victim.generation);
+        self.governor.ended(victim.owner, place, victim.bytes, end);
     }
 }

@@ -16,6 +16,7 @@ use crate::core::grants::SLOTS;
 use crate::core::handle::{GrantId, GroupHandle, TenantHandle};
 use crate::core::sync::lock;
 use crate::core::word::{BYTES_MAX, Owner, State};
+use crate::details::Detail;
 use crate::error::{AccountName, Error};
 use crate::governor::Governor;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -184,7 +185,9 @@ impl Governor {
             return Err(Error::DuplicateTenant(id));
         }
         admin.check_guarantees(parent, 0, settings.guarantee)?;
-        let (index, generation) = self.open(&mut admin, TENANTS, parent, &settings)?;
+        self.take_room_for_change()?;
+        let opened = self.open(&mut admin, TENANTS, parent, &settings);
+        let (index, generation) = self.or_give_back(opened)?;
         let tenant = self.core.tenant(index);
         tenant.begin(id.as_u128(), generation);
         tenant.set_rate(config.rate);
@@ -219,7 +222,9 @@ impl Governor {
             return Err(Error::TooDeep { depth, max: max - 1 });
         }
         admin.check_guarantees(parent, 0, settings.guarantee)?;
-        let (index, generation) = self.open(&mut admin, GROUPS, parent, &settings)?;
+        self.take_room_for_change()?;
+        let opened = self.open(&mut admin, GROUPS, parent, &settings);
+        let (index, generation) = self.or_give_back(opened)?;
         self.enter(&mut admin, index, generation, parent, Kind::Group(config));
         Ok(GroupHandle::new(self.tag, generation, index))
     }
@@ -232,8 +237,28 @@ impl Governor {
             parent.children += 1;
         }
         let owner = Owner::new(index, generation, 0);
-        self.note(EventKind::Registered, owner, (0, 0), node.guarantee());
+        self.note_configured(EventKind::Registered, owner, node.guarantee(), || {
+            self.detail_of(index, generation, &node.kind)
+        });
         admin.nodes.insert(index, node);
+    }
+
+    fn detail_of(&self, index: u32, generation: u32, kind: &Kind) -> Detail {
+        match kind {
+            Kind::Tenant(config) => {
+                Detail::Tenant(TenantHandle::new(self.tag, generation, index), config.clone())
+            }
+            Kind::Group(config) => {
+                Detail::Group(GroupHandle::new(self.tag, generation, index), config.clone())
+            }
+        }
+    }
+
+    /// All that is registered now, groups before tenants.
+    pub(crate) fn all_details(&self) -> Vec<Detail> {
+        let admin = lock(&self.admin);
+        let nodes = admin.nodes.iter();
+        nodes.map(|(&index, node)| self.detail_of(index, node.generation, &node.kind)).collect()
     }
 
     fn parent_of(&self, admin: &Admin, parent: Option<GroupHandle>) -> Result<u32, Error> {
@@ -382,7 +407,9 @@ impl Governor {
         let settings = after.settings()?;
         let mut admin = lock(&self.admin);
         self.tenant_node(&admin, tenant)?;
-        self.reconfigure(&mut admin, (index, changes), before.guarantee_bytes, &settings)?;
+        let kind = Kind::Tenant(after.clone());
+        let old = before.guarantee_bytes;
+        self.reconfigure(&mut admin, (index, changes), old, &settings, &kind)?;
         let record = self.core.tenant(index);
         record.set_rate(after.rate);
         for (kind, queue) in record.queues.iter().enumerate() {
@@ -395,7 +422,7 @@ impl Governor {
             settled &= self.count_existing(index, kind as u8);
         }
         if let Some(node) = admin.nodes.get_mut(&index) {
-            node.kind = Kind::Tenant(after);
+            node.kind = kind;
         }
         drop(admin);
         if settled { Ok(()) } else { Err(Error::Contended) }
@@ -452,9 +479,11 @@ impl Governor {
             let bound = settings.guarantee;
             return Err(Error::GuaranteesExceed { sum: promised, bound, parent });
         }
-        self.reconfigure(&mut admin, (index, changes), before.guarantee_bytes, &settings)?;
+        let kind = Kind::Group(after);
+        let old = before.guarantee_bytes;
+        self.reconfigure(&mut admin, (index, changes), old, &settings, &kind)?;
         if let Some(node) = admin.nodes.get_mut(&index) {
-            node.kind = Kind::Group(after);
+            node.kind = kind;
         }
         drop(admin);
         Ok(())
@@ -466,11 +495,14 @@ impl Governor {
         (index, changes): (u32, u64),
         old_guarantee: u64,
         settings: &Settings,
+        kind: &Kind,
     ) -> Result<(), Error> {
         let node = admin.nodes.get_mut(&index).filter(|node| node.changes == changes);
         let parent = node.ok_or(Error::Contended)?.parent;
         admin.check_guarantees(parent, old_guarantee, settings.guarantee)?;
-        self.core.accounts.configure(index, settings).map_err(guarantee_error)?;
+        self.take_room_for_change()?;
+        let configured = self.core.accounts.configure(index, settings);
+        self.or_give_back(configured.map_err(guarantee_error))?;
         admin.lowered.remove(&index);
         if let Some(node) = admin.nodes.get_mut(&index) {
             node.changes += 1;
@@ -479,8 +511,11 @@ impl Governor {
         *promised = *promised - old_guarantee + settings.guarantee;
         self.review_excess(admin);
         self.core.offer_claim(index);
-        let owner = Owner::new(index, self.core.accounts.generation(index), 0);
-        self.note(EventKind::LimitsChanged, owner, (0, 0), settings.limits[0]);
+        let generation = self.core.accounts.generation(index);
+        let (owner, limit) = (Owner::new(index, generation, 0), settings.limits[0]);
+        self.note_configured(EventKind::LimitsChanged, owner, limit, || {
+            self.detail_of(index, generation, kind)
+        });
         Ok(())
     }
 
@@ -524,10 +559,13 @@ impl Governor {
             limits: [capacity_bytes.min(BYTES_MAX); LEVELS],
             ..self.core.accounts.settings(ROOT)
         };
-        self.core.accounts.configure(ROOT, &settings).map_err(guarantee_error)?;
+        self.take_room_for_change()?;
+        let configured = self.core.accounts.configure(ROOT, &settings);
+        self.or_give_back(configured.map_err(guarantee_error))?;
         admin.capacity_bytes = capacity_bytes;
         self.review_excess(&mut admin);
-        self.note(EventKind::CapacityChanged, Owner::new(ROOT, 0, 0), (0, 0), capacity_bytes);
+        let root = Owner::new(ROOT, 0, 0);
+        self.note_change(EventKind::CapacityChanged, root, capacity_bytes, 0);
         drop(admin);
         Ok(())
     }
@@ -559,8 +597,9 @@ impl Governor {
         if how == Unregister::IfIdle && bytes > 0 {
             return Err(Error::GrantsLive { bytes });
         }
+        self.take_room_for_change()?;
         self.core.registry.remove(self.core.tenant(index).uuid(), index);
-        self.leave(&mut admin, TENANTS, index);
+        self.leave(&mut admin, TENANTS, index, how);
         drop(admin);
         match how {
             // Asked for what it still holds until its slot gets another owner.
@@ -587,12 +626,13 @@ impl Governor {
         if children > 0 {
             return Err(Error::HasChildren { children });
         }
-        self.leave(&mut admin, GROUPS, index);
+        self.take_room_for_change()?;
+        self.leave(&mut admin, GROUPS, index, Unregister::IfIdle);
         drop(admin);
         Ok(())
     }
 
-    fn leave(&self, admin: &mut Admin, kind: usize, index: u32) {
+    fn leave(&self, admin: &mut Admin, kind: usize, index: u32, how: Unregister) {
         let Some(node) = admin.nodes.remove(&index) else { return };
         admin.lowered.remove(&index);
         *admin.promised(node.parent) -= node.guarantee();
@@ -602,7 +642,8 @@ impl Governor {
         self.core.accounts.close(index);
         self.core.offer_claim(index);
         let owner = Owner::new(index, node.generation, 0);
-        self.note(EventKind::Unregistered, owner, (0, 0), self.core.accounts.used(index));
+        let used = self.core.accounts.used(index);
+        self.note_change(EventKind::Unregistered, owner, used, how as u8);
         admin.closed[kind].push_back((index, node.generation));
     }
 
@@ -613,7 +654,7 @@ impl Governor {
             let owner = Owner::new(index, generation, kind);
             for segment in queue.chain(&self.core.grants, owner) {
                 for slot in segment * SLOTS..(segment + 1) * SLOTS {
-                    while !self.core.end_by_force(slot, owner) {
+                    while !self.core.end_by_force(slot, owner, self) {
                         std::thread::yield_now();
                     }
                 }
@@ -670,11 +711,8 @@ impl Governor {
         for ((expires_ns, number), owner) in due {
             let grant = GrantId::from_u64(number);
             let place = (grant.index(), grant.generation());
-            let ended = self.core.end_expired(place.0, place.1, owner, now_ns);
-            if ended {
-                self.note(EventKind::ReservationExpired, owner, place, 0);
-                returned += 1;
-            }
+            let ended = self.core.end_expired(place, owner, now_ns, self);
+            returned += u32::from(ended);
             // Where another thread was just at it, the next call looks again.
             if ended || !self.is_reserved(number, owner) {
                 admin.reservations.remove(&(expires_ns, number));

@@ -4,6 +4,19 @@ use crate::config::AllocationType;
 use crate::core::handle::TenantHandle;
 use std::time::Duration;
 
+/// What a caller means to do with what it asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Intent {
+    /// How long it will hold the memory, in ns; `u64::MAX`: to the end.
+    pub hold_ns: u64,
+    /// Bytes by which it will grow in all.
+    pub grow_bytes: u64,
+    /// Bytes of each growth; the last may be smaller.
+    pub grow_step_bytes: u64,
+    /// Time between two growths, in ns; the first is at once.
+    pub grow_step_ns: u64,
+}
+
 /// A request for memory. Begin with [`Request::new`] and say more where it matters.
 ///
 /// ```
@@ -26,6 +39,7 @@ pub struct Request {
     pub(crate) ttl_ns: Option<u64>,
     pub(crate) evictable: bool,
     pub(crate) pinned: bool,
+    pub(crate) intent: Option<Intent>,
 }
 
 impl Request {
@@ -41,6 +55,7 @@ impl Request {
             ttl_ns: None,
             evictable: false,
             pinned: false,
+            intent: None,
         }
     }
 
@@ -74,5 +89,12 @@ impl Request {
     /// Whether the grant is pinned from the start: never evicted until it is unpinned.
     pub fn pinned(self, pinned: bool) -> Self {
         Self { pinned, ..self }
+    }
+
+    /// What the caller means to do with the memory. Decides nothing; an audit log that records
+    /// calls keeps it, so that "what if" knows how long a request that was denied would have held
+    /// its memory.
+    pub fn intent(self, intent: Intent) -> Self {
+        Self { intent: Some(intent), ..self }
     }
 }

@@ -15,6 +15,7 @@
 //! back a grant that had just been assigned, so a future may be dropped at any await point.
 
 use crate::core::admission::{Ask, No};
+use crate::core::events::{EventKind, GRANT_RECORDS, Verb};
 use crate::core::handle::TenantHandle;
 use crate::core::pressure::Pressure;
 use crate::core::wait::{DECIDED_MAX, Decided, Left};
@@ -68,6 +69,8 @@ pub struct HeldTicket<G: Borrow<Governor> + Clone> {
     place: Standing<G>,
     /// When its task is woken although nothing was decided.
     alarm_ns: Option<u64>,
+    /// Its number in the records; 0: it did not stand in line, or nothing is recorded.
+    number: u64,
 }
 
 enum Standing<G: Borrow<Governor>> {
@@ -183,6 +186,7 @@ impl Governor {
     pub fn evict_for(&self, request: &Request) -> Result<(), Error> {
         let mut ask = self.ask(request)?;
         ask.now_ns = self.clock().now_ns();
+        self.note_evict_for(request, &ask);
         self.evict_for_waiter(&ask);
         Ok(())
     }
@@ -213,7 +217,7 @@ impl Governor {
         }
         // One that named all it could goes on itself: those it woke may be in no hurry.
         for _ in 0..=self.config.waiters_max as usize / DECIDED_MAX {
-            let mut decided = Decided::default();
+            let mut decided = Decided::told_to(self);
             let left = self.core.hand_over(self.clock().now_ns(), &mut decided);
             decided.cells().iter().for_each(|&cell| {
                 self.wakers.wake(cell);
@@ -304,6 +308,9 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
 ) -> Result<HeldTicket<G>, Refusal> {
     let governor: &Governor = shared.borrow();
     let mut ask = governor.ask(request)?;
+    let verb = if waits == Waits::Above { Verb::RequestOrEnqueue } else { Verb::Enqueue };
+    let wait_ns = u64::try_from(wait_max.as_nanos()).unwrap_or(u64::MAX);
+    governor.begin_waiting(verb, request, &ask, wait_ns)?;
     // Whoever waits goes first, but a guarantee is kept whoever waits.
     let in_turn = waits == Waits::Above
         || !governor.core.scarcity.is_waited()
@@ -312,7 +319,7 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
         Some(Ok(id)) => {
             let grant = HeldGrant::new(shared.clone(), id, ask.owner());
             let place = Standing::Granted(grant);
-            return Ok(HeldTicket { governor: shared, ask, place, alarm_ns: None });
+            return Ok(HeldTicket { governor: shared, ask, place, alarm_ns: None, number: 0 });
         }
         Some(Err(no)) => no,
         None => (governor.short_of(&ask), Extent::of(ask.bytes)),
@@ -324,16 +331,19 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
         _ if governor.core.is_gone(&ask) => return Err(governor.denied(&ask, No::Closed, extent)),
         _ => return Err(governor.denied(&ask, no, extent)),
     };
+    let number = governor.begin_queue(&ask)?;
     let Some(ticket) = governor.park(&mut ask, wait_max) else {
+        governor.core.events.give_room(GRANT_RECORDS);
         let limit = u64::from(governor.config().waiters_max);
         let reason = DenialReason::WaitersExhausted;
-        return Err(governor.count_denial(&ask, Denial { reason, limit, ..denial }));
+        let denial = Denial { reason, limit, ..denial };
+        return Err(governor.count_denial(&ask, denial, number));
     };
     if !in_turn && governor.core.waiting.waiters.outcome(ticket) == Outcome::Waiting {
         governor.evict_for_waiter(&ask);
     }
     let place = Standing::Waiting(ticket, denial);
-    Ok(HeldTicket { governor: shared, ask, place, alarm_ns: None })
+    Ok(HeldTicket { governor: shared, ask, place, alarm_ns: None, number })
 }
 
 impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
@@ -378,7 +388,12 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
 
     fn look(&mut self, ticket: waiters::Ticket, denial: Denial) -> Option<Answer<G>> {
         let governor: &Governor = self.governor.borrow();
-        if self.is_late(ticket) && governor.core.expire(ticket) {
+        let is_late = self.is_late(ticket);
+        if governor.core.events.has_calls() && (is_late || self.outcome(ticket) != Outcome::Waiting)
+        {
+            governor.note_polled(&self.ask, self.number);
+        }
+        if is_late && governor.core.expire(ticket) {
             governor.hand_over();
         }
         let waits = || governor.core.waiting.waiters.outcome(ticket) == Outcome::Waiting;
@@ -394,15 +409,17 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
         let answer = match governor.core.take_outcome(ticket) {
             Outcome::Granted(slot, generation) => {
                 let id = governor.granted(&self.ask, (slot, generation)).into_id();
+                governor.record_ticket(EventKind::Taken, &self.ask, self.number, id.as_u64());
                 Ok(HeldGrant::new(self.governor.clone(), id, self.ask.owner()))
             }
             Outcome::Closed => {
+                governor.record_ticket(EventKind::Withdrawn, &self.ask, self.number, 0);
                 let tenant = governor.tenant_handle(self.ask.owner());
                 Err(Error::Gone { what: "tenant", number: tenant.as_u64() }.into())
             }
             Outcome::Expired | Outcome::Stale | Outcome::Waiting => {
                 let reason = DenialReason::WaitedTooLong;
-                Err(governor.count_denial(&self.ask, Denial { reason, ..denial }))
+                Err(governor.count_denial(&self.ask, Denial { reason, ..denial }, self.number))
             }
         };
         // Who was woken goes on where the hand-over has left off.
@@ -472,6 +489,12 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
     /// Gives up the place. A grant that was assigned just before goes back.
     pub fn cancel(self) {}
 
+    /// Its number in the records of events and of the audit log; none if it did not stand in line,
+    /// or nothing is recorded.
+    pub fn number(&self) -> Option<u64> {
+        (self.number != 0).then_some(self.number)
+    }
+
     /// The tenant that waits.
     pub fn tenant(&self) -> TenantHandle {
         self.governor.borrow().tenant_handle(self.ask.owner())
@@ -511,6 +534,7 @@ impl<G: Borrow<Governor> + Clone> Drop for HeldTicket<G> {
         let governor: &Governor = self.governor.borrow();
         governor.wakers.forget(ticket.index, self.alarm_ns);
         governor.core.withdraw(ticket);
+        governor.record_ticket(EventKind::Withdrawn, &self.ask, self.number, 0);
         match governor.core.take_outcome(ticket) {
             Outcome::Granted(slot, generation) => {
                 drop(governor.granted(&self.ask, (slot, generation)))

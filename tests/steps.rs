@@ -135,6 +135,19 @@ mod counted {
             governor.try_request(&of(recorded, MIB)).unwrap().into_id()
         });
         budget.row("release, events recorded", 4, || governor.release(recorded, id)).unwrap();
+        for (audit_calls, request, touch) in [(false, 5, 0), (true, 7, 3)] {
+            let audit = AuditMode::FailClosed;
+            let audited = GovernorConfig { audit, audit_calls, ..config(100 * MIB) };
+            let governor = Governor::new(audited).unwrap();
+            let recorded = register(&governor, tenant(1));
+            let what = if audit_calls { "fail closed, calls too" } else { "fail closed" };
+            let row = |verb: &str| format!("{verb}, {what}");
+            let id = budget.row(&row("request"), request, || {
+                governor.try_request(&of(recorded, MIB)).unwrap().into_id()
+            });
+            budget.row(&row("touch"), touch, || governor.touch(recorded, id)).unwrap();
+            budget.row(&row("release"), 4, || governor.release(recorded, id)).unwrap();
+        }
         assert!(budget.faults.is_empty(), "{:#?}", budget.faults);
     }
 
@@ -198,7 +211,8 @@ mod counted {
             let grown = self.grow.call(|| g.grow(of, id, 3));
             self.touch.call(|| g.touch(of, id)).unwrap();
             if grown.is_ok() {
-                self.shrink.call(|| g.shrink(of, id, 2)).unwrap();
+                let shrunk = self.shrink.call(|| g.shrink(of, id, 2));
+                assert!(matches!(shrunk, Ok(()) | Err(Error::AuditFull)), "{shrunk:?}");
             }
             self.release.call(|| g.release(of, id)).unwrap();
         }
@@ -322,8 +336,15 @@ mod counted {
 
     #[test]
     fn four_threads_on_one_tenant_stay_within_the_bound() {
+        four_threads_on_one_tenant(AuditMode::Off);
+        four_threads_on_one_tenant(AuditMode::DropAndCount);
+        four_threads_on_one_tenant(AuditMode::FailClosed);
+    }
+
+    fn four_threads_on_one_tenant(audit: AuditMode) {
         const THREADS: u32 = 4;
-        let governor = Governor::new(GovernorConfig { quantum_bytes: 0, ..config(1_000) }).unwrap();
+        let config = GovernorConfig { audit, audit_calls: true, ..config(1_000) };
+        let governor = Governor::new(GovernorConfig { quantum_bytes: 0, ..config }).unwrap();
         let team = governor.register_group(GroupConfig::new("team")).unwrap();
         let counted = [Some(3), None, Some(3), None];
         let rate = Some(RateLimit::new(1_000_000_000, 1 << 40).unwrap());
@@ -351,7 +372,7 @@ mod counted {
             let done = threads.into_iter().map(|t| t.join().unwrap());
             done.max_by_key(|bounds| bounds.request.most).unwrap()
         });
-        worst.say("four threads, the worst of");
+        worst.say(&format!("four threads, audit {}", audit.name()));
         assert_eq!(governor.snapshot().live_bytes, 0);
     }
 }

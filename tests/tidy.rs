@@ -25,7 +25,7 @@ const LAYERS: &[&[&str]] = &[
     &["region"],
     &["lessons"],
     &["policy", "ghost", "backlog", "pressure"],
-    &["account", "grants", "registry", "rate", "share", "ring", "scarcity", "turnover"],
+    &["account", "grants", "registry", "rate", "share", "ring", "credit", "scarcity", "turnover"],
     &["queue", "events"],
     &["tenant"],
     &["admission"],

@@ -228,7 +228,7 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         "wait",
         "grant_of_nobody_kept",
-        &[("let _ = self.release(granted.0, granted.1, ask.owner());", "")],
+        &[("let _ = self.release(granted.0, granted.1, ask.owner(), decided.observer);", "")],
     ),
     // Claim that was bought beyond the need stays where it is although somebody waits.
     of(

@@ -15,6 +15,7 @@
 
 use super::Core;
 use super::account::{Obstacle, Trimmed};
+use super::events::{End, Observer};
 use super::grants::{Ended, Fields, Refused, flag};
 use super::policy::Recency;
 use super::queue::{NoSlot, Queue};
@@ -146,8 +147,8 @@ impl Core {
     /// more for the rate and two for the number of grants where they are limited; bounded always.
     /// While somebody waits, claim that was bought beyond the need goes back at once.
     #[inline]
-    pub fn admit(&self, ask: &Ask) -> Result<Granted, No> {
-        let answer = self.decide(ask);
+    pub fn admit(&self, ask: &Ask, observer: &dyn Observer) -> Result<Granted, No> {
+        let answer = self.decide(ask, observer);
         if self.scarcity.is_waited() {
             self.give_up_rest(ask.account);
             if answer.is_err() {
@@ -159,7 +160,7 @@ impl Core {
     }
 
     #[inline]
-    fn decide(&self, ask: &Ask) -> Result<Granted, No> {
+    fn decide(&self, ask: &Ask, observer: &dyn Observer) -> Result<Granted, No> {
         self.pace(ask)?;
         if self.queue(ask.owner()).remembers() {
             self.ghosts.prefetch(ask.owner(), ask.fields.key);
@@ -167,7 +168,7 @@ impl Core {
         for _ in 0..RESTARTS_MAX {
             let ready = self.prepare(ask, 1)?;
             match self.charge(ask.account, ask.generation, ready.counted, ask.bytes, 0) {
-                Ok(()) => return Ok(self.publish(ask, &ready)),
+                Ok(()) => return Ok(self.publish(ask, &ready, observer)),
                 Err(obstacle) => {
                     self.abandon(ask, &ready);
                     if obstacle != Obstacle::Changed {
@@ -284,7 +285,7 @@ impl Core {
 
     /// Makes a prepared and charged request a live grant.
     #[inline]
-    pub fn publish(&self, ask: &Ask, ready: &Prepared) -> Granted {
+    pub fn publish(&self, ask: &Ask, ready: &Prepared, observer: &dyn Observer) -> Granted {
         let tenant = self.tenant(ask.account);
         let mut fields = ask.fields;
         let counted = ask.is_counted(ready.counted);
@@ -299,6 +300,10 @@ impl Core {
             1
         };
         let recency = Recency::new(clock, ask.cost, frequency);
+        if self.events.is_enabled() {
+            let next = self.grants.generation(ready.slot) + 1;
+            observer.granted(ask.owner(), (ready.slot, next), ask.bytes);
+        }
         let generation = self.grants.publish(ready.slot, ask.bytes, recency.0, &fields);
         if ready.count > 0 {
             queue.count_decided(ready.count, true);
@@ -344,6 +349,7 @@ impl Core {
         generation: u32,
         owner: Owner,
         bytes: u64,
+        observer: &dyn Observer,
     ) -> Result<Result<(), No>, Refused> {
         let held = self.grants.hold(slot, generation, owner)?;
         let account = owner.account();
@@ -361,6 +367,9 @@ impl Core {
         if self.scarcity.is_waited() {
             self.give_up_rest(account);
         }
+        if charged.is_ok() && self.events.is_enabled() {
+            observer.grown(owner, (slot, generation), bytes);
+        }
         let more = if charged.is_ok() { bytes } else { 0 };
         self.grants.let_go(held, held.word.bytes() + more);
         if charged.is_ok() {
@@ -377,12 +386,16 @@ impl Core {
         generation: u32,
         owner: Owner,
         bytes: u64,
+        observer: &dyn Observer,
     ) -> Result<Result<(), u64>, Refused> {
         let held = self.grants.hold(slot, generation, owner)?;
         let has = held.word.bytes();
         if bytes >= has {
             self.grants.let_go(held, has);
             return Ok(Err(has));
+        }
+        if self.events.is_enabled() {
+            observer.shrunk(owner, (slot, generation), bytes);
         }
         self.grants.let_go(held, has - bytes);
         self.uncharge(owner.account(), bytes);
@@ -415,9 +428,25 @@ impl Core {
         slot: u32,
         generation: u32,
         owner: Owner,
+        observer: &dyn Observer,
+    ) -> Result<(u64, bool), Refused> {
+        self.end((slot, generation), owner, End::Released, observer)
+    }
+
+    /// The same, for whoever ends it in its owner's place.
+    #[inline]
+    pub fn end(
+        &self,
+        (slot, generation): Granted,
+        owner: Owner,
+        end: End,
+        observer: &dyn Observer,
     ) -> Result<(u64, bool), Refused> {
         let held = self.grants.hold_to_end(slot, generation, owner)?;
         let (account, bytes) = (owner.account(), held.word.bytes());
+        if self.events.is_enabled() {
+            observer.ended(owner, (slot, generation), bytes, end);
+        }
         let counted = self.grants.flags(slot) & flag::COUNTED != 0;
         let queue = self.queue(owner);
         if held.word.state() == State::Evicting {

@@ -13,6 +13,7 @@
 use super::Core;
 use super::account::Obstacle;
 use super::admission::{Ask, Granted, No, Prepared};
+use super::events::Observer;
 use super::sync::{AtomicU64, Ordering};
 
 /// Requests a batch may hold.
@@ -79,7 +80,12 @@ impl Core {
     ///
     /// The request that was refused, and why. The sum of a tenant's requests is refused at the
     /// first of them.
-    pub fn admit_all(&self, asks: &[Ask], granted: &mut [Granted]) -> Result<(), (usize, No)> {
+    pub fn admit_all(
+        &self,
+        asks: &[Ask],
+        granted: &mut [Granted],
+        observer: &dyn Observer,
+    ) -> Result<(), (usize, No)> {
         debug_assert!(asks.len() <= BATCH_MAX && asks.len() == granted.len());
         let mut ready = [Prepared::default(); BATCH_MAX];
         let mut prepared = 0;
@@ -95,7 +101,7 @@ impl Core {
         let answer = answer.and_then(|()| self.charge_all(asks, &ready));
         for (i, ask) in asks[..prepared].iter().enumerate() {
             match answer {
-                Ok(()) => granted[i] = self.publish(ask, &ready[i]),
+                Ok(()) => granted[i] = self.publish(ask, &ready[i], observer),
                 Err(_) => self.abandon(ask, &ready[i]),
             }
         }

@@ -10,8 +10,36 @@
 //! word 3   bytes:64
 //! word 4   detail:64
 //! word 5   used_bytes:64
-//! word 6   zero:56 | reason:8
+//! word 6   zero:24 | cost:32 | reason:8
 //! ```
+//!
+//! What the fields of a kind mean, where it is more than their names say:
+//!
+//! | kind | fields |
+//! |---|---|
+//! | `Denied` | `detail`: bytes short; `grant`: the ticket, if it has waited |
+//! | `Registered`, `LimitsChanged` | `detail`: number of its configuration in `details.rs` |
+//! | `Unregistered` | `to`: how |
+//! | `Queued`, `Withdrawn` | `grant`: the ticket |
+//! | `Taken` | `grant`: the ticket; `detail`: the grant |
+//! | `ReclaimAnswered` | `to`: 1 busy, 2 deferred |
+//! | `Emergency` | `to`: the verb; `bytes`: what came of it |
+//! | `Asked` | `from`: the verb; `to`: flags; `grant`: the content's key, of a growth the grant; \
+//! `detail`: time to live in ns; `used_bytes`: longest wait in ns, or the place in a batch |
+//! | `Intended` | what the next `Asked` of that tenant means to do: `grant`: ns it will hold; \
+//! `bytes`: bytes it will grow by, `detail`: at each step, `used_bytes`: ns between two steps |
+//! | `Pinned` | `to`: 1 pinned, 0 not any more |
+//! | `KeptAlive` | `detail`: for how many ns |
+//! | `Balanced` | `to`: 1 if it may evict |
+//! | `PressureReported` | `to`: the level |
+//! | `Measured` | `to`: 0 if it is not measured any more |
+//! | `Polled` | `grant`: the ticket |
+//!
+//! The last nine rows, and `Touched`, `Committed` and `Declined`, are *calls*: what was
+//! asked for, so that a recording can be replayed. They are recorded only where that is wanted.
+//!
+//! A ring may keep *room* for records (`credit.rs`): then nothing is overwritten that its one
+//! keeper has not read.
 //!
 //! Invariants:
 //!
@@ -19,9 +47,16 @@
 //! E1  decode(sequence, encode(e)) = e with that sequence
 //! E2  decode(words) = None unless kind is known and the spare bits are zero
 //! E3  size of an event in the ring = 64 bytes
+//! E4  with room kept: a record that was pushed is overwritten only after its credit came back
 //! ```
 
+use super::credit::{Credits, NoRoom};
 use super::ring::{Cursor, Read, Record, Ring};
+use super::sync::{AtomicU64, Ordering};
+use super::word::Owner;
+
+/// Records of a request that is granted: that it was, and later that the grant has ended.
+pub const GRANT_RECORDS: u64 = 2;
 
 /// Words of an event besides the stamp of its cell.
 pub const EVENT_WORDS: usize = 7;
@@ -32,6 +67,7 @@ const TO_BITS: u32 = 8;
 const ALLOCATION_TYPE_BITS: u32 = 8;
 const ACCOUNT_BITS: u32 = 32;
 const REASON_BITS: u32 = 8;
+const COST_BITS: u32 = 32;
 
 const FROM_SHIFT: u32 = KIND_BITS;
 const TO_SHIFT: u32 = FROM_SHIFT + FROM_BITS;
@@ -39,7 +75,10 @@ const ALLOCATION_TYPE_SHIFT: u32 = TO_SHIFT + TO_BITS;
 const ACCOUNT_SHIFT: u32 = ALLOCATION_TYPE_SHIFT + ALLOCATION_TYPE_BITS;
 
 const _: () = assert!(ACCOUNT_SHIFT + ACCOUNT_BITS == u64::BITS);
-const _: () = assert!(REASON_BITS <= u64::BITS);
+const COST_SHIFT: u32 = REASON_BITS;
+const LAST_BITS: u32 = REASON_BITS + COST_BITS;
+
+const _: () = assert!(LAST_BITS <= u64::BITS);
 const _: () = assert!((EVENT_WORDS + 1) * size_of::<u64>() == 64);
 
 /// What kind of thing happened. Codes are never reused; 0 is no kind, so that an empty record is
@@ -81,6 +120,137 @@ pub enum EventKind {
     /// Memory that was said to be freed was not seen to be: `bytes` are still measured, of the
     /// tenant or, for account 0, of the process.
     FreedNotSeen = 16,
+    /// A call: memory was asked for; the answer is a record of its own.
+    Asked = 17,
+    /// A call: what the caller means to do with what it asks for next.
+    Intended = 18,
+    /// A call: the content of a grant was used.
+    Touched = 19,
+    /// A call: a grant was pinned, or not any more.
+    Pinned = 20,
+    /// A call: a grant is kept alive for a while.
+    KeptAlive = 21,
+    /// A call: a reservation was made a grant.
+    Committed = 22,
+    /// A call: an owner keeps a grant it was asked to free.
+    Declined = 23,
+    /// A call: the balancer takes a step.
+    Balanced = 24,
+    /// A call: somebody said how short the machine is.
+    PressureReported = 25,
+    /// A call: what a tenant (or, account 0, the process) was measured to use.
+    Measured = 26,
+    /// A request stands in line.
+    Queued = 27,
+    /// A request that stood in line was given up by its owner.
+    Withdrawn = 28,
+    /// The answer to a request that has waited was taken by its owner.
+    Taken = 29,
+    /// The owner of a grant was asked for it and keeps it: it is busy, or will release it later.
+    ReclaimAnswered = 30,
+    /// Somebody used a verb of an emergency.
+    Emergency = 31,
+    /// A call: the owner of a request in line asked for its answer, and there is one.
+    Polled = 32,
+}
+
+/// Which verb an [`EventKind::Asked`] came by. Codes are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Verb {
+    /// `try_request`.
+    TryRequest = 1,
+    /// `request`.
+    Request = 2,
+    /// `reserve`.
+    Reserve = 3,
+    /// `request_all`.
+    RequestAll = 4,
+    /// `enqueue`, `acquire`.
+    Enqueue = 5,
+    /// `request_or_enqueue_owned`.
+    RequestOrEnqueue = 6,
+    /// `grow`.
+    Grow = 7,
+    /// `grow_evicting`.
+    GrowEvicting = 8,
+    /// `evict_for`.
+    EvictFor = 9,
+}
+
+impl Verb {
+    /// All verbs, in the order of their codes.
+    pub const ALL: [Self; 9] = [
+        Self::TryRequest,
+        Self::Request,
+        Self::Reserve,
+        Self::RequestAll,
+        Self::Enqueue,
+        Self::RequestOrEnqueue,
+        Self::Grow,
+        Self::GrowEvicting,
+        Self::EvictFor,
+    ];
+
+    /// The verb of a code, if there is one.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code).checked_sub(1)?).copied()
+    }
+}
+
+/// Flags of an [`EventKind::Asked`].
+pub mod asked {
+    /// It is pinned from the start.
+    pub const PINNED: u8 = 1;
+    /// A loaded model that may be evicted.
+    pub const EVICTABLE: u8 = 2;
+    /// It has a time to live.
+    pub const TIMED: u8 = 4;
+}
+
+/// How a grant ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its owner released it.
+    Released,
+    /// It was evicted.
+    Evicted,
+    /// It was a reservation that nobody committed in time.
+    Expired,
+    /// Administration ended it: its tenant was unregistered by force.
+    Forced,
+}
+
+/// Who is told what becomes of grants, where events are recorded: by slot and generation, and by
+/// the thread that has decided it.
+///
+/// ```text
+/// E5  bytes that were told of, in the order of the telling, add up to at most what was in use
+/// E6  of one grant: granted, then grown and shrunk, then ended, once
+/// ```
+///
+/// Both follow from the moment of the telling: after bytes came into use and before anybody can
+/// know the grant, or that it has grown; after it is decided that they leave, and before they do.
+/// Must not block, and must not call the core's verbs.
+pub trait Observer {
+    /// A request was granted.
+    fn granted(&self, owner: Owner, grant: (u32, u32), bytes: u64);
+    /// A grant has so many bytes more.
+    fn grown(&self, owner: Owner, grant: (u32, u32), bytes: u64);
+    /// A grant has so many bytes less.
+    fn shrunk(&self, owner: Owner, grant: (u32, u32), bytes: u64);
+    /// A grant of so many bytes has ended.
+    fn ended(&self, owner: Owner, grant: (u32, u32), bytes: u64, end: End);
+}
+
+/// Takes note of nothing.
+pub struct Nobody;
+
+impl Observer for Nobody {
+    fn granted(&self, _: Owner, _: (u32, u32), _: u64) {}
+    fn grown(&self, _: Owner, _: (u32, u32), _: u64) {}
+    fn shrunk(&self, _: Owner, _: (u32, u32), _: u64) {}
+    fn ended(&self, _: Owner, _: (u32, u32), _: u64, _: End) {}
 }
 
 /// One event. Fields that mean nothing for a kind are zero.
@@ -102,6 +272,8 @@ pub struct Event {
     pub allocation_type: u8,
     /// The code of the reason, for denials and evictions.
     pub reason: u8,
+    /// What it costs to rebuild the content, of an [`EventKind::Asked`].
+    pub cost: u32,
     /// The id of the grant concerned.
     pub grant: u64,
     /// The bytes that were asked for, granted, released ...
@@ -112,14 +284,32 @@ pub struct Event {
     pub used_bytes: u64,
 }
 
+/// Which events are recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The last so many are kept; 0: none are. A power of two.
+    pub capacity: u32,
+    /// Calls as well.
+    pub calls: bool,
+    /// Room is kept: what has none is not done.
+    pub with_room: bool,
+}
+
 /// The last events of a governor: [`Ring`] with events in it.
 pub struct Events {
     ring: Ring<EVENT_WORDS>,
+    calls: bool,
+    /// Room in the ring, where that is kept.
+    credits: Option<Credits>,
+    /// Events that were not recorded because there was no room, and nothing that could be denied.
+    skipped: AtomicU64,
+    /// Requests denied because their records had no room, and their bytes.
+    refused: [AtomicU64; 2],
 }
 
 impl EventKind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 32] = [
         Self::Granted,
         Self::Denied,
         Self::Grown,
@@ -136,6 +326,22 @@ impl EventKind {
         Self::ReclaimTimedOut,
         Self::ReclaimPanicked,
         Self::FreedNotSeen,
+        Self::Asked,
+        Self::Intended,
+        Self::Touched,
+        Self::Pinned,
+        Self::KeptAlive,
+        Self::Committed,
+        Self::Declined,
+        Self::Balanced,
+        Self::PressureReported,
+        Self::Measured,
+        Self::Queued,
+        Self::Withdrawn,
+        Self::Taken,
+        Self::ReclaimAnswered,
+        Self::Emergency,
+        Self::Polled,
     ];
 
     /// Its number in records and in the C interface.
@@ -163,6 +369,7 @@ impl Event {
             account: 0,
             allocation_type: 0,
             reason: 0,
+            cost: 0,
             grant: 0,
             bytes: 0,
             detail: 0,
@@ -178,14 +385,17 @@ impl Event {
             | (self.to as u64) << TO_SHIFT
             | (self.allocation_type as u64) << ALLOCATION_TYPE_SHIFT
             | (self.account as u64) << ACCOUNT_SHIFT;
-        let reason = self.reason as u64;
-        [self.time_ns, subject, self.grant, self.bytes, self.detail, self.used_bytes, reason]
+        let last = self.reason as u64 | (self.cost as u64) << COST_SHIFT;
+        [self.time_ns, subject, self.grant, self.bytes, self.detail, self.used_bytes, last]
     }
 
     /// The event of a record; `None` if these words are not those of an event.
     #[inline]
     pub fn decode(sequence: u64, words: &[u64; EVENT_WORDS]) -> Option<Self> {
-        let [time_ns, subject, grant, bytes, detail, used_bytes, reason] = *words;
+        let [time_ns, subject, grant, bytes, detail, used_bytes, last] = *words;
+        if last >> LAST_BITS != 0 {
+            return None;
+        }
         Some(Self {
             sequence,
             time_ns,
@@ -194,7 +404,8 @@ impl Event {
             to: (subject >> TO_SHIFT) as u8,
             account: (subject >> ACCOUNT_SHIFT) as u32,
             allocation_type: (subject >> ALLOCATION_TYPE_SHIFT) as u8,
-            reason: u8::try_from(reason).ok()?,
+            reason: last as u8,
+            cost: (last >> COST_SHIFT) as u32,
             grant,
             bytes,
             detail,
@@ -204,19 +415,102 @@ impl Event {
 }
 
 impl Events {
-    /// Room for the last `capacity` events; 0 keeps none, and a push then costs one branch.
+    /// Keeps the events of these kinds; where none are kept a push costs one branch.
     ///
     /// # Panics
     ///
-    /// If `capacity` is neither zero nor a power of two.
-    pub fn new(capacity: u32) -> Self {
-        Self { ring: Ring::new(capacity) }
+    /// If the capacity is neither zero nor a power of two.
+    pub fn new(recorded: Recorded) -> Self {
+        let Recorded { capacity, calls, with_room } = recorded;
+        Self {
+            ring: Ring::new(capacity),
+            calls: calls && capacity > 0,
+            credits: (with_room && capacity > 0).then(|| Credits::new(capacity.into())),
+            skipped: AtomicU64::new(0),
+            refused: [AtomicU64::new(0), AtomicU64::new(0)],
+        }
     }
 
     /// Whether events are kept at all: a caller may then spare itself making them.
     #[inline]
     pub fn is_enabled(&self) -> bool {
         self.ring.capacity() != 0
+    }
+
+    /// Whether nothing has to be done before a verb: no calls are recorded, no room is kept.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        !self.calls && self.credits.is_none()
+    }
+
+    /// Whether calls are recorded, too.
+    #[inline]
+    pub fn has_calls(&self) -> bool {
+        self.calls
+    }
+
+    /// Whether room is kept for records.
+    #[inline]
+    pub fn has_room_kept(&self) -> bool {
+        self.credits.is_some()
+    }
+
+    /// Takes room for so many records, where room is kept. Whoever has it pushes that many or gives
+    /// the rest back. Bounded: at most [`super::credit::TAKE_TURNS_MAX`] read-modify-writes.
+    #[inline]
+    pub fn take_room(&self, records: u64) -> Result<(), NoRoom> {
+        match &self.credits {
+            None => Ok(()),
+            Some(credits) => credits.take(records),
+        }
+    }
+
+    /// Gives room back: it was not needed, or its record has been read for good. Wait-free.
+    #[inline]
+    pub fn give_room(&self, records: u64) {
+        if let Some(credits) = &self.credits {
+            credits.give(records);
+        }
+    }
+
+    /// Room that nobody has taken; none where no room is kept.
+    pub fn free_room(&self) -> Option<u64> {
+        self.credits.as_ref().map(Credits::free)
+    }
+
+    /// Records an event for which nobody has taken room: what cannot be denied, and moves no bytes.
+    /// Without room it is counted as skipped.
+    pub fn push_if_room(&self, event: &Event) {
+        match self.take_room(1) {
+            Ok(()) => {
+                self.push(event);
+            }
+            Err(_) => {
+                // Relaxed: a statistic.
+                self.skipped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Counts a request that is denied because its record has no room.
+    pub fn count_refused(&self, bytes: u64) {
+        let [count, sum] = &self.refused;
+        // Relaxed: statistics, taken together only roughly.
+        count.fetch_add(1, Ordering::Relaxed);
+        // Relaxed: as above.
+        sum.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes the count of skipped events since the last time.
+    pub fn take_skipped(&self) -> u64 {
+        // Relaxed: a statistic.
+        self.skipped.swap(0, Ordering::Relaxed)
+    }
+
+    /// Takes the count of refused requests since the last time, and their bytes.
+    pub fn take_refused(&self) -> [u64; 2] {
+        // Relaxed: statistics.
+        [0, 1].map(|at: usize| self.refused[at].swap(0, Ordering::Relaxed))
     }
 
     /// Records an event and answers the sequence number it was given; `None` if it was dropped.
@@ -238,6 +532,16 @@ impl Events {
             Read::Lost(count) => Read::Lost(count),
             Read::Empty => Read::Empty,
         }
+    }
+
+    /// The words of the next record, as [`Self::read`] would decode them.
+    pub fn read_words(&self, cursor: &mut Cursor) -> Read<Record<EVENT_WORDS>> {
+        self.ring.read(cursor)
+    }
+
+    /// How many events are kept.
+    pub fn capacity(&self) -> u32 {
+        self.ring.capacity()
     }
 
     /// A cursor at the end: it reads what is recorded from now on.

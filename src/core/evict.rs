@@ -17,6 +17,7 @@
 
 use super::Core;
 use super::account::{DEPTH_MAX, ROOT, Trimmed};
+use super::events::{End, Observer};
 use super::grants::{Refused, Settled, Victim, flag};
 use super::order::{Ahead, Goal, Rank, Shortage, Sums};
 use super::policy::Recency;
@@ -56,6 +57,10 @@ pub trait Owners {
     /// Takes note of a victim whose bytes count as being freed until it is released or declined,
     /// whether it was handed out or its owner said so. Called with nothing held.
     fn note_promise(&self, victim: &Victim);
+
+    /// Takes note of a victim that has ended by this, and not by its owner's release: its bytes are
+    /// in use until this returns.
+    fn note_end(&self, victim: &Victim);
 }
 
 /// What an eviction achieved.
@@ -331,7 +336,7 @@ impl Core {
                 return;
             }
             (Settled::Ended | Settled::ReleasedByOwner, _) => {
-                self.after_settled(victim, settled);
+                self.after_settled(victim, settled, || owners.note_end(victim));
                 relief.grants += 1;
                 relief.freed += victim.bytes;
                 let covered = self.pass_on(shortage, way, victim.bytes, before).min(*joined);
@@ -369,13 +374,18 @@ impl Core {
     }
 
     /// Ends a claimed victim without asking its owner.
-    pub fn end_victim(&self, victim: &Victim) {
-        self.after_settled(victim, self.grants.settle_freed(victim));
+    pub fn end_victim(&self, victim: &Victim, end: End, observer: &dyn Observer) {
+        let place = (victim.slot, victim.generation);
+        let note = || observer.ended(victim.owner, place, victim.bytes, end);
+        self.after_settled(victim, self.grants.settle_freed(victim), note);
     }
 
-    fn after_settled(&self, victim: &Victim, settled: Settled) {
+    fn after_settled(&self, victim: &Victim, settled: Settled, note: impl FnOnce()) {
         self.slot_is_free(victim);
         if settled == Settled::Ended {
+            if self.events.is_enabled() {
+                note();
+            }
             self.end_evicted(victim);
         }
     }

@@ -2,9 +2,11 @@
 //! tenants that are unregistered by force, grants counted or freed late.
 //!
 //! Every step takes hold of a slot like an owner or an evictor would, so whoever races it comes
-//! before or after, and the bytes leave the used word exactly once (I3).
+//! before or after, and the bytes leave the used word exactly once (I3). An observer is told of
+//! every grant that ends here, once.
 
 use super::Core;
+use super::events::{End, Observer};
 use super::grants::{Victim, flag};
 use super::word::{Owner, State};
 
@@ -12,7 +14,7 @@ impl Core {
     /// Ends whatever grant of `owner`'s is in the slot; false if it has to be tried again because
     /// another thread is at it for a few instructions. An owner who is just being asked for the
     /// grant is not waited for: it may be the caller.
-    pub fn end_by_force(&self, slot: u32, owner: Owner) -> bool {
+    pub fn end_by_force(&self, slot: u32, owner: Owner, observer: &dyn Observer) -> bool {
         let word = self.grants.word(slot);
         // A segment changes hands only when its owner has no grant in it.
         if self.grants.owner(slot) != owner {
@@ -22,10 +24,12 @@ impl Core {
             State::Free | State::Gone => true,
             State::Live => {
                 let claimed = self.grants.claim_victim(slot, word, |v| v.owner == owner);
-                claimed.inspect(|victim| self.end_victim(victim)).is_some()
+                let end = |victim: &Victim| self.end_victim(victim, End::Forced, observer);
+                claimed.inspect(end).is_some()
             }
             State::Evicting | State::Deferred => {
-                self.end_chosen(slot, self.grants.generation(slot), owner)
+                let place = (slot, self.grants.generation(slot));
+                self.end_chosen(place, owner, End::Forced, observer)
             }
             State::Reserved | State::Tuning | State::Ending => false,
         }
@@ -35,7 +39,12 @@ impl Core {
     /// this was its end, `false` if it had ended; none if it has to be tried again because another
     /// thread is at it for a few instructions. If its owner is just asked for it once more, that
     /// answer changes nothing.
-    pub fn end_late(&self, slot: u32, generation: u32, owner: Owner) -> Option<bool> {
+    pub fn end_late(
+        &self,
+        (slot, generation): (u32, u32),
+        owner: Owner,
+        observer: &dyn Observer,
+    ) -> Option<bool> {
         let word = self.grants.word(slot);
         let same = self.grants.generation(slot) == generation && self.grants.owner(slot) == owner;
         match word.state() {
@@ -46,24 +55,31 @@ impl Core {
                 let ours = |v: &Victim| v.owner == owner && v.generation == generation;
                 let claimed = self.grants.claim_victim(slot, word, ours);
                 claimed.map(|victim| {
-                    self.end_victim(&victim);
+                    self.end_victim(&victim, End::Evicted, observer);
                     true
                 })
             }
             State::Evicting | State::Deferred => {
-                self.end_chosen(slot, generation, owner).then_some(true)
+                let place = (slot, generation);
+                self.end_chosen(place, owner, End::Evicted, observer).then_some(true)
             }
         }
     }
 
     /// Ends a grant that an evictor has chosen in its owner's place, who is told that it was
     /// evicted.
-    fn end_chosen(&self, slot: u32, generation: u32, owner: Owner) -> bool {
+    fn end_chosen(
+        &self,
+        (slot, generation): (u32, u32),
+        owner: Owner,
+        end: End,
+        observer: &dyn Observer,
+    ) -> bool {
         let Ok(held) = self.grants.hold_to_end(slot, generation, owner) else { return false };
         let mut fields = self.grants.fields(slot);
         fields.flags |= flag::EVICTED;
         self.grants.let_go_with(held, &fields);
-        self.release(slot, generation, owner).is_ok()
+        self.end((slot, generation), owner, end, observer).is_ok()
     }
 
     /// Whether the slot holds this grant, and it is a reservation that was not yet committed.
@@ -74,14 +90,21 @@ impl Core {
     }
 
     /// Ends a reservation whose time to commit has run out, if that is still what the slot holds.
-    pub fn end_expired(&self, slot: u32, generation: u32, owner: Owner, now_ns: u64) -> bool {
+    pub fn end_expired(
+        &self,
+        (slot, generation): (u32, u32),
+        owner: Owner,
+        now_ns: u64,
+        observer: &dyn Observer,
+    ) -> bool {
         let word = self.grants.word(slot);
         let claimed = self.grants.claim_victim(slot, word, |victim| {
             let fields = &victim.fields;
             let uncommitted = fields.flags & flag::UNCOMMITTED != 0 && fields.is_expired(now_ns);
             victim.generation == generation && victim.owner == owner && uncommitted
         });
-        claimed.inspect(|victim| self.end_victim(victim)).is_some()
+        let end = |victim: &Victim| self.end_victim(victim, End::Expired, observer);
+        claimed.inspect(end).is_some()
     }
 
     /// Counts a grant that was made before its type was counted; false if that has to be tried

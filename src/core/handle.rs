@@ -49,8 +49,9 @@ macro_rules! handle {
                 (self.0 >> INDEX_BITS) as u32
             }
 
+            /// Its slot: what events call the account, or a part of a grant's id.
             #[inline]
-            pub(crate) fn index(self) -> u32 {
+            pub fn index(self) -> u32 {
                 self.0 as u32 & INDEX_MAX
             }
         }

@@ -6,7 +6,8 @@
 //! | `account` `share` `scarcity` | the counting: who uses, has paid for and may have how much |
 //! | `grants` `queue` | a grant's life in one word; the eviction queue of a tenant and type |
 //! | `policy` `lessons` `ghost` `backlog` | who goes first within a queue |
-//! | `pressure` `rate` `registry` `ring` `events` `tenant` | one record or structure each |
+//! | `pressure` `rate` `registry` `tenant` | one record or structure each |
+//! | `ring` `credit` `events` | what happened, and the room for its records |
 //! | `admission` `batch` | where a grant is decided; all or nothing |
 //! | `order` `evict` `force` | whose turn it is to go, asking them, what administration ends |
 //! | `waiters` `wait` `turnover` `estimate` | who waits, who is served next, how long that takes |
@@ -30,6 +31,7 @@ pub mod policy;
 pub mod pressure;
 
 pub mod account;
+pub mod credit;
 pub mod grants;
 pub mod rate;
 pub mod registry;
@@ -63,7 +65,7 @@ pub mod estimate;
 
 use account::Accounts;
 use batch::Batches;
-use events::Events;
+use events::{Events, Recorded};
 use ghost::Ghosts;
 use grants::{Grants, SLOTS};
 use queue::Queue;
@@ -111,8 +113,8 @@ pub struct Sizes {
     pub ghost_keys_max: u32,
     /// Bytes of claim bought beyond the need.
     pub quantum_bytes: u64,
-    /// Events kept for readers; 0: none are recorded.
-    pub events_max: u32,
+    /// Which events are recorded.
+    pub events: Recorded,
     /// Most waiters.
     pub waiters_max: u32,
     /// How long a waiter may be passed over, in ns.
@@ -138,7 +140,7 @@ impl Core {
             batches: Batches::new(),
             scarcity: Scarcity::default(),
             registry: Registry::new(tenants, REGISTRY_SEED),
-            events: Events::new(sizes.events_max),
+            events: Events::new(sizes.events),
             waiting: Waiting::new(sizes.waiters_max, sizes.patience_ns),
         }
     }

@@ -140,6 +140,16 @@ impl RateLimit {
         }
     }
 
+    /// Time between two requests that keep the rate, in ns.
+    pub const fn interval_ns(self) -> u64 {
+        self.interval_ns
+    }
+
+    /// How many requests pass at once after a pause.
+    pub const fn bucket_depth(self) -> u64 {
+        self.tolerance_ns / self.interval_ns + 1
+    }
+
     /// The rule: the next theoretical arrival time, or how long the request is too early.
     #[inline]
     const fn judge(self, theoretical_arrival_ns: u64, now_ns: u64) -> Result<u64, u64> {

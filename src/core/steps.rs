@@ -17,6 +17,7 @@
 
 use super::account::{CHARGE_ROUNDS_MAX, CHARGE_TURNS_MAX, DEPTH_MAX, LEVELS, TRIM_TURNS_MAX};
 use super::admission::RESTARTS_MAX;
+use super::credit::TAKE_TURNS_MAX;
 use super::events::EVENT_WORDS;
 use super::evict::PASS_TURNS_MAX;
 use super::grants::{HOLD_TURNS_MAX, SLOTS};
@@ -148,6 +149,10 @@ const RETURN_DEFERRED: u64 = (LEVELS_UP + 1) * (2 + PASS_TURNS_MAX as u64 * TRIM
 
 const OWNER: u64 = 8;
 const EVENT: u64 = PUSH_READ_MODIFY_WRITES_MAX + EVENT_WORDS as u64 + 4;
+/// A look, the exchanges; then it is given back, or the refusal counted.
+const ROOM: u64 = 1 + TAKE_TURNS_MAX as u64 + 4;
+/// What was asked for, and what for.
+const CALL: u64 = ROOM + 2 * EVENT;
 /// Used word, head, limits, guarantee, weight, traits.
 const SETTINGS: u64 = 5 + LEVELS as u64;
 /// What the limits on the way to the root allow.
@@ -158,7 +163,7 @@ const PROMISED: u64 = LEVELS_UP * LOOK;
 const PARTY: u64 = 6 + ATTAINABLE;
 /// The water level is found by bisection of the capacity.
 const POOL_FILL: StepsMax = StepsMax {
-    constant: 2 * VIEW + EVENT,
+    constant: 2 * VIEW + ROOM + EVENT,
     by_account: 1 + (2 + BYTES_BITS as u64) * (PARTY + 1),
     by_segment: 0,
 };
@@ -175,18 +180,18 @@ pub const REQUEST: StepsMax = PREPARE
     .plus(CHARGE)
     .plus(StepsMax::new(ABANDON))
     .times(RESTARTS_MAX)
-    .plus(StepsMax::new(2 + RATE + PUBLISH + EVENT))
+    .plus(StepsMax::new(2 + RATE + PUBLISH + EVENT + CALL))
     .plus(DENIAL);
 /// Of `grow`.
 pub const GROW: StepsMax = CHARGE
     .plus(StepsMax::new(2))
     .times(RESTARTS_MAX)
-    .plus(StepsMax::new(2 * OWNER + 3 + HOLD + 1 + 3 + EVENT))
+    .plus(StepsMax::new(2 * OWNER + 3 + HOLD + 1 + 3 + EVENT + CALL))
     .plus(DENIAL);
 /// Of `shrink`.
-pub const SHRINK: StepsMax = StepsMax::new(OWNER + HOLD + 1 + UNCHARGE + EVENT);
+pub const SHRINK: StepsMax = StepsMax::new(OWNER + HOLD + 1 + UNCHARGE + EVENT + ROOM);
 /// Of `touch`: whether it is live or held, clock, recency.
-pub const TOUCH: StepsMax = StepsMax::new(OWNER + 3 + 4 + 2 + 2);
+pub const TOUCH: StepsMax = StepsMax::new(OWNER + 3 + 4 + 2 + 2 + ROOM + EVENT);
 /// Of `release`: the slot, its count, the used word; for a victim that was deferred also the way
 /// of its bytes to the account that was short.
 pub const RELEASE: StepsMax =

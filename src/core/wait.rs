@@ -39,6 +39,7 @@
 use super::Core;
 use super::account::{DEPTH_MAX, Obstacle, ROOT};
 use super::admission::{Ask, Granted, No, RESTARTS_MAX};
+use super::events::{GRANT_RECORDS, Nobody, Observer};
 use super::order::priority;
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
@@ -59,15 +60,27 @@ const BUSY: u32 = 1;
 const NOTE: u32 = 2;
 
 /// The waiters that a hand-over has decided, to be woken once it is over.
-#[derive(Debug, Default)]
-pub struct Decided {
+pub struct Decided<'o> {
+    /// Who is told of grants.
+    observer: &'o dyn Observer,
     cells: [u32; DECIDED_MAX],
     length: usize,
     /// Whether a waiter found the table of grants full.
     pub lacks_slots: bool,
 }
 
-impl Decided {
+impl Default for Decided<'_> {
+    fn default() -> Self {
+        Self::told_to(&Nobody)
+    }
+}
+
+impl<'o> Decided<'o> {
+    /// Nobody yet; grants are told to `observer`.
+    pub fn told_to(observer: &'o dyn Observer) -> Self {
+        Self { observer, cells: [0; DECIDED_MAX], length: 0, lacks_slots: false }
+    }
+
     fn push(&mut self, index: u32) {
         self.cells[self.length] = index;
         self.length += 1;
@@ -403,7 +416,7 @@ impl Core {
 
     /// Serves everyone in line who fits, unless another thread is at it: that one looks again.
     /// Called, with nothing held, after bytes, slots or limits have changed while somebody waits.
-    pub fn hand_over(&self, now_ns: u64, decided: &mut Decided) -> Left {
+    pub fn hand_over(&self, now_ns: u64, decided: &mut Decided<'_>) -> Left {
         let waiting = &self.waiting;
         if !waiting.take_line() {
             return Left::Clear;
@@ -428,7 +441,7 @@ impl Core {
     }
 
     /// One walk along the line; says whether anything was unclear.
-    fn walk(&self, now_ns: u64, decided: &mut Decided) -> bool {
+    fn walk(&self, now_ns: u64, decided: &mut Decided<'_>) -> bool {
         let waiting = &self.waiting;
         waiting.turnover.look(now_ns);
         self.let_in();
@@ -535,7 +548,7 @@ impl Core {
     }
 
     /// Serves the senior, or sets aside what there is for it; says whether anything was unclear.
-    fn serve_senior(&self, now_ns: u64, decided: &mut Decided) -> bool {
+    fn serve_senior(&self, now_ns: u64, decided: &mut Decided<'_>) -> bool {
         let waiting = &self.waiting;
         let Some(cell) = waiting.senior() else { return false };
         let waiters = &waiting.waiters;
@@ -549,7 +562,7 @@ impl Core {
             return false;
         }
         self.set_aside(cell, now_ns);
-        match self.serve(cell, now_ns) {
+        match self.serve(cell, now_ns, decided.observer) {
             Served::Granted(granted) => {
                 // All bytes are its grant's now.
                 waiting.set_aside_bytes(0);
@@ -644,7 +657,7 @@ impl Core {
     }
 
     /// Looks at one who stands in line.
-    fn look_at(&self, at: &Standing, now_ns: u64, walk: u32, decided: &mut Decided) -> Look {
+    fn look_at(&self, at: &Standing, now_ns: u64, walk: u32, decided: &mut Decided<'_>) -> Look {
         let waiting = &self.waiting;
         let waiters = &waiting.waiters;
         if !waiters.is_waiting(at.cell) {
@@ -664,7 +677,7 @@ impl Core {
         if turns.is_held_up(walk) {
             return Look::Stays;
         }
-        let served = self.serve(at.cell, now_ns);
+        let served = self.serve(at.cell, now_ns, decided.observer);
         let aged = waiting.is_aged(at.cell, now_ns);
         if aged && !matches!(served, Served::Granted(_)) {
             turns.hold_up(walk);
@@ -702,9 +715,10 @@ impl Core {
     }
 
     /// Hands a published grant to its waiter, or ends it again if the waiter is decided already.
-    fn decide_granted(&self, cell: u32, granted: Granted, decided: &mut Decided) -> bool {
+    fn decide_granted(&self, cell: u32, granted: Granted, decided: &mut Decided<'_>) -> bool {
         let waiting = &self.waiting;
         let ask = waiting.waiters.ask(cell, 0);
+        waiting.waiters.note_told(cell);
         if waiting.waiters.grant(cell, granted) {
             self.scarcity.leave();
             waiting.turnover.served(ask.bytes, waiting.waiters.entered_ns(cell));
@@ -712,11 +726,17 @@ impl Core {
             return true;
         }
         // An evictor may have been faster; either way the bytes leave the used word once.
-        let _ = self.release(granted.0, granted.1, ask.owner());
+        let _ = self.release(granted.0, granted.1, ask.owner(), decided.observer);
         false
     }
 
-    fn decide_without(&self, at: &Standing, phase: Phase, walk: u32, into: &mut Decided) -> Look {
+    fn decide_without(
+        &self,
+        at: &Standing,
+        phase: Phase,
+        walk: u32,
+        into: &mut Decided<'_>,
+    ) -> Look {
         if self.waiting.waiters.decide(at.cell, phase) {
             self.scarcity.leave();
             into.push(at.cell);
@@ -738,6 +758,9 @@ impl Core {
             }
         }
         let freed = self.give_up_aside(at.cell);
+        if !waiters.is_told(at.cell) {
+            self.events.give_room(GRANT_RECORDS);
+        }
         waiters.part(at.cell, Part::Line);
         if freed { Look::LeavesBytes } else { Look::Leaves }
     }
@@ -761,7 +784,7 @@ impl Core {
 
     /// Tries to serve a waiter. A look at the accounts is enough for an answer, because no claim
     /// is idle while somebody waits (W5).
-    fn serve(&self, cell: u32, now_ns: u64) -> Served {
+    fn serve(&self, cell: u32, now_ns: u64, observer: &dyn Observer) -> Served {
         let ask = self.waiting.waiters.ask(cell, now_ns);
         let senior = self.waiting.senior() == Some(cell);
         let bytes = ask.bytes - if senior { self.waiting.aside_bytes() } else { 0 };
@@ -785,7 +808,7 @@ impl Core {
             let obstacle = match if bytes == 0 { Ok(()) } else { charge() } {
                 Ok(()) => {
                     self.give_up_claim(ask.account);
-                    return Served::Granted(self.publish(&ask, &ready));
+                    return Served::Granted(self.publish(&ask, &ready, observer));
                 }
                 Err(obstacle) => obstacle,
             };

@@ -112,6 +112,8 @@ struct Cell {
     deadline_ns: AtomicU64,
     slot: AtomicU32,
     slot_generation: AtomicU32,
+    /// 1: an observer was told of a grant for it.
+    told: AtomicU32,
 }
 
 // SAFETY: atomics only; all zero is a free cell.
@@ -136,6 +138,7 @@ unsafe impl Zeroed for Cell {
             deadline_ns: long(),
             slot: zero(),
             slot_generation: zero(),
+            told: zero(),
         }
     }
 }
@@ -226,6 +229,7 @@ impl Waiters {
         cell.entered_ns.store(ask.now_ns, order);
         cell.ageing_ns.store(ask.now_ns, order);
         cell.deadline_ns.store(deadline_ns, order);
+        cell.told.store(0, order);
     }
 
     fn push(&self, index: u32) {
@@ -302,6 +306,18 @@ impl Waiters {
     pub fn age_anew(&self, index: u32, now_ns: u64) {
         // Relaxed: as in `ageing_ns`.
         self.cells[index].ageing_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// An observer was told of a grant for it. Only whoever holds the line.
+    pub fn note_told(&self, index: u32) {
+        // Relaxed: read by whoever holds the line.
+        self.cells[index].told.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether an observer was told of a grant for it. Only whoever holds the line.
+    pub fn is_told(&self, index: u32) -> bool {
+        // Relaxed: as above.
+        self.cells[index].told.load(Ordering::Relaxed) != 0
     }
 
     /// Until when it waits.

@@ -51,6 +51,12 @@ impl MultiTenantMemoryManager {
             DenialReason::GrantCount => (too_many(&name, wanted, denial), 0),
             DenialReason::SlotsExhausted => (self.table_full(), 0),
             DenialReason::WaitersExhausted => (self.queue_full(&name, wanted, denial), 0),
+            DenialReason::AuditFull => (
+                "the audit log has no room for the record of this request, and nothing is granted \
+                 without one; an operator makes room on its disk, see its status"
+                    .to_string(),
+                0,
+            ),
             // `waited_in_vain` says more.
             DenialReason::WaitedTooLong => (denial.to_string(), 0),
             DenialReason::Contended => (

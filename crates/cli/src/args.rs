@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::trace::TraceArgs;
 pub use self::tune::TuneArgs;
 use crate::failure::CliError;
+use crate::replay::recorder::Destination;
 use crate::trace::Format;
 use crate::trace::part::Part;
 
@@ -114,6 +115,20 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub json: Option<Option<PathBuf>>,
 
+    /// Also write an audit log of all calls and answers to the new folder DIR; `--format audit`
+    /// does it again (one trace, one size, one policy)
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+
+    /// The key of the log that --record writes; made if it is not there [default: DIR.key]
+    #[arg(long, value_name = "FILE", requires = "record")]
+    pub key: Option<PathBuf>,
+
+    /// Run the recorded day under the limits of FILE instead, and show who would have got what
+    /// (audit). Tenants that FILE does not name stay as they were, or become as its [defaults] say
+    #[arg(long, value_name = "FILE")]
+    pub what_if: Option<PathBuf>,
+
     /// Also write a page with charts
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
@@ -190,6 +205,9 @@ impl ReplayArgs {
             wait: None,
             compare_lru: false,
             json: None,
+            record: None,
+            key: None,
+            what_if: None,
             html: None,
         }
     }
@@ -283,6 +301,11 @@ impl ReplayArgs {
             ));
         }
         Ok(())
+    }
+
+    /// Where the run is recorded.
+    pub fn record_to(&self) -> Option<Destination> {
+        self.record.as_deref().map(|folder| Destination::new(folder, self.key.as_deref()))
     }
 
     /// The policies of the sweep, in the order given; none: as the configuration says.

@@ -296,11 +296,15 @@ impl Setup {
         self.defaults.is_none().then(names)
     }
 
-    /// A governor of this capacity with every group and tenant registered. Fails only where the
-    /// library is stricter than the file's own checks.
-    pub fn build(&self, clock: Clock) -> Result<Built, allotment::Error> {
+    /// A governor of this capacity with every group and tenant registered, set up otherwise as
+    /// `adapt` says. Fails only where the library is stricter than the file's own checks.
+    pub fn build(
+        &self,
+        clock: Clock,
+        adapt: impl FnOnce(GovernorConfig) -> GovernorConfig,
+    ) -> Result<Built, allotment::Error> {
         let defaults = GovernorConfig::new(self.capacity_bytes);
-        let governor = Governor::new(GovernorConfig {
+        let governor = Governor::new(adapt(GovernorConfig {
             tenants_max: defaults.tenants_max.max(self.tenants.len() as u32),
             groups_max: defaults.groups_max.max(self.groups.len() as u32),
             grants_max: self.grants_max.unwrap_or(defaults.grants_max),
@@ -311,7 +315,7 @@ impl Setup {
             critical_percent: self.pressure.critical_percent,
             hysteresis_percent: self.pressure.hysteresis_percent,
             ..defaults
-        })?;
+        }))?;
         let mut groups = Vec::with_capacity(self.groups.len());
         for group in &self.groups {
             groups.push(governor.register_group(GroupConfig {

@@ -19,6 +19,7 @@ mod demo;
 mod dice;
 mod failure;
 mod ledger;
+mod recording;
 mod replay;
 mod report;
 mod trace;

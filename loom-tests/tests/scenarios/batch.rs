@@ -8,7 +8,7 @@ include!("scene.rs");
 
 fn batch(scene: &Scene, kind: u8, asks: [(u32, u64); 2]) -> Result<(), No> {
     let asks = asks.map(|(tenant, bytes)| Scene::ask(tenant, kind, bytes));
-    scene.core.admit_all(&asks, &mut [Granted::default(); 2]).map_err(|(_, no)| no)
+    scene.core.admit_all(&asks, &mut [Granted::default(); 2], &Nobody).map_err(|(_, no)| no)
 }
 
 fn fair<E: Into<No>>(answer: Result<(), E>) {
@@ -54,7 +54,9 @@ pub fn a_refused_batch_refuses_no_growth() {
         let (slot, generation) = scene.admit(1, INFERENCE, 1).unwrap();
         let refused = |scene: &Scene| batch(scene, CACHE, [(1, 3), (2, 4)]);
         let owner = Owner::new(1, 1, INFERENCE);
-        let grow = move |scene: &Scene| scene.core.grow(slot, generation, owner, 1).unwrap();
+        let grow = move |scene: &Scene| {
+            scene.core.grow(slot, generation, owner, 1, &Nobody).unwrap()
+        };
         let (refused, grown) = roles.race(&scene, refused, grow);
         fair(grown);
         assert!(refused.is_err());

@@ -180,7 +180,7 @@ pub fn growth_and_eviction_agree_on_the_bytes() {
         let scene = Arc::new(Scene::new(8, &[], &[(ROOT, ANY, 0, 0)]));
         let (slot, generation) = scene.admit(1, CACHE, 2).unwrap();
         let owner = Owner::new(1, 1, CACHE);
-        let grow = move |scene: &Scene| scene.core.grow(slot, generation, owner, 2);
+        let grow = move |scene: &Scene| scene.core.grow(slot, generation, owner, 2, &Nobody);
         let (relief, grown) = roles.race(&scene, |scene| scene.relieve(1), grow);
         assert!(relief.grants == 1 || grown == Ok(Ok(())), "one of them was first");
         scene.check();

@@ -4,6 +4,7 @@
 
 use super::core::account::{LEVELS, Obstacle, ROOT, Settings};
 use super::core::admission::{Ask, Granted, No};
+use super::core::events::{Nobody, Recorded};
 use super::core::evict::{Owners, ReclaimAnswer, Relief};
 use super::core::grants::{Fields, Victim};
 use super::core::order::{CACHE, Goal, INFERENCE, Order, Requester, Shortage};
@@ -42,6 +43,8 @@ impl Owners for Scene {
     fn hand_out(&self, _victim: &Victim) {}
 
     fn note_promise(&self, _victim: &Victim) {}
+
+    fn note_end(&self, _victim: &Victim) {}
 }
 
 fn settings(limit: u64, guarantee: u64, priority: u64, counted: u8) -> Settings {
@@ -122,7 +125,7 @@ impl Scene {
             grants_max: 8,
             ghost_keys_max: 0,
             quantum_bytes,
-            events_max: 0,
+            events: Recorded::default(),
             waiters_max: 2,
             patience_ns: 1,
         });
@@ -152,7 +155,7 @@ impl Scene {
     }
 
     fn admit(&self, tenant: u32, kind: u8, bytes: u64) -> Result<Granted, No> {
-        self.core.admit(&Self::ask(tenant, kind, bytes))
+        self.core.admit(&Self::ask(tenant, kind, bytes), &Nobody)
     }
 
     /// Fills a tenant with grants that may be evicted.
@@ -201,14 +204,14 @@ impl Scene {
     }
 
     fn release(&self, tenant: u32, kind: u8, (slot, generation): Granted) -> bool {
-        self.core.release(slot, generation, Owner::new(tenant, 1, kind)).is_ok()
+        self.core.release(slot, generation, Owner::new(tenant, 1, kind), &Nobody).is_ok()
     }
 
     /// Ends what is in the slots of a tenant's caches, as unregistering by force does.
     fn force(&self, tenant: u32) {
         let owner = Owner::new(tenant, 1, CACHE);
         for slot in self.core.slots(owner).collect::<Vec<_>>() {
-            while !self.core.end_by_force(slot, owner) {
+            while !self.core.end_by_force(slot, owner, &Nobody) {
                 thread::yield_now();
             }
         }

@@ -274,7 +274,7 @@ fn the_manual_names_every_key_and_its_example_is_sound() {
 fn a_sound_file_becomes_a_governor() {
     let setup = parse(FULL, Path::new("allot.toml")).unwrap();
     let clock = allotment::os::ManualClock::new();
-    let built = setup.build(Clock::Manual(clock)).unwrap();
+    let built = setup.build(Clock::Manual(clock), |config| config).unwrap();
     assert_eq!(built.tenants.len(), 2);
     let snapshot = built.governor.snapshot();
     assert_eq!(snapshot.capacity_bytes, 24 << 30);

@@ -153,7 +153,7 @@ type Evicted = Arc<Mutex<Vec<usize>>>;
 impl Machine {
     fn new(load: &Load, setup: &Setup) -> Result<Machine, Error> {
         let clock = ManualClock::new();
-        let built = setup.build(Clock::Manual(clock.clone()))?;
+        let built = setup.build(Clock::Manual(clock.clone()), |config| config)?;
         built.governor.on_reclaim(|_| ReclaimAnswer::Freed);
         Ok(Machine { built, clock, held: vec![None; load.wishes.len()] })
     }

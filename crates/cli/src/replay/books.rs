@@ -46,6 +46,12 @@ pub trait Books {
     /// The item's request was denied.
     fn item_denied(&mut self, item: u32, tenant: u32, bytes: u64);
 
+    /// A request of `by` found a place in line, and may have taken something away.
+    fn waits(&mut self, by: u32);
+
+    /// Takes out an item that its owner gives back.
+    fn take_out(&mut self, item: u32) -> Option<GrantId>;
+
     /// The request of a job was granted.
     fn granted(&mut self, tenant: u32, bytes: u64);
 
@@ -108,11 +114,6 @@ impl<'a> OwnBooks<'a> {
         Self { workload, resident, ledger, loads: Loads::new(workload), denied: 0 }
     }
 
-    /// A request of `by` found a place in line, and may have taken something away.
-    pub fn waits(&mut self, by: u32) {
-        self.settle(by);
-    }
-
     /// Whether `item` is resident, and under which grant.
     pub fn resident(&self, item: u32) -> Option<GrantId> {
         self.resident[item as usize]
@@ -165,6 +166,14 @@ impl Books for OwnBooks<'_> {
 
     #[inline]
     fn asks(&mut self, _tenant: u32) {}
+
+    fn waits(&mut self, by: u32) {
+        self.settle(by);
+    }
+
+    fn take_out(&mut self, item: u32) -> Option<GrantId> {
+        self.resident[item as usize].take()
+    }
 
     #[inline]
     fn item_granted(&mut self, item: u32, grant: GrantId, tenant: u32, bytes: u64) {

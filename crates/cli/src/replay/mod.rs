@@ -8,22 +8,25 @@
 //! | `worker` | the loop: touch, request, grow, release |
 //! | `patient` | the loop of `--wait`: requests wait their turn, run, and end |
 //! | `waits` | how long they waited, and what they were told |
-//! | `running` | jobs that end or grow later |
+//! | `running`, `line` | jobs that end or grow later, or wait to begin |
 //! | `books`, `shared_books`, `gate` | what the driver knows by itself, in one thread and several |
 //! | `loads` | what misses cost, and how much of it is for what could have been there still |
 //! | `history` | samples over time |
+//! | `recorder` | the log of `--record` |
 //! | `plain_lru` | the same keys without a governor |
 //! | `output`, `progress` | where results and progress go |
 
 mod books;
 mod gate;
 pub mod history;
+mod line;
 mod loads;
 pub mod output;
 mod patient;
 mod plain_lru;
 pub mod plan;
 pub mod progress;
+pub mod recorder;
 mod roster;
 mod running;
 mod shared_books;
@@ -36,6 +39,7 @@ use std::sync::Arc;
 use crate::args::{ReplayArgs, TraceArgs};
 use crate::config::{self, Setup};
 use crate::failure::CliError;
+use crate::recording;
 use crate::report::human::plural;
 use crate::trace::part::Part;
 use crate::trace::workload::Workload;
@@ -47,6 +51,9 @@ use single_run::SingleRun;
 /// Runs the command: every trace at every size under every policy, one report each.
 pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
     args.check()?;
+    if args.trace.format == Format::Audit {
+        return recording::run(args);
+    }
     output::check(args)?;
     let sizes = args.sizes()?;
     let setup = match &args.config {

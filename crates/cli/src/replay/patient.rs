@@ -103,6 +103,7 @@ impl<'a> Patient<'a> {
             self.set_time(request.at_ns);
             self.arrive(request)?;
             self.serve()?;
+            self.floor.keep_up()?;
             if sampler.is_due(done) || done == requests.len() {
                 let governor = self.floor.governor;
                 sampler.take(done, self.now_ns, governor, &self.books, &self.tally);
@@ -128,6 +129,7 @@ impl<'a> Patient<'a> {
                 return Ok(());
             }
             self.set_time(next_ns);
+            self.floor.keep_up()?;
             if let Some((_, run)) = self.running.next(next_ns) {
                 self.end(&run)?;
             }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use allotment::Isolation;
+use allotment::{AuditMode, GovernorConfig, Isolation};
 
 use super::patient;
 use super::roster::TenantPlan;
@@ -62,6 +62,8 @@ pub struct Plan {
     pub setup: Option<Setup>,
     /// The place of each tenant in the configuration.
     pub places: Vec<usize>,
+    /// The governor of a recorded day, which counts where the configuration says nothing.
+    pub base: Option<GovernorConfig>,
 }
 
 impl Plan {
@@ -102,6 +104,7 @@ impl Plan {
             balance_every_ns: None,
             setup: None,
             places: Vec::new(),
+            base: None,
         })
     }
 
@@ -144,7 +147,28 @@ impl Plan {
             balance_every_ns: setup.pressure.pool.then_some(BALANCE_EVERY_NS),
             setup: Some(setup),
             places,
+            base: None,
         })
+    }
+
+    /// A governor as the configuration says, and otherwise as on the recorded day.
+    pub fn based(&self, config: GovernorConfig) -> GovernorConfig {
+        let Some(base) = &self.base else { return config };
+        GovernorConfig {
+            capacity_bytes: config.capacity_bytes,
+            tenants_max: base.tenants_max.max(config.tenants_max),
+            groups_max: base.groups_max.max(config.groups_max),
+            grants_max: base.grants_max.max(config.grants_max),
+            pool_pressure: config.pool_pressure,
+            warning_percent: config.warning_percent,
+            high_percent: config.high_percent,
+            critical_percent: config.critical_percent,
+            hysteresis_percent: config.hysteresis_percent,
+            events_max: 0,
+            audit: AuditMode::Off,
+            clock: config.clock,
+            ..base.clone()
+        }
     }
 
     /// What the ledger holds the governor to.

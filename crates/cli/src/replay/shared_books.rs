@@ -262,6 +262,23 @@ impl Books for WorkerBooks<'_> {
         self.asked = self.shared.gate(tenant).map(|mut gate| gate.asks());
     }
 
+    fn waits(&mut self, by: u32) {
+        // Only a replay in one thread has a line.
+        debug_assert!(false, "tenant {by} waits");
+    }
+
+    fn take_out(&mut self, item: u32) -> Option<GrantId> {
+        let mut places = self.shared.shard(item);
+        let place = &mut places[item as usize / SHARDS];
+        match *place {
+            Place::Resident(grant) => {
+                *place = Place::Absent;
+                Some(grant)
+            }
+            _ => None,
+        }
+    }
+
     fn item_granted(&mut self, item: u32, grant: GrantId, tenant: u32, bytes: u64) {
         self.granted(tenant, bytes);
         let mut places = self.shared.shard(item);

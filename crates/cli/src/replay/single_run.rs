@@ -13,6 +13,7 @@ use super::patient::Patient;
 use super::plain_lru;
 use super::plan::Plan;
 use super::progress::Progress;
+use super::recorder::Recorder;
 use super::roster::Roster;
 use super::shared_books::{SharedBooks, WorkerBooks};
 use super::waits::WaitSums;
@@ -23,6 +24,9 @@ use crate::ledger::Ledger;
 use crate::report::{History, RunReport, TenantReport};
 use crate::trace::Format;
 use crate::trace::workload::Workload;
+
+/// Items given back between two looks whether the log keeps up.
+const LOOK_EVERY: usize = 4_096;
 
 /// The policy of a run whose configuration names one for each tenant.
 const CONFIGURED: &str = "configured";
@@ -60,6 +64,9 @@ impl SingleRun<'_> {
     pub fn report(&self, progress: &Progress) -> Result<RunReport, CliError> {
         let clock = ManualClock::new();
         let (governor, roster) = self.governor(&clock)?;
+        let governor = Arc::new(governor);
+        let to = self.args.record_to();
+        let recorder = to.map(|to| Recorder::start(&governor, &to)).transpose()?;
         let floor = Floor {
             workload: self.workload,
             governor: &governor,
@@ -68,6 +75,7 @@ impl SingleRun<'_> {
             with_jobs: self.plan.with_jobs,
             balance_every_ns: self.plan.balance_every_ns,
             workers: self.args.threads as usize,
+            recorder: recorder.as_ref(),
         };
         let mut played = match (self.args.wait, floor.workers) {
             (Some(wait_max), _) => self.play_waiting(&floor, wait_max, progress)?,
@@ -76,6 +84,9 @@ impl SingleRun<'_> {
         };
         let tracking_bytes = governor.tracking_bytes();
         self.give_back(&floor, &mut played)?;
+        if let Some(recorder) = recorder {
+            recorder.close()?;
+        }
         Ok(self.filled(&played, tracking_bytes))
     }
 
@@ -84,7 +95,9 @@ impl SingleRun<'_> {
         let plan = &self.plan;
         let clock = Clock::Manual(clock.clone());
         if let Some(setup) = &plan.setup {
-            let built = setup.build(clock).map_err(|error| misuse(&error))?;
+            let built = setup
+                .build(clock, |config| self.recorded(plan.based(config)))
+                .map_err(|error| misuse(&error))?;
             let handles = plan.places.iter().map(|place| built.tenants[*place]).collect();
             return Ok((built.governor, Roster::registered(handles)));
         }
@@ -100,7 +113,7 @@ impl SingleRun<'_> {
             waiters_max: plan.waiters_max.unwrap_or(plain.waiters_max),
             ..plain
         };
-        let governor = Governor::new(config).map_err(|error| misuse(&error))?;
+        let governor = Governor::new(self.recorded(config)).map_err(|error| misuse(&error))?;
         let mut groups = Vec::new();
         for group in &plan.groups {
             let config = GroupConfig {
@@ -114,6 +127,10 @@ impl SingleRun<'_> {
         let policy = self.policy.unwrap_or(PolicyName::Hybrid).policy();
         let roster = Roster::new(plan.tenants.clone(), groups, policy, self.args.seed);
         Ok((governor, roster))
+    }
+
+    fn recorded(&self, config: GovernorConfig) -> GovernorConfig {
+        if self.args.record.is_some() { Recorder::configured(config) } else { config }
     }
 
     /// The loop in this thread.
@@ -131,11 +148,11 @@ impl SingleRun<'_> {
         let seconds = began.elapsed().as_secs_f64();
         bar.finish_and_clear();
         worker.release_rest()?;
-        let (tally, books) = worker.close();
+        let (tally, books, waits) = worker.close();
         let loads = books.loads().to_vec();
         let (resident, ledger) = books.close();
         let history = sampler.close();
-        let (leaked_bytes, waits) = (0, Vec::new());
+        let leaked_bytes = 0;
         Ok(Played { tally, ledger, resident, history, seconds, leaked_bytes, waits, loads })
     }
 
@@ -207,6 +224,9 @@ impl SingleRun<'_> {
         played.leaked_bytes = played.ledger.leaked_bytes(live_bytes);
         for (item, grant) in played.resident.iter().enumerate() {
             let Some(grant) = grant else { continue };
+            if item % LOOK_EVERY == 0 {
+                floor.keep_up()?;
+            }
             let tenant = self.workload.items.tenant(item as u32);
             let handle = floor.roster.handle(floor.governor, tenant)?;
             floor.governor.release(handle, *grant).map_err(|error| misuse(&error))?;

@@ -61,6 +61,7 @@ impl WaitSums {
             granted_after_wait: waits.len() as u64,
             gave_up: self.gave_up,
             denied: self.denied,
+            wait_mean_s: mean(&waits),
             wait_p50_s: percentile(&waits, 50),
             wait_p90_s: percentile(&waits, 90),
             wait_p99_s: percentile(&waits, 99),
@@ -78,6 +79,12 @@ impl WaitSums {
     pub fn drawn(self) -> Waited {
         self.waited
     }
+}
+
+/// None of nothing.
+fn mean(values: &[f64]) -> Option<f64> {
+    let sum: f64 = values.iter().sum();
+    (!values.is_empty()).then(|| sum / values.len() as f64)
 }
 
 #[cfg(test)]
@@ -98,6 +105,7 @@ mod tests {
         assert_eq!((report.granted_at_once, report.granted_after_wait), (2, 2));
         assert_eq!((report.gave_up, report.denied, report.waited()), (1, 3, 3));
         assert_eq!((report.wait_p50_s, report.wait_longest_s), (Some(2.0), Some(4.0)));
+        assert_eq!(report.wait_mean_s, Some(3.0));
         assert_eq!((report.estimates, report.estimates_unknown), (3, 1));
         assert_eq!((report.estimates_judged, report.estimate_ratio_p50), (1, Some(0.5)));
         assert_eq!(WaitSums::default().report(), WaitReport::default());

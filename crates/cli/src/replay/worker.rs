@@ -8,14 +8,17 @@ use std::ops::Range;
 
 use allotment::os::ManualClock;
 use allotment::{
-    AllocationType, Error, Governor, GrantId, Refusal, Released, Request, TenantHandle,
+    AllocationType, Error, Governor, GrantId, Intent, Refusal, Released, Request, TenantHandle,
 };
 use indicatif::ProgressBar;
 
 use super::books::{Books, Found, JOB_COOKIE};
 use super::history::Sampler;
+use super::line::Line;
+use super::recorder::Recorder;
 use super::roster::Roster;
 use super::running::{Agenda, Running};
+use super::waits::WaitSums;
 use crate::failure::CliError;
 use crate::trace::workload::{self, Job, Requests, Workload};
 
@@ -79,17 +82,29 @@ pub struct Floor<'a> {
     pub balance_every_ns: Option<u64>,
     /// Workers in all.
     pub workers: usize,
+    /// The log of what happens.
+    pub recorder: Option<&'a Recorder>,
+}
+
+impl Floor<'_> {
+    /// A time to wait for the log, where it is behind.
+    pub fn keep_up(&self) -> Result<(), CliError> {
+        self.recorder.map_or(Ok(()), Recorder::keep_up)
+    }
 }
 
 /// One worker and its books.
 pub struct Worker<'a, B> {
-    floor: &'a Floor<'a>,
-    books: B,
+    pub(super) floor: &'a Floor<'a>,
+    pub(super) books: B,
+    pub(super) line: Line<'a>,
     tally: Tally,
     agenda: Agenda<Running>,
+    /// Bytes of the resident items, where the trace has some given back.
+    item_bytes: Vec<u64>,
     /// Worker 0 leads: it moves the clock, takes samples and draws the bar.
     number: usize,
-    now_ns: u64,
+    pub(super) now_ns: u64,
     /// When the balancer takes its next step.
     balance_ns: u64,
 }
@@ -97,8 +112,11 @@ pub struct Worker<'a, B> {
 impl<'a, B: Books> Worker<'a, B> {
     /// A worker with nothing to do yet.
     pub fn new(floor: &'a Floor<'a>, number: usize, books: B) -> Self {
-        let (tally, agenda) = (Tally::default(), Agenda::default());
-        Self { floor, books, tally, agenda, number, now_ns: 0, balance_ns: 0 }
+        let (tally, agenda, line) = (Tally::default(), Agenda::default(), Line::default());
+        let has_drops = floor.workload.has_drops();
+        let item_bytes = vec![0; if has_drops { floor.workload.items.len() } else { 0 }];
+        let (now_ns, balance_ns) = (0, 0);
+        Self { floor, books, line, tally, agenda, item_bytes, number, now_ns, balance_ns }
     }
 
     /// Makes this worker's share of the requests, then lets all jobs with an end come to it.
@@ -117,6 +135,7 @@ impl<'a, B: Books> Worker<'a, B> {
                 Requests::Listed(listed) => self.make_requests(&listed[range])?,
             }
             self.books.pause();
+            self.floor.keep_up()?;
             if let Some((sampler, bar)) = &mut lead
                 && (sampler.is_due(done) || done == requests)
             {
@@ -137,8 +156,8 @@ impl<'a, B: Books> Worker<'a, B> {
     }
 
     /// What was counted, and the books.
-    pub fn close(self) -> (Tally, B) {
-        (self.tally, self.books)
+    pub fn close(self) -> (Tally, B, Vec<WaitSums>) {
+        (self.tally, self.books, self.line.into_sums())
     }
 
     /// The hot loop of the keys formats: no hashing, no allocation.
@@ -153,12 +172,18 @@ impl<'a, B: Books> Worker<'a, B> {
         Ok(())
     }
 
-    fn make_requests(&mut self, requests: &[workload::Request]) -> Result<(), CliError> {
+    fn make_requests(&mut self, requests: &'a [workload::Request]) -> Result<(), CliError> {
         let workload = self.floor.workload;
         for request in requests {
             self.do_until(request.at_ns)?;
             self.set_time(request.at_ns);
             self.balance(request.at_ns);
+            if !self.line.is_empty() {
+                self.serve()?;
+            }
+            if let Some(item) = request.drops {
+                self.give_item_back(item)?;
+            }
             self.use_chain(workload, request.uses.start as usize..request.uses.end as usize)?;
             if let Some(job) = &request.job
                 && self.floor.with_jobs
@@ -224,16 +249,38 @@ impl<'a, B: Books> Worker<'a, B> {
         let request = item_request(self.floor.workload, item, handle, bytes);
         self.books.asks(tenant);
         match self.floor.governor.request(&request) {
-            Ok(grant) => self.books.item_granted(item, grant.into_id(), tenant, bytes),
+            Ok(grant) => {
+                if let Some(held) = self.item_bytes.get_mut(item as usize) {
+                    *held = bytes;
+                }
+                self.books.item_granted(item, grant.into_id(), tenant, bytes);
+            }
             Err(Refusal::Denied(_)) => self.books.item_denied(item, tenant, bytes),
             Err(Refusal::Misuse(error)) => return Err(misuse(&error)),
         }
         Ok(())
     }
 
-    fn start(&mut self, tenant: u32, at_ns: u64, job: &Job) -> Result<(), CliError> {
+    /// An item's owner has no more use for it.
+    fn give_item_back(&mut self, item: u32) -> Result<(), CliError> {
+        let Some(grant) = self.books.take_out(item) else { return Ok(()) };
+        let (governor, tenant) = (self.floor.governor, self.floor.workload.items.tenant(item));
+        let handle = self.floor.roster.handle(governor, tenant)?;
+        let bytes = self.item_bytes[item as usize];
+        self.books.release(tenant, bytes, || give_back(governor, handle, grant))
+    }
+
+    fn start(&mut self, tenant: u32, at_ns: u64, job: &'a Job) -> Result<(), CliError> {
         let handle = self.floor.roster.handle(self.floor.governor, tenant)?;
         let request = job_request(tenant, handle, job.allocation, job.bytes);
+        let request = match job.pinned {
+            None => request,
+            Some(pinned) => request.pinned(pinned).evictable(!pinned),
+        };
+        let request = request.intent(intent(job));
+        if let Some(wait_ns) = job.wait_ns {
+            return self.enter((tenant, handle), job, &request, wait_ns);
+        }
         self.books.asks(tenant);
         let grant = match self.floor.governor.request(&request) {
             Ok(grant) => grant.into_id(),
@@ -244,6 +291,19 @@ impl<'a, B: Books> Worker<'a, B> {
             Err(Refusal::Misuse(error)) => return Err(misuse(&error)),
         };
         self.books.granted(tenant, job.bytes);
+        self.begin(tenant, handle, at_ns, job, grant);
+        Ok(())
+    }
+
+    /// A job has its memory: it grows and ends when it wants.
+    pub(super) fn begin(
+        &mut self,
+        tenant: u32,
+        handle: TenantHandle,
+        at_ns: u64,
+        job: &Job,
+        grant: GrantId,
+    ) {
         let end_ns = job.held_ns.map(|held| at_ns.saturating_add(held));
         let (left_bytes, step_bytes, step_ns) = job
             .growth
@@ -253,21 +313,46 @@ impl<'a, B: Books> Worker<'a, B> {
         let running =
             Running { grant, handle, tenant, bytes, left_bytes, step_bytes, step_ns, end_ns };
         self.agenda.add(running, if left_bytes > 0 { Some(at_ns) } else { end_ns });
-        Ok(())
     }
 
     /// Does what running jobs want up to `until_ns`.
     #[inline]
     fn do_until(&mut self, until_ns: u64) -> Result<(), CliError> {
+        if !self.line.is_empty() {
+            return self.do_beside_line(until_ns);
+        }
         while let Some((at_ns, job)) = self.agenda.next(until_ns) {
-            self.set_time(at_ns);
-            if job.left_bytes > 0 {
-                self.grow(job, at_ns)?;
-            } else {
-                self.end(&job)?;
+            self.go_on(at_ns, job)?;
+            if !self.line.is_empty() {
+                return self.do_beside_line(until_ns);
             }
         }
         Ok(())
+    }
+
+    /// The same while somebody waits: who is due gives up, and who can be served begins.
+    #[cold]
+    fn do_beside_line(&mut self, until_ns: u64) -> Result<(), CliError> {
+        loop {
+            let deadline_ns = self.line.deadline_ns();
+            let Some(next_ns) = self.agenda.next_ns().into_iter().chain(deadline_ns).min() else {
+                return Ok(());
+            };
+            if next_ns > until_ns {
+                return Ok(());
+            }
+            match self.agenda.next(next_ns) {
+                Some((at_ns, job)) => self.go_on(at_ns, job)?,
+                None => self.set_time(next_ns),
+            }
+            self.serve()?;
+        }
+    }
+
+    #[inline]
+    fn go_on(&mut self, at_ns: u64, job: Running) -> Result<(), CliError> {
+        self.set_time(at_ns);
+        if job.left_bytes > 0 { self.grow(job, at_ns) } else { self.end(&job) }
     }
 
     /// Grows a job by one step. One that may not grow is cut off: it cannot go on without.
@@ -292,7 +377,12 @@ impl<'a, B: Books> Worker<'a, B> {
     /// Gives a job's bytes back.
     fn end(&mut self, job: &Running) -> Result<(), CliError> {
         let governor = self.floor.governor;
-        self.books.release(job.tenant, job.bytes, || give_back(governor, job.handle, job.grant))
+        self.books.release(job.tenant, job.bytes, || give_back(governor, job.handle, job.grant))?;
+        if governor.waiters() > 0 {
+            // What may go by now goes for those who are first in line.
+            self.books.balance(|| governor.balance());
+        }
+        Ok(())
     }
 
     /// A step of the balancer, where one is due.
@@ -332,6 +422,20 @@ pub fn job_request(tenant: u32, handle: TenantHandle, kind: AllocationType, byte
         .cookie(JOB_COOKIE | u64::from(tenant))
         .evictable(!is_kept)
         .pinned(is_kept)
+}
+
+/// What a job means to do, for the log.
+fn intent(job: &Job) -> Intent {
+    let hold_ns = job.held_ns.unwrap_or(u64::MAX);
+    match &job.growth {
+        None => Intent { hold_ns, ..Intent::default() },
+        Some(growth) => Intent {
+            hold_ns,
+            grow_bytes: growth.total_bytes,
+            grow_step_bytes: growth.step_bytes,
+            grow_step_ns: growth.step_ns,
+        },
+    }
 }
 
 /// Releases a grant, once nobody is at it; says whether it was still ours.

@@ -207,6 +207,7 @@ mod tests {
         assert_eq!(super::waits(std::slice::from_ref(&plain)), None);
         assert_eq!(waits_of_tenants(&plain), None);
         let all = WaitReport {
+            wait_mean_s: Some(3.0),
             wait_p50_s: Some(2.5),
             estimate_ratio_p10: Some(0.5),
             estimate_ratio_p50: Some(1.0),

@@ -89,6 +89,7 @@ mod tests {
         assert_eq!(waits(&[RunReport::default()]), None);
         let one = Some(1.0);
         let figures = WaitReport {
+            wait_mean_s: one,
             wait_p50_s: one,
             wait_p90_s: one,
             wait_p99_s: one,

@@ -14,6 +14,8 @@ pub struct WaitReport {
     pub gave_up: u64,
     /// Refused, since waiting cannot help.
     pub denied: u64,
+    /// Seconds that those granted after a wait had waited on average.
+    pub wait_mean_s: Option<f64>,
     /// Seconds that half of those granted after a wait had waited, or less.
     pub wait_p50_s: Option<f64>,
     /// The same of 90 %.

@@ -162,14 +162,10 @@ impl Lora {
         self.last_ns = self.last_ns.max(row.at_ns.saturating_sub(start_ns));
         let place = self.uses.len() as u32;
         self.uses.push(item);
-        let job = Job {
-            allocation: AllocationType::Inference,
-            bytes: scale.inference_bytes,
-            held_ns: Some(row.held_ns),
-            growth: None,
-        };
+        let plain = Job::new(AllocationType::Inference, scale.inference_bytes);
+        let job = Some(Job { held_ns: Some(row.held_ns), ..plain });
         let uses = place..place + 1;
-        self.requests.push(Request { at_ns: self.last_ns, tenant, uses, job: Some(job) });
+        self.requests.push(Request { at_ns: self.last_ns, tenant, uses, job, drops: None });
     }
 
     fn into_workload(self, path: &Path, scale: &Scale) -> Workload {

@@ -65,7 +65,7 @@ fn decode_one(
             return Err(source.fault(&format!("does not match `{HEADER}`; check --format")));
         };
         let job = job(context, generated, scale);
-        requests.push(Request { at_ns, tenant, uses: 0..0, job: Some(job) });
+        requests.push(Request { at_ns, tenant, uses: 0..0, job: Some(job), drops: None });
     }
     Ok(())
 }
@@ -86,10 +86,10 @@ fn job(context: u64, generated: u64, scale: &Scale) -> Job {
         step_bytes: STEP_TOKENS.saturating_mul(token_bytes),
         step_ns: STEP_TOKENS.saturating_mul(scale.decode_ns_per_token),
     };
+    let bytes = context.max(1).saturating_mul(token_bytes);
     Job {
-        allocation: AllocationType::Inference,
-        bytes: context.max(1).saturating_mul(token_bytes),
         held_ns: Some(generated.saturating_mul(scale.decode_ns_per_token)),
         growth: (generated > 0).then_some(growth),
+        ..Job::new(AllocationType::Inference, bytes)
     }
 }

@@ -186,7 +186,7 @@ impl Keys {
         self.last_ns = self.last_ns.max(since_s.saturating_mul(SECOND_NS));
         let tenant = self.items.tenant(item as u32);
         let uses = place..place + 1;
-        self.requests.push(Request { at_ns: self.last_ns, tenant, uses, job: None });
+        self.requests.push(Request { at_ns: self.last_ns, tenant, uses, job: None, drops: None });
         Ok(())
     }
 

@@ -28,6 +28,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::failure::CliError;
+use crate::recording::day::Day;
 use crate::replay::progress::Progress;
 use workload::Workload;
 
@@ -52,6 +53,8 @@ pub enum Format {
     OracleGeneral,
     /// Our own: `time_ms,tenant,allocation_type,bytes,duration_ms,key` (replay needs --config)
     Csv,
+    /// An audit log, made by --record or by a service: a folder
+    Audit,
 }
 
 impl Format {
@@ -67,6 +70,7 @@ impl Format {
             Self::KeysSized => "keys-sized",
             Self::OracleGeneral => "oracle-general",
             Self::Csv => "csv",
+            Self::Audit => "audit",
         }
     }
 
@@ -141,6 +145,7 @@ pub fn decode(
         Format::Mooncake => mooncake::decode(path, scale, progress)?,
         Format::AzureLlm => azure_llm::decode(files, scale, progress)?,
         Format::AlibabaLora => alibaba_lora::decode(path, scale, progress)?,
+        Format::Audit => Day::of(path)?.workload,
         Format::Csv => table::decode(path, tenants, progress)?,
         _ => keys::decode(format, path, scale, progress)?,
     };

@@ -43,7 +43,13 @@ pub fn decode(path: &Path, scale: &Scale, progress: &Progress) -> Result<Workloa
         }
         at_ns = line.timestamp.saturating_mul(MS_NS).max(at_ns);
         let job = output_job(line.output_length, scale);
-        requests.push(Request { at_ns, tenant: 0, uses: first..uses.len() as u32, job });
+        requests.push(Request {
+            at_ns,
+            tenant: 0,
+            uses: first..uses.len() as u32,
+            job,
+            drops: None,
+        });
     }
     let block_bytes = BLOCK_TOKENS.saturating_mul(scale.kv_bytes_per_token);
     Ok(Workload {
@@ -59,10 +65,9 @@ pub fn decode(path: &Path, scale: &Scale, progress: &Progress) -> Result<Workloa
 
 /// The memory of the output tokens; none where nothing is generated.
 fn output_job(tokens: u64, scale: &Scale) -> Option<Job> {
+    let bytes = tokens.saturating_mul(scale.kv_bytes_per_token);
     (tokens > 0).then(|| Job {
-        allocation: AllocationType::Inference,
-        bytes: tokens.saturating_mul(scale.kv_bytes_per_token),
         held_ns: Some(tokens.saturating_mul(scale.decode_ns_per_token)),
-        growth: None,
+        ..Job::new(AllocationType::Inference, bytes)
     })
 }

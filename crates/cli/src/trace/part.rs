@@ -80,6 +80,7 @@ fn listed(requests: &[Request]) -> (Range<usize>, Requests) {
         tenant: request.tenant,
         uses: request.uses.start - start..request.uses.end - start,
         job: request.job.clone(),
+        drops: request.drops,
     };
     let uses = start as usize..last.uses.end as usize;
     (uses, Requests::Listed(requests.iter().map(moved).collect()))
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn times_and_uses_count_from_the_start_of_the_part() {
-        let request = |at_ns, uses| Request { at_ns, tenant: 0, uses, job: None };
+        let request = |at_ns, uses| Request { at_ns, tenant: 0, uses, job: None, drops: None };
         let requests = vec![request(5, 0..2), request(7, 2..2), request(9, 2..5)];
         let rest = workload(Requests::Listed(requests)).part(part(34, 100));
         let Requests::Listed(requests) = &rest.requests else { panic!("not listed") };

@@ -153,12 +153,11 @@ impl Table {
         if let Some(key) = row.key {
             self.use_item(row, tenant, key);
         } else {
-            let (allocation, bytes, held_ns) = (row.allocation, row.bytes, row.held_ns);
-            job = Some(Job { allocation, bytes, held_ns, growth: None });
+            job = Some(Job { held_ns: row.held_ns, ..Job::new(row.allocation, row.bytes) });
         }
         let uses = place..self.uses.len() as u32;
         self.last_ns = row.at_ns;
-        self.requests.push(Request { at_ns: row.at_ns, tenant, uses, job });
+        self.requests.push(Request { at_ns: row.at_ns, tenant, uses, job, drops: None });
     }
 
     fn use_item(&mut self, row: &Row<'_>, tenant: u32, key: u64) {

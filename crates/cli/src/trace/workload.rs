@@ -68,6 +68,8 @@ pub struct Request {
     pub uses: Range<u32>,
     /// Memory that is held for a while.
     pub job: Option<Job>,
+    /// An item that its owner gives back, if it is resident.
+    pub drops: Option<u32>,
 }
 
 /// Memory that a request holds for a time of its own, whatever the cache does.
@@ -81,6 +83,17 @@ pub struct Job {
     pub held_ns: Option<u64>,
     /// Bytes that come while it runs.
     pub growth: Option<Growth>,
+    /// Whether it may be evicted; none: as its kind says.
+    pub pinned: Option<bool>,
+    /// How long it waits its turn where there is no room; none: it does not.
+    pub wait_ns: Option<u64>,
+}
+
+impl Job {
+    /// A job of so many bytes, to the end of the trace.
+    pub fn new(allocation: AllocationType, bytes: u64) -> Self {
+        Self { allocation, bytes, held_ns: None, growth: None, pinned: None, wait_ns: None }
+    }
 }
 
 /// How a job grows.
@@ -150,6 +163,12 @@ impl Workload {
         load_ns_of_bytes(bytes)
     }
 
+    /// Whether some items are given back by their owners.
+    pub fn has_drops(&self) -> bool {
+        let Requests::Listed(requests) = &self.requests else { return false };
+        requests.iter().any(|request| request.drops.is_some())
+    }
+
     /// Most jobs and most job bytes alive at one time, if every job is granted, and each may hold
     /// its bytes at any time up to `later_ns` after its end.
     pub fn peak_jobs(&self, later_ns: u64) -> (u64, u64) {
@@ -208,8 +227,8 @@ mod tests {
     use super::*;
 
     fn job(at_ns: u64, bytes: u64, held_ns: Option<u64>) -> Request {
-        let job = Job { allocation: AllocationType::Inference, bytes, held_ns, growth: None };
-        Request { at_ns, tenant: 0, uses: 0..0, job: Some(job) }
+        let job = Job { held_ns, ..Job::new(AllocationType::Inference, bytes) };
+        Request { at_ns, tenant: 0, uses: 0..0, job: Some(job), drops: None }
     }
 
     #[test]

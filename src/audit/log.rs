@@ -1,0 +1,497 @@
+//! The thread that writes down what a governor does: from its ring of events into a [`Journal`].
+//!
+//! ```text
+//! governor -> ring of events -> this thread -> journal -> segments
+//!      ^          room <- given back once written
+//! ```
+//!
+//! A1  every event of the governor since the log began is in it once and in order, or is counted
+//!     in a [`Body::Gap`]
+//! A2  fail closed: there is no gap of a grant, a growth, an end, or a registration; requests that
+//!     were refused for want of room are summed up in [`Body::Refused`]
+//! A3  the text of a configuration stands before the event that puts it in force
+//!
+//! While the journal cannot write (the disk is full), this thread stops reading the ring and tries
+//! again: then memory goes on and events are lost and counted, or requests are refused and nothing
+//! is lost, as [`AuditMode`] says. The error is in [`AuditLog::status`].
+
+use super::body::Body;
+use super::books::Books;
+use super::configured::{CONFIGURED_TOPIC, Configured, STATED_TOPIC};
+use super::error::AuditError;
+use super::head::Head;
+use super::journal::Journal;
+use super::key::Key;
+use super::options::{JournalOptions, Moment};
+use super::record::RECORD_WORDS;
+use super::text::TextPart;
+use crate::config::AuditMode;
+use crate::core::events::{Event, EventKind};
+use crate::core::ring::{Cursor, Read, Record};
+use crate::core::sync::{Mutex, Ordering, lock};
+use crate::governor::Governor;
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Condvar, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Events taken from the ring between two flushes.
+const BATCH_MAX: usize = 4_096;
+/// How long the thread sleeps when there is nothing to do: it doubles from the first to the second.
+const IDLE: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
+/// How long it sleeps after an error before it tries again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// How far a log has come, and what was lost or refused.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct AuditStatus {
+    /// What happens while it has no room.
+    pub mode: AuditMode,
+    /// Records written so far, those of earlier sittings included.
+    pub records: u64,
+    /// Events lost so far, each counted in a gap of the log.
+    pub events_lost: u64,
+    /// Requests refused so far because their records had no room.
+    pub requests_refused: u64,
+    /// Events that are recorded and not yet written.
+    pub events_waiting: u64,
+    /// The last checkpoint.
+    pub head: Option<Head>,
+    /// What is in the way; none while everything is written.
+    pub error: Option<String>,
+    /// Times that writing failed so far.
+    pub errors: u64,
+}
+
+/// What the thread and its owner tell each other.
+#[derive(Default)]
+struct Talk {
+    status: AuditStatus,
+    /// The number of the next event that will be read, and whether all before it is written.
+    next_event: u64,
+    /// Flush, and sign, at the next turn.
+    wants_checkpoint: bool,
+    stop: bool,
+    last_error: Option<Arc<AuditError>>,
+}
+
+struct Shared {
+    governor: Arc<Governor>,
+    talk: Mutex<Talk>,
+    told: Condvar,
+}
+
+/// A log that is being written, by a thread of its own, until it is closed.
+///
+/// Keeps its governor alive. Dropping it closes it; [`AuditLog::close`] says how that went.
+///
+/// ```
+/// use allotment::audit::{AuditLog, JournalOptions, Key, verify};
+/// use allotment::*;
+/// use std::sync::Arc;
+///
+/// # let place = std::env::temp_dir().join(format!("allotment-log-{}", std::process::id()));
+/// # std::fs::remove_dir_all(&place).ok();
+/// # std::fs::create_dir_all(&place)?;
+/// let config = GovernorConfig { audit: AuditMode::FailClosed, ..GovernorConfig::new(8 << 30) };
+/// let governor = Arc::new(Governor::new(config)?);
+/// let key = Key::generate(&place.join("audit.key"))?;
+/// let folder = place.join("audit");
+/// let log = AuditLog::start(&governor, &folder, &key, JournalOptions::default())?;
+///
+/// let chat = governor.register_tenant(TenantConfig::new(TenantId::from_u128(1), "chat"))?;
+/// drop(governor.request(&Request::new(chat, AllocationType::Inference, 2 << 30))?);
+/// let head = log.close()?;
+/// assert!(verify(&folder, &key, Some(&head))?.sealed);
+/// # std::fs::remove_dir_all(&place)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct AuditLog {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Result<Head, AuditError>>>,
+}
+
+impl AuditLog {
+    /// Begins to write down what `governor` does, from its first event on as far as they are still
+    /// in its ring; what is not is a gap. A log that is in the folder is continued.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::NotAudited`] if the governor records nothing for a log
+    /// ([`crate::GovernorConfig::audit`]), or has one already; and as [`Journal::open`].
+    pub fn start(
+        governor: &Arc<Governor>,
+        folder: &Path,
+        key: &Key,
+        options: JournalOptions,
+    ) -> Result<Self, AuditError> {
+        let mode = governor.config.audit;
+        if mode == AuditMode::Off {
+            let problem = "it was created without: set `audit` in its configuration";
+            return Err(AuditError::NotAudited { problem });
+        }
+        // AcqRel: only whether somebody was faster counts.
+        if governor.is_audited.swap(1, Ordering::AcqRel) != 0 {
+            let problem = "it has a log already: close that one first";
+            return Err(AuditError::NotAudited { problem });
+        }
+        let began = Self::begin(governor, folder, key, options);
+        if began.is_err() {
+            // Release: as above.
+            governor.is_audited.store(0, Ordering::Release);
+        }
+        began
+    }
+
+    fn begin(
+        governor: &Arc<Governor>,
+        folder: &Path,
+        key: &Key,
+        options: JournalOptions,
+    ) -> Result<Self, AuditError> {
+        let journal = Journal::open(folder, key, options, Moment::now(governor.clock().now_ns()))?;
+        let mut talk = Talk::default();
+        talk.status.mode = governor.config.audit;
+        let (talk, told) = (Mutex::new(talk), Condvar::new());
+        let shared = Arc::new(Shared { governor: governor.clone(), talk, told });
+        let mut scribe = Scribe::new(shared.clone(), journal);
+        scribe.state_beginning();
+        let thread = std::thread::Builder::new().name("allotment-audit".to_string());
+        let spawned = thread.spawn(move || scribe.run());
+        let failed = super::error::failed("start a thread for", folder);
+        Ok(Self { shared, thread: Some(spawned.map_err(failed)?) })
+    }
+
+    /// How far it has come. Takes a mutex for a moment.
+    pub fn status(&self) -> AuditStatus {
+        let pushed = self.shared.governor.core.events.pushed();
+        let talk = lock(&self.shared.talk);
+        let events_waiting = pushed.saturating_sub(talk.next_event);
+        AuditStatus { events_waiting, ..talk.status.clone() }
+    }
+
+    /// Waits until every event that is recorded by now is written, and safe from the end of this
+    /// process. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// What is in the way of it: [`AuditError::Writer`]. The thread goes on trying.
+    pub fn flush(&self) -> Result<(), AuditError> {
+        let goal = self.shared.governor.core.events.pushed();
+        self.wait_until(|talk| talk.next_event >= goal)
+    }
+
+    /// The same, and signs a checkpoint; answers the head, to be kept elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::flush`].
+    pub fn checkpoint(&self) -> Result<Head, AuditError> {
+        self.flush()?;
+        lock(&self.shared.talk).wants_checkpoint = true;
+        self.wait_until(|talk| !talk.wants_checkpoint)?;
+        let head = lock(&self.shared.talk).status.head;
+        head.ok_or(AuditError::NotAudited { problem: "its log has no checkpoint: call again" })
+    }
+
+    fn wait_until(&self, done: impl Fn(&Talk) -> bool) -> Result<(), AuditError> {
+        let mut talk = lock(&self.shared.talk);
+        let errors = talk.status.errors;
+        loop {
+            if done(&talk) {
+                return Ok(());
+            }
+            if talk.status.errors > errors
+                && let Some(error) = &talk.last_error
+            {
+                return Err(AuditError::Writer(error.clone()));
+            }
+            self.wake();
+            let waited = self.shared.told.wait_timeout(talk, IDLE[1]);
+            talk = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+
+    /// Writes down what is recorded by now, seals the log and ends the thread. The governor goes on
+    /// recording: with [`AuditMode::FailClosed`] it refuses requests once its ring is full, until a
+    /// log is started again.
+    ///
+    /// # Errors
+    ///
+    /// What was in the way; the log is not sealed then, and what it had not written is lost to it.
+    pub fn close(mut self) -> Result<Head, AuditError> {
+        self.stop().unwrap_or(Err(AuditError::NotAudited { problem: "its log is closed" }))
+    }
+
+    fn stop(&mut self) -> Option<Result<Head, AuditError>> {
+        lock(&self.shared.talk).stop = true;
+        self.wake();
+        let closed = self.thread.take()?.join();
+        // Release: pairs with the AcqRel in `start`; the next log reads on where this one ended.
+        self.shared.governor.is_audited.store(0, Ordering::Release);
+        let panicked = |_| Err(AuditError::NotAudited { problem: "its log's writer panicked" });
+        Some(closed.unwrap_or_else(panicked))
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        // Who wants to know how it went calls `close`.
+        let _ = self.stop();
+    }
+}
+
+impl std::fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuditLog").field("status", &self.status()).finish()
+    }
+}
+
+/// What waits to be appended, in order.
+enum Item {
+    Words([u64; RECORD_WORDS]),
+    Text(u8, u64, String),
+}
+
+/// The thread's own.
+struct Scribe {
+    shared: Arc<Shared>,
+    journal: Journal,
+    cursor: Cursor,
+    books: Books,
+    items: VecDeque<Item>,
+    /// Events appended whose room is given back once they are written.
+    room: u64,
+    status: AuditStatus,
+    /// Requests refused since the first that is not in the log yet, and when that was.
+    refused_since_ns: u64,
+}
+
+impl Scribe {
+    fn new(shared: Arc<Shared>, journal: Journal) -> Self {
+        let governor = &shared.governor;
+        let status = AuditStatus { mode: governor.config.audit, ..AuditStatus::default() };
+        // Another log may have read before.
+        // Relaxed: read and written by the one log there is.
+        let cursor = Cursor::at(governor.audited_events.load(Ordering::Relaxed));
+        let refused_since_ns = governor.clock().now_ns();
+        let books = Books::new(governor.config.clone());
+        let (items, room) = (VecDeque::new(), 0);
+        Self { shared, journal, cursor, books, items, room, status, refused_since_ns }
+    }
+
+    /// Says how the governor is configured, and who stood registered before the first event that
+    /// is still to be read.
+    fn state_beginning(&mut self) {
+        let governor = self.shared.governor.clone();
+        let events = &governor.core.events;
+        let text = self.books.governor().text();
+        self.items.push_back(Item::Text(CONFIGURED_TOPIC, 0, text));
+        let is_whole = self.cursor.next() == 0 && events.pushed() <= u64::from(events.capacity());
+        if is_whole {
+            return;
+        }
+        for configured in governor.all_details().into_iter().map(Configured::from) {
+            self.items.push_back(Item::Text(STATED_TOPIC, 0, configured.text()));
+            self.books.configured(configured);
+        }
+    }
+
+    fn run(mut self) -> Result<Head, AuditError> {
+        let mut idle = IDLE[0];
+        // The number of the event before which the log ends, once that is known.
+        let mut end = None;
+        loop {
+            let (stop, wants_checkpoint) = {
+                let talk = lock(&self.shared.talk);
+                (talk.stop, talk.wants_checkpoint)
+            };
+            if stop && end.is_none() {
+                end = Some(self.shared.governor.core.events.pushed());
+            }
+            let turn = self.turn(wants_checkpoint);
+            let is_idle = matches!(turn, Ok(false));
+            let failed = turn.is_err();
+            let error = turn.err().map(Arc::new);
+            self.tell(error.clone(), wants_checkpoint);
+            match error {
+                Some(error) if end.is_some() => return Err(AuditError::Writer(error)),
+                None if end.is_some_and(|end| self.cursor.next() >= end) => return self.close(),
+                _ => {}
+            }
+            idle = if is_idle { (idle * 2).min(IDLE[1]) } else { IDLE[0] };
+            if failed {
+                std::thread::park_timeout(RETRY);
+            } else if is_idle {
+                std::thread::park_timeout(idle);
+            }
+        }
+    }
+
+    fn close(self) -> Result<Head, AuditError> {
+        let now = Moment::now(self.shared.governor.clock().now_ns());
+        // Relaxed: read by the next log of this governor, which starts after this thread has ended.
+        let order = Ordering::Relaxed;
+        self.shared.governor.audited_events.store(self.cursor.next(), order);
+        self.journal.seal(now).map_err(|failed| failed.error)
+    }
+
+    /// Takes what there is, and writes it; says whether there was anything.
+    fn turn(&mut self, wants_checkpoint: bool) -> Result<bool, AuditError> {
+        let any = self.take_events()?;
+        self.take_counts()?;
+        self.write()?;
+        let now = Moment::now(self.shared.governor.clock().now_ns());
+        if wants_checkpoint || self.journal.is_checkpoint_due(now) {
+            self.journal.checkpoint(now)?;
+        }
+        if self.journal.is_full() {
+            let preamble = self.books.preamble(now.clock_ns);
+            self.journal.rotate(now, preamble)?;
+        }
+        Ok(any)
+    }
+
+    /// Up to a batch of events, from the ring into the journal.
+    fn take_events(&mut self) -> Result<bool, AuditError> {
+        let governor = self.shared.governor.clone();
+        let mut any = !self.items.is_empty();
+        for _ in 0..BATCH_MAX {
+            self.append_items()?;
+            match governor.core.events.read_words(&mut self.cursor) {
+                Read::Empty => return Ok(any),
+                Read::Event(Record { sequence, words }) => self.take(sequence, words),
+                Read::Lost(count) => {
+                    let first = self.cursor.next() - count;
+                    self.lost(governor.clock().now_ns(), first, count);
+                }
+            }
+            any = true;
+        }
+        self.append_items()?;
+        Ok(any)
+    }
+
+    #[inline]
+    fn take(&mut self, sequence: u64, words: [u64; RECORD_WORDS]) {
+        self.room += 1;
+        if let Some(event) = Event::decode(sequence, &words) {
+            let carries = matches!(event.kind, EventKind::Registered | EventKind::LimitsChanged);
+            if carries && event.detail != 0 {
+                self.take_details(event.detail);
+            }
+            self.books.add(&event);
+        }
+        self.items.push_back(Item::Words(words));
+    }
+
+    /// The configuration of an event, and those before it whose events were lost.
+    #[cold]
+    fn take_details(&mut self, number: u64) {
+        for (number, detail) in self.shared.governor.details.take_up_to(number) {
+            let configured = Configured::from(detail);
+            self.items.push_back(Item::Text(CONFIGURED_TOPIC, number, configured.text()));
+            self.books.configured(configured);
+        }
+    }
+
+    fn lost(&mut self, clock_ns: u64, first: u64, count: u64) {
+        self.status.events_lost += count;
+        self.items.push_back(Item::Words(Body::Gap { clock_ns, first, count }.encode()));
+    }
+
+    /// What was only counted: events without room, and requests that were refused.
+    fn take_counts(&mut self) -> Result<(), AuditError> {
+        let governor = self.shared.governor.clone();
+        let events = &governor.core.events;
+        let now_ns = governor.clock().now_ns();
+        let skipped = events.take_skipped();
+        if skipped > 0 {
+            self.lost(now_ns, self.cursor.next(), skipped);
+        }
+        let [requests, bytes] = events.take_refused();
+        if requests > 0 {
+            self.status.requests_refused += requests;
+            let from_ns = self.refused_since_ns;
+            let body = Body::Refused { from_ns, to_ns: now_ns, requests, bytes };
+            self.items.push_back(Item::Words(body.encode()));
+        }
+        self.refused_since_ns = now_ns;
+        self.append_items()
+    }
+
+    /// Into the journal's buffer, which is written whenever it is full or a checkpoint is due.
+    #[inline]
+    fn append_items(&mut self) -> Result<(), AuditError> {
+        while let Some(item) = self.items.pop_front() {
+            let clock_ns = if let Item::Words(words) = &item { words[0] } else { 0 };
+            if let Err(error) = self.append(&item) {
+                self.items.push_front(item);
+                return Err(error);
+            }
+            if self.journal.is_checkpoint_due(Moment { clock_ns, unix_ns: 0 }) {
+                self.journal.checkpoint(Moment::now(clock_ns))?;
+                self.give_room_back();
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn append(&mut self, item: &Item) -> Result<(), AuditError> {
+        let needed = match item {
+            Item::Words(_) => 1,
+            Item::Text(_, _, text) => TextPart::cut(0, 0, text).count() as u64,
+        };
+        if self.journal.room() < needed {
+            self.journal.flush()?;
+        }
+        match item {
+            Item::Words(words) => self.journal.append(words)?,
+            Item::Text(topic, id, text) => self.journal.append_text(*topic, *id, text)?,
+        };
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), AuditError> {
+        self.journal.flush()?;
+        self.give_room_back();
+        Ok(())
+    }
+
+    /// The records of so many events are safe: others may have their room.
+    fn give_room_back(&mut self) {
+        let waiting = self.items.iter().filter(|item| matches!(item, Item::Words(_))).count();
+        let written = self.room.saturating_sub(waiting as u64);
+        self.shared.governor.core.events.give_room(written);
+        self.room -= written;
+    }
+
+    /// Tells the owner how it went.
+    fn tell(&mut self, error: Option<Arc<AuditError>>, signed: bool) {
+        let is_written = error.is_none() && self.items.is_empty();
+        self.status.records = self.journal.flushed();
+        self.status.head = self.journal.head();
+        self.status.error = error.as_ref().map(ToString::to_string);
+        self.status.errors += u64::from(error.is_some());
+        let mut talk = lock(&self.shared.talk);
+        talk.status = self.status.clone();
+        if is_written {
+            talk.next_event = self.cursor.next();
+            talk.wants_checkpoint &= !signed;
+        }
+        if error.is_some() {
+            talk.last_error = error;
+        }
+        drop(talk);
+        self.shared.told.notify_all();
+    }
+}
