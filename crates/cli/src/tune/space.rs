@@ -323,7 +323,8 @@ mod tests {
                     let kept = &space.setup(&shares).tenants[2];
                     prop_assert_eq!(kept, &space.start.tenants[2]);
                 }
-                let built = space.setup(&shares).build(Clock::Manual(ManualClock::new()));
+                let clock = Clock::Manual(ManualClock::new());
+                let built = space.setup(&shares).build(clock, |config| config);
                 prop_assert!(built.is_ok(), "{}", config::write(&space.setup(&shares)));
             }
         }
