@@ -14,7 +14,7 @@
 //! 133 balance      account:32 | type:8 | 0:16        bytes         grants    0         0
 //! 134 text         below                             40 bytes, zeros at the end
 //! 135 retired      0                                 sequence      segment   0         0
-//! 136 recovered    0                                 segment       file      whole     0
+//! 136 recovered    0                                 segment       file      whole     digest ...
 //! ```
 //!
 //! Of a text, word 1 is `parts:16 | part:16 | length:8 | 0:8 | topic:8 | kind:8`.
@@ -129,6 +129,8 @@ pub enum Body {
         file_bytes: u64,
         /// Its length up to the end of the last whole record; 0 if it has no whole header.
         whole_bytes: u64,
+        /// BLAKE3 of what stands behind them, of which the first 16 bytes.
+        digest: u128,
     },
     /// Words of a kind that this version does not know; kept, and proved like all others.
     Unknown([u64; RECORD_WORDS]),
@@ -166,8 +168,10 @@ impl Body {
             Self::Retired { clock_ns, sequence, segment } => {
                 own(clock_ns, KIND_RETIRED, [sequence, segment, 0])
             }
-            Self::Recovered { clock_ns, segment, file_bytes, whole_bytes } => {
-                own(clock_ns, KIND_RECOVERED, [segment, file_bytes, whole_bytes])
+            Self::Recovered { clock_ns, segment, file_bytes, whole_bytes, digest } => {
+                let mut words = own(clock_ns, KIND_RECOVERED, [segment, file_bytes, whole_bytes]);
+                [words[5], words[6]] = [digest as u64, (digest >> 64) as u64];
+                words
             }
             Self::Unknown(words) => words,
         }
@@ -185,7 +189,7 @@ impl Body {
     }
 
     fn decode_own(words: &[u64; RECORD_WORDS]) -> Option<Self> {
-        let [clock_ns, subject, a, b, c, ..] = *words;
+        let [clock_ns, subject, a, b, c, low, high] = *words;
         Some(match subject as u8 {
             KIND_OPENED => Self::Opened { clock_ns, unix_ns: a },
             KIND_CHECKPOINT => Self::Checkpoint { clock_ns, unix_ns: a, mac: mac(words) },
@@ -200,9 +204,13 @@ impl Body {
                 grants: b,
             },
             KIND_RETIRED => Self::Retired { clock_ns, sequence: a, segment: b },
-            KIND_RECOVERED => {
-                Self::Recovered { clock_ns, segment: a, file_bytes: b, whole_bytes: c }
-            }
+            KIND_RECOVERED => Self::Recovered {
+                clock_ns,
+                segment: a,
+                file_bytes: b,
+                whole_bytes: c,
+                digest: u128::from(low) | u128::from(high) << 64,
+            },
             _ => return None,
         })
     }

@@ -33,7 +33,7 @@ const MAGIC: [u8; 8] = *b"allotlog";
 const MAC_AT: usize = 156;
 const CRC_AT: usize = 188;
 /// Headers of later versions are looked for up to this size.
-const ANY_BYTES_MAX: usize = 4096;
+pub(super) const ANY_BYTES_MAX: usize = 4096;
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

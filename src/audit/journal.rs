@@ -36,7 +36,7 @@ use super::body::{Body, KIND_CHECKPOINT, KIND_RECOVERED, KIND_RETIRED, KIND_SEAL
 use super::error::{AuditError, NotAppended, failed};
 use super::folder::{Lock, keep_outside, segment_name, segments, sync_folder};
 use super::head::{Head, Signed};
-use super::header::{Header, Read};
+use super::header::{HEADER_BYTES, Header, Read};
 use super::key::Key;
 use super::options::{JournalOptions, Moment, SyncPolicy};
 use super::output::Output;
@@ -126,20 +126,17 @@ impl Journal {
         if let Some(file) = &options.head_file {
             keep_outside("the head file", file, folder)?;
         }
-        let numbers = segments(folder)?;
+        // Nothing is put into a folder that is somebody else's, not even the lock.
+        segments(folder)?;
         let lock = Lock::take(folder)?;
+        let numbers = segments(folder)?;
         let head = known_head(&options)?;
-        let resumed = if numbers.is_empty() && head.is_none() {
-            let log_id = new_log_id(now);
-            let tag = key.chain.start(&log_id);
-            Resumed { log_id, segment: 0, sequence: 0, tag, head: None, torn: Vec::new() }
-        } else if numbers.is_empty() {
+        if numbers.is_empty() && head.is_some() {
             let problem = "it is empty, but a head of its log is known: bring the log back, or \
                            remove the head file to begin a new one";
             return Err(AuditError::Foreign { path: folder.to_path_buf(), problem });
-        } else {
-            resume(folder, &segments(folder)?, key, head.as_ref())?
-        };
+        }
+        let resumed = resume(folder, &numbers, key, head.as_ref(), new_log_id(now))?;
         Self::begin(folder, key, options, now, resumed, lock)
     }
 
@@ -154,10 +151,7 @@ impl Journal {
         let Resumed { log_id, segment, sequence, tag, head, torn } = resumed;
         let place = Place { sequence, tag };
         let segment = segment + 1;
-        let mut output = Output::create(&folder.join(segment_name(segment)))?;
-        let header =
-            Header { log_id, segment, first_sequence: sequence + 1, unix_ns: now.unix_ns, tag };
-        output.start(&header.encode(key))?;
+        let output = Output::create(&folder.join(segment_name(segment)))?;
         let buffer_bytes_max = options.buffer_records_max as usize * RECORD_BYTES;
         let mut journal = Self {
             folder: folder.to_path_buf(),
@@ -178,21 +172,34 @@ impl Journal {
             head,
             _lock: lock,
         };
-        for Torn { number, offset, bytes, .. } in torn {
-            let body = Body::Recovered {
-                clock_ns: now.clock_ns,
-                segment: number,
-                file_bytes: offset + bytes,
-                whole_bytes: offset,
-            };
-            journal.push(&body.encode());
+        if let Err(error) = journal.write_beginning(now, &torn) {
+            // Nobody was told of it. If it cannot be removed it is as after a crash.
+            journal.buffer.clear();
+            std::fs::remove_file(journal.output.path()).ok();
+            return Err(error);
         }
-        let Moment { clock_ns, unix_ns } = now;
-        journal.push(&Body::Opened { clock_ns, unix_ns }.encode());
-        journal.flush()?;
-        journal.sync()?;
-        journal.sync_folder()?;
         Ok(journal)
+    }
+
+    fn write_beginning(&mut self, now: Moment, torn: &[Torn]) -> Result<(), AuditError> {
+        let Moment { clock_ns, unix_ns } = now;
+        let header = self.header(self.segment, unix_ns);
+        self.output.start(&header)?;
+        for &Torn { number: segment, offset: whole_bytes, bytes, digest, .. } in torn {
+            let file_bytes = whole_bytes + bytes;
+            let body = Body::Recovered { clock_ns, segment, file_bytes, whole_bytes, digest };
+            self.push(&body.encode());
+        }
+        self.push(&Body::Opened { clock_ns, unix_ns }.encode());
+        self.flush()?;
+        self.sync()?;
+        self.sync_folder()
+    }
+
+    /// The header of a segment that begins with what waits.
+    fn header(&self, segment: u64, unix_ns: u64) -> [u8; HEADER_BYTES] {
+        let Self { log_id, base: Place { sequence, tag }, .. } = *self;
+        Header { log_id, segment, first_sequence: sequence + 1, unix_ns, tag }.encode(&self.key)
     }
 
     /// Appends a record; answers its number. It is in memory until the next
@@ -401,9 +408,7 @@ impl Journal {
             Some(output) => output,
             None => Output::create(&self.folder.join(segment_name(segment)))?,
         };
-        let Self { log_id, base: Place { sequence, tag }, .. } = *self;
-        let header = Header { log_id, segment, first_sequence: sequence + 1, unix_ns, tag };
-        if let Err(error) = output.start(&header.encode(&self.key)) {
+        if let Err(error) = output.start(&self.header(segment, unix_ns)) {
             self.begun = Some(output);
             return Err(error);
         }
@@ -574,8 +579,7 @@ fn read_header(path: &Path, key: &Key) -> Result<Option<Header>, AuditError> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed("open", path))?;
-    let start = super::header::HEADER_BYTES as u64;
-    file.take(start).read_to_end(&mut bytes).map_err(failed("read", path))?;
+    file.take(HEADER_BYTES as u64).read_to_end(&mut bytes).map_err(failed("read", path))?;
     match Header::read(&bytes, Some(key)) {
         Read::Header(header) => Ok(Some(header)),
         Read::Torn => Ok(None),

@@ -136,3 +136,23 @@ fn is_same(named: &std::fs::Metadata, held: &std::fs::Metadata) -> bool {
 fn is_same(named: &std::fs::Metadata, held: &std::fs::Metadata) -> bool {
     named.len() == held.len()
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_full_takes_nothing_and_stays_unsynced() {
+        let full = Path::new("/dev/full");
+        let mut output = Output::new(File::options().write(true).open(full).unwrap(), full);
+        let (accepted, outcome) = output.write(&[1; 100]);
+        assert_eq!((accepted, output.written()), (0, 0));
+        assert!(outcome.unwrap_err().to_string().contains("free some room"));
+        // Devices of this kind cannot be synced. A system that says yes later is not believed.
+        assert!(matches!(output.sync(), Err(AuditError::Sync { .. })));
+        output.file = File::open(std::env::current_exe().unwrap()).unwrap();
+        output.file.sync_data().unwrap();
+        let error = output.sync().unwrap_err().to_string();
+        assert!(error.contains("open the journal anew"), "{error}");
+    }
+}

@@ -3,7 +3,7 @@
 use super::error::{AuditError, failed};
 use super::finding::{Finding, FindingKind};
 use super::folder::{segment_name, segments};
-use super::header::{HEADER_BYTES, Header, Read};
+use super::header::{ANY_BYTES_MAX, HEADER_BYTES, Header, Read};
 use super::key::Key;
 use super::record::{Frame, RECORD_BYTES, Record, Tag};
 use super::walk::{is_torn, next_whole};
@@ -150,21 +150,24 @@ impl<'a> Reader<'a> {
             Err(error) if error.kind() == ErrorKind::NotFound => return self.next_segment(),
             opened => opened.map_err(failed("open", &path))?,
         };
-        let mut header = Vec::new();
-        let read = (&file).take(HEADER_BYTES as u64).read_to_end(&mut header);
+        let mut bytes = Vec::new();
+        let read = (&file).take(ANY_BYTES_MAX as u64).read_to_end(&mut bytes);
         read.map_err(failed("read", &path))?;
-        let header = Header::read(&header, self.key);
+        let header = Header::read(&bytes, self.key);
         if header == Read::Torn && later.len() == 1 {
             // Its writer may be about to finish it.
             return Ok(false);
         }
-        (self.segment, self.bytes, self.at) = (number, Vec::new(), 0);
-        (self.file, self.offset) = (None, HEADER_BYTES as u64);
+        bytes.drain(..bytes.len().min(HEADER_BYTES));
+        // Where segments are missing, by retention or not, records are: `verify` tells which.
+        let is_next = number == self.segment + 1;
+        (self.segment, self.file) = (number, None);
+        (self.bytes, self.offset, self.at) = (Vec::new(), HEADER_BYTES as u64, 0);
         match header {
             Read::Header(header) => {
-                self.file = Some(file);
+                (self.file, self.bytes) = (Some(file), bytes);
                 let begins = (header.tag, header.first_sequence);
-                let before = self.after.replace(begins);
+                let before = self.after.replace(begins).filter(|_| is_next);
                 if self.key.is_some() && before.is_some_and(|before| before != begins) {
                     let what = "the segment does not follow the one before it".to_string();
                     return Err(damaged((number, 0), None, what));
@@ -181,7 +184,7 @@ impl<'a> Reader<'a> {
                 return Err(AuditError::WrongKey { path, written_with, given });
             }
             Read::Damaged => {
-                (self.file, self.after) = (Some(file), None);
+                (self.file, self.bytes, self.after) = (Some(file), bytes, None);
                 let what = "the header is not what was written".to_string();
                 return Err(damaged((number, 0), None, what));
             }

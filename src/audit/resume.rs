@@ -26,12 +26,14 @@ pub(super) struct Resumed {
 }
 
 /// Verifies the last of these segments: from the one that holds `head`, and from the one whose
-/// beginning was finished. All before it is accounted for.
+/// beginning was finished. All before it is accounted for. A log of which not even a header was
+/// finished, or that is not there, begins with `new_id`.
 pub(super) fn resume(
     folder: &Path,
     numbers: &[u64],
     key: &Key,
     head: Option<&Head>,
+    new_id: [u8; 16],
 ) -> Result<Resumed, AuditError> {
     let read = |number: u64| read_segment(&folder.join(segment_name(number)));
     let mut start = numbers.len();
@@ -49,10 +51,7 @@ pub(super) fn resume(
     if let Some(finding) = verdict.findings.into_iter().next() {
         return Err(AuditError::Damaged(Box::new(finding)));
     }
-    let Some((log_id, tag)) = end else {
-        let problem = "no segment of it was ever begun in full; remove them to begin a new log";
-        return Err(AuditError::Foreign { path: folder.to_path_buf(), problem });
-    };
+    let (log_id, tag) = end.unwrap_or_else(|| (new_id, key.chain.start(&new_id)));
     Ok(Resumed {
         log_id,
         segment: numbers.last().copied().unwrap_or_default(),

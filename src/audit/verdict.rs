@@ -77,6 +77,8 @@ pub struct Torn {
     pub offset: u64,
     /// How many.
     pub bytes: u64,
+    /// BLAKE3 of them, of which the first 16 bytes.
+    pub digest: u128,
 }
 
 impl Verdict {

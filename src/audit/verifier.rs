@@ -8,11 +8,12 @@
 //! Invariants, for a log without findings:
 //!
 //! ```text
-//! V1  segments: a, a + 1 .. b, each named by its number; a = 1 or a Retired record covers it
-//! V2  first sequence of segment n = 1 + last sequence before it, and likewise the chain
-//! V3  bytes of segment n < b = header + whole records + what a Recovered record says, or nothing
-//! V4  nothing follows a seal in its segment
-//! V5  the expected head is a checkpoint or seal of this log
+//! V1  segments: a, a + 1 .. b, each named by its number
+//! V2  the first record of the log is number 1, or a Retired record covers those before it
+//! V3  first sequence of segment n = 1 + last sequence before it, and likewise the chain
+//! V4  bytes of segment n < b = header + whole records + what a Recovered record says, or nothing
+//! V5  nothing follows a seal in its segment
+//! V6  the expected head is a checkpoint or seal of this log
 //! ```
 
 use super::body::{Body, KIND_CHECKPOINT, KIND_RECOVERED};
@@ -30,7 +31,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 /// How often a verification begins again because retention deleted what it was about to read.
-const ATTEMPTS_MAX: u32 = 3;
+const ATTEMPTS_MAX: u32 = 16;
 
 /// Verifies the log in a folder, also while it is being written; `expect` is a head that it must
 /// contain. Reads one segment at a time into memory.
@@ -192,7 +193,7 @@ impl<'a> Verifier<'a> {
         let goes_on = match header {
             Read::Header(header) => self.take_header(&header, before),
             Read::Torn => {
-                self.add_torn(0, bytes.len());
+                self.add_torn(0, bytes);
                 false
             }
             Read::Key(key) => {
@@ -278,7 +279,7 @@ impl<'a> Verifier<'a> {
         }
         let is_first = self.first.is_none();
         let (_, first_sequence) = *self.first.get_or_insert((number, header.first_sequence));
-        let begins = number != 1 || header.tag == self.key.chain.start(&header.log_id);
+        let begins = first_sequence > 1 || header.tag == self.key.chain.start(&header.log_id);
         if is_first && (first_sequence == 0 || !begins) {
             let what = "the log does not begin as logs of this id do".to_string();
             self.find(FindingKind::Edited, 0, None, what);
@@ -323,7 +324,7 @@ impl<'a> Verifier<'a> {
                     self.adopt(&frame);
                     at + RECORD_BYTES
                 }
-                _ if is_torn(rest, at) => return self.add_torn(at, rest.len()),
+                _ if is_torn(rest, at) => return self.add_torn(at, rest),
                 _ => self.go_on(bytes, at),
             };
         }
@@ -409,7 +410,7 @@ impl<'a> Verifier<'a> {
         let skipped = (resume - at).div_ceil(RECORD_BYTES) as u64;
         let gone = Frame::at(&bytes[at..]);
         let gone_next = gone.filter(Frame::is_whole).map(|frame| frame.sequence());
-        self.next = gone_next.unwrap_or(self.next + skipped - 1).saturating_add(1).max(1);
+        self.next = gone_next.unwrap_or(self.next.saturating_add(skipped - 1)).saturating_add(1);
         let follower = Frame::at(&bytes[resume..]);
         let computed = gone.zip(self.tag).map(|(gone, tag)| self.key.chain.next(&tag, gone.said()));
         let stored = gone.map(|gone| *gone.tag());
@@ -462,11 +463,11 @@ impl<'a> Verifier<'a> {
             Body::Retired { sequence, segment, .. } => {
                 self.retired = (self.retired.0.max(sequence), self.retired.1.max(segment));
             }
-            Body::Recovered { segment, file_bytes, whole_bytes, .. } => {
+            Body::Recovered { segment, file_bytes, whole_bytes, digest, .. } => {
                 let torn = self.torn.iter().position(|torn| {
-                    torn.number == segment
-                        && torn.offset == whole_bytes
-                        && torn.offset + torn.bytes == file_bytes
+                    let Torn { number, offset, bytes, .. } = *torn;
+                    (number, offset, offset + bytes) == (segment, whole_bytes, file_bytes)
+                        && torn.digest == digest
                 });
                 let is_before = self.first.is_none_or(|(number, _)| segment < number);
                 match torn {
@@ -511,18 +512,16 @@ impl<'a> Verifier<'a> {
 
     // Ends.
 
-    fn add_torn(&mut self, at: usize, bytes: usize) {
-        if self.sealed == Some(self.number) {
-            let what = format!("{bytes} bytes after the seal");
+    fn add_torn(&mut self, at: usize, bytes: &[u8]) {
+        let Self { number, ref name, .. } = *self;
+        if self.sealed == Some(number) {
+            let what = format!("{} bytes after the seal", bytes.len());
             return self.find(FindingKind::Inserted, at, None, what);
         }
-        let segment = self.name.clone();
-        self.torn.push(Torn {
-            segment,
-            number: self.number,
-            offset: at as u64,
-            bytes: bytes as u64,
-        });
+        let first = *blake3::hash(bytes).as_bytes().first_chunk().expect("a hash is longer");
+        let digest = u128::from_le_bytes(first);
+        let (segment, offset, bytes) = (name.clone(), at as u64, bytes.len() as u64);
+        self.torn.push(Torn { segment, number, offset, bytes, digest });
     }
 
     /// Records follow, and no word of what is torn before them.
@@ -537,9 +536,8 @@ impl<'a> Verifier<'a> {
 
     fn check_beginning(&mut self) {
         let Some((number, sequence)) = self.first else { return };
-        let is_whole = number == 1 && sequence == 1;
         let is_retired = sequence <= self.retired.0 && number <= self.retired.1;
-        if !self.is_part && !is_whole && !is_retired {
+        if !self.is_part && sequence > 1 && !is_retired {
             let kind = FindingKind::Removed;
             let what = format!("the log begins with record {sequence}, and not by its retention");
             let segment = segment_name(number);

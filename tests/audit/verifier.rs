@@ -331,3 +331,151 @@ fn tamper_header(kind: usize, log: &mut Log, at: usize, chance: &mut Chance) {
         }
     }
 }
+
+/// A log of one segment: opened, ten events, a checkpoint, ten events, the seal.
+fn plain() -> Sample {
+    let scratch = Scratch::new();
+    let options = JournalOptions { sync: SyncPolicy::Never, ..JournalOptions::default() };
+    let mut journal = scratch.open(options);
+    append(&mut journal, 0..10);
+    journal.checkpoint(at(2)).unwrap();
+    append(&mut journal, 10..20);
+    let head = journal.seal(at(3)).unwrap();
+    Sample { log: load(&scratch.log()), head }
+}
+
+/// Where record `sequence` of a plain log stands.
+fn record(sequence: usize) -> Range<usize> {
+    let start = HEADER_BYTES + (sequence - 1) * RECORD_BYTES;
+    start..start + RECORD_BYTES
+}
+
+/// What is found after a change of a plain log: kinds, places and records.
+fn found(change: impl FnOnce(&mut Vec<u8>)) -> Vec<(FindingKind, u64, Option<u64>)> {
+    let Sample { mut log, head } = plain();
+    change(&mut log[0].1);
+    let findings = verdict(&log, Some(&head)).unwrap().findings;
+    findings.into_iter().map(|found| (found.kind, found.offset, found.sequence)).collect()
+}
+
+#[test]
+fn findings_name_what_was_done_and_where() {
+    use FindingKind::*;
+    let is =
+        |kind, place: usize, sequence| vec![(kind, record(place).start as u64, Some(sequence))];
+    assert_eq!(found(|_| {}), []);
+    // A word, the tag, the CRC: one record, whatever was touched, and whether or not the CRC was
+    // made right again.
+    for byte in [8, 40, 64, 91] {
+        for is_mended in [false, true] {
+            let edit = |bytes: &mut Vec<u8>| {
+                let record = &mut bytes[record(5)];
+                record[byte] ^= 4;
+                if is_mended {
+                    mend(record);
+                }
+            };
+            assert_eq!(found(edit), is(Edited, 5, 5), "byte {byte}, {is_mended}");
+        }
+    }
+    assert_eq!(found(|bytes| bytes[record(5).start + 93] ^= 1), is(Edited, 5, 5));
+    assert_eq!(found(|bytes| drop(bytes.drain(record(5)))), is(Removed, 5, 5));
+    assert_eq!(found(|bytes| drop(bytes.drain(record(5).start..record(9).end))), is(Removed, 5, 5));
+    let insert =
+        |bytes: &mut Vec<u8>| drop(bytes.splice(record(5).start..record(5).start, [7; 55]));
+    assert_eq!(found(insert), is(Inserted, 5, 5));
+    let twice = |bytes: &mut Vec<u8>| bytes.extend_from_within(record(5));
+    assert_eq!(found(twice).len(), 1, "after the seal");
+    let again = |bytes: &mut Vec<u8>| {
+        let copy = bytes[record(3)].to_vec();
+        bytes.splice(record(6).start..record(6).start, copy);
+    };
+    assert_eq!(found(again), is(Duplicated, 6, 6));
+    let swapped = found(|bytes| {
+        let (first, second) = (bytes[record(5)].to_vec(), bytes[record(6)].to_vec());
+        bytes[record(5)].copy_from_slice(&second);
+        bytes[record(6)].copy_from_slice(&first);
+    });
+    assert_eq!(swapped[0], is(Reordered, 5, 5)[0]);
+    let cut = found(|bytes| bytes.truncate(record(15).end));
+    assert_eq!(cut, [(Truncated, 0, Some(23))]);
+    assert_eq!(found(|bytes| bytes[100] ^= 1), [(Edited, 0, None)]);
+}
+
+#[test]
+fn what_follows_a_finding_is_proved() {
+    let Sample { mut log, head } = plain();
+    log[0].1[record(5).start + 20] ^= 1;
+    log[0].1[record(16).start + 70] ^= 1;
+    let verdict = verdict(&log, Some(&head)).unwrap();
+    assert_eq!(verdict.findings.len(), 2, "{:#?}", verdict.findings);
+    assert_eq!((verdict.records, verdict.checkpoints, verdict.sealed), (21, 2, true));
+}
+
+#[test]
+fn findings_are_bounded() {
+    let scratch = Scratch::new();
+    let mut journal = scratch.open(JournalOptions::default());
+    append(&mut journal, 0..4_000);
+    drop(journal);
+    let mut log = load(&scratch.log());
+    (2..4_000).step_by(2).for_each(|sequence| log[0].1[record(sequence).start + 9] ^= 1);
+    let verdict = verdict(&log, None).unwrap();
+    assert_eq!((verdict.findings.len(), verdict.is_complete), (FINDINGS_MAX, false));
+    assert!(!verdict.is_intact());
+}
+
+#[test]
+fn a_log_may_be_sealed_and_go_on() {
+    let scratch = Scratch::new();
+    let first = scratch.open(small()).seal(at(2)).unwrap();
+    let second = scratch.open(small()).seal(at(3)).unwrap();
+    let log = load(&scratch.log());
+    for head in [first, second] {
+        let verdict = verdict(&log, Some(&head)).unwrap();
+        assert!(verdict.is_intact() && verdict.sealed, "{:#?}", verdict.findings);
+    }
+    // What only a head can tell: the log as it was when it was sealed first.
+    let earlier = verdict(&log[..1].to_vec(), None).unwrap();
+    assert!(earlier.is_intact() && earlier.sealed);
+    assert!(is_found(&log[..1].to_vec(), Some(&second)));
+}
+
+#[test]
+fn a_log_verifies_while_it_is_written_and_retired() {
+    let scratch = Scratch::new();
+    let options = JournalOptions { keep_segments_max: Some(8), ..small() };
+    let mut journal = scratch.open(options);
+    journal.flush().unwrap();
+    let (folder, mut seen) = (scratch.log(), Vec::new());
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for number in 0..40_000 {
+                journal.append(&words(number)).unwrap();
+                if number % 3 == 0 {
+                    journal.flush().unwrap();
+                }
+                if journal.is_full() {
+                    journal.rotate(at(number), []).unwrap();
+                }
+            }
+        });
+        while !writer.is_finished() {
+            let verdict = match verify(&folder, &key(), None) {
+                Ok(verdict) => verdict,
+                // The writer deletes faster than anybody reads; nothing wrong was seen.
+                Err(AuditError::Io { source, .. }) => {
+                    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+                    continue;
+                }
+                Err(error) => panic!("{error}"),
+            };
+            assert!(verdict.is_intact(), "{:#?}", verdict.findings);
+            seen.push(verdict.last_sequence);
+            for entry in Reader::open(&folder, Some(&key())).unwrap().take(100) {
+                entry.unwrap();
+            }
+        }
+    });
+    assert!(seen.is_sorted() && seen.len() > 3, "{}", seen.len());
+}
