@@ -30,8 +30,8 @@ pub const BATCH: usize = 16;
 /// One in so many runs is a beginning.
 const EXPLORED_SHARE: usize = 4;
 
-/// Drawings without a new candidate after which there are no others.
-const DRAWS_MAX: usize = 4 * BATCH;
+/// Drawings for each beginning that is wanted: in a small space most are known already.
+const DRAWS_PER_BEGIN: usize = 8;
 
 /// A candidate and how good it is; less is better.
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ impl Search<'_> {
     fn explore(&self, state: &mut State, most: usize) -> Result<Vec<Judged>, CliError> {
         let mut drawn = vec![self.space.open()];
         drawn.retain(|shares| !state.costs.contains_key(shares));
-        for _ in 0..DRAWS_MAX.max(2 * most) {
+        for _ in 0..DRAWS_PER_BEGIN * most {
             if drawn.len() >= most {
                 break;
             }

@@ -271,13 +271,14 @@ impl Space {
 mod tests {
     use std::path::Path;
 
+    use allotment::os::{Clock, ManualClock};
     use proptest::prelude::*;
 
     use super::*;
     use crate::config;
 
     /// Groups with room and without, every isolation, sizes that are no multiples of anything.
-    const START: &str = "capacity = 1000003\n\
+    const START: &str = "capacity = 1000003\ngrants_max = 64\n\
         [[groups]]\nname = \"g\"\nguarantee = 300001\nlimit = 700000\n\
         [[groups]]\nname = \"in g\"\nparent = \"g\"\nguarantee = 100000\n\
         [[tenants]]\nname = \"a\"\ngroup = \"g\"\nguarantee = 77777\nlimit = 99999\n\
@@ -322,6 +323,9 @@ mod tests {
                     let kept = &space.setup(&shares).tenants[2];
                     prop_assert_eq!(kept, &space.start.tenants[2]);
                 }
+                let clock = Clock::Manual(ManualClock::new());
+                let built = space.setup(&shares).build(clock, |config| config);
+                prop_assert!(built.is_ok(), "{}", config::write(&space.setup(&shares)));
             }
         }
     }

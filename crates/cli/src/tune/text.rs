@@ -11,6 +11,9 @@ use crate::report::table;
 /// Most tenants that are shown; of more, those for whom most changes, then those that ask most.
 const TENANTS_SHOWN_MAX: usize = 8;
 
+/// What a cell says that has nothing to say.
+const ABSENT: &str = "-";
+
 /// The report for people, ending in a new line.
 pub fn text(report: &TuneReport) -> String {
     let mut out = String::new();
@@ -130,14 +133,25 @@ fn tenants(report: &TuneReport, shown: &[usize]) -> Grid {
             rows.push(row(report, outcome, &outcome.tenants[*at]));
         }
     }
-    Grid { headers, rows }
+    without_empty_columns(&Grid { headers, rows })
+}
+
+/// The columns in which some row has something to say.
+fn without_empty_columns(grid: &Grid) -> Grid {
+    let is_told = |column: &usize| grid.rows.iter().any(|row| row[*column] != ABSENT);
+    let columns: Vec<usize> = (0..grid.headers.len()).filter(is_told).collect();
+    let row = |row: &Vec<String>| columns.iter().map(|column| row[*column].clone()).collect();
+    Grid {
+        headers: columns.iter().map(|column| grid.headers[*column]).collect(),
+        rows: grid.rows.iter().map(row).collect(),
+    }
 }
 
 fn row(report: &TuneReport, outcome: &Outcome, tenant: &TenantOutcome) -> Vec<String> {
     let told = &tenant.told;
-    let size = |bytes: Option<u64>| bytes.map_or("-".to_string(), |bytes| amount(report, bytes));
+    let size = |bytes: Option<u64>| bytes.map_or(ABSENT.to_string(), |bytes| amount(report, bytes));
     let seconds = |seconds: Option<f64>| match seconds {
-        None => "-".to_string(),
+        None => ABSENT.to_string(),
         Some(0.0) => "0 s".to_string(),
         Some(seconds) => human::seconds(seconds),
     };

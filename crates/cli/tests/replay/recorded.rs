@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::command::{report, reports};
+use crate::command::{Folder, report, reports};
 
 /// The path of a recorded trace; none, and a printed line, where it is missing.
 fn recorded(name: &str) -> Option<String> {
@@ -47,6 +47,24 @@ fn models_in_slots_under_lru_are_exact() {
     assert_eq!(run["hits"], 17_214);
     assert_eq!((&run["requests"], &run["denied"]), (&20_492.into(), &0.into()));
     assert_eq!(run["tenants"].as_array().unwrap().len(), 3421 + 1);
+}
+
+#[test]
+fn models_in_slots_are_the_same_by_configuration() {
+    let name = "alibaba-genai-2026/lora_request_trace.until-20241203.csv.gz";
+    let Some(trace) = recorded(name) else { return };
+    let config = "capacity = 1\n[pressure]\npool = false\n[defaults]\nisolation = \"none\"\n\
+        [[tenants]]\nname = \"base-models\"\nlimit = \"64GiB\"\nisolation = \"hard\"\n";
+    let folder = Folder::new("recorded-models");
+    let config = folder.plain("slots.toml", config);
+    let options = "--format alibaba-lora --slots 8 --policy lru";
+    let by_config = report(&trace, &format!("{options} --config {config}"));
+    let plain = report(&trace, options);
+    for figure in ["hits", "granted", "denied", "load_seconds", "capacity_bytes"] {
+        assert_eq!(by_config[figure], plain[figure], "{figure}");
+    }
+    assert_eq!(by_config["hits"], 17_214);
+    assert_eq!(by_config["tenants"].as_array().unwrap().len(), 3421 + 1);
 }
 
 #[test]

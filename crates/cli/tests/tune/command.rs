@@ -52,12 +52,14 @@ pub fn csv() -> String {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 8) % sides
     };
-    for time_ms in 0..1500 {
-        text += &format!("{time_ms},web,inference,{},20,\n", 10 + dice(50));
-        if time_ms % 10 == 0 {
-            text += &format!("{time_ms},batch,inference,{},30,\n", 40 + dice(20));
+    // More than a minute: pressure falls in steps of a second.
+    for at in 0..1500 {
+        let time_ms = at * 50;
+        text += &format!("{time_ms},web,inference,{},1000,\n", 10 + dice(50));
+        if at % 10 == 0 {
+            text += &format!("{time_ms},batch,inference,{},1500,\n", 40 + dice(20));
         }
-        if time_ms % 5 == 0 {
+        if at % 5 == 0 {
             text += &format!("{time_ms},cache,cache,10,,{}\n", dice(7) * dice(7));
         }
     }

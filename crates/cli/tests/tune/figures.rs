@@ -77,6 +77,49 @@ fn figures_are_those_of_a_replay_of_the_rest() {
     }
 }
 
+/// Requests of four tenants for six models of 1 to 30 s, three of which fit.
+fn lora(folder: &Folder) -> String {
+    let times = |folder: &Folder| {
+        let rows: String = (1..=30).map(|s| format!("{s}.0,{}.0,a\n", s * 1000)).collect();
+        let text = format!("timestamp_anon,value,container_ip\n{rows}");
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+        folder.file("basemodel_update_latency_anon.csv.gz", packed.finish().unwrap());
+    };
+    times(folder);
+    let mut rows = "gmt_create,exec_time_seconds,groupId,checkpoint_model_version_id\n".to_string();
+    for at in 0..400_u32 {
+        let (minute, second) = (at / 60, at % 60);
+        let (tenant, model) = (at * 7 % 11 % 4, at * at % 17 % 6);
+        rows += &format!("2024-11-15 16:{minute:02}:{second:02},3.0,G{tenant},M{model}\n");
+    }
+    folder.file("lora.csv", rows)
+}
+
+#[test]
+fn loading_is_that_of_a_replay_of_the_rest() {
+    let folder = Folder::new("loading");
+    let trace = lora(&folder);
+    let out = folder.path("proposed.toml");
+    let start = "capacity = \"28GiB\"\n[defaults]\npriority = \"low\"\n\
+        [[tenants]]\nname = \"base-models\"\nlimit = \"16GiB\"\npriority = \"high\"\n\
+        [[tenants]]\nname = \"G0\"\nguarantee = \"1GiB\"\n";
+    let start = folder.file("start.toml", start);
+    let options = format!("--format alibaba-lora --config {start} --evaluations 60");
+    let options = format!("{options} --rebuild-weight 1 --out {out}");
+    let report = tuned(&[&trace], &options);
+    assert_eq!(report["proposed"], "found");
+    let found = outcome(&report, "found");
+    let rest = format!("--format alibaba-lora --part 60-100 --config {out}");
+    same_as_replayed(found, &trace, &rest);
+    let text = printed("replay", &[&trace], &format!("{rest} --json"));
+    let runs: Value = serde_json::from_str(&text).unwrap();
+    let loading = |tenant: &Value| tenant["load_seconds"].as_f64().unwrap();
+    let all: f64 = found["tenants"].as_array().unwrap().iter().map(loading).sum();
+    assert!(all > 0.0);
+    assert_eq!(runs[0]["load_seconds"].as_f64(), Some(all));
+}
+
 #[test]
 fn the_terms_add_up_to_the_cost() {
     let folder = Folder::new("terms");
