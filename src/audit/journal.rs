@@ -1,28 +1,5 @@
 //! The writer of a log.
 //!
-//! Records are made in memory, each with its tag, and go to the system in batches:
-//!
-//! ```text
-//! append       a record, into the buffer                          no allocation, no system call
-//! flush        the buffer, to the system: readable, and safe from the end of this process
-//! checkpoint   a signed record, flushed, synced: safe from the end of the machine; the head file
-//! rotate       the next segment, with what its readers have to know at the start
-//! seal         the last record
-//! ```
-//!
-//! What happens when the system refuses:
-//!
-//! ```text
-//! state      how it is entered                     what is done with the next flush
-//! good                                             the buffer is written
-//! cut short  a write failed, maybe in a record     it goes on at the byte where it stopped
-//! vanished   the file is not there any more        it is written again from what is still held of
-//!                                                  it, or else the next segment is begun
-//! unsynced   a sync failed                         it writes on; but no checkpoint succeeds until
-//!                                                  the journal is opened anew
-//! crowded    the next segment cannot be begun      this one goes on growing
-//! ```
-//!
 //! Invariants:
 //!
 //! ```text
@@ -61,7 +38,30 @@ struct Place {
     tag: Tag,
 }
 
-/// The writer of a log; see the top of this file. It belongs to one thread at a time.
+/// The writer of a log. It belongs to one thread at a time.
+///
+/// Records are made in memory, each with its tag, and go to the system in batches:
+///
+/// ```text
+/// append       a record, into the buffer                          no allocation, no system call
+/// flush        the buffer, to the system: readable, and safe from the end of this process
+/// checkpoint   a signed record, flushed, synced: safe from the end of the machine; the head file
+/// rotate       the next segment, with what its readers have to know at the start
+/// seal         the last record
+/// ```
+///
+/// What happens when the system refuses:
+///
+/// ```text
+/// state      how it is entered                     what is done with the next flush
+/// good                                             the buffer is written
+/// cut short  a write failed, maybe in a record     it goes on at the byte where it stopped
+/// vanished   the file is not there any more        it is written again from what is still held of
+///                                                  it, or else the next segment is begun
+/// unsynced   a sync failed                         it writes on; but no checkpoint succeeds until
+///                                                  the journal is opened anew
+/// crowded    the next segment cannot be begun      this one goes on growing
+/// ```
 ///
 /// When it is dropped it flushes, as far as that succeeds; it does not seal.
 pub struct Journal {

@@ -14,7 +14,7 @@ pub struct Verdict {
     pub segments: u64,
     /// Records that were proved.
     pub records: u64,
-    /// The number of the first record; after that of the last if there is none.
+    /// The number of the first record; of the one that comes next if there is none.
     pub first_sequence: u64,
     /// The number of the last record that was proved.
     pub last_sequence: u64,

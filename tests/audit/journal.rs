@@ -159,3 +159,25 @@ fn every_policy_writes_the_same() {
     }
     assert!(shown.iter().all(|numbers| *numbers == shown[0]));
 }
+
+#[test]
+fn appending_and_flushing_allocate_nothing() {
+    let scratch = Scratch::new();
+    let mut journal = scratch.open(small());
+    let allocations = |run: &mut dyn FnMut()| {
+        let before = ALLOCATIONS.get();
+        run();
+        ALLOCATIONS.get() - before
+    };
+    assert_ne!(allocations(&mut || drop(vec![0; 1])), 0, "they are counted");
+    let rounds = allocations(&mut || {
+        for round in 0..5 {
+            append(&mut journal, round * 4_096..(round + 1) * 4_096);
+            assert!(journal.append(&words(0)).is_err());
+            // Asking the system where the segment is takes a name that ends with zero: for paths of
+            // usual length that is made on the stack.
+            journal.flush().unwrap();
+        }
+    });
+    assert_eq!(rounds, 0);
+}
