@@ -84,6 +84,8 @@ pub struct Journal {
     /// The last checkpoint that was appended, and when.
     checkpoint: u64,
     checkpoint_clock_ns: u64,
+    /// When a checkpoint was last where it should be.
+    synced_clock_ns: u64,
     /// A checkpoint that is not yet where it should be.
     pending: Option<Head>,
     head: Option<Head>,
@@ -168,6 +170,7 @@ impl Journal {
             place,
             checkpoint: sequence,
             checkpoint_clock_ns: now.clock_ns,
+            synced_clock_ns: now.clock_ns,
             pending: None,
             head,
             _lock: lock,
@@ -310,6 +313,7 @@ impl Journal {
     /// checkpoint that was appended is finished by the next call.
     pub fn checkpoint(&mut self, now: Moment) -> Result<Head, AuditError> {
         self.confirm()?;
+        self.synced_clock_ns = now.clock_ns;
         match self.head {
             Some(head) if head.sequence == self.place.sequence => Ok(head),
             _ => self.sign(now, false),
@@ -317,11 +321,14 @@ impl Journal {
     }
 
     /// Appends a checkpoint or seal and brings it where it should be.
-    fn sign(
-        &mut self,
-        Moment { clock_ns, unix_ns }: Moment,
-        is_seal: bool,
-    ) -> Result<Head, AuditError> {
+    fn sign(&mut self, now: Moment, is_seal: bool) -> Result<Head, AuditError> {
+        let head = self.push_signed(now, is_seal);
+        self.confirm()?;
+        Ok(head)
+    }
+
+    /// Appends a checkpoint or seal.
+    fn push_signed(&mut self, Moment { clock_ns, unix_ns }: Moment, is_seal: bool) -> Head {
         let Place { sequence, tag } = self.place;
         let sequence = sequence + 1;
         let log_id = &self.log_id;
@@ -336,8 +343,7 @@ impl Journal {
         (self.checkpoint, self.checkpoint_clock_ns) = (sequence, clock_ns);
         let head = Head { sequence, mac };
         self.pending = Some(head);
-        self.confirm()?;
-        Ok(head)
+        head
     }
 
     /// Flushes, and finishes a checkpoint that an earlier attempt left unfinished.
@@ -352,6 +358,33 @@ impl Journal {
         self.head = Some(head);
         self.pending = None;
         Ok(())
+    }
+
+    /// Appends a checkpoint if one is due ([`is_checkpoint_due`](Self::is_checkpoint_due)), and
+    /// syncs it as the policy says: with [`SyncPolicy::Every`] perhaps only a later call.
+    ///
+    /// # Errors
+    ///
+    /// As [`checkpoint`](Self::checkpoint).
+    pub fn checkpoint_if_due(&mut self, now: Moment) -> Result<(), AuditError> {
+        let is_due = self.is_checkpoint_due(now);
+        let elapsed_ns = now.clock_ns.saturating_sub(self.synced_clock_ns);
+        let is_early = matches!(self.options.sync, SyncPolicy::Every(interval)
+            if u128::from(elapsed_ns) < interval.as_nanos());
+        match (is_due, is_early) {
+            (true, true) => {
+                self.flush()?;
+                self.push_signed(now, false);
+                self.flush()
+            }
+            (true, false) => self.checkpoint(now).map(drop),
+            (false, false) if self.pending.is_some() => {
+                self.confirm()?;
+                self.synced_clock_ns = now.clock_ns;
+                Ok(())
+            }
+            (false, _) => Ok(()),
+        }
     }
 
     /// Whether enough records or enough time has passed since the last checkpoint. A clock that

@@ -360,8 +360,9 @@ impl Scribe {
         self.take_counts()?;
         self.write()?;
         let now = Moment::now(self.shared.governor.clock().now_ns());
-        if wants_checkpoint || self.journal.is_checkpoint_due(now) {
-            self.journal.checkpoint(now)?;
+        match wants_checkpoint {
+            true => drop(self.journal.checkpoint(now)?),
+            false => self.journal.checkpoint_if_due(now)?,
         }
         if self.journal.is_full() {
             let preamble = self.books.preamble(now.clock_ns);
@@ -477,7 +478,7 @@ impl Scribe {
             }
             if self.journal.is_checkpoint_due(Moment { clock_ns, unix_ns: 0 }) {
                 self.tell_time(0);
-                self.journal.checkpoint(Moment::now(clock_ns))?;
+                self.journal.checkpoint_if_due(Moment::now(clock_ns))?;
                 self.give_room_back();
             }
         }

@@ -21,6 +21,9 @@ pub enum SyncPolicy {
     /// With every checkpoint.
     #[default]
     Checkpoint,
+    /// With a checkpoint, but not more often than this, by the governor's clock: for more than some
+    /// hundred thousand records a second. The head, and the head file, are of the last one synced.
+    Every(Duration),
     /// With every flush.
     Batch,
     /// Whenever the system likes. A head file may then be ahead of the log after a loss of power.

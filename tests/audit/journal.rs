@@ -147,7 +147,8 @@ fn a_full_buffer_takes_no_more_and_loses_nothing() {
 #[test]
 fn every_policy_writes_the_same() {
     let mut shown = Vec::new();
-    for sync in [SyncPolicy::Checkpoint, SyncPolicy::Batch, SyncPolicy::Never] {
+    let every = SyncPolicy::Every(Duration::from_secs(1));
+    for sync in [SyncPolicy::Checkpoint, every, SyncPolicy::Batch, SyncPolicy::Never] {
         let scratch = Scratch::new();
         let mut journal = scratch.open(JournalOptions { sync, ..small() });
         append(&mut journal, 0..30);
@@ -158,6 +159,30 @@ fn every_policy_writes_the_same() {
         assert!(verify(&scratch.log(), &key(), None).unwrap().sealed);
     }
     assert!(shown.iter().all(|numbers| *numbers == shown[0]));
+}
+
+/// Checkpoints are signed when they are due and synced when that is; the head is of a synced one.
+#[test]
+fn a_head_follows_the_checkpoints_as_often_as_the_policy_says() {
+    let scratch = Scratch::new();
+    let sync = SyncPolicy::Every(Duration::from_nanos(100));
+    let options = JournalOptions { sync, checkpoint_records_max: 10, ..small() };
+    let mut journal = scratch.open(options);
+    for turn in 0..6 {
+        append(&mut journal, turn * 10..turn * 10 + 10);
+        journal.checkpoint_if_due(at(1 + turn)).unwrap();
+        assert_eq!(journal.head(), None, "not synced before its time");
+    }
+    journal.checkpoint_if_due(at(200)).unwrap();
+    let head = journal.head().expect("it was time, though nothing new was there");
+    assert_eq!(head.sequence, journal.sequence());
+    append(&mut journal, 60..70);
+    journal.checkpoint_if_due(at(201)).unwrap();
+    assert_eq!(journal.head(), Some(head));
+    let last = journal.seal(at(202)).unwrap();
+    let verdict = verify(&scratch.log(), &key(), Some(&head)).unwrap();
+    assert!(verdict.sealed && verdict.checkpoints >= 7, "{verdict:?}");
+    assert!(verify(&scratch.log(), &key(), Some(&last)).unwrap().is_intact());
 }
 
 #[test]
