@@ -5,16 +5,15 @@
 //!
 //! Each side has a governor of its own, and a log that is written to a folder in the build folder
 //! by its own thread. The sides take turns for [`TURN`] each, [`ROUNDS`] times; printed are the
-//! median and the range of their rates, the ratio of each round to the bare side of that round, and
-//! what was lost, refused or is missing. At the end every log is sealed and verified, and its grants
-//! are counted: with *fail closed* all that were made must be in it.
+//! median and the range of their rates, the ratio of each round to the bare side of that round,
+//! and what was lost, refused or is missing. At the end every log is sealed and verified, and its
+//! grants are counted: with *fail closed* all that were made must be in it.
 
 use allotment::audit::{AuditLog, Body, JournalOptions, Key, Reader, SyncPolicy, verify};
 use allotment::*;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const MIB: u64 = 1 << 20;
@@ -56,18 +55,15 @@ impl Side {
 
     /// Requests and releases on a thread for each tenant, for one turn.
     fn turn(&mut self) {
-        let stop = AtomicBool::new(false);
         let begin = Instant::now();
+        let end = begin + TURN;
         let counts: Vec<(u64, u64)> = std::thread::scope(|scope| {
-            let (governor, stop) = (&self.governor, &stop);
+            let governor = &self.governor;
             let workers: Vec<_> = self
                 .tenants
                 .iter()
-                .map(|&of| scope.spawn(move || ask_and_return(governor, of, stop)))
+                .map(|&of| scope.spawn(move || ask_and_return(governor, of, end)))
                 .collect();
-            std::thread::sleep(TURN);
-            // Relaxed: a signal to stop some time.
-            stop.store(true, Ordering::Relaxed);
             workers.into_iter().map(|worker| worker.join().expect("no panic")).collect()
         });
         let seconds = begin.elapsed().as_secs_f64();
@@ -114,12 +110,11 @@ fn events_max(audit: AuditMode) -> u32 {
     if audit == AuditMode::Off { 0 } else { 1 << 20 }
 }
 
-fn ask_and_return(governor: &Governor, of: TenantHandle, stop: &AtomicBool) -> (u64, u64) {
+fn ask_and_return(governor: &Governor, of: TenantHandle, end: Instant) -> (u64, u64) {
     let request = Request::new(of, AllocationType::Cache, 4_096);
     let (mut granted, mut denied) = (0, 0);
-    // Relaxed: seen some time.
-    while !stop.load(Ordering::Relaxed) {
-        for _ in 0..64 {
+    while Instant::now() < end {
+        for _ in 0..256 {
             match black_box(governor.try_request(black_box(&request))) {
                 Ok(grant) => {
                     drop(grant);

@@ -15,6 +15,7 @@
 //! Without an audit log all of this is one branch before a verb and one where it has decided.
 
 use crate::config::AllocationType;
+use crate::core::account::ROOT;
 use crate::core::admission::Ask;
 use crate::core::credit::NoRoom;
 use crate::core::events::{End, Event, EventKind, GRANT_RECORDS, Observer, Verb, asked};
@@ -41,7 +42,8 @@ impl Observer for Governor {
     }
 
     fn shrunk(&self, owner: Owner, grant: (u32, u32), bytes: u64) {
-        self.record(EventKind::Shrunk, owner, grant, bytes);
+        let event = self.event(EventKind::Shrunk, owner, grant, bytes);
+        self.push(Event { used_bytes: event.used_bytes.saturating_sub(bytes), ..event });
     }
 
     fn ended(&self, owner: Owner, grant: (u32, u32), bytes: u64, end: End) {
@@ -325,6 +327,15 @@ impl Governor {
             let event = self.event(kind, owner, grant, bytes);
             self.core.events.push_if_room(&Event { to, ..event });
         }
+    }
+
+    /// Records that somebody used a verb of an emergency, on a tenant, or on all; one that is gone
+    /// by it is named by the record of that.
+    pub(crate) fn note_emergency(&self, verb: u8, tenant: Option<TenantHandle>, bytes: u64) {
+        let owner = tenant.map_or(Owner::new(ROOT, 0, 0), |tenant| {
+            Owner::new(tenant.index(), tenant.generation(), 0)
+        });
+        self.note(EventKind::Emergency, owner, (0, 0), bytes, verb);
     }
 
     /// Records a change of the configuration, for which there is room, with all that was changed.

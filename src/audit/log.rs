@@ -11,10 +11,11 @@
 //!     were refused for want of room are summed up in [`Body::Refused`]
 //! A3  the text of a configuration stands before the event that puts it in force
 //!
-//! Under load this thread tells the time of the records: every [`TELL_EVERY`] events it looks at the
-//! clock for everybody, so that who makes records need not. It stops telling before it does anything
-//! that may take long. A time that was told is so late as those events take, some microseconds, or
-//! as this thread is kept from running. Where calls are recorded, everybody looks at the clock.
+//! Under load this thread tells the time of the records: every [`TELL_EVERY`] events it looks at
+//! the clock for everybody, so that who makes records need not. It stops telling before it does
+//! anything that may take long. A time that was told is so late as those events take, some
+//! microseconds, or as this thread is kept from running. Where calls are recorded, everybody looks
+//! at the clock.
 //!
 //! While the journal cannot write (the disk is full), this thread stops reading the ring and tries
 //! again: then memory goes on and events are lost and counted, or requests are refused and nothing

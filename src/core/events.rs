@@ -280,7 +280,7 @@ pub struct Event {
     pub bytes: u64,
     /// One more number, by kind.
     pub detail: u64,
-    /// What the account used when the event was recorded.
+    /// What the account used when the event was recorded, with the event in effect.
     pub used_bytes: u64,
 }
 

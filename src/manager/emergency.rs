@@ -32,22 +32,23 @@ pub enum TenantHold {
     Draining,
 }
 
-/// What was done.
+/// What was done. The codes stand in events and audit logs and are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[repr(u8)]
 pub enum EmergencyVerb {
     /// [`MultiTenantMemoryManager::freeze_tenant`].
-    Freeze,
+    Freeze = 1,
     /// [`MultiTenantMemoryManager::thaw_tenant`].
-    Thaw,
+    Thaw = 2,
     /// [`MultiTenantMemoryManager::drain_tenant`].
-    Drain,
+    Drain = 3,
     /// [`MultiTenantMemoryManager::revoke_allocation`].
-    Revoke,
+    Revoke = 4,
     /// [`MultiTenantMemoryManager::unregister_tenant_by_force`].
-    UnregisterByForce,
+    UnregisterByForce = 5,
     /// [`MultiTenantMemoryManager::set_observe_only`], when it changed anything.
-    ObserveOnly,
+    ObserveOnly = 6,
 }
 
 /// One use of an emergency verb.
@@ -120,7 +121,7 @@ impl MultiTenantMemoryManager {
     pub async fn freeze_tenant(&self, tenant_id: TenantId) -> Result<(), MemoryError> {
         let bytes = self.hold(tenant_id, TenantHold::Frozen)?;
         let what = format!("gets nothing more; holds {:#}", Mib(bytes));
-        self.note_emergency(EmergencyVerb::Freeze, Some(tenant_id), what);
+        self.note_emergency(EmergencyVerb::Freeze, Some(tenant_id), bytes, what);
         Ok(())
     }
 
@@ -132,7 +133,7 @@ impl MultiTenantMemoryManager {
     pub async fn thaw_tenant(&self, tenant_id: TenantId) -> Result<(), MemoryError> {
         let bytes = self.hold(tenant_id, TenantHold::None)?;
         let what = format!("may ask again; holds {:#}", Mib(bytes));
-        self.note_emergency(EmergencyVerb::Thaw, Some(tenant_id), what);
+        self.note_emergency(EmergencyVerb::Thaw, Some(tenant_id), bytes, what);
         Ok(())
     }
 
@@ -173,7 +174,8 @@ impl MultiTenantMemoryManager {
         let (freed, held) = (Mib(report.freed_bytes), Mib(report.held_bytes));
         let ended = report.freed_allocations;
         let what = format!("{ended} allocations of {freed:#} ended; holds {held:#}");
-        self.note_emergency(EmergencyVerb::Drain, Some(tenant_id), what);
+        let bytes = report.freed_bytes;
+        self.note_emergency(EmergencyVerb::Drain, Some(tenant_id), bytes, what);
         Ok(report)
     }
 
@@ -197,7 +199,7 @@ impl MultiTenantMemoryManager {
         let bytes = record.bytes();
         let what = format!("{} ({allocation_id}) of {:#}", Shown(&record.model), Mib(bytes));
         end(record);
-        self.note_emergency(EmergencyVerb::Revoke, Some(tenant_id), what);
+        self.note_emergency(EmergencyVerb::Revoke, Some(tenant_id), bytes, what);
         Ok(bytes)
     }
 
@@ -219,13 +221,17 @@ impl MultiTenantMemoryManager {
         Ok(bytes)
     }
 
+    /// Remembers the use of a verb, and records an event of it with the bytes that it is about.
     pub(super) fn note_emergency(
         &self,
         verb: EmergencyVerb,
         tenant_id: Option<TenantId>,
+        bytes: u64,
         what: String,
     ) {
-        let time_ns = self.inner.governor.clock().now_ns();
+        let governor = &self.inner.governor;
+        governor.note_emergency(verb as u8, tenant_id.and_then(|id| governor.find(id)), bytes);
+        let time_ns = governor.clock().now_ns();
         self.inner.log.push(EmergencyEntry {
             time: SystemTime::now(),
             time_ns,

@@ -119,6 +119,12 @@ pub enum MemoryError {
         /// What the system answered.
         kind: std::io::ErrorKind,
     },
+    /// The audit log cannot be begun or written.
+    #[error("{problem}")]
+    Audit {
+        /// What is in the way, and what to do.
+        problem: String,
+    },
     /// Anything else the governor refuses.
     #[error(transparent)]
     Governor(Error),

@@ -22,6 +22,7 @@
 //! | one look of the monitor | `monitor.rs` |
 //! | what to change, in words | `recommendations.rs` |
 //! | alerts, and when they come and go | `alerts.rs`, `thresholds.rs`, `trigger.rs` |
+//! | the audit log | `audit.rs` |
 //! | what can go wrong | `error.rs` |
 //!
 //! ```text
@@ -40,6 +41,7 @@
 mod acquire;
 mod alerts;
 mod allocation;
+mod audit;
 mod background;
 mod change;
 mod config;
@@ -88,6 +90,7 @@ pub use thresholds::AlertThresholds;
 
 use crate::balance::BalanceReport;
 use crate::governor::Governor;
+use audit::Audit;
 use background::Background;
 use config::{Settled, burst_warning};
 use emergency::EmergencyLog;
@@ -190,6 +193,8 @@ struct Inner {
     observe_only: Switch,
     /// Names of observed allocations given so far.
     observed: Counter,
+    /// Dropped last: what is returned as the rest goes is in it.
+    audit: Audit,
 }
 
 impl MultiTenantMemoryManager {
@@ -255,6 +260,7 @@ impl MultiTenantMemoryManager {
             monitoring,
             observe_only: Switch::new(false),
             observed: Counter::new(0),
+            audit: Audit::default(),
         });
         inner.lapse_by_alarm();
         let asked = Arc::downgrade(&inner);

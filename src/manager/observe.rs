@@ -45,7 +45,7 @@ impl MultiTenantMemoryManager {
         // AcqRel: pairs with the Acquire in `Inner::is_observe_only`.
         if self.inner.observe_only.swap(on, Ordering::AcqRel) != on {
             let what = if on { "nobody is refused from now on" } else { "limits apply again" };
-            self.note_emergency(EmergencyVerb::ObserveOnly, None, what.to_string());
+            self.note_emergency(EmergencyVerb::ObserveOnly, None, 0, what.to_string());
             if on {
                 self.close_all_places();
             }

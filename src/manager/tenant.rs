@@ -242,7 +242,7 @@ impl MultiTenantMemoryManager {
     ) -> Result<u64, MemoryError> {
         let (allocations, bytes) = self.leave(tenant_id, Unregister::Force)?;
         let what = format!("ended {allocations} allocations of {:#}", Mib(bytes));
-        self.note_emergency(EmergencyVerb::UnregisterByForce, Some(tenant_id), what);
+        self.note_emergency(EmergencyVerb::UnregisterByForce, Some(tenant_id), bytes, what);
         Ok(bytes)
     }
 

@@ -12,11 +12,44 @@ mod head;
 mod header;
 mod journal;
 mod key;
+mod log;
 mod output;
 mod reader;
 mod resume;
 mod text;
 mod verifier;
+
+/// Files that cannot grow, as on a full disk.
+#[cfg(target_os = "linux")]
+mod limited {
+    use std::process::Command;
+
+    const CHILD: &str = "ALLOTMENT_AUDIT_LIMITED";
+
+    /// Lets files of this process grow to `bytes` and no further.
+    pub fn limit(bytes: u64) {
+        let limits = libc::rlimit { rlim_cur: bytes, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: the limits are ours; without the signal a write that is too long just fails.
+        unsafe {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limits), 0);
+        }
+    }
+
+    /// Runs the test of this name in a process of its own, since limits are of the process.
+    pub fn alone(name: &str, test: impl FnOnce()) {
+        if std::env::var_os(CHILD).is_some() {
+            return test();
+        }
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+}
 
 const SECRET: [u8; 32] = *b"thirty-two bytes that are secret";
 

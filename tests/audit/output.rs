@@ -64,32 +64,7 @@ fn a_segment_that_cannot_be_brought_back_is_left_and_found() {
 #[cfg(target_os = "linux")]
 mod limited {
     use super::*;
-    use std::process::Command;
-
-    const CHILD: &str = "ALLOTMENT_AUDIT_LIMITED";
-
-    /// Lets files of this process grow to `bytes` and no further, as a full disk would.
-    fn limit(bytes: u64) {
-        let limits = libc::rlimit { rlim_cur: bytes, rlim_max: libc::RLIM_INFINITY };
-        // SAFETY: the limits are ours; without the signal a write that is too long just fails.
-        unsafe {
-            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limits), 0);
-        }
-    }
-
-    /// Runs `test` in a process of its own, since limits are of the process.
-    fn alone(name: &str, test: impl FnOnce()) {
-        if std::env::var_os(CHILD).is_some() {
-            return test();
-        }
-        let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", &format!("output::limited::{name}")])
-            .env(CHILD, "1")
-            .output()
-            .unwrap();
-        assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
-    }
+    use crate::limited::{alone, limit};
 
     fn is_refused(outcome: Result<(), AuditError>) {
         let error = outcome.unwrap_err();
@@ -98,7 +73,7 @@ mod limited {
 
     #[test]
     fn a_full_disk_loses_nothing() {
-        alone("a_full_disk_loses_nothing", || {
+        alone("output::limited::a_full_disk_loses_nothing", || {
             let scratch = Scratch::new();
             let options = JournalOptions { buffer_records_max: 2_048, ..small() };
             let mut journal = scratch.open(options);
@@ -137,7 +112,7 @@ mod limited {
 
     #[test]
     fn a_segment_that_cannot_be_begun_waits() {
-        alone("a_segment_that_cannot_be_begun_waits", || {
+        alone("output::limited::a_segment_that_cannot_be_begun_waits", || {
             for goes_on in [true, false] {
                 let scratch = Scratch::new();
                 let mut journal = scratch.open(small());
@@ -169,7 +144,7 @@ mod limited {
 
     #[test]
     fn a_log_that_cannot_be_begun_leaves_nothing_behind() {
-        alone("a_log_that_cannot_be_begun_leaves_nothing_behind", || {
+        alone("output::limited::a_log_that_cannot_be_begun_leaves_nothing_behind", || {
             let scratch = Scratch::new();
             for room in [100, (HEADER_BYTES + 50) as u64] {
                 for _ in 0..3 {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 mod acquire;
 mod alerts;
+mod audit;
 mod background;
 mod dashboard;
 mod emergency;

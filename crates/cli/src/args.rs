@@ -125,7 +125,8 @@ pub struct ReplayArgs {
     pub key: Option<PathBuf>,
 
     /// Run the recorded day under the limits of FILE instead, and show who would have got what
-    /// (audit). Tenants that FILE does not name stay as they were, or become as its `[defaults]` say
+    /// (audit). Tenants that FILE does not name stay as they were, or become as its `[defaults]`
+    /// say
     #[arg(long, value_name = "FILE")]
     pub what_if: Option<PathBuf>,
 

@@ -141,7 +141,8 @@ impl WhatIf {
     fn yardstick(&self) -> String {
         let share = human::percent(self.apart as f64 / self.answers.max(1) as f64);
         let mut text = format!(
-            "\nRun as it was configured, the day comes out with {} of {} apart from the log ({share}).\n",
+            "\nRun as it was configured, the day comes out with {} of {} apart from the log \
+             ({share}).\n",
             human::count(self.apart),
             human::plural(self.answers, "answer")
         );
