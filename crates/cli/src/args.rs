@@ -1,9 +1,11 @@
 //! The command line: what can be asked for, and which options go together.
 //!
 //! - here: the commands, the options of `demo` and `replay`, values as people write them
+//! - `args/log.rs`: what goes with logs, recorded and read
 //! - `args/trace.rs`: how a trace is read, for all commands that read one
 //! - `args/tune.rs`: the options of `tune`
 
+mod log;
 mod trace;
 mod tune;
 
@@ -16,7 +18,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::trace::TraceArgs;
 pub use self::tune::TuneArgs;
 use crate::failure::CliError;
-use crate::replay::recorder::Destination;
 use crate::trace::Format;
 use crate::trace::part::Part;
 
@@ -268,6 +269,7 @@ impl ReplayArgs {
             return Err(self.trace.keys_only("--compare-lru"));
         }
         self.check_wait()?;
+        self.check_log()?;
         if self.trace.format == Format::Csv && self.config.is_none() {
             return Err(CliError::new(
                 "--format csv needs --config FILE, which names tenants, guarantees and limits",
@@ -302,11 +304,6 @@ impl ReplayArgs {
             ));
         }
         Ok(())
-    }
-
-    /// Where the run is recorded.
-    pub fn record_to(&self) -> Option<Destination> {
-        self.record.as_deref().map(|folder| Destination::new(folder, self.key.as_deref()))
     }
 
     /// The policies of the sweep, in the order given; none: as the configuration says.

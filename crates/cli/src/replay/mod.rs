@@ -66,6 +66,8 @@ pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
     // The files of azure-llm are tenants of one replay; any other file is a replay of its own.
     let TraceArgs { traces, format, .. } = &args.trace;
     let at_once = if *format == Format::AzureLlm { traces.len() } else { 1 };
+    let runs = traces.len().div_ceil(at_once) * sizes.len() * args.policies().len();
+    args.check_recorded(runs)?;
     for files in traces.chunks(at_once) {
         let scale = args.trace.scale();
         let whole = trace::decode(*format, files, &scale, known.as_ref(), &progress)?;

@@ -74,7 +74,6 @@ impl Recorder {
 
     /// Begins to record a governor that was configured for it.
     pub fn start(governor: &Arc<Governor>, to: &Destination) -> Result<Self, CliError> {
-        to.check()?;
         let key = if to.key.exists() { Key::load(&to.key) } else { Key::generate(&to.key) };
         let key = key.map_err(|error| failed(&error))?;
         let head_file = Some(to.head_file());

@@ -7,11 +7,13 @@
 //! | `runs` | sweeps, determinism, threads, output files |
 //! | `waits` | requests that wait their turn, and what they are told |
 //! | `refusals` | every bad input: exit code 2 and one clear message |
+//! | `recordings` | logs of runs: made again to the bit, and under other limits |
 //! | `recorded` | figures of recorded traces against published ones |
 
 mod command;
 mod formats;
 mod recorded;
+mod recordings;
 mod refusals;
 mod runs;
 mod waits;
