@@ -40,7 +40,7 @@ impl Observer for Governor {
     }
 
     fn shrunk(&self, owner: Owner, grant: (u32, u32), bytes: u64) {
-        self.record(EventKind::Shrunk, owner, grant, bytes);
+        self.record_less(EventKind::Shrunk, owner, grant, bytes, 0);
     }
 
     fn ended(&self, owner: Owner, grant: (u32, u32), bytes: u64, end: End) {
@@ -49,9 +49,7 @@ impl Observer for Governor {
             End::Evicted | End::Forced => EventKind::Evicted,
             End::Expired => EventKind::ReservationExpired,
         };
-        let event = self.event(kind, owner, grant, bytes);
-        let used_bytes = event.used_bytes.saturating_sub(bytes);
-        self.push(Event { used_bytes, to: u8::from(end == End::Forced), ..event });
+        self.record_less(kind, owner, grant, bytes, u8::from(end == End::Forced));
     }
 }
 
@@ -360,6 +358,14 @@ impl Governor {
     #[cold]
     fn record(&self, kind: EventKind, owner: Owner, grant: (u32, u32), bytes: u64) {
         self.push(self.event(kind, owner, grant, bytes));
+    }
+
+    /// Records that bytes leave, which are in use still: what is used is said without them.
+    #[cold]
+    fn record_less(&self, kind: EventKind, owner: Owner, grant: (u32, u32), bytes: u64, to: u8) {
+        let event = self.event(kind, owner, grant, bytes);
+        let used_bytes = event.used_bytes.saturating_sub(bytes);
+        self.push(Event { used_bytes, to, ..event });
     }
 
     fn push(&self, event: Event) {

@@ -27,6 +27,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Replay recorded traces through a governor and report what it did
     Replay(Box<ReplayArgs>),
+    /// Prove an audit log, show it, and account for memory by it
+    #[command(subcommand)]
+    Audit(crate::audit::AuditCommand),
 }
 
 /// Options of `allot demo`.
@@ -325,7 +328,7 @@ fn trace_file(text: &str) -> Result<TraceFile, String> {
 }
 
 /// A whole number of at least 1, with an optional binary suffix.
-fn quantity(text: &str) -> Result<u64, String> {
+pub fn quantity(text: &str) -> Result<u64, String> {
     let suffixes = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", GIB), ("TiB", GIB << 10)];
     let (digits, scale) = suffixes
         .iter()

@@ -17,7 +17,7 @@
 mod books;
 mod gate;
 mod history;
-mod output;
+pub mod output;
 mod patient;
 mod plain_lru;
 mod plan;

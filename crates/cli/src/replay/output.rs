@@ -38,7 +38,7 @@ pub fn write(args: &ReplayArgs, reports: &[RunReport]) -> Result<(), CliError> {
 }
 
 /// Prints a text. A reader that has seen enough and left is no failure.
-fn print(text: &str) -> Result<(), CliError> {
+pub fn print(text: &str) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
     match written {
@@ -50,7 +50,7 @@ fn print(text: &str) -> Result<(), CliError> {
 }
 
 /// Writes a file beside its place and moves it there, so that nobody sees half of it.
-fn write_whole(path: &Path, text: &str) -> Result<(), CliError> {
+pub fn write_whole(path: &Path, text: &str) -> Result<(), CliError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = folder_of(path).join(format!(".{name}.{}", std::process::id()));
     let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, path));

@@ -89,7 +89,8 @@ fn lines(words: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn text(grid: &Grid) -> String {
+/// A grid as lines, ending in a new line.
+pub fn text(grid: &Grid) -> String {
     let mut table = Table::new();
     table.load_style(PLAIN);
     table.set_header(grid.headers.iter().map(|(name, _)| *name));
