@@ -9,18 +9,17 @@ use super::rows::{Row, Scope, Section};
 use crate::report::columns::Grid;
 use crate::report::{human, table};
 
-const HEADERS: [(&str, bool); 11] = [
+const HEADERS: [(&str, bool); 10] = [
     ("Tenant", false),
     ("Type", false),
     ("GiB-hours", true),
     ("Peak", true),
     ("Held", true),
-    ("Grants", true),
-    ("Growths", true),
-    ("Releases", true),
-    ("Evictions", true),
+    ("Granted", true),
+    ("Grown", true),
+    ("Released", true),
     ("Evicted", true),
-    ("Denials", true),
+    ("Denied", true),
 ];
 
 /// The report, ending in a new line. `verified`: whether it was, and what was found.
@@ -58,6 +57,10 @@ fn cells(row: &Row) -> Vec<String> {
     let figures = &row.figures;
     let counts = &figures.counts;
     let bytes = |bytes: i128| human::bytes(u64::try_from(bytes).unwrap_or(0));
+    let evicted = match counts.evicted {
+        0 => "0".to_string(),
+        count => format!("{} ({})", human::count(count), human::bytes(counts.evicted_bytes)),
+    };
     let what = match row.scope {
         Scope::Type => row.allocation_type.unwrap_or_default(),
         Scope::Tenant => "all",
@@ -73,8 +76,7 @@ fn cells(row: &Row) -> Vec<String> {
         human::count(counts.granted),
         human::count(counts.grown),
         human::count(counts.released),
-        human::count(counts.evicted),
-        human::bytes(counts.evicted_bytes),
+        evicted,
         human::count(counts.denied),
     ]
 }

@@ -1,7 +1,7 @@
 //! Which records are shown: those that every option lets pass.
 
 use allotment::audit::Body;
-use allotment::{Event, EventKind};
+use allotment::{Event, EventKind, Verb};
 
 use super::super::kind;
 use super::{Happened, ShowArgs};
@@ -118,7 +118,9 @@ pub fn has_type(event: &Event) -> bool {
 /// The grant an event is about.
 pub fn grant_of(event: &Event) -> Option<u64> {
     use EventKind::{Asked, Denied, Intended, Polled, Queued, Taken, Withdrawn};
+    let grows = || matches!(Verb::from_code(event.from), Some(Verb::Grow | Verb::GrowEvicting));
     let grant = match event.kind {
+        Asked if grows() => event.grant,
         Denied | Queued | Withdrawn | Polled | Asked | Intended => 0,
         Taken => event.detail,
         _ => event.grant,
