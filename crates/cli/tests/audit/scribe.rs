@@ -130,10 +130,7 @@ impl Scribe {
     }
 
     pub fn group(&mut self, account: u32, name: &str, above: Option<u32>) {
-        let parent = above.map(|above| GroupHandle::from_u64(handle(above, 1)));
-        let config = GroupConfig { parent, ..GroupConfig::new(name) };
-        let configured = Configured::Group(GroupHandle::from_u64(handle(account, 1)), config);
-        self.registered(account, &configured);
+        self.registered(account, &group(account, name, above));
     }
 
     fn registered(&mut self, account: u32, configured: &Configured) {
@@ -223,6 +220,32 @@ pub fn tenant(account: u32, generation: u32, id: u128, name: &str, in_: Option<u
     let parent = in_.map(|group| GroupHandle::from_u64(handle(group, 1)));
     let config = TenantConfig { parent, ..TenantConfig::new(TenantId::from_u128(id), name) };
     Configured::Tenant(TenantHandle::from_u64(handle(account, generation)), config)
+}
+
+pub fn group(account: u32, name: &str, above: Option<u32>) -> Configured {
+    let parent = above.map(|above| GroupHandle::from_u64(handle(above, 1)));
+    let config = GroupConfig { parent, ..GroupConfig::new(name) };
+    Configured::Group(GroupHandle::from_u64(handle(account, 1)), config)
+}
+
+/// What a segment begins with, of a tenant.
+pub fn tenant_preamble(
+    account: u32,
+    generation: u32,
+    id: u64,
+    name: &str,
+    in_: Option<u32>,
+) -> Vec<Body> {
+    stated(&tenant(account, generation, id.into(), name, in_))
+}
+
+/// The same of a group.
+pub fn group_preamble(account: u32, name: &str, above: Option<u32>) -> Vec<Body> {
+    stated(&group(account, name, above))
+}
+
+fn stated(configured: &Configured) -> Vec<Body> {
+    TextPart::cut(STATED_TOPIC, 0, &configured.text()).map(Body::from).collect()
 }
 
 /// A handle as a governor with tag 1 makes it.
