@@ -38,33 +38,28 @@ impl Pages {
 
     /// The next page; none if there is no more for now.
     pub fn read(&mut self) -> Result<Option<Page>, CliError> {
-        loop {
-            let entry = match self.waiting.take() {
-                Some(entry) => entry,
-                None => match self.reader.next() {
-                    None => return Ok(None),
-                    Some(Ok(entry)) => entry,
-                    Some(Err(AuditError::Damaged(finding))) => {
-                        self.is_after_damage = true;
-                        return Ok(Some(Page::Damage(finding.to_string())));
-                    }
-                    Some(Err(error)) => return Err(failed(error)),
-                },
-            };
-            let sequence = entry.record.sequence;
-            let next = self.next.unwrap_or(sequence);
-            if sequence > next && !self.is_after_damage {
-                (self.waiting, self.is_after_damage) = (Some(entry), true);
-                let what = format!("records {next} to {} are missing", sequence - 1);
-                return Ok(Some(Page::Damage(what)));
+        let entry = match self.waiting.take().map(Ok).or_else(|| self.reader.next()) {
+            None => return Ok(None),
+            Some(Ok(entry)) => entry,
+            Some(Err(AuditError::Damaged(finding))) => {
+                self.is_after_damage = true;
+                return Ok(Some(Page::Damage(finding.to_string())));
             }
-            self.is_after_damage = false;
-            if sequence < next {
-                return Ok(Some(Page::Damage(format!("record {sequence} after {}", next - 1))));
-            }
-            self.next = Some(sequence.saturating_add(1));
-            return Ok(Some(Page::Record(entry, entry.record.body())));
+            Some(Err(error)) => return Err(failed(error)),
+        };
+        let sequence = entry.record.sequence;
+        let next = self.next.unwrap_or(sequence);
+        if sequence > next && !self.is_after_damage {
+            (self.waiting, self.is_after_damage) = (Some(entry), true);
+            let what = format!("records {next} to {} are missing", sequence - 1);
+            return Ok(Some(Page::Damage(what)));
         }
+        self.is_after_damage = false;
+        if sequence < next {
+            return Ok(Some(Page::Damage(format!("record {sequence} after {}", next - 1))));
+        }
+        self.next = Some(sequence.saturating_add(1));
+        Ok(Some(Page::Record(entry, entry.record.body())))
     }
 }
 

@@ -30,10 +30,9 @@ fn governor(scratch: &Scratch, mode: AuditMode) -> (Arc<Governor>, ManualClock, 
     (governor, clock, log)
 }
 
-#[test]
-fn every_record_says_what_is_used_after_it_and_the_report_what_was_held() {
-    let scratch = Scratch::new();
-    let (governor, clock, log) = governor(&scratch, AuditMode::FailClosed);
+/// Half a minute of two tenants, one of which has to make way.
+fn half_a_minute(scratch: &Scratch) {
+    let (governor, clock, log) = governor(scratch, AuditMode::FailClosed);
     let group = governor.register_group(GroupConfig::new("research")).unwrap();
     let tenant = |id, name, priority, parent| {
         let config = TenantConfig::new(TenantId::from_u128(id), name);
@@ -43,7 +42,7 @@ fn every_record_says_what_is_used_after_it_and_the_report_what_was_held() {
     let coder = tenant(2, "coder", Priority::Low, Some(group));
     governor.on_reclaim(|_| ReclaimAnswer::Freed);
     let model = Request::new(chat, AllocationType::ModelLoad, 40 * MIB);
-    let mut model = governor.request(&model).unwrap();
+    let model = governor.request(&model).unwrap();
     clock.advance_ns(10 * SECOND_NS);
     // More than is free with the next: these have to go.
     let blocks: Vec<Grant<'_>> = (0..5)
@@ -65,7 +64,12 @@ fn every_record_says_what_is_used_after_it_and_the_report_what_was_held() {
     clock.advance_ns(5 * SECOND_NS);
     drop(model);
     log.close().unwrap();
+}
 
+#[test]
+fn every_record_says_what_is_used_after_it_and_the_report_what_was_held() {
+    let scratch = Scratch::new();
+    half_a_minute(&scratch);
     let mut used: HashMap<u64, u64> = HashMap::new();
     for object in audit("show", &scratch.log(), "--json").lines() {
         let number = |key: &str| object[key].as_u64().unwrap();
@@ -102,4 +106,26 @@ fn every_record_says_what_is_used_after_it_and_the_report_what_was_held() {
     assert_eq!(of("total", "total").0, mib_seconds(blocks + chat));
     let names: Vec<_> = rows.iter().map(|row| &row["name"]).collect();
     assert_eq!(names.last().unwrap(), &"total");
+}
+
+#[test]
+fn a_log_that_is_closed_and_begun_again_says_what_it_cannot_know() {
+    let scratch = Scratch::new();
+    let (governor, clock, log) = governor(&scratch, AuditMode::FailClosed);
+    let config = TenantConfig::new(TenantId::from_u128(1), "chat");
+    let chat = governor.register_tenant(config).unwrap();
+    let held = governor.request(&Request::new(chat, AllocationType::Cache, MIB)).unwrap();
+    clock.advance_ns(10 * SECOND_NS);
+    log.close().unwrap();
+    clock.advance_ns(10 * SECOND_NS);
+    let log = AuditLog::start(&governor, &scratch.log(), &scratch.key(), JournalOptions::default());
+    clock.advance_ns(10 * SECOND_NS);
+    drop(held);
+    log.unwrap().close().unwrap();
+    let report = audit("report", &scratch.log(), "--json").json(0);
+    assert_eq!((&report["began_late"], &report["is_exact"]), (&true.into(), &false.into()));
+    assert_eq!((&report["sittings"], &report["adds_up"]), (&2.into(), &true.into()));
+    let total = report["periods"][0]["rows"].as_array().unwrap().last().unwrap();
+    // 10 s before the pause and 10 s after it: what was in between is in no log.
+    assert_eq!(total["byte_seconds"], format!("{}.000000000", 20 * MIB));
 }

@@ -8,7 +8,8 @@
 //!
 //! Where records are missing (a gap, damage, a log that began while its governor was at work) B1
 //! cannot be known: the next record of an account says what it uses, and what differs from the
-//! books is booked then, as bytes of an unknown type or as bytes that have gone.
+//! books is booked then, as bytes of an unknown type or as bytes that have gone. If the log began
+//! late and lost nothing since, they were held from its beginning on.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -125,8 +126,14 @@ pub struct Books {
     is_dialled: bool,
     /// The last time of this sitting, by the governor's clock.
     clock_ns: u64,
+    /// When the books were opened with balances. Threads tell of what they did a moment later, and
+    /// what was done before that is in the balances.
+    opened_ns: u64,
     /// Grows with every loss that may be about bytes.
     losses: u64,
+    /// When this sitting began, if it did so late and nothing was lost since: what is not in the
+    /// books was held since then.
+    late_ns: Option<u64>,
     /// Whether balances are taken over: the log begins within a sitting.
     is_opening: bool,
     /// Whether the sitting has had an event.
@@ -151,7 +158,9 @@ impl Books {
             dial,
             is_dialled: false,
             clock_ns: 0,
+            opened_ns: 0,
             losses: 0,
+            late_ns: None,
             is_opening: true,
             has_events: false,
             mode: None,
@@ -176,7 +185,10 @@ impl Books {
             self.go_to(clock_ns);
         }
         match body {
-            Body::Event(event) => self.take_event(event),
+            Body::Event(event) => {
+                let time_ns = event.time_ns.max(self.opened_ns);
+                self.take_event(&Event { time_ns, ..*event });
+            }
             Body::Text(part) => {
                 if let Some(told) = self.roster.take(part) {
                     self.take_text(&told);
@@ -198,7 +210,7 @@ impl Books {
     /// Records are missing here.
     pub fn damage(&mut self, what: String) {
         self.story.damage.push(what);
-        self.losses += 1;
+        (self.losses, self.late_ns) = (self.losses + 1, None);
     }
 
     /// The log ends.
@@ -217,6 +229,7 @@ impl Books {
     }
 
     fn go_to(&mut self, clock_ns: u64) {
+        let clock_ns = clock_ns.max(self.opened_ns);
         self.clock_ns = self.clock_ns.max(clock_ns);
         let unix_ns = self.dial.unix_ns(clock_ns);
         let story = &mut self.story;
@@ -238,7 +251,8 @@ impl Books {
         self.accounts.clear();
         self.roster.clear();
         self.story.sittings += 1;
-        (self.clock_ns, self.losses) = (0, 0);
+        (self.clock_ns, self.opened_ns) = (0, 0);
+        (self.losses, self.late_ns) = (0, None);
         (self.is_dialled, self.is_opening, self.has_events) = (false, false, false);
         self.mode = None;
     }
@@ -276,9 +290,9 @@ impl Books {
             Some(Configured::Governor(config)) => self.mode = Some(config.audit),
             Some(configured) => {
                 let is_late = told.topic == STATED_TOPIC && !self.has_events && !self.is_opening;
-                if is_late && !self.story.began_late {
+                if is_late && self.losses == 0 {
                     self.story.began_late = true;
-                    self.losses += 1;
+                    (self.losses, self.late_ns) = (1, Some(self.clock_ns));
                 }
                 let account = configured.account();
                 self.bind(account);
@@ -293,7 +307,7 @@ impl Books {
         // Where the log comes first, only what moves no bytes is ever lost.
         if self.mode != Some(AuditMode::FailClosed) {
             self.story.events_lost_of_bytes += count;
-            self.losses += 1;
+            (self.losses, self.late_ns) = (self.losses + 1, None);
         }
     }
 
@@ -304,6 +318,7 @@ impl Books {
         self.renew_groups();
         let held = self.account(account).cells[kind];
         if self.is_opening && !self.has_events {
+            self.opened_ns = self.clock_ns;
             let bytes = i128::from(said.bytes) - i128::from(held.bytes);
             self.account(account).cells[kind] = said;
             self.gauge.change(self.dial.unix_ns(self.clock_ns), bytes);
@@ -337,6 +352,7 @@ impl Books {
                 .fault(format!("a record of {bytes} bytes, {used_bytes} in use: impossible"));
         }
         self.renew_groups();
+        self.set_right(event);
         let counts = counts(event);
         match event.kind {
             EventKind::Granted => self.come(event, kind, 1, counts),
@@ -345,7 +361,6 @@ impl Books {
             EventKind::Denied => self.book(account, kind, time_ns, 0, counts),
             _ => self.go(event, kind, 1, counts),
         }
-        self.set_right(event);
     }
 
     /// Bytes come.
@@ -378,7 +393,7 @@ impl Books {
         }
     }
 
-    /// After a loss: what the account uses by its own account.
+    /// After a loss, and before an event: what the account used until then, by its own account.
     fn set_right(&mut self, event: &Event) {
         let losses = self.losses;
         let account = self.account(event.account);
@@ -386,29 +401,35 @@ impl Books {
             return;
         }
         account.losses = losses;
+        let used_bytes = match event.kind {
+            EventKind::Denied => event.used_bytes,
+            EventKind::Granted | EventKind::Grown => event.used_bytes.saturating_sub(event.bytes),
+            _ => event.used_bytes + event.bytes,
+        };
         let held: u64 = account.cells.iter().map(|cell| cell.bytes).sum();
-        let mut gone = held.saturating_sub(event.used_bytes);
-        let come = event.used_bytes.saturating_sub(held);
+        let mut gone = held.saturating_sub(used_bytes);
+        let come = used_bytes.saturating_sub(held);
         self.story.corrections += u64::from(gone + come > 0);
         self.story.corrected_bytes += gone + come;
         if come > 0 {
-            self.correct(event, UNKNOWN_TYPE, come.into());
+            let since_ns = self.late_ns.unwrap_or(event.time_ns);
+            self.correct(event.account, UNKNOWN_TYPE, since_ns, come.into());
         }
         // Who goes first when memory is short is the likeliest to have gone.
         for kind in (0..TYPES).rev() {
             let part = gone.min(self.account(event.account).cells[kind].bytes);
             gone -= part;
             if part > 0 {
-                self.correct(event, kind, -i128::from(part));
+                self.correct(event.account, kind, event.time_ns, -i128::from(part));
             }
         }
     }
 
-    fn correct(&mut self, event: &Event, kind: usize, bytes: i128) {
-        let cell = &mut self.account(event.account).cells[kind];
+    fn correct(&mut self, account: u32, kind: usize, clock_ns: u64, bytes: i128) {
+        let cell = &mut self.account(account).cells[kind];
         cell.bytes = u64::try_from(i128::from(cell.bytes) + bytes).unwrap_or(0);
-        self.gauge.change(self.dial.unix_ns(event.time_ns), bytes);
-        self.book(event.account, kind, event.time_ns, bytes, Counts::default());
+        self.gauge.change(self.dial.unix_ns(clock_ns), bytes);
+        self.book(account, kind, clock_ns, bytes, Counts::default());
     }
 
     /// The account of a number, as it is known by now.

@@ -12,10 +12,10 @@ use crate::report::{human, table};
 const HEADERS: [(&str, bool); 10] = [
     ("Tenant", false),
     ("Type", false),
-    ("GiB-hours", true),
+    ("GiB h", true),
     ("Peak", true),
     ("Held", true),
-    ("Granted", true),
+    ("Grants", true),
     ("Grown", true),
     ("Released", true),
     ("Evicted", true),
@@ -123,8 +123,10 @@ fn push_warnings(out: &mut String, story: &Story) {
         );
     }
     if story.began_late {
-        out.push_str("Warning: the log began while its governor was at work: what was held then\n");
-        out.push_str("  counts from the next record of its tenant on.\n");
+        out.push_str(
+            "Warning: a sitting began while its governor was at work: what was held then\n",
+        );
+        out.push_str("  is known only of tenants with a record since, and not of which type.\n");
     }
     if story.corrections > 0 {
         let times = human::plural(story.corrections, "time");

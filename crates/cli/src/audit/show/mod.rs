@@ -46,7 +46,12 @@ pub struct ShowArgs {
     kind: Vec<&'static str>,
 
     /// Only these allocation types: model-load, inference, cache, background
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = kind::parse_type)]
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        value_delimiter = ',',
+        value_parser = kind::parse_type
+    )]
     types: Vec<u8>,
 
     /// Only from this time on: 2026-01-31T09:30:00Z, 2026-01-31, or -2h
