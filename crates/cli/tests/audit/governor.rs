@@ -129,3 +129,27 @@ fn a_log_that_is_closed_and_begun_again_says_what_it_cannot_know() {
     // 10 s before the pause and 10 s after it: what was in between is in no log.
     assert_eq!(total["byte_seconds"], format!("{}.000000000", 20 * MIB));
 }
+
+#[test]
+fn a_log_that_begins_when_events_are_lost_already_counts_what_is_still_held() {
+    let scratch = Scratch::new();
+    let (governor, clock, log) = governor(&scratch, AuditMode::DropAndCount);
+    let config = TenantConfig::new(TenantId::from_u128(1), "chat");
+    let chat = governor.register_tenant(config).unwrap();
+    log.close().unwrap();
+    let held = governor.request(&Request::new(chat, AllocationType::Cache, MIB)).unwrap();
+    for _ in 0..AuditMode::EVENTS_MIN {
+        drop(governor.request(&Request::new(chat, AllocationType::Inference, 5)).unwrap());
+    }
+    let log = AuditLog::start(&governor, &scratch.log(), &scratch.key(), JournalOptions::default());
+    log.as_ref().unwrap().flush().unwrap();
+    clock.advance_ns(10 * SECOND_NS);
+    drop(held);
+    log.unwrap().close().unwrap();
+    let report = audit("report", &scratch.log(), "--json").json(0);
+    assert!(report["events_lost_of_bytes"].as_u64().unwrap() > 0);
+    assert_eq!((&report["is_exact"], &report["adds_up"]), (&false.into(), &true.into()));
+    let total = report["periods"][0]["rows"].as_array().unwrap().last().unwrap();
+    assert_eq!(total["byte_seconds"], format!("{}.000000000", 10 * MIB));
+    assert_eq!((&total["held_bytes"], &total["peak_bytes"]), (&0.into(), &(MIB + 5).into()));
+}

@@ -8,10 +8,12 @@
 //! | `show` | every filter, lines for people, objects for programs |
 //! | `report` | figures that were worked out by hand, and what is said where they are uncertain |
 //! | `governor` | the log of a real governor: every record says what is used after it |
+//! | `guide` | that the examples of the documentation are true |
 //! | `random` | reports of random logs against a naive computation |
 
 mod command;
 mod governor;
+mod guide;
 mod random;
 mod report;
 mod scribe;
