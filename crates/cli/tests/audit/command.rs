@@ -1,7 +1,7 @@
 //! Running the binary.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -10,6 +10,13 @@ pub struct Answer {
     pub code: i32,
     pub out: String,
     pub complaint: String,
+}
+
+/// Starts `allot audit` as [`audit`] runs it, for somebody who reads what it prints meanwhile.
+pub fn start(verb: &str, folder: &Path, options: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_allot"));
+    command.args(["audit", verb]).arg(folder).args(options.split_whitespace());
+    command.stdout(Stdio::piped()).spawn().unwrap()
 }
 
 /// Runs `allot audit` with these words, separated by blanks, after the verb and the folder.

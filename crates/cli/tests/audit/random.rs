@@ -335,9 +335,11 @@ fn check(world: &World<'_>, options: &str, period_ns: Option<(i128, i128)>) -> i
 
 /// Whoever runs more sets PROPTEST_CASES.
 fn config() -> ProptestConfig {
-    let default = ProptestConfig::default();
-    let cases = if default.cases == 256 { 40 } else { default.cases };
-    ProptestConfig { cases, failure_persistence: None, ..default }
+    let default = match std::env::var_os("PROPTEST_CASES") {
+        None => ProptestConfig::with_cases(40),
+        Some(_) => ProptestConfig::default(),
+    };
+    ProptestConfig { failure_persistence: None, ..default }
 }
 
 proptest! {

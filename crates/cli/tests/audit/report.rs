@@ -133,6 +133,8 @@ fn a_period_begins_with_what_was_held_before_it() {
     assert_eq!(byte_seconds(&open, "total"), pairs([("total", 8 * GIB * 60)]));
     let early = audit("report", &scratch.log(), "--period /2023-11-14").with(0);
     assert!(early.contains("Nobody held or asked for anything then."), "{early}");
+    let late = audit("report", &scratch.log(), "--period -1h/").with(0);
+    assert!(late.contains("Nobody held or asked for anything then."), "{late}");
 }
 
 #[test]
@@ -332,6 +334,8 @@ fn after_a_gap_the_next_record_of_an_account_sets_it_right() {
     assert!(said.contains("Warning: 2 events lost"), "{said}");
     assert!(said.contains("counts are the least there can have been"), "{said}");
     assert!(said.contains("Warning: bytes are estimates: 1 time"), "{said}");
+    let values = audit("report", &scratch.log(), "--csv");
+    assert!(values.complaint.contains("allot: Warning: 2 events lost"), "{}", values.complaint);
 }
 
 #[test]

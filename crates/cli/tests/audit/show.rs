@@ -1,10 +1,12 @@
 //! Every filter, lines for people, objects for programs.
 
+use std::io::{BufRead, BufReader};
+
 use allotment::audit::{Body, JournalOptions};
 use allotment::{AllocationType, AuditMode, Event, EventKind, Verb};
 use serde_json::Value;
 
-use super::command::audit;
+use super::command::{audit, start};
 use super::scribe::{CHAT, CODER, GIB, MIB, Scratch, Scribe, handle, options, ten_minutes};
 
 fn show(scratch: &Scratch, options: &str) -> String {
@@ -135,6 +137,31 @@ fn calls_are_shown_only_where_they_are_asked_for() {
     assert!(["asked", "touched", "balanced"].iter().all(|call| all.contains(call)), "{all}");
     assert_eq!(show(&scratch, "--kind touched").lines().count(), 1);
     assert_eq!(show(&scratch, &format!("--calls --grant {grant:016x}")).lines().count(), 3);
+}
+
+#[test]
+fn a_log_is_followed_while_it_is_written() {
+    let scratch = Scratch::new();
+    let mut scribe = Scribe::open(&scratch, options());
+    scribe.tenant(1, 1, CHAT, "chat", None);
+    scribe.journal.flush().unwrap();
+    let mut following = start("show", &scratch.log(), "--follow --limit 4 --tenant chat");
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().map(Result::unwrap);
+    assert!(next().unwrap().contains("registered"));
+    // What is written once it has seen all there was, in this segment and in the next.
+    scribe.grant(1, AllocationType::Cache, MIB);
+    scribe.journal.flush().unwrap();
+    assert!(next().unwrap().contains("uses 1 MiB"));
+    let now = scribe.moment();
+    scribe.journal.rotate(now, []).unwrap();
+    scribe.grant(1, AllocationType::Cache, MIB);
+    scribe.grant(1, AllocationType::Cache, MIB);
+    scribe.journal.flush().unwrap();
+    assert!(next().unwrap().contains("uses 2 MiB"));
+    assert!(next().unwrap().contains("uses 3 MiB"));
+    assert_eq!(next(), None);
+    assert!(following.wait().unwrap().success());
 }
 
 #[test]

@@ -74,6 +74,10 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode, CliError> {
         Some(file) => write_whole(file, &text)?,
         None => print(&text)?,
     }
+    if args.csv.is_some() {
+        // Lines of values have no place for them.
+        text::warnings(&books.story).iter().for_each(|warning| eprintln!("allot: {warning}"));
+    }
     let is_for_programs = args.csv.is_some() || args.json.is_some();
     let faults = [&books.story.faults[..], &books.story.damage, verified.unwrap_or_default()];
     if is_for_programs {

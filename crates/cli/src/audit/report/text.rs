@@ -102,44 +102,49 @@ fn push_story(out: &mut String, story: &Story, sections: &[Section]) {
         out.push_str("THE LOG IS DAMAGED; verify it:\n");
         push_lines(out, &story.damage);
     }
-    push_warnings(out, story);
+    for warning in warnings(story) {
+        let _ = writeln!(out, "{warning}");
+    }
 }
 
-fn push_warnings(out: &mut String, story: &Story) {
+/// What to know before the figures are used, a sentence each.
+pub fn warnings(story: &Story) -> Vec<String> {
+    let mut all = Vec::new();
     if story.events_lost > 0 {
         let events = human::plural(story.events_lost, "event");
         let moved = match story.events_lost_of_bytes {
             0 => "none of them about bytes",
             _ => "so that counts are the least there can have been",
         };
-        let _ = writeln!(out, "Warning: {events} lost before they reached the log, {moved}.");
+        all.push(format!("Warning: {events} lost before they reached the log, {moved}."));
     }
     if story.requests_refused > 0 {
         let requests = human::plural(story.requests_refused, "request");
         let bytes = human::bytes(story.refused_bytes);
-        let _ = writeln!(
-            out,
+        all.push(format!(
             "Note: {requests} of {bytes} refused for want of room in the log; not among denials."
-        );
+        ));
     }
     if story.began_late {
-        out.push_str(
-            "Warning: a sitting began while its governor was at work: what was held then\n",
+        all.push(
+            "Warning: a sitting began while its governor was at work: what was held then is known \
+             only of tenants with a record since, and not of which type."
+                .to_string(),
         );
-        out.push_str("  is known only of tenants with a record since, and not of which type.\n");
     }
     if story.corrections > 0 {
         let times = human::plural(story.corrections, "time");
         let bytes = human::bytes(story.corrected_bytes);
-        let _ = writeln!(
-            out,
+        all.push(format!(
             "Warning: bytes are estimates: {times} an account was set right by what it said it \
              used, {bytes} in all."
-        );
+        ));
     }
     if story.has_no_day {
-        out.push_str("Warning: the log says nothing of the time of day; times begin at 1970.\n");
+        let text = "Warning: the log says nothing of the time of day; times begin at 1970.";
+        all.push(text.to_string());
     }
+    all
 }
 
 fn push_lines(out: &mut String, lines: &[String]) {
