@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use allotment::audit::{Body, JournalOptions};
+use allotment::audit::{Body, JournalOptions, RECORD_WORDS};
 use allotment::{Event, EventKind};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -365,5 +365,38 @@ proptest! {
         let time = |ns| jiff::Timestamp::from_nanosecond(ns).unwrap();
         let period = format!("--period {}/{}", time(from), time(to));
         check(&world, &period, Some((from, to)));
+    }
+    #[test]
+    fn whatever_a_log_says_it_is_read_to_its_end(seed: u64) {
+        let scratch = Scratch::new();
+        let mut scribe = Scribe::open(&scratch, options());
+        let mut chance = Chance(seed);
+        for (account, name, above) in [(1, "a", Some(2)), (2, "b", Some(1)), (3, "c", Some(3))] {
+            scribe.group(account, name, above);
+        }
+        for _ in 0..chance.below(200) {
+            let mut words = [(); RECORD_WORDS].map(|()| {
+                let bits = 1 + chance.below(64);
+                chance.below(u64::MAX) >> (64 - bits)
+            });
+            let kinds = [1 + chance.below(32), 128 + chance.below(12)];
+            let kind = kinds[chance.below(2) as usize];
+            words[1] = chance.below(6) << 32 | chance.below(6) << 24 | kind;
+            words[6] = chance.below(12);
+            // Some are for the journal alone.
+            scribe.journal.append(&words).ok();
+        }
+        scribe.seal();
+        let looks = [
+            ("show", "--calls"),
+            ("show", "--json"),
+            ("report", ""),
+            ("report", "--json"),
+            ("report", "--csv"),
+        ];
+        for (verb, options) in looks {
+            let answer = audit(verb, &scratch.log(), options);
+            prop_assert!(answer.code <= 1, "{verb} {options}: {}", answer.complaint);
+        }
     }
 }

@@ -19,7 +19,7 @@ use allotment::{AuditMode, Event, EventKind, TenantId};
 use super::super::kind;
 use super::super::pages::{both_clocks, clock_ns};
 use super::super::roster::{Party, Roster, Told};
-use super::super::when::Dial;
+use super::super::when::{self, Dial};
 use super::gauge::Gauge;
 use super::period::Period;
 use super::series::{Counts, Series, Step};
@@ -30,6 +30,8 @@ pub const TYPES: usize = 5;
 pub const UNKNOWN_TYPE: usize = 4;
 /// No account holds more.
 const BYTES_MAX: u64 = (1 << 48) - 1;
+/// A century of hours and more: from 1970, which is what a clock that was never set shows.
+const PERIODS_MAX: u64 = 1_000_000;
 /// Faults of the books that are told.
 const FAULTS_MAX: usize = 10;
 
@@ -181,8 +183,13 @@ impl Books {
             self.dial.set(clock_ns, unix_ns);
             self.is_dialled = true;
         }
-        if let Some(clock_ns) = clock_ns(body) {
-            self.go_to(clock_ns);
+        if let Some(clock_ns) = clock_ns(body)
+            && !self.go_to(clock_ns)
+        {
+            return self.fault(format!(
+                "a record at {}, {PERIODS_MAX} periods away from others: choose a longer --period",
+                when::short(self.dial.unix_ns(clock_ns))
+            ));
         }
         match body {
             Body::Event(event) => {
@@ -196,8 +203,9 @@ impl Books {
             }
             Body::Gap { count, .. } => self.take_gap(*count),
             Body::Refused { requests, bytes, .. } => {
-                self.story.requests_refused += requests;
-                self.story.refused_bytes += bytes;
+                let story = &mut self.story;
+                story.requests_refused = story.requests_refused.saturating_add(*requests);
+                story.refused_bytes = story.refused_bytes.saturating_add(*bytes);
             }
             Body::Balance { account, allocation_type, bytes, grants, .. } => {
                 let kind = usize::from(*allocation_type).min(UNKNOWN_TYPE);
@@ -228,13 +236,19 @@ impl Books {
         self.sum.close(number, after_ns);
     }
 
-    fn go_to(&mut self, clock_ns: u64) {
+    /// Answers false for a time that is too far from others, and stays where it was.
+    fn go_to(&mut self, clock_ns: u64) -> bool {
         let clock_ns = clock_ns.max(self.opened_ns);
-        self.clock_ns = self.clock_ns.max(clock_ns);
         let unix_ns = self.dial.unix_ns(clock_ns);
         let story = &mut self.story;
+        let first = self.period.at(story.first_ns.unwrap_or(unix_ns));
+        if first.abs_diff(self.period.at(unix_ns)) > PERIODS_MAX {
+            return false;
+        }
+        self.clock_ns = self.clock_ns.max(clock_ns);
         story.first_ns = Some(story.first_ns.map_or(unix_ns, |first| first.min(unix_ns)));
         story.last_ns = Some(story.last_ns.map_or(unix_ns, |last| last.max(unix_ns)));
+        true
     }
 
     /// A writer begins: the governor before it is gone, and so is all that was held.
@@ -303,10 +317,11 @@ impl Books {
     }
 
     fn take_gap(&mut self, count: u64) {
-        self.story.events_lost += count;
+        let story = &mut self.story;
+        story.events_lost = story.events_lost.saturating_add(count);
         // Where the log comes first, only what moves no bytes is ever lost.
         if self.mode != Some(AuditMode::FailClosed) {
-            self.story.events_lost_of_bytes += count;
+            story.events_lost_of_bytes = story.events_lost_of_bytes.saturating_add(count);
             (self.losses, self.late_ns) = (self.losses + 1, None);
         }
     }
@@ -367,7 +382,7 @@ impl Books {
     fn come(&mut self, event: &Event, kind: usize, grants: u64, counts: Counts) {
         let Event { account, bytes, time_ns, .. } = *event;
         let cell = &mut self.account(account).cells[kind];
-        (cell.bytes, cell.grants) = (cell.bytes.saturating_add(bytes), cell.grants + grants);
+        (cell.bytes, cell.grants) = (cell.bytes + bytes, cell.grants.saturating_add(grants));
         self.gauge.change(self.dial.unix_ns(time_ns), bytes.into());
         self.book(account, kind, time_ns, bytes.into(), counts);
     }
