@@ -42,8 +42,7 @@ impl Observer for Governor {
     }
 
     fn shrunk(&self, owner: Owner, grant: (u32, u32), bytes: u64) {
-        let event = self.event(EventKind::Shrunk, owner, grant, bytes);
-        self.push(Event { used_bytes: event.used_bytes.saturating_sub(bytes), ..event });
+        self.record_less(EventKind::Shrunk, owner, grant, bytes, 0);
     }
 
     fn ended(&self, owner: Owner, grant: (u32, u32), bytes: u64, end: End) {
@@ -52,9 +51,7 @@ impl Observer for Governor {
             End::Evicted | End::Forced => EventKind::Evicted,
             End::Expired => EventKind::ReservationExpired,
         };
-        let event = self.event(kind, owner, grant, bytes);
-        let used_bytes = event.used_bytes.saturating_sub(bytes);
-        self.push(Event { used_bytes, to: u8::from(end == End::Forced), ..event });
+        self.record_less(kind, owner, grant, bytes, u8::from(end == End::Forced));
     }
 }
 
@@ -372,6 +369,14 @@ impl Governor {
     #[cold]
     fn record(&self, kind: EventKind, owner: Owner, grant: (u32, u32), bytes: u64) {
         self.push(self.event(kind, owner, grant, bytes));
+    }
+
+    /// Records that bytes leave, which are in use still: what is used is said without them.
+    #[cold]
+    fn record_less(&self, kind: EventKind, owner: Owner, grant: (u32, u32), bytes: u64, to: u8) {
+        let event = self.event(kind, owner, grant, bytes);
+        let used_bytes = event.used_bytes.saturating_sub(bytes);
+        self.push(Event { used_bytes, to, ..event });
     }
 
     fn push(&self, event: Event) {

@@ -35,7 +35,7 @@
 //! | `Measured` | `to`: 0 if it is not measured any more |
 //! | `Polled` | `grant`: the ticket |
 //!
-//! The last nine rows, and `Touched`, `Committed` and `Declined`, are *calls*: what was
+//! The last eight rows, and `Touched`, `Committed` and `Declined`, are *calls*: what was
 //! asked for, so that a recording can be replayed. They are recorded only where that is wanted.
 //!
 //! A ring may keep *room* for records (`credit.rs`): then nothing is overwritten that its one
@@ -280,7 +280,8 @@ pub struct Event {
     pub bytes: u64,
     /// One more number, by kind.
     pub detail: u64,
-    /// What the account used when the event was recorded, with the event in effect.
+    /// What the account used when the event was recorded: with the bytes that come by it, without
+    /// those that leave.
     pub used_bytes: u64,
 }
 

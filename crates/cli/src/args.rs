@@ -38,6 +38,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Replay recorded traces through a governor and report what it did
     Replay(Box<ReplayArgs>),
+    /// Prove an audit log, show it, and account for memory by it
+    #[command(subcommand)]
+    Audit(crate::audit::AuditCommand),
     /// Search guarantees, limits and bursts that suit a recorded trace
     Tune(Box<TuneArgs>),
 }
@@ -317,7 +320,7 @@ impl ReplayArgs {
 }
 
 /// A whole number of at least 1, with an optional binary suffix.
-fn quantity(text: &str) -> Result<u64, String> {
+pub fn quantity(text: &str) -> Result<u64, String> {
     let suffixes = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", GIB), ("TiB", GIB << 10)];
     let (digits, scale) = suffixes
         .iter()

@@ -5,6 +5,8 @@
 //! | `args` | the command line |
 //! | `trace` | decoders of recorded traces |
 //! | `replay` | driving a governor with a trace |
+//! | `audit` | proving, showing and accounting for an audit log |
+//! | `recording` | logs of runs, made again and asked what if |
 //! | `demo` | one minute of four tenants, with and without a governor |
 //! | `ledger` | independent sums that check the governor |
 //! | `tune` | searching guarantees, limits and bursts that suit a trace |
@@ -14,6 +16,7 @@
 //! | `failure` | the one kind of error, exit code 2 |
 
 mod args;
+mod audit;
 mod config;
 mod demo;
 mod dice;
@@ -32,12 +35,13 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let outcome = match Allot::parse().command {
-        Command::Demo(args) => demo::run(&args),
-        Command::Replay(args) => replay::run(&args),
-        Command::Tune(args) => tune::run(&args),
+        Command::Audit(command) => audit::run(&command),
+        Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Replay(args) => replay::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Tune(args) => tune::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("allot: {failure}");
             ExitCode::from(failure::EXIT_CODE)

@@ -89,7 +89,7 @@ fn lines(words: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A grid as text, ending in a new line.
+/// A grid as lines, ending in a new line.
 pub fn text(grid: &Grid) -> String {
     let mut table = Table::new();
     table.load_style(PLAIN);
