@@ -34,12 +34,12 @@ use super::text::TextPart;
 use crate::config::AuditMode;
 use crate::core::events::{Event, EventKind};
 use crate::core::ring::{Cursor, Read, Record};
-use crate::core::sync::{Mutex, Ordering, lock};
+use crate::core::sync::Ordering;
 use crate::governor::Governor;
 use crate::os::Clock;
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Condvar, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -264,6 +264,11 @@ impl std::fmt::Debug for AuditLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AuditLog").field("status", &self.status()).finish()
     }
+}
+
+/// What a panic left behind is whole: every change is a single step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What waits to be appended, in order.
