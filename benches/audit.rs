@@ -3,14 +3,14 @@
 //!
 //! `cargo bench --bench audit`
 //!
-//! Each side has a governor of its own, and a log that is written by its own thread: to memory where
-//! there is a folder for that, so that what the system does to bring files to the disk, which needs
-//! cores as well, is not in the figures; then to the build folder, where it is.
+//! Each side has a governor of its own, and a log that is written by its own thread: to memory
+//! where there is a folder for that, so that what the system does to bring files to the disk, which
+//! needs cores as well, is not in the figures; then to the build folder, where it is.
 //!
-//! The sides take turns for [`TURN`] each, [`ROUNDS`] times; printed are the median and the range of
-//! their rates, the ratio of each round to the bare side of that round, and what was lost, refused
-//! or is missing. At the end every log is sealed and verified, and its grants are counted: with
-//! *fail closed* all that were made must be in it.
+//! The sides take turns for [`TURN`] each, [`ROUNDS`] times; printed are the median and the range
+//! of their rates, the ratio of each round to the bare side of that round, and what was lost,
+//! refused or is missing. At the end every log is sealed and verified, and its grants are counted:
+//! with *fail closed* all that were made must be in it.
 
 use allotment::audit::{AuditLog, Body, JournalOptions, Key, Reader, SyncPolicy, verify};
 use allotment::*;

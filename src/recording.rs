@@ -85,7 +85,7 @@ impl Governor {
         if self.core.events.is_plain() {
             return Ok(());
         }
-        let calls = if self.core.events.has_calls() { asks.len() as u64 } else { 0 };
+        let calls: u64 = requests.iter().map(|request| self.calls_of(request)).sum();
         let sum = asks.iter().map(|ask| ask.bytes).sum();
         let room = GRANT_RECORDS * asks.len() as u64 + calls;
         self.take_room(room, &Ask { bytes: sum, ..asks[0] })?;
@@ -104,14 +104,18 @@ impl Governor {
         ask: &Ask,
         last: u64,
     ) -> Result<(), Refusal> {
-        let calls = match (self.core.events.has_calls(), request.intent) {
+        self.take_room(GRANT_RECORDS + self.calls_of(request), ask)?;
+        self.record_asked(verb, request, ask, last);
+        Ok(())
+    }
+
+    /// Records of the call itself, where calls are recorded.
+    fn calls_of(&self, request: &Request) -> u64 {
+        match (self.core.events.has_calls(), request.intent) {
             (false, _) => 0,
             (true, None) => 1,
             (true, Some(_)) => 2,
-        };
-        self.take_room(GRANT_RECORDS + calls, ask)?;
-        self.record_asked(verb, request, ask, last);
-        Ok(())
+        }
     }
 
     /// Before a growth, whose arguments are checked later.

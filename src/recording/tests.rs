@@ -121,6 +121,8 @@ fn play(governor: &Arc<Governor>, tenants: &[TenantHandle], seed: u64, turns: u3
         let of = tenants[dice.below(tenants.len() as u64) as usize];
         let kind = AllocationType::ALL[dice.below(4) as usize];
         let request = Request::new(of, kind, 1 + dice.below(120)).key(dice.below(9));
+        let meant = Intent { hold_ns: dice.below(9), ..Intent::default() };
+        let request = if turn % 3 == 0 { request.intent(meant) } else { request };
         let grant = (!held.is_empty()).then(|| dice.below(held.len() as u64) as usize);
         match (dice.below(14), grant) {
             (0, _) => held.extend(governor.try_request(&request).ok().map(|g| (of, g.into_id()))),
