@@ -43,6 +43,11 @@ pub struct TraceArgs {
     /// Bytes of one running request (alibaba-lora)
     #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = quantity)]
     pub inference_bytes: u64,
+
+    /// Only this sitting of the log, counted from 1 (audit). A service that is started again in
+    /// the same folder begins a new one [default: all of them]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sitting: Option<u64>,
 }
 
 impl TraceArgs {
@@ -54,6 +59,12 @@ impl TraceArgs {
             if is_given && !self.format.is_keys() {
                 return Err(self.keys_only(option));
             }
+        }
+        if self.sitting.is_some() && self.format != Format::Audit {
+            return Err(CliError::new(format!(
+                "--sitting does not go with --format {}; it is for a recorded log, --format audit",
+                self.format.name()
+            )));
         }
         Ok(())
     }
@@ -74,6 +85,7 @@ impl TraceArgs {
     /// How counts become bytes and times.
     pub fn scale(&self) -> Scale {
         Scale {
+            sitting: self.sitting,
             unit: self.unit(),
             tenant_shift: self.tenant_shift,
             kv_bytes_per_token: self.kv_bytes_per_token,

@@ -50,7 +50,7 @@ pub struct Told {
     used_bytes: u64,
 }
 
-/// A recorded day.
+/// A recorded day: one sitting of a governor.
 pub struct Day {
     /// What was asked.
     pub workload: Workload,
@@ -58,7 +58,10 @@ pub struct Day {
     pub setup: Setup,
     /// The governor's configuration.
     pub governor: GovernorConfig,
-    /// By the number of the tenant in the workload.
+    /// When it began and ended, by the clock of its governor.
+    pub begun_ns: u64,
+    pub ended_ns: u64,
+    /// By the number of the tenant in the workload, which is its place in `setup`.
     pub told: Vec<Told>,
     /// Most bytes held at one time by all.
     pub peak_bytes: u64,
@@ -69,14 +72,26 @@ pub struct Day {
 }
 
 impl Day {
-    /// The day in a log.
-    pub fn of(folder: &Path) -> Result<Self, CliError> {
-        let mut tape = Tape::open(folder)?;
-        let mut diary = Diary::default();
+    /// The days in a log on which anything was asked for: all of them, or only the one of this
+    /// sitting. There is at least one.
+    pub fn all(folder: &Path, sitting: Option<u64>) -> Result<Vec<Self>, CliError> {
+        let mut tape = Tape::open(folder, sitting)?;
+        let (mut days, mut diary) = (Vec::new(), Diary::default());
         while let Some(step) = tape.next()? {
-            diary.step(step, folder)?;
+            if matches!(step, Step::Opened) && diary.governor.is_some() {
+                days.push(std::mem::take(&mut diary).close(folder)?);
+            }
+            diary.step(step);
         }
-        diary.close(folder)
+        days.push(diary.close(folder)?);
+        days.retain(|day| day.workload.requests_len() > 0);
+        if days.is_empty() {
+            return Err(CliError::new(format!(
+                "{}: nothing was asked for in this log; name another, or another --sitting",
+                folder.display()
+            )));
+        }
+        Ok(days)
     }
 }
 
@@ -113,6 +128,8 @@ struct Holds {
 
 #[derive(Default)]
 struct Diary {
+    begun_ns: Option<u64>,
+    ended_ns: u64,
     governor: Option<GovernorConfig>,
     groups: Vec<(GroupHandle, GroupConfig)>,
     configs: Vec<TenantConfig>,
@@ -140,15 +157,8 @@ struct Diary {
 }
 
 impl Diary {
-    fn step(&mut self, step: Step, folder: &Path) -> Result<(), CliError> {
+    fn step(&mut self, step: Step) {
         match step {
-            Step::Opened if self.governor.is_some() => {
-                return Err(CliError::new(format!(
-                    "{}: the log holds several sittings of a governor; record each to a folder of \
-                     its own to look at one",
-                    folder.display()
-                )));
-            }
             Step::Opened => {}
             Step::Governor(config) => self.governor = Some(*config),
             Step::Stated(configured) => self.registered(&configured),
@@ -159,10 +169,11 @@ impl Diary {
                     (EventKind::LimitsChanged, Some(_)) => self.changes += 1,
                     _ => {}
                 }
+                self.begun_ns.get_or_insert(event.time_ns);
+                self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.event(&event);
             }
         }
-        Ok(())
     }
 
     fn registered(&mut self, configured: &Configured) {
@@ -422,7 +433,8 @@ impl Diary {
         };
         let (told, peak_bytes) = (self.told, self.peak_bytes);
         let (changes, gaps) = (self.changes, self.gaps);
-        Ok(Day { workload, setup, governor, told, peak_bytes, changes, gaps })
+        let (begun_ns, ended_ns) = (self.begun_ns.unwrap_or(0), self.ended_ns);
+        Ok(Day { workload, setup, governor, begun_ns, ended_ns, told, peak_bytes, changes, gaps })
     }
 }
 
