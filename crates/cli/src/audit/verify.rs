@@ -161,8 +161,13 @@ fn as_text(
         let place = wanted.file.as_ref().map(|file| format!(" of {}", file.display()));
         let (place, at) = (place.unwrap_or_default(), wanted.head.sequence);
         let _ = writeln!(out, "  the head{place}, record {at}, is in it");
-    } else if wanted.is_none() && !verdict.sealed {
+    } else if wanted.is_none() {
         out.push_str("  no head was expected: that its end was not cut off is not shown\n");
+        if verdict.head.is_some() {
+            out.push_str(
+                "  keep the head below, elsewhere, and name it next time: --expect HEAD\n",
+            );
+        }
     }
     for finding in &verdict.findings {
         let _ = writeln!(out, "{}", line(finding));

@@ -101,7 +101,12 @@ impl Sitting {
             let (workload, size, policy) = (&workload, Size::Configured, None);
             SingleRun { args, workload, plan, size, policy }.report(&Progress::on_terminal())
         };
-        let (now, then) = (run(&setup)?, run(&after)?);
+        let now = run(&setup)?;
+        let then = run(&after).map_err(|error| {
+            CliError::new(format!(
+                "{error}; tenants that the file does not name keep what they had"
+            ))
+        })?;
         let runs = now.tenants.iter().zip(&then.tenants);
         let tenants = setup.tenants.iter().zip(&told).zip(runs);
         let change = |((tenant, told), (before, after)): (_, (&TenantReport, &TenantReport))| {
@@ -227,7 +232,7 @@ impl WhatIf {
         if !self.has_calls {
             text.push_str(
                 "The log has no calls, only answers: each grant is taken as a request of its own, \
-                 and what was used again\nis not known. `audit_calls` in the governor's \
+                 and what was\nused again is not known. `audit_calls` in the governor's \
                  configuration records them.\n",
             );
         }
@@ -244,8 +249,8 @@ impl WhatIf {
             let near = config::suggestion(name, &known);
             let (name, what_if) = (shorten(name), &self.what_if);
             text.push_str(&format!(
-                "Note: {what_if} names `{name}`, of whom the log knows nothing: it asks for \
-                 nothing, and a guarantee of its is kept from the others{near}\n"
+                "Note: {what_if} names `{name}`, which is not in the log: it asks for nothing, \
+                 and its\nguarantee is kept from the others{near}\n"
             ));
         }
         text
