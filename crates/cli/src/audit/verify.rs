@@ -27,9 +27,11 @@ const EXIT_CODES: &str = "\
 Exit code:
   0  intact and sealed
   1  something is wrong with the log; with --sealed also if it is not sealed
-  2  it could not be looked at: no log, another key, a later version, bad options
-  3  intact, but not sealed: a writer is at it, or was interrupted. Only an expected head
-     tells an interrupted log from one whose end was cut off";
+  2  it could not be looked at: no log, another key, bad options
+  3  intact, but not sealed: a writer is at it, or was interrupted
+
+Only an expected head tells a log that was interrupted, or that ends with an \
+earlier seal, from one whose end was cut off.";
 
 /// Options of `allot audit verify`.
 #[derive(Args, Debug)]
