@@ -13,7 +13,9 @@
 //! what was recorded, if it was granted; or else the mean of its tenant's jobs of that type. A use
 //! asks for as many bytes as that item was last asked for.
 
-use std::collections::{HashMap, VecDeque};
+mod begin;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 
 use allotment::audit::Configured;
@@ -23,7 +25,9 @@ use allotment::{
 };
 
 use super::player::untagged;
+use super::stretch::Stretch;
 use super::tape::{Step, Tape};
+use crate::audit::pages::first_dial;
 use crate::config::{Group, Pressure, Setup, Tenant};
 use crate::failure::CliError;
 use crate::trace::workload::{
@@ -50,7 +54,7 @@ pub struct Told {
     used_bytes: u64,
 }
 
-/// A recorded day: one sitting of a governor.
+/// A recorded day: one sitting of a governor, or a stretch of it.
 pub struct Day {
     /// What was asked.
     pub workload: Workload,
@@ -72,22 +76,40 @@ pub struct Day {
 }
 
 impl Day {
-    /// The days in a log on which anything was asked for: all of them, or only the one of this
-    /// sitting. There is at least one.
-    pub fn all(folder: &Path, sitting: Option<u64>) -> Result<Vec<Self>, CliError> {
-        let mut tape = Tape::open(folder, sitting)?;
-        let (mut days, mut diary) = (Vec::new(), Diary::default());
+    /// The sittings of a log in which anything was asked for, as far as they are in this stretch.
+    /// There is at least one.
+    pub fn all(folder: &Path, stretch: &Stretch) -> Result<Vec<Self>, CliError> {
+        let mut tape = Tape::open(folder, stretch.sitting)?;
+        let mut dial = first_dial(folder)?;
+        let begun = || Diary { has_begun: stretch.since_ns.is_none(), ..Diary::default() };
+        let (mut diaries, mut diary) = (Vec::new(), begun());
         while let Some(step) = tape.next()? {
-            if matches!(step, Step::Opened) && diary.governor.is_some() {
-                days.push(std::mem::take(&mut diary).close(folder)?);
+            if let Step::Opened { clock_ns, unix_ns } = step {
+                dial.set(clock_ns, unix_ns);
+                if diary.governor.is_some() {
+                    diaries.push(std::mem::replace(&mut diary, begun()));
+                }
             }
-            diary.step(step);
+            if let Step::Event(event, _) = &step {
+                let unix_ns = dial.unix_ns(event.time_ns);
+                diary.is_over |= stretch.is_over(unix_ns);
+                if !diary.has_begun && !diary.is_over && stretch.has_begun(unix_ns) {
+                    diary.begin(event.time_ns);
+                }
+            }
+            if !diary.is_over {
+                diary.step(step);
+            }
         }
-        days.push(diary.close(folder)?);
+        diaries.push(diary);
+        let begun = diaries.into_iter().filter(|diary| diary.has_begun);
+        let mut days: Vec<Self> =
+            begun.map(|diary| diary.close(folder)).collect::<Result<_, _>>()?;
         days.retain(|day| day.workload.requests_len() > 0);
         if days.is_empty() {
             return Err(CliError::new(format!(
-                "{}: nothing was asked for in this log; name another, or another --sitting",
+                "{}: nothing was asked for in what was chosen of this log; `allot audit show` tells \
+                 what is in it",
                 folder.display()
             )));
         }
@@ -128,6 +150,11 @@ struct Holds {
 
 #[derive(Default)]
 struct Diary {
+    /// Whether the stretch that is looked at has begun, and whether it is over.
+    has_begun: bool,
+    is_over: bool,
+    /// Tenants that are not registered any more.
+    gone: HashSet<u32>,
     begun_ns: Option<u64>,
     ended_ns: u64,
     governor: Option<GovernorConfig>,
@@ -159,17 +186,20 @@ struct Diary {
 impl Diary {
     fn step(&mut self, step: Step) {
         match step {
-            Step::Opened => {}
+            Step::Opened { .. } => {}
             Step::Governor(config) => self.governor = Some(*config),
             Step::Stated(configured) => self.registered(&configured),
             Step::Missing => self.gaps += 1,
             Step::Event(event, configured) => {
                 match (event.kind, configured) {
                     (EventKind::Registered, Some(configured)) => self.registered(&configured),
-                    (EventKind::LimitsChanged, Some(_)) => self.changes += 1,
+                    (EventKind::LimitsChanged, Some(_)) if self.has_begun => self.changes += 1,
+                    (EventKind::LimitsChanged, Some(changed)) => self.changed(&changed),
                     _ => {}
                 }
-                self.begun_ns.get_or_insert(event.time_ns);
+                if self.has_begun {
+                    self.begun_ns.get_or_insert(event.time_ns);
+                }
                 self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.event(&event);
             }
@@ -186,6 +216,7 @@ impl Diary {
                     self.configs.push(config.clone());
                     self.told.push(Told::default());
                 }
+                self.gone.remove(&number);
                 self.accounts.insert(handle.index(), number);
             }
             _ => {}
@@ -195,6 +226,9 @@ impl Diary {
     fn event(&mut self, event: &Event) {
         if event.kind == EventKind::CapacityChanged {
             self.changes += 1;
+            if let Some(governor) = self.governor.as_mut().filter(|_| !self.has_begun) {
+                governor.capacity_bytes = event.bytes;
+            }
         }
         let Some(tenant) = self.accounts.get(&event.account).copied() else { return };
         match event.kind {
@@ -223,7 +257,13 @@ impl Diary {
             EventKind::Granted => self.granted(event, tenant),
             EventKind::Denied => self.denied(event, tenant),
             EventKind::Grown => self.grown(event, tenant),
-            EventKind::Shrunk => self.less(tenant, event.bytes),
+            EventKind::Shrunk => {
+                self.less(tenant, event.bytes);
+                if let Some(held) = self.grants.get_mut(&untagged(event.grant)) {
+                    held.bytes = held.bytes.saturating_sub(event.bytes);
+                }
+            }
+            EventKind::Unregistered => drop(self.gone.insert(tenant)),
             EventKind::Released | EventKind::Evicted | EventKind::ReservationExpired => {
                 self.ended(event, tenant);
             }

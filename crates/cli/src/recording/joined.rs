@@ -15,6 +15,7 @@ use std::path::Path;
 use uuid::Uuid;
 
 use super::day::Day;
+use super::stretch::Stretch;
 use crate::config::{Setup, Tenant};
 use crate::failure::CliError;
 use crate::trace::workload::{Items, Request, Requests, UseBytes, Workload};
@@ -22,9 +23,9 @@ use crate::trace::workload::{Items, Request, Requests, UseBytes, Workload};
 /// Long enough for pressure to fall and for rates to recover.
 const PAUSE_NS: u64 = 60_000_000_000;
 
-/// The log in a folder as one trace, and its configuration; of one sitting only, if one is named.
-pub fn joined(folder: &Path, sitting: Option<u64>) -> Result<(Workload, Setup), CliError> {
-    Ok(join(Day::all(folder, sitting)?))
+/// The log in a folder as one trace, and its configuration.
+pub fn joined(folder: &Path, stretch: &Stretch) -> Result<(Workload, Setup), CliError> {
+    Ok(join(Day::all(folder, stretch)?))
 }
 
 /// The days, of which there is one at least, as one trace. Of one day it is as it was.

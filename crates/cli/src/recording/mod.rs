@@ -10,6 +10,7 @@
 //! | `run` | both, for `--format audit` |
 //! | `day` | a log as traces, one for each sitting, for other limits |
 //! | `joined` | the sittings one after the other |
+//! | `stretch` | which part of a log is looked at |
 //! | `what_if` | a recorded day under other limits |
 //! | `tally` | what came of it |
 
@@ -20,6 +21,7 @@ mod player;
 mod reproduce;
 mod run;
 mod shape;
+pub mod stretch;
 mod tally;
 mod tape;
 mod what_if;

@@ -14,7 +14,12 @@ use crate::report::human::plural;
 #[derive(Clone, Debug)]
 pub enum Step {
     /// A writer began: what follows is of a governor of its own.
-    Opened,
+    Opened {
+        /// The governor's clock.
+        clock_ns: u64,
+        /// The time of day, in nanoseconds since 1970.
+        unix_ns: u64,
+    },
     /// The governor's configuration.
     Governor(Box<GovernorConfig>),
     /// Somebody stood registered so before the log began.
@@ -109,9 +114,9 @@ impl Tape {
 
     fn step(&mut self, body: Body) -> Option<Step> {
         match body {
-            Body::Opened { .. } => {
+            Body::Opened { clock_ns, unix_ns } => {
                 self.is_under_way = false;
-                Some(Step::Opened)
+                Some(Step::Opened { clock_ns, unix_ns })
             }
             Body::Gap { .. } | Body::Refused { .. } => Some(Step::Missing),
             Body::Event(event) => {

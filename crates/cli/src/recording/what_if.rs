@@ -131,7 +131,7 @@ impl WhatIf {
     /// Asks it of the log in `folder`.
     pub fn of(args: &ReplayArgs, folder: &Path, other: &Path) -> Result<Self, CliError> {
         let file = config::load(other).map_err(|error| CliError::new(error.to_string()))?;
-        let days = Day::all(folder, args.trace.sitting)?;
+        let days = Day::all(folder, &args.trace.stretch())?;
         let (sittings, has_calls) = (days.len(), days.iter().all(|day| day.governor.audit_calls));
         let changes = days.iter().map(|day| day.changes).sum();
         let gaps = days.iter().map(|day| day.gaps).sum();

@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Setup;
 use crate::failure::CliError;
 use crate::recording::joined::joined;
+use crate::recording::stretch::Stretch;
 use crate::replay::progress::Progress;
 use workload::Workload;
 
@@ -113,8 +114,8 @@ impl Unit {
 
 /// How a trace is read: how its counts become bytes and times, and which part of a log.
 pub struct Scale {
-    /// The only sitting of a log, from 1; none: all.
-    pub sitting: Option<u64>,
+    /// What of a log is read.
+    pub stretch: Stretch,
     /// What a key counts.
     pub unit: Unit,
     /// The tenant of a key is `key >> shift`; none: one tenant.
@@ -151,7 +152,7 @@ pub fn decode(
         Format::AzureLlm => azure_llm::decode(files, scale, progress)?,
         Format::AlibabaLora => alibaba_lora::decode(path, scale, progress)?,
         Format::Audit => {
-            let (workload, setup) = joined(path, scale.sitting)?;
+            let (workload, setup) = joined(path, &scale.stretch)?;
             recorded = Some(setup);
             workload
         }

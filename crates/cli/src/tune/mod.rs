@@ -169,8 +169,8 @@ fn tuned(setup: &Setup, train: &Workload) -> Result<Vec<usize>, CliError> {
     let tuned: Vec<usize> = tuned.collect();
     match tuned.len() {
         0 => Err(CliError::new(format!(
-            "{}: none of the tenants of the configuration asks for anything in the part to tune on; \
-             raise --train, or name others",
+            "{}: none of the tenants of the configuration asks for anything in the part to \
+             tune on; raise --train, or name others",
             train.name
         ))),
         1..=TUNED_MAX => Ok(tuned),

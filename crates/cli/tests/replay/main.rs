@@ -9,6 +9,7 @@
 //! | `refusals` | every bad input: exit code 2 and one clear message |
 //! | `recordings` | logs of runs: made again to the bit, and under other limits |
 //! | `sittings` | logs of services that were started again |
+//! | `stretch` | stretches of a log |
 //! | `recorded` | figures of recorded traces against published ones |
 
 mod command;
@@ -18,4 +19,5 @@ mod recordings;
 mod refusals;
 mod runs;
 mod sittings;
+mod stretch;
 mod waits;
