@@ -79,7 +79,8 @@ impl TraceArgs {
         for (option, is_given) in of_logs {
             if is_given && self.format != Format::Audit {
                 return Err(CliError::new(format!(
-                    "{option} does not go with --format {}; it is for a recorded log, --format audit",
+                    "{option} does not go with --format {}; it is for a recorded log, --format \
+                     audit",
                     self.format.name()
                 )));
             }

@@ -14,6 +14,7 @@
 //! asks for as many bytes as that item was last asked for.
 
 mod begin;
+mod setup;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
@@ -28,7 +29,7 @@ use super::player::untagged;
 use super::stretch::Stretch;
 use super::tape::{Step, Tape};
 use crate::audit::pages::first_dial;
-use crate::config::{Group, Pressure, Setup, Tenant};
+use crate::config::Setup;
 use crate::failure::CliError;
 use crate::trace::workload::{
     Growth, Items, Job, Numbering, Request, Requests, UseBytes, Workload,
@@ -108,8 +109,8 @@ impl Day {
         days.retain(|day| day.workload.requests_len() > 0);
         if days.is_empty() {
             return Err(CliError::new(format!(
-                "{}: nothing was asked for in what was chosen of this log; `allot audit show` tells \
-                 what is in it",
+                "{}: nothing was asked for in what was chosen of this log; `allot audit show` \
+                 tells what is in it",
                 folder.display()
             )));
         }
@@ -460,7 +461,7 @@ impl Diary {
                 job.held_ns = Some(u64::try_from(mean_ns).unwrap_or(u64::MAX));
             }
         }
-        let setup = setup_of(&governor, &self.groups, &self.configs);
+        let setup = setup::of(&governor, &self.groups, &self.configs, &self.gone);
         let footprint_bytes = self.item_bytes.iter().fold(0, |sum: u64, b| sum.saturating_add(*b));
         let workload = Workload {
             name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -475,55 +476,5 @@ impl Diary {
         let (changes, gaps) = (self.changes, self.gaps);
         let (begun_ns, ended_ns) = (self.begun_ns.unwrap_or(0), self.ended_ns);
         Ok(Day { workload, setup, governor, begun_ns, ended_ns, told, peak_bytes, changes, gaps })
-    }
-}
-
-/// The configuration that stood, as a file would have it. A name that two tenants have is told
-/// apart by their ids.
-fn setup_of(
-    governor: &GovernorConfig,
-    groups: &[(GroupHandle, GroupConfig)],
-    tenants: &[TenantConfig],
-) -> Setup {
-    let place = |handle: GroupHandle| {
-        groups.iter().position(|(known, _)| untagged(known.as_u64()) == untagged(handle.as_u64()))
-    };
-    let group = |(_, config): &(GroupHandle, GroupConfig)| Group {
-        name: config.name.clone(),
-        parent: config.parent.and_then(place),
-        guarantee_bytes: config.guarantee_bytes,
-        limit_bytes: config.limit_bytes,
-    };
-    let mut names: HashMap<&str, u32> = HashMap::new();
-    tenants.iter().for_each(|tenant| *names.entry(&tenant.name).or_default() += 1);
-    let tenant = |config: &TenantConfig| Tenant {
-        name: match names[config.name.as_str()] {
-            1 => config.name.clone(),
-            _ => format!("{} {}", config.name, config.id),
-        },
-        id: config.id,
-        group: config.parent.and_then(place),
-        guarantee_bytes: config.guarantee_bytes,
-        limit_bytes: config.limit_bytes,
-        burst_bytes: config.burst_bytes,
-        priority: config.priority,
-        isolation: config.isolation,
-        policy: config.policy,
-        grants_max: config.grants_max,
-        rate: config.rate,
-    };
-    Setup {
-        capacity_bytes: governor.capacity_bytes,
-        grants_max: Some(governor.grants_max),
-        pressure: Pressure {
-            warning_percent: governor.warning_percent,
-            high_percent: governor.high_percent,
-            critical_percent: governor.critical_percent,
-            hysteresis_percent: governor.hysteresis_percent,
-            pool: governor.pool_pressure,
-        },
-        groups: groups.iter().map(group).collect(),
-        tenants: tenants.iter().map(tenant).collect(),
-        defaults: None,
     }
 }

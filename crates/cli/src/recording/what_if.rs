@@ -10,7 +10,8 @@
 //! guarantee of theirs takes memory from everybody.
 //!
 //! Each sitting of a log is a run of its own, with an empty memory at its beginning, as it was
-//! configured then. Counts and times are added up by tenant; a peak is the highest of all.
+//! configured then; of a stretch of time, from what was held when it began. Counts and times are
+//! added up by tenant; a peak is the highest of all.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use super::day::{Day, Told};
 use crate::args::{ReplayArgs, Size};
+use crate::audit::when;
 use crate::config::{self, Setup, Tenant};
 use crate::failure::CliError;
 use crate::replay::plan::Plan;
@@ -61,8 +63,10 @@ pub struct WhatIf {
     pub what_if: String,
     /// Sittings of the log on which something was asked for, each run by itself.
     pub sittings: usize,
-    /// The only one that was looked at, where one was chosen.
+    /// What of the log was looked at: one sitting, and times of day; none: all.
     pub sitting: Option<u64>,
+    pub since: Option<String>,
+    pub until: Option<String>,
     /// Of the last of them.
     pub capacity_before_bytes: u64,
     pub capacity_after_bytes: u64,
@@ -161,6 +165,8 @@ impl WhatIf {
             what_if: other.display().to_string(),
             sittings,
             sitting: args.trace.sitting,
+            since: args.trace.since.map(when::short),
+            until: args.trace.until.map(when::short),
             capacity_before_bytes,
             capacity_after_bytes,
             apart,
@@ -211,13 +217,16 @@ impl WhatIf {
     /// What was run: the log, and which of its sittings.
     fn title(&self) -> String {
         let Self { log, what_if, .. } = self;
-        match (self.sitting, self.sittings) {
-            (Some(sitting), _) => format!("{log}, sitting {sitting}, under {what_if}\n\n"),
-            (None, 0 | 1) => format!("{log}, under {what_if}\n\n"),
-            (None, several) => {
-                format!("{log}, its {several} sittings added up, under {what_if}\n\n")
-            }
-        }
+        let which = match (self.sitting, self.sittings) {
+            (Some(sitting), _) => format!(", sitting {sitting}"),
+            (None, 0 | 1) => String::new(),
+            (None, several) => format!(", {several} sittings added up"),
+        };
+        let bound = |word, time: &Option<String>| {
+            time.as_ref().map(|time| format!(" {word} {time}")).unwrap_or_default()
+        };
+        let (since, until) = (bound("from", &self.since), bound("to", &self.until));
+        format!("{log}{which}{since}{until}, under {what_if}\n\n")
     }
 
     /// How far the run as configured comes to what was recorded, and what else to know.

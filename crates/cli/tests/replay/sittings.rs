@@ -158,9 +158,11 @@ fn tenants_that_the_log_does_not_have_are_named() {
     let options = format!("--format audit --what-if {}", folder.path("if.toml"));
     let output = replay(&[&folder.path("both")], &options);
     let text = String::from_utf8(output.stdout).unwrap();
-    for said in
-        ["its 2 sittings added up", "`chatt`, which is not in the log", "did you mean `chat`?"]
-    {
+    for said in [
+        "both, 2 sittings added up, under ",
+        "`chatt`, which is not in the log",
+        "did you mean `chat`?",
+    ] {
         assert!(text.contains(said), "{text}");
     }
 }

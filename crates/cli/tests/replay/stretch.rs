@@ -104,6 +104,39 @@ fn what_is_held_when_it_begins_is_asked_for_first() {
     let third = asked(&folder, 100, &between(&folder, Some(120), None));
     assert_eq!(figures(&third, "recorded"), [[1, 0, 60], [3, 0, 30]]);
     assert_eq!(third["apart"], 0);
+    let options = format!("--format audit --what-if {}", folder.path("if.toml"));
+    let stretch = between(&folder, Some(120), None);
+    let output = replay(&[&folder.path("log")], &format!("{options} {stretch}"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let since = third["since"].as_str().unwrap();
+    assert!(text.contains(&format!("/log from {since}, under ")), "{text}");
+}
+
+/// Who left and who came after share no memory at one time, but would in one configuration.
+#[test]
+fn who_left_keeps_no_guarantee_from_who_came() {
+    let folder = Folder::new("stretch-left");
+    let config = GovernorConfig {
+        audit: AuditMode::FailClosed,
+        audit_calls: true,
+        grants_max: 1 << 10,
+        ..GovernorConfig::new(100)
+    };
+    let governor = Arc::new(Governor::new(config).unwrap());
+    let key = Key::generate(Path::new(&folder.path("key"))).unwrap();
+    let options = JournalOptions { sync: SyncPolicy::Never, ..JournalOptions::default() };
+    let log = AuditLog::start(&governor, Path::new(&folder.path("log")), &key, options).unwrap();
+    for (id, name) in [(1, "old"), (2, "new")] {
+        let config = TenantConfig::new(TenantId::from_u128(id), name);
+        let config = TenantConfig { guarantee_bytes: 80, ..config };
+        let tenant = governor.register_tenant(config).unwrap();
+        let request = Request::new(tenant, AllocationType::Inference, 50);
+        drop(governor.request(&request).unwrap());
+        governor.unregister_tenant(tenant, Unregister::IfIdle).unwrap();
+    }
+    log.close().unwrap();
+    let answer = asked(&folder, 100, "");
+    assert_eq!(figures(&answer, "before"), [[1, 0, 50], [1, 0, 50]]);
 }
 
 #[test]
@@ -113,9 +146,10 @@ fn bounds_outside_of_the_log_change_nothing() {
     let whole = asked(&folder, 65, "");
     assert_eq!(figures(&whole, "recorded"), [[1, 1, 60], [3, 1, 30]]);
     assert_eq!(whole["changes"], 1);
-    assert_eq!(asked(&folder, 65, &between(&folder, None, Some(300))), whole);
-    let early = asked(&folder, 65, &between(&folder, Some(0), Some(300)));
-    assert_eq!(early["tenants"], whole["tenants"]);
+    for (since_s, until_s) in [(None, Some(300)), (Some(0), Some(300)), (Some(0), None)] {
+        let bounded = asked(&folder, 65, &between(&folder, since_s, until_s));
+        assert_eq!((&bounded["tenants"], &bounded["sums"]), (&whole["tenants"], &whole["sums"]));
+    }
     let first = asked(&folder, 65, &between(&folder, None, Some(60)));
     assert_eq!(figures(&first, "recorded"), [[1, 1, 60], [1, 0, 10]]);
 }
