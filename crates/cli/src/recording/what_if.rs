@@ -223,9 +223,9 @@ impl WhatIf {
             (None, several) => format!(", {several} sittings added up"),
         };
         let bound = |word, time: &Option<String>| {
-            time.as_ref().map(|time| format!(" {word} {time}")).unwrap_or_default()
+            time.as_ref().map(|time| format!("{word} {time}")).unwrap_or_default()
         };
-        let (since, until) = (bound("from", &self.since), bound("to", &self.until));
+        let (since, until) = (bound(", from", &self.since), bound(", until", &self.until));
         format!("{log}{which}{since}{until}, under {what_if}\n\n")
     }
 

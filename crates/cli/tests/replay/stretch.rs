@@ -109,7 +109,7 @@ fn what_is_held_when_it_begins_is_asked_for_first() {
     let output = replay(&[&folder.path("log")], &format!("{options} {stretch}"));
     let text = String::from_utf8(output.stdout).unwrap();
     let since = third["since"].as_str().unwrap();
-    assert!(text.contains(&format!("/log from {since}, under ")), "{text}");
+    assert!(text.contains(&format!("/log, from {since}, under ")), "{text}");
 }
 
 /// Who left and who came after share no memory at one time, but would in one configuration.
@@ -126,7 +126,7 @@ fn who_left_keeps_no_guarantee_from_who_came() {
     let key = Key::generate(Path::new(&folder.path("key"))).unwrap();
     let options = JournalOptions { sync: SyncPolicy::Never, ..JournalOptions::default() };
     let log = AuditLog::start(&governor, Path::new(&folder.path("log")), &key, options).unwrap();
-    for (id, name) in [(1, "old"), (2, "new")] {
+    for (id, name) in [(1, "old"), (2, "")] {
         let config = TenantConfig::new(TenantId::from_u128(id), name);
         let config = TenantConfig { guarantee_bytes: 80, ..config };
         let tenant = governor.register_tenant(config).unwrap();
@@ -137,6 +137,8 @@ fn who_left_keeps_no_guarantee_from_who_came() {
     log.close().unwrap();
     let answer = asked(&folder, 100, "");
     assert_eq!(figures(&answer, "before"), [[1, 0, 50], [1, 0, 50]]);
+    // A file cannot name who has no name.
+    assert_eq!(answer["tenants"][1]["name"], TenantId::from_u128(2).to_string());
 }
 
 #[test]

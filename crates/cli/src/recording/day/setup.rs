@@ -8,7 +8,8 @@ use super::untagged;
 use crate::config::{Group, Pressure, Setup, Tenant};
 
 /// The configuration that stood, as a file would have it. A name that two tenants have is told
-/// apart by their ids. Those who are gone have no guarantee where theirs was given to others since.
+/// apart by their ids, and who has none is called by it. Those who are gone have no guarantee where
+/// theirs was given to others since.
 pub fn of(
     governor: &GovernorConfig,
     groups: &[(GroupHandle, GroupConfig)],
@@ -28,6 +29,7 @@ pub fn of(
     tenants.iter().for_each(|tenant| *names.entry(&tenant.name).or_default() += 1);
     let tenant = |config: &TenantConfig| Tenant {
         name: match names[config.name.as_str()] {
+            _ if config.name.is_empty() => config.id.to_string(),
             1 => config.name.clone(),
             _ => format!("{} {}", config.name, config.id),
         },
