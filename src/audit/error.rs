@@ -81,7 +81,8 @@ pub enum AuditError {
     },
     /// A key file is not one.
     #[error(
-        "{} is no key: a key file has 64 hex digits; make one with Key::generate",
+        "{} is no key: a key file has 64 hex digits; make one with `allot audit keygen FILE` or \
+         Key::generate",
         path.display()
     )]
     Key {
@@ -93,6 +94,28 @@ pub enum AuditError {
     Head {
         /// The text, or its beginning.
         text: String,
+    },
+    /// A file is not a head file. Its text is not told: it may be a key.
+    #[error(
+        "{} is no head file: a head is a record number, a colon and 64 hex digits; name the file \
+         that the writer keeps, KEYFILE.head, or one with a head that was printed",
+        path.display()
+    )]
+    HeadFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A head is known of a log of which there is nothing.
+    #[error(
+        "there is no log in {}, but {} has the head of one: bring that log back; or, if the head \
+         is another log's, give each a head file of its own; or remove the file to begin a new one",
+        folder.display(), head_file.display()
+    )]
+    HeadOnly {
+        /// The folder.
+        folder: PathBuf,
+        /// The file that has the head.
+        head_file: PathBuf,
     },
     /// A file lies in the folder of the log, whose guard it is.
     #[error(
@@ -182,6 +205,7 @@ fn advice(source: &io::Error) -> &'static str {
         AlreadyExists => "nothing is overwritten: name another, or use the one that is there",
         StorageFull | QuotaExceeded | FileTooLarge => "free some room; then it goes on by itself",
         NotADirectory => "name a folder",
+        IsADirectory => "name a file",
         _ => "check the drive, and try again",
     }
 }

@@ -54,9 +54,10 @@ impl Head {
     ///
     /// # Errors
     ///
-    /// [`AuditError::Io`] if it cannot be read, [`AuditError::Head`] if it is not a head.
+    /// [`AuditError::Io`] if it cannot be read, [`AuditError::HeadFile`] if it is not a head.
     pub fn read(file: &Path) -> Result<Self, AuditError> {
-        std::fs::read_to_string(file).map_err(failed("read the head file", file))?.parse()
+        let text = std::fs::read_to_string(file).map_err(failed("read the head file", file))?;
+        text.parse().map_err(|_| AuditError::HeadFile { path: file.to_path_buf() })
     }
 
     /// Replaces a head file: whoever reads it finds the old head or the new one, whole.

@@ -112,8 +112,9 @@ impl Journal {
     /// # Errors
     ///
     /// [`AuditError::Locked`] if it has a writer; [`AuditError::Inside`] if the key or the head
-    /// file lies in the folder; [`AuditError::Foreign`], [`AuditError::Version`],
-    /// [`AuditError::WrongKey`] or [`AuditError::Damaged`] for a log that is not continued.
+    /// file lies in the folder; [`AuditError::HeadOnly`] if there is a head and no log;
+    /// [`AuditError::Foreign`], [`AuditError::Version`], [`AuditError::WrongKey`] or
+    /// [`AuditError::Damaged`] for a log that is not continued.
     pub fn open(
         folder: &Path,
         key: &Key,
@@ -133,10 +134,9 @@ impl Journal {
         let lock = Lock::take(folder)?;
         let numbers = segments(folder)?;
         let head = known_head(&options)?;
-        if numbers.is_empty() && head.is_some() {
-            let problem = "it is empty, but a head of its log is known: bring the log back, or \
-                           remove the head file to begin a new one";
-            return Err(AuditError::Foreign { path: folder.to_path_buf(), problem });
+        if let (true, Some(_), Some(file)) = (numbers.is_empty(), &head, &options.head_file) {
+            let (folder, head_file) = (folder.to_path_buf(), file.clone());
+            return Err(AuditError::HeadOnly { folder, head_file });
         }
         let resumed = resume(folder, &numbers, key, head.as_ref(), new_log_id(now))?;
         Self::begin(folder, key, options, now, resumed, lock)

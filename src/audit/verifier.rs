@@ -552,7 +552,10 @@ impl<'a> Verifier<'a> {
         let first = self.first.map_or(self.next, |(_, first)| first);
         let last = self.next - 1;
         let (kind, what) = if sequence > last {
-            let what = format!("the log ends at record {last}, and a head at {sequence} is known");
+            let what = format!(
+                "the log ends at record {last}, and a head at {sequence} is known: its end was cut \
+                 off, or this is an older copy, or the head is another log's"
+            );
             (FindingKind::Truncated, what)
         } else if sequence < first {
             let what = format!("the expected head at record {sequence} is gone; name a later one");

@@ -128,9 +128,9 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE", requires = "record")]
     pub key: Option<PathBuf>,
 
-    /// Run the recorded day under the limits of FILE instead, and show who would have got what
+    /// Run what was recorded under the limits of FILE instead, and show who would have got what
     /// (audit). Tenants that FILE does not name stay as they were, or become as its `[defaults]`
-    /// say
+    /// say; each sitting is run by itself, and the figures are added up
     #[arg(long, value_name = "FILE")]
     pub what_if: Option<PathBuf>,
 

@@ -31,8 +31,10 @@ use allotment::{
 use toml::de::DeTable;
 use uuid::Uuid;
 
+pub use self::reader::suggestion;
 use self::reader::{Fault, Reader};
 pub use self::write::write;
+use crate::failure::in_words;
 
 /// The most bytes a governor counts: 256 TiB less one.
 const BYTES_MAX: u64 = (1 << 48) - 1;
@@ -198,7 +200,7 @@ pub fn load(path: &Path) -> Result<Setup, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
         path: path.to_path_buf(),
         line: None,
-        message: format!("the configuration cannot be read: {error}"),
+        message: format!("the configuration cannot be read: {}", in_words(&error)),
     })?;
     parse(&text, path)
 }

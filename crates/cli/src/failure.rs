@@ -34,7 +34,7 @@ impl fmt::Display for CliError {
 impl std::error::Error for CliError {}
 
 /// The usual causes in plain words; the system's own text for the others.
-fn in_words(cause: &std::io::Error) -> String {
+pub fn in_words(cause: &std::io::Error) -> String {
     use std::io::ErrorKind;
     match cause.kind() {
         ErrorKind::NotFound => "no such file; check the path".to_string(),

@@ -19,6 +19,7 @@ impl ReplayArgs {
             };
         }
         let own = "a log says by itself what it was made with";
+        let whole = "a sitting is made again from its beginning; with --what-if it goes";
         let given = [
             ("--capacity", !self.capacity.is_empty(), own),
             ("--capacity-percent", !self.capacity_percent.is_empty(), own),
@@ -26,6 +27,8 @@ impl ReplayArgs {
             ("--slots", !self.slots.is_empty(), own),
             ("--policy", !self.policy.is_empty(), own),
             ("--config", self.config.is_some(), "other limits are given by --what-if FILE"),
+            ("--since", self.trace.since.is_some() && self.what_if.is_none(), whole),
+            ("--until", self.trace.until.is_some() && self.what_if.is_none(), whole),
             ("--part", self.part.is_some(), "a log is made again from its beginning"),
             ("--wait", self.wait.is_some(), own),
             ("--threads", self.threads > 1, "a log is made again in its own order"),

@@ -3,7 +3,9 @@
 use clap::Args;
 
 use super::quantity;
+use crate::audit::when;
 use crate::failure::CliError;
+use crate::recording::stretch::Stretch;
 use crate::trace::{Format, Scale, TraceFile, Unit};
 
 const MS_NS: u64 = 1_000_000;
@@ -43,6 +45,20 @@ pub struct TraceArgs {
     /// Bytes of one running request (alibaba-lora)
     #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = quantity)]
     pub inference_bytes: u64,
+
+    /// Only this sitting of the log, counted from 1 (audit). A service that is started again in
+    /// the same folder begins a new one [default: all of them]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sitting: Option<u64>,
+
+    /// Only from this time on, in UTC: 2026-01-31T09:30:00Z, 2026-01-31, or -2h. What is held then
+    /// is asked for at the beginning (audit with --what-if, or tune)
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
+    pub since: Option<i128>,
+
+    /// Only before this time (audit with --what-if, or tune)
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
+    pub until: Option<i128>,
 }
 
 impl TraceArgs {
@@ -55,6 +71,29 @@ impl TraceArgs {
                 return Err(self.keys_only(option));
             }
         }
+        let of_logs = [
+            ("--sitting", self.sitting.is_some()),
+            ("--since", self.since.is_some()),
+            ("--until", self.until.is_some()),
+        ];
+        for (option, is_given) in of_logs {
+            if is_given && self.format != Format::Audit {
+                return Err(CliError::new(format!(
+                    "{option} does not go with --format {}; it is for a recorded log, --format \
+                     audit",
+                    self.format.name()
+                )));
+            }
+        }
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            return Err(CliError::new(format!(
+                "--since {} is not before --until {}; give the earlier time first",
+                when::short(since),
+                when::short(until)
+            )));
+        }
         Ok(())
     }
 
@@ -66,6 +105,12 @@ impl TraceArgs {
         ))
     }
 
+    /// What of a log is looked at.
+    pub fn stretch(&self) -> Stretch {
+        let Self { sitting, since, until, .. } = *self;
+        Stretch { sitting, since_ns: since, until_ns: until }
+    }
+
     /// The unit of the keys.
     pub fn unit(&self) -> Unit {
         self.unit.unwrap_or_else(|| self.format.default_unit())
@@ -74,6 +119,7 @@ impl TraceArgs {
     /// How counts become bytes and times.
     pub fn scale(&self) -> Scale {
         Scale {
+            stretch: self.stretch(),
             unit: self.unit(),
             tenant_shift: self.tenant_shift,
             kv_bytes_per_token: self.kv_bytes_per_token,

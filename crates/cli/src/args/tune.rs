@@ -27,7 +27,7 @@ pub struct TuneArgs {
     #[arg(long, value_name = "N", value_parser = quantity)]
     pub capacity: Option<u64>,
 
-    /// Tenants, groups and limits to begin with (TOML)
+    /// Tenants, groups and limits to begin with (TOML) [default: those of the log, with audit]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -73,7 +73,7 @@ impl TuneArgs {
         self.trace.check()?;
         let format = self.trace.format;
         match (self.capacity, &self.config) {
-            (None, None) => {
+            (None, None) if format != Format::Audit => {
                 return Err(CliError::new(
                     "tune needs a size: give --capacity N, or --config FILE to begin with",
                 ));

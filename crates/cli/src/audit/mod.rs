@@ -13,12 +13,12 @@
 
 mod key;
 mod kind;
-mod pages;
+pub mod pages;
 mod report;
 mod roster;
 mod show;
 mod verify;
-mod when;
+pub mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -27,9 +27,11 @@ const EXIT_CODES: &str = "\
 Exit code:
   0  intact and sealed
   1  something is wrong with the log; with --sealed also if it is not sealed
-  2  it could not be looked at: no log, another key, a later version, bad options
-  3  intact, but not sealed: a writer is at it, or was interrupted. Only an expected head
-     tells an interrupted log from one whose end was cut off";
+  2  it could not be looked at: no log, another key, bad options
+  3  intact, but not sealed: a writer is at it, or was interrupted
+
+Only an expected head tells a log that was interrupted, or that ends with an \
+earlier seal, from one whose end was cut off.";
 
 /// Options of `allot audit verify`.
 #[derive(Args, Debug)]
@@ -161,8 +163,13 @@ fn as_text(
         let place = wanted.file.as_ref().map(|file| format!(" of {}", file.display()));
         let (place, at) = (place.unwrap_or_default(), wanted.head.sequence);
         let _ = writeln!(out, "  the head{place}, record {at}, is in it");
-    } else if wanted.is_none() && !verdict.sealed {
+    } else if wanted.is_none() {
         out.push_str("  no head was expected: that its end was not cut off is not shown\n");
+        if verdict.head.is_some() {
+            out.push_str(
+                "  keep the head below, elsewhere, and name it next time: --expect HEAD\n",
+            );
+        }
     }
     for finding in &verdict.findings {
         let _ = writeln!(out, "{}", line(finding));

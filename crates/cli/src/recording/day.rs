@@ -13,7 +13,10 @@
 //! what was recorded, if it was granted; or else the mean of its tenant's jobs of that type. A use
 //! asks for as many bytes as that item was last asked for.
 
-use std::collections::{HashMap, VecDeque};
+mod begin;
+mod setup;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 
 use allotment::audit::Configured;
@@ -23,8 +26,10 @@ use allotment::{
 };
 
 use super::player::untagged;
+use super::stretch::Stretch;
 use super::tape::{Step, Tape};
-use crate::config::{Group, Pressure, Setup, Tenant};
+use crate::audit::pages::first_dial;
+use crate::config::Setup;
 use crate::failure::CliError;
 use crate::trace::workload::{
     Growth, Items, Job, Numbering, Request, Requests, UseBytes, Workload,
@@ -50,7 +55,7 @@ pub struct Told {
     used_bytes: u64,
 }
 
-/// A recorded day.
+/// A recorded day: one sitting of a governor, or a stretch of it.
 pub struct Day {
     /// What was asked.
     pub workload: Workload,
@@ -58,7 +63,10 @@ pub struct Day {
     pub setup: Setup,
     /// The governor's configuration.
     pub governor: GovernorConfig,
-    /// By the number of the tenant in the workload.
+    /// When it began and ended, by the clock of its governor.
+    pub begun_ns: u64,
+    pub ended_ns: u64,
+    /// By the number of the tenant in the workload, which is its place in `setup`.
     pub told: Vec<Told>,
     /// Most bytes held at one time by all.
     pub peak_bytes: u64,
@@ -69,14 +77,44 @@ pub struct Day {
 }
 
 impl Day {
-    /// The day in a log.
-    pub fn of(folder: &Path) -> Result<Self, CliError> {
-        let mut tape = Tape::open(folder)?;
-        let mut diary = Diary::default();
+    /// The sittings of a log in which anything was asked for, as far as they are in this stretch.
+    /// There is at least one.
+    pub fn all(folder: &Path, stretch: &Stretch) -> Result<Vec<Self>, CliError> {
+        let mut tape = Tape::open(folder, stretch.sitting)?;
+        let mut dial = first_dial(folder)?;
+        let begun = || Diary { has_begun: stretch.since_ns.is_none(), ..Diary::default() };
+        let (mut diaries, mut diary) = (Vec::new(), begun());
         while let Some(step) = tape.next()? {
-            diary.step(step, folder)?;
+            if let Step::Opened { clock_ns, unix_ns } = step {
+                dial.set(clock_ns, unix_ns);
+                if diary.governor.is_some() {
+                    diaries.push(std::mem::replace(&mut diary, begun()));
+                }
+            }
+            if let Step::Event(event, _) = &step {
+                let unix_ns = dial.unix_ns(event.time_ns);
+                diary.is_over |= stretch.is_over(unix_ns);
+                if !diary.has_begun && !diary.is_over && stretch.has_begun(unix_ns) {
+                    diary.begin(event.time_ns);
+                }
+            }
+            if !diary.is_over {
+                diary.step(step);
+            }
         }
-        diary.close(folder)
+        diaries.push(diary);
+        let begun = diaries.into_iter().filter(|diary| diary.has_begun);
+        let mut days: Vec<Self> =
+            begun.map(|diary| diary.close(folder)).collect::<Result<_, _>>()?;
+        days.retain(|day| day.workload.requests_len() > 0);
+        if days.is_empty() {
+            return Err(CliError::new(format!(
+                "{}: nothing was asked for in what was chosen of this log; `allot audit show` \
+                 tells what is in it",
+                folder.display()
+            )));
+        }
+        Ok(days)
     }
 }
 
@@ -113,6 +151,13 @@ struct Holds {
 
 #[derive(Default)]
 struct Diary {
+    /// Whether the stretch that is looked at has begun, and whether it is over.
+    has_begun: bool,
+    is_over: bool,
+    /// Tenants that are not registered any more.
+    gone: HashSet<u32>,
+    begun_ns: Option<u64>,
+    ended_ns: u64,
     governor: Option<GovernorConfig>,
     groups: Vec<(GroupHandle, GroupConfig)>,
     configs: Vec<TenantConfig>,
@@ -140,29 +185,26 @@ struct Diary {
 }
 
 impl Diary {
-    fn step(&mut self, step: Step, folder: &Path) -> Result<(), CliError> {
+    fn step(&mut self, step: Step) {
         match step {
-            Step::Opened if self.governor.is_some() => {
-                return Err(CliError::new(format!(
-                    "{}: the log holds several sittings of a governor; record each to a folder of \
-                     its own to look at one",
-                    folder.display()
-                )));
-            }
-            Step::Opened => {}
+            Step::Opened { .. } => {}
             Step::Governor(config) => self.governor = Some(*config),
             Step::Stated(configured) => self.registered(&configured),
             Step::Missing => self.gaps += 1,
             Step::Event(event, configured) => {
                 match (event.kind, configured) {
                     (EventKind::Registered, Some(configured)) => self.registered(&configured),
-                    (EventKind::LimitsChanged, Some(_)) => self.changes += 1,
+                    (EventKind::LimitsChanged, Some(_)) if self.has_begun => self.changes += 1,
+                    (EventKind::LimitsChanged, Some(changed)) => self.changed(&changed),
                     _ => {}
                 }
+                if self.has_begun {
+                    self.begun_ns.get_or_insert(event.time_ns);
+                }
+                self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.event(&event);
             }
         }
-        Ok(())
     }
 
     fn registered(&mut self, configured: &Configured) {
@@ -175,6 +217,7 @@ impl Diary {
                     self.configs.push(config.clone());
                     self.told.push(Told::default());
                 }
+                self.gone.remove(&number);
                 self.accounts.insert(handle.index(), number);
             }
             _ => {}
@@ -184,6 +227,9 @@ impl Diary {
     fn event(&mut self, event: &Event) {
         if event.kind == EventKind::CapacityChanged {
             self.changes += 1;
+            if let Some(governor) = self.governor.as_mut().filter(|_| !self.has_begun) {
+                governor.capacity_bytes = event.bytes;
+            }
         }
         let Some(tenant) = self.accounts.get(&event.account).copied() else { return };
         match event.kind {
@@ -212,7 +258,13 @@ impl Diary {
             EventKind::Granted => self.granted(event, tenant),
             EventKind::Denied => self.denied(event, tenant),
             EventKind::Grown => self.grown(event, tenant),
-            EventKind::Shrunk => self.less(tenant, event.bytes),
+            EventKind::Shrunk => {
+                self.less(tenant, event.bytes);
+                if let Some(held) = self.grants.get_mut(&untagged(event.grant)) {
+                    held.bytes = held.bytes.saturating_sub(event.bytes);
+                }
+            }
+            EventKind::Unregistered => drop(self.gone.insert(tenant)),
             EventKind::Released | EventKind::Evicted | EventKind::ReservationExpired => {
                 self.ended(event, tenant);
             }
@@ -409,7 +461,7 @@ impl Diary {
                 job.held_ns = Some(u64::try_from(mean_ns).unwrap_or(u64::MAX));
             }
         }
-        let setup = setup_of(&governor, &self.groups, &self.configs);
+        let setup = setup::of(&governor, &self.groups, &self.configs, &self.gone);
         let footprint_bytes = self.item_bytes.iter().fold(0, |sum: u64, b| sum.saturating_add(*b));
         let workload = Workload {
             name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -422,56 +474,7 @@ impl Diary {
         };
         let (told, peak_bytes) = (self.told, self.peak_bytes);
         let (changes, gaps) = (self.changes, self.gaps);
-        Ok(Day { workload, setup, governor, told, peak_bytes, changes, gaps })
-    }
-}
-
-/// The configuration that stood, as a file would have it. A name that two tenants have is told
-/// apart by their ids.
-fn setup_of(
-    governor: &GovernorConfig,
-    groups: &[(GroupHandle, GroupConfig)],
-    tenants: &[TenantConfig],
-) -> Setup {
-    let place = |handle: GroupHandle| {
-        groups.iter().position(|(known, _)| untagged(known.as_u64()) == untagged(handle.as_u64()))
-    };
-    let group = |(_, config): &(GroupHandle, GroupConfig)| Group {
-        name: config.name.clone(),
-        parent: config.parent.and_then(place),
-        guarantee_bytes: config.guarantee_bytes,
-        limit_bytes: config.limit_bytes,
-    };
-    let mut names: HashMap<&str, u32> = HashMap::new();
-    tenants.iter().for_each(|tenant| *names.entry(&tenant.name).or_default() += 1);
-    let tenant = |config: &TenantConfig| Tenant {
-        name: match names[config.name.as_str()] {
-            1 => config.name.clone(),
-            _ => format!("{} {}", config.name, config.id),
-        },
-        id: config.id,
-        group: config.parent.and_then(place),
-        guarantee_bytes: config.guarantee_bytes,
-        limit_bytes: config.limit_bytes,
-        burst_bytes: config.burst_bytes,
-        priority: config.priority,
-        isolation: config.isolation,
-        policy: config.policy,
-        grants_max: config.grants_max,
-        rate: config.rate,
-    };
-    Setup {
-        capacity_bytes: governor.capacity_bytes,
-        grants_max: Some(governor.grants_max),
-        pressure: Pressure {
-            warning_percent: governor.warning_percent,
-            high_percent: governor.high_percent,
-            critical_percent: governor.critical_percent,
-            hysteresis_percent: governor.hysteresis_percent,
-            pool: governor.pool_pressure,
-        },
-        groups: groups.iter().map(group).collect(),
-        tenants: tenants.iter().map(tenant).collect(),
-        defaults: None,
+        let (begun_ns, ended_ns) = (self.begun_ns.unwrap_or(0), self.ended_ns);
+        Ok(Day { workload, setup, governor, begun_ns, ended_ns, told, peak_bytes, changes, gaps })
     }
 }

@@ -55,7 +55,7 @@ fn subject(event: &Event) -> Subject {
 impl Following {
     fn step(&mut self, step: Step) -> Result<(), CliError> {
         match step {
-            Step::Opened => {
+            Step::Opened { .. } => {
                 self.player = None;
                 self.asked.clear();
             }

@@ -8,16 +8,20 @@
 //! | `follow` | a recording of several threads: the share of answers that differ |
 //! | `shape` | which of the two it is |
 //! | `run` | both, for `--format audit` |
-//! | `day` | a log as a trace, for other limits |
+//! | `day` | a log as traces, one for each sitting, for other limits |
+//! | `joined` | the sittings one after the other |
+//! | `stretch` | which part of a log is looked at |
 //! | `what_if` | a recorded day under other limits |
 //! | `tally` | what came of it |
 
 pub mod day;
 mod follow;
+pub mod joined;
 mod player;
 mod reproduce;
 mod run;
 mod shape;
+pub mod stretch;
 mod tally;
 mod tape;
 mod what_if;

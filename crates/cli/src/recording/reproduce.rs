@@ -66,7 +66,7 @@ impl Reproduction {
         self.fill(tape, 1)?;
         let Some(step) = self.steps.pop_front() else { return Ok(false) };
         match step {
-            Step::Opened => self.player = None,
+            Step::Opened { .. } => self.player = None,
             Step::Governor(config) => self.player = Some(Player::new(&config, true)?),
             Step::Stated(configured) => {
                 let player = self.player()?;

@@ -31,7 +31,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
         return what_if(args, other);
     }
     let outcomes: Result<Vec<Outcome>, CliError> =
-        args.trace.traces.iter().map(|t| again(&t.path)).collect();
+        args.trace.traces.iter().map(|t| again(&t.path, args.trace.sitting)).collect();
     let outcomes = outcomes?;
     let text = || outcomes.iter().map(in_words).collect();
     show(args, &outcomes, text)
@@ -59,9 +59,9 @@ fn show<T: Serialize>(
     }
 }
 
-fn again(folder: &Path) -> Result<Outcome, CliError> {
-    let shape = Shape::of(Tape::open(folder)?)?;
-    let mut tape = Tape::open(folder)?;
+fn again(folder: &Path, sitting: Option<u64>) -> Result<Outcome, CliError> {
+    let shape = Shape::of(Tape::open(folder, sitting)?)?;
+    let mut tape = Tape::open(folder, sitting)?;
     let tally = match shape {
         Shape::InTurn => reproduce(&mut tape)?,
         Shape::Overlapping | Shape::AnswersOnly => follow(&mut tape)?,

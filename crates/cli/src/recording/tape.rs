@@ -1,6 +1,6 @@
 //! A recorded log as a replay reads it: events in order, each with the configuration it carries.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use allotment::audit::{
     AuditError, Body, CONFIGURED_TOPIC, Configured, Reader, STATED_TOPIC, Texts,
@@ -8,12 +8,18 @@ use allotment::audit::{
 use allotment::{Event, EventKind, GovernorConfig};
 
 use crate::failure::CliError;
+use crate::report::human::plural;
 
 /// What comes next on the tape.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// A writer began: what follows is of a governor of its own.
-    Opened,
+    Opened {
+        /// The governor's clock.
+        clock_ns: u64,
+        /// The time of day, in nanoseconds since 1970.
+        unix_ns: u64,
+    },
     /// The governor's configuration.
     Governor(Box<GovernorConfig>),
     /// Somebody stood registered so before the log began.
@@ -33,14 +39,31 @@ pub struct Tape {
     /// Whether events of this sitting were read: what is stated then is known.
     is_under_way: bool,
     records: u64,
+    folder: PathBuf,
+    /// The number of the sitting that is read, from 1, and the only one that is wanted.
+    sitting: u64,
+    wanted: Option<u64>,
+    /// Whether anything of the first sitting was read. A log that lost its beginning to retention
+    /// begins within one.
+    has_begun: bool,
 }
 
 impl Tape {
-    /// The log in a folder, from its beginning. It is not verified.
-    pub fn open(folder: &Path) -> Result<Self, CliError> {
+    /// The log in a folder, from its beginning, or one sitting of it, counted from 1. It is not
+    /// verified.
+    pub fn open(folder: &Path, wanted: Option<u64>) -> Result<Self, CliError> {
         let reader = Reader::open(folder, None).map_err(|error| damaged(&error))?;
-        let texts = Texts::default();
-        Ok(Self { reader, texts, pending: None, is_under_way: false, records: 0 })
+        Ok(Self {
+            reader,
+            texts: Texts::default(),
+            pending: None,
+            is_under_way: false,
+            records: 0,
+            folder: folder.to_path_buf(),
+            sitting: 1,
+            wanted,
+            has_begun: false,
+        })
     }
 
     /// Records read so far.
@@ -48,23 +71,52 @@ impl Tape {
         self.records
     }
 
-    /// The next step; none at the end.
+    /// The next step; none at the end. A sitting that is wanted and not there is an error then.
     pub fn next(&mut self) -> Result<Option<Step>, CliError> {
         loop {
-            let Some(entry) = self.reader.next() else { return Ok(None) };
-            let entry = entry.map_err(|error| damaged(&error))?;
+            let Some(entry) = self.reader.next() else { return self.ended() };
+            let body = entry.map_err(|error| damaged(&error))?.record.body();
+            self.count_sittings(&body);
+            match self.wanted {
+                Some(wanted) if self.sitting < wanted => continue,
+                Some(wanted) if self.sitting > wanted => return Ok(None),
+                _ => {}
+            }
             self.records += 1;
-            if let Some(step) = self.step(entry.record.body()) {
+            if let Some(step) = self.step(body) {
                 return Ok(Some(step));
             }
         }
     }
 
-    fn step(&mut self, body: Body) -> Option<Step> {
+    fn count_sittings(&mut self, body: &Body) {
         match body {
             Body::Opened { .. } => {
+                self.sitting += u64::from(self.has_begun);
+                self.has_begun = true;
+            }
+            Body::Event(_) | Body::Text(_) => self.has_begun = true,
+            _ => {}
+        }
+    }
+
+    fn ended(&self) -> Result<Option<Step>, CliError> {
+        match self.wanted {
+            Some(wanted) if wanted > self.sitting => Err(CliError::new(format!(
+                "{}: the log holds {}, and --sitting asks for number {wanted}; `allot audit show \
+                 --kind opened` lists when each began",
+                self.folder.display(),
+                plural(self.sitting, "sitting")
+            ))),
+            _ => Ok(None),
+        }
+    }
+
+    fn step(&mut self, body: Body) -> Option<Step> {
+        match body {
+            Body::Opened { clock_ns, unix_ns } => {
                 self.is_under_way = false;
-                Some(Step::Opened)
+                Some(Step::Opened { clock_ns, unix_ns })
             }
             Body::Gap { .. } | Body::Refused { .. } => Some(Step::Missing),
             Body::Event(event) => {

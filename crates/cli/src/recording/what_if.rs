@@ -5,15 +5,24 @@
 //! does not come to what was recorded, the day cannot be told from its log alone, and that share is
 //! printed. Then the difference between the two runs is the answer.
 //!
-//! Tenants that the file does not name stay as they were, or become as its `[defaults]` say.
+//! Tenants that the file does not name stay as they were, or become as its `[defaults]` say. Those
+//! that only the file names are registered too, ask for nothing, and are named in a note: a
+//! guarantee of theirs takes memory from everybody.
+//!
+//! Each sitting of a log is a run of its own, with an empty memory at its beginning, as it was
+//! configured then; of a stretch of time, from what was held when it began. Counts and times are
+//! added up by tenant; a peak is the highest of all.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::day::{Day, Told};
 use crate::args::{ReplayArgs, Size};
+use crate::audit::when;
 use crate::config::{self, Setup, Tenant};
 use crate::failure::CliError;
 use crate::replay::plan::Plan;
@@ -52,6 +61,13 @@ pub struct TenantChange {
 pub struct WhatIf {
     pub log: String,
     pub what_if: String,
+    /// Sittings of the log on which something was asked for, each run by itself.
+    pub sittings: usize,
+    /// What of the log was looked at: one sitting, and times of day; none: all.
+    pub sitting: Option<u64>,
+    pub since: Option<String>,
+    pub until: Option<String>,
+    /// Of the last of them.
     pub capacity_before_bytes: u64,
     pub capacity_after_bytes: u64,
     /// Grants, denials and evictions of the run as configured that are not as recorded, out of all.
@@ -61,17 +77,27 @@ pub struct WhatIf {
     pub changes: u64,
     /// Places at which the log has lost events.
     pub gaps: u64,
+    /// Whether what was asked is in the log, or only what was answered.
+    pub has_calls: bool,
+    /// Tenants of the file that are not in the log.
+    pub strangers: Vec<String>,
     pub sums: TenantChange,
     pub tenants: Vec<TenantChange>,
 }
 
-impl WhatIf {
-    /// Asks it of the log in `folder`.
-    pub fn of(args: &ReplayArgs, folder: &Path, other: &Path) -> Result<Self, CliError> {
-        let day = Day::of(folder)?;
-        let file = config::load(other).map_err(|error| CliError::new(error.to_string()))?;
-        let after = overlaid(&day.setup, &file);
-        let Day { workload, setup, governor, told, peak_bytes, changes, gaps } = day;
+/// One sitting, run twice.
+struct Sitting {
+    capacities_bytes: [u64; 2],
+    /// By id: a tenant may have another name on another day.
+    tenants: Vec<(Uuid, TenantChange)>,
+    /// Of all together: recorded, as configured, what if.
+    peaks_bytes: [u64; 3],
+}
+
+impl Sitting {
+    fn run(args: &ReplayArgs, day: Day, file: &Setup) -> Result<Self, CliError> {
+        let after = overlaid(&day.setup, file);
+        let Day { workload, setup, governor, told, peak_bytes, .. } = day;
         let workload = Arc::new(workload);
         let run = |setup: &Setup| -> Result<RunReport, CliError> {
             let mut plan = Plan::of_setup(args, setup, &workload, Size::Configured, None)?;
@@ -79,26 +105,77 @@ impl WhatIf {
             let (workload, size, policy) = (&workload, Size::Configured, None);
             SingleRun { args, workload, plan, size, policy }.report(&Progress::on_terminal())
         };
-        let (now, then) = (run(&setup)?, run(&after)?);
+        let now = run(&setup)?;
+        let then = run(&after).map_err(|error| {
+            CliError::new(format!(
+                "{error}; tenants that the file does not name keep what they had"
+            ))
+        })?;
         let runs = now.tenants.iter().zip(&then.tenants);
-        let tenants: Vec<TenantChange> = (workload.tenants.iter().zip(&told).zip(runs))
-            .map(|((name, told), (before, after))| TenantChange {
-                name: name.clone(),
+        let tenants = setup.tenants.iter().zip(&told).zip(runs);
+        let change = |((tenant, told), (before, after)): (_, (&TenantReport, &TenantReport))| {
+            let (tenant, told): (&Tenant, &Told) = (tenant, told);
+            let change = TenantChange {
+                name: tenant.name.clone(),
                 recorded: Figures::of_log(told),
                 before: Figures::of_run(before),
                 after: Figures::of_run(after),
-            })
-            .collect();
+            };
+            (tenant.id, change)
+        };
+        Ok(Self {
+            capacities_bytes: [setup.capacity_bytes, after.capacity_bytes],
+            tenants: tenants.map(change).collect(),
+            peaks_bytes: [peak_bytes, now.peak_used_bytes, then.peak_used_bytes],
+        })
+    }
+}
+
+impl WhatIf {
+    /// Asks it of the log in `folder`.
+    pub fn of(args: &ReplayArgs, folder: &Path, other: &Path) -> Result<Self, CliError> {
+        let file = config::load(other).map_err(|error| CliError::new(error.to_string()))?;
+        let days = Day::all(folder, &args.trace.stretch())?;
+        let (sittings, has_calls) = (days.len(), days.iter().all(|day| day.governor.audit_calls));
+        let changes = days.iter().map(|day| day.changes).sum();
+        let gaps = days.iter().map(|day| day.gaps).sum();
+        let mut tenants: Vec<TenantChange> = Vec::new();
+        let mut places: HashMap<Uuid, usize> = HashMap::new();
+        let (mut capacities_bytes, mut peaks_bytes, mut apart) = ([0; 2], [0; 3], 0);
+        for day in days {
+            let sitting = Sitting::run(args, day, &file)?;
+            capacities_bytes = sitting.capacities_bytes;
+            for (peak, other) in peaks_bytes.iter_mut().zip(sitting.peaks_bytes) {
+                *peak = other.max(*peak);
+            }
+            for (id, change) in sitting.tenants {
+                apart += change.apart();
+                match places.get(&id) {
+                    Some(place) => tenants[*place].add(change),
+                    None => {
+                        places.insert(id, tenants.len());
+                        tenants.push(change);
+                    }
+                }
+            }
+        }
+        let [capacity_before_bytes, capacity_after_bytes] = capacities_bytes;
         Ok(Self {
             log: folder.display().to_string(),
             what_if: other.display().to_string(),
-            capacity_before_bytes: setup.capacity_bytes,
-            capacity_after_bytes: after.capacity_bytes,
-            apart: tenants.iter().map(TenantChange::apart).sum(),
+            sittings,
+            sitting: args.trace.sitting,
+            since: args.trace.since.map(when::short),
+            until: args.trace.until.map(when::short),
+            capacity_before_bytes,
+            capacity_after_bytes,
+            apart,
             answers: tenants.iter().map(|tenant| tenant.recorded.answers()).sum(),
             changes,
             gaps,
-            sums: sums(&tenants, [peak_bytes, now.peak_used_bytes, then.peak_used_bytes]),
+            has_calls,
+            strangers: strangers(&file, &tenants),
+            sums: sums(&tenants, peaks_bytes),
             tenants,
         })
     }
@@ -124,7 +201,7 @@ impl WhatIf {
             ("Loading", true),
             ("Peak", true),
         ];
-        let mut text = format!("{}, under {}\n\n", self.log, self.what_if);
+        let mut text = self.title();
         text.push_str(&table::text(&Grid { headers, rows }));
         let more = self.tenants.len() - shown.len();
         if more > 0 {
@@ -137,7 +214,22 @@ impl WhatIf {
         text
     }
 
-    /// How far the run as configured comes to what was recorded.
+    /// What was run: the log, and which of its sittings.
+    fn title(&self) -> String {
+        let Self { log, what_if, .. } = self;
+        let which = match (self.sitting, self.sittings) {
+            (Some(sitting), _) => format!(", sitting {sitting}"),
+            (None, 0 | 1) => String::new(),
+            (None, several) => format!(", {several} sittings added up"),
+        };
+        let bound = |word, time: &Option<String>| {
+            time.as_ref().map(|time| format!("{word} {time}")).unwrap_or_default()
+        };
+        let (since, until) = (bound(", from", &self.since), bound(", until", &self.until));
+        format!("{log}{which}{since}{until}, under {what_if}\n\n")
+    }
+
+    /// How far the run as configured comes to what was recorded, and what else to know.
     fn yardstick(&self) -> String {
         let share = human::percent(self.apart as f64 / self.answers.max(1) as f64);
         let mut text = format!(
@@ -146,6 +238,13 @@ impl WhatIf {
             human::count(self.apart),
             human::plural(self.answers, "answer")
         );
+        if !self.has_calls {
+            text.push_str(
+                "The log has no calls, only answers: each grant is taken as a request of its own, \
+                 and what was\nused again is not known. `audit_calls` in the governor's \
+                 configuration records them.\n",
+            );
+        }
         if self.changes > 0 {
             let changes = human::plural(self.changes, "change");
             text.push_str(&format!("{changes} of limits on that day were not made again.\n"));
@@ -154,8 +253,24 @@ impl WhatIf {
             let gaps = human::plural(self.gaps, "gap");
             text.push_str(&format!("The log has {gaps}: what is in them was not asked again.\n"));
         }
+        let known: Vec<&str> = self.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+        for name in &self.strangers {
+            let near = config::suggestion(name, &known);
+            let (name, what_if) = (shorten(name), &self.what_if);
+            text.push_str(&format!(
+                "Note: {what_if} names `{name}`, which is not in the log: it asks for nothing, \
+                 and its\nguarantee is kept from the others{near}\n"
+            ));
+        }
         text
     }
+}
+
+/// Tenants that the file names and the log does not.
+fn strangers(file: &Setup, tenants: &[TenantChange]) -> Vec<String> {
+    let is_known = |name: &String| tenants.iter().any(|tenant| tenant.name == *name);
+    let names = file.tenants.iter().map(|tenant| &tenant.name);
+    names.filter(|name| !is_known(name)).cloned().collect()
 }
 
 impl Figures {
@@ -207,6 +322,20 @@ impl Figures {
 }
 
 impl TenantChange {
+    /// The same tenant on another day.
+    fn add(&mut self, other: Self) {
+        let pairs = [
+            (&mut self.recorded, &other.recorded),
+            (&mut self.before, &other.before),
+            (&mut self.after, &other.after),
+        ];
+        for (sum, figures) in pairs {
+            sum.add(figures);
+            sum.peak_used_bytes = sum.peak_used_bytes.max(figures.peak_used_bytes);
+        }
+        self.name = other.name;
+    }
+
     fn apart(&self) -> u64 {
         self.recorded.apart(&self.before)
     }

@@ -70,7 +70,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
     args.check_recorded(runs)?;
     for files in traces.chunks(at_once) {
         let scale = args.trace.scale();
-        let whole = trace::decode(*format, files, &scale, known.as_ref(), &progress)?;
+        let (whole, _) = trace::decode(*format, files, &scale, known.as_ref(), &progress)?;
         let workload = Arc::new(part_of(whole, args.part)?);
         for size in &sizes {
             for policy in args.policies() {

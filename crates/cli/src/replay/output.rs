@@ -52,11 +52,17 @@ pub fn print(text: &str) -> Result<(), CliError> {
     }
 }
 
-/// Writes a file beside its place and moves it there, so that nobody sees half of it.
+/// Writes a file beside its place and moves it there, so that nobody sees half of it. A link stays
+/// one: the file it leads to is replaced.
 pub fn write_whole(path: &Path, text: &str) -> Result<(), CliError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = folder_of(path).join(format!(".{name}.{}", std::process::id()));
-    let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, path));
+    // A device or a pipe is written to where it is: a file in its place would take it away.
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return std::fs::write(path, text).map_err(|cause| CliError::file(path, &cause));
+    }
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let aside = folder_of(&place).join(format!(".{name}.{}", std::process::id()));
+    let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, &place));
     written.map_err(|cause| {
         // The failure that counts is the one above; a file that is not there cannot be removed.
         let _ = std::fs::remove_file(&aside);

@@ -27,8 +27,10 @@ pub use alibaba_lora::BASE_MODELS;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use crate::config::Setup;
 use crate::failure::CliError;
-use crate::recording::day::Day;
+use crate::recording::joined::joined;
+use crate::recording::stretch::Stretch;
 use crate::replay::progress::Progress;
 use workload::Workload;
 
@@ -110,8 +112,10 @@ impl Unit {
     }
 }
 
-/// How the counts of a trace become bytes and times.
+/// How a trace is read: how its counts become bytes and times, and which part of a log.
 pub struct Scale {
+    /// What of a log is read.
+    pub stretch: Stretch,
     /// What a key counts.
     pub unit: Unit,
     /// The tenant of a key is `key >> shift`; none: one tenant.
@@ -132,20 +136,26 @@ pub const BLOCK_TOKENS: u64 = 512;
 /// The tenant of the formats that know only one.
 pub const SINGLE_TENANT: &str = "trace";
 
-/// Decodes the files of one replay. `tenants` are the only names that `csv` may have; none: any.
+/// Decodes the files of one replay. `tenants` are the only names that `csv` may have; none: any. A
+/// log also says how its tenants were configured.
 pub fn decode(
     format: Format,
     files: &[TraceFile],
     scale: &Scale,
     tenants: Option<&HashSet<String>>,
     progress: &Progress,
-) -> Result<Workload, CliError> {
+) -> Result<(Workload, Option<Setup>), CliError> {
     let path = files[0].path.as_path();
+    let mut recorded = None;
     let workload = match format {
         Format::Mooncake => mooncake::decode(path, scale, progress)?,
         Format::AzureLlm => azure_llm::decode(files, scale, progress)?,
         Format::AlibabaLora => alibaba_lora::decode(path, scale, progress)?,
-        Format::Audit => Day::of(path)?.workload,
+        Format::Audit => {
+            let (workload, setup) = joined(path, &scale.stretch)?;
+            recorded = Some(setup);
+            workload
+        }
         Format::Csv => table::decode(path, tenants, progress)?,
         _ => keys::decode(format, path, scale, progress)?,
     };
@@ -153,7 +163,7 @@ pub fn decode(
         let path = path.display();
         return Err(CliError::new(format!("{path}: holds no requests; check --format")));
     }
-    Ok(workload)
+    Ok((workload, recorded))
 }
 
 /// A file to replay, and what to call it.

@@ -11,7 +11,7 @@
 //! The trace is cut in two by its requests. The search sees the first part only; what is reported
 //! is the rest, on which nothing was tuned, each configuration in a replay of its own from an empty
 //! memory. If the best of the search is not better there as well, nothing is proposed but what one
-//! began with: the configuration, or without one the even split.
+//! began with: the configuration, or that of a recorded log, or without either the even split.
 
 mod objective;
 mod report;
@@ -65,7 +65,9 @@ fn tune(args: &TuneArgs, progress: &Progress) -> Result<TuneReport, CliError> {
         Some(path) => Some(config::load(path).map_err(|error| CliError::new(error.to_string()))?),
         None => None,
     };
-    let whole = decode(args, given.as_ref(), progress)?;
+    let (whole, recorded) = decode(args, given.as_ref(), progress)?;
+    // A log says what it was made under: that is what one begins with, unless one says otherwise.
+    let given = given.or(recorded.filter(|_| args.capacity.is_none()));
     let (head, rest) = parts(args, &whole)?;
     let begin = Begin::new(args, given, &whole)?;
     let weights = Weights::new(&begin.space, &whole.tenants, &args.weight, args.rebuild_weight)?;
@@ -99,17 +101,18 @@ fn decode(
     args: &TuneArgs,
     given: Option<&Setup>,
     progress: &Progress,
-) -> Result<Workload, CliError> {
+) -> Result<(Workload, Option<Setup>), CliError> {
     let known = given.and_then(Setup::only_names);
     let TraceArgs { traces, format, .. } = &args.trace;
-    let whole = trace::decode(*format, traces, &args.trace.scale(), known.as_ref(), progress)?;
+    let scale = args.trace.scale();
+    let (whole, recorded) = trace::decode(*format, traces, &scale, known.as_ref(), progress)?;
     if let [only] = &whole.tenants[..] {
         return Err(CliError::new(format!(
             "{}: there is nothing to tune: '{only}' is the one tenant, which can have all",
             whole.name
         )));
     }
-    Ok(whole)
+    Ok((whole, recorded))
 }
 
 /// The part to tune on, and the rest.
@@ -166,8 +169,8 @@ fn tuned(setup: &Setup, train: &Workload) -> Result<Vec<usize>, CliError> {
     let tuned: Vec<usize> = tuned.collect();
     match tuned.len() {
         0 => Err(CliError::new(format!(
-            "{}: none of the tenants of --config asks for anything in the part to tune on; raise \
-             --train, or name others",
+            "{}: none of the tenants of the configuration asks for anything in the part to \
+             tune on; raise --train, or name others",
             train.name
         ))),
         1..=TUNED_MAX => Ok(tuned),

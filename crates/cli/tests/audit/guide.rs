@@ -20,7 +20,8 @@ fn without_ids(text: &str) -> String {
 #[test]
 fn the_guide_shows_what_is_printed() {
     let scratch = Scratch::new();
-    ten_minutes(&scratch, options());
+    let head = ten_minutes(&scratch, options());
+    head.write(&scratch.path("audit.key.head")).unwrap();
     std::fs::rename(scratch.log(), scratch.path("audit")).unwrap();
     std::fs::rename(scratch.path("key"), scratch.path("audit.key")).unwrap();
     let examples: Vec<&str> = GUIDE

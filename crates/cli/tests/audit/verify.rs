@@ -49,6 +49,8 @@ fn a_sealed_log_is_told_of_in_a_few_lines() {
         "\
 PLACE/log: intact and sealed
   log {log_id}: 1 segment, 34 records (1 to 34), 1 checkpoint
+  no head was expected: that its end was not cut off is not shown
+  keep the head below, elsewhere, and name it next time: --expect HEAD
 head {head}
 "
     );
@@ -160,6 +162,7 @@ PLACE/log: intact, not sealed
   a writer has it open now
   5 events lost before they reached the log, by its own account
   no head was expected: that its end was not cut off is not shown
+  keep the head below, elsewhere, and name it next time: --expect HEAD
 head {head}
 ",
         at + 3,
@@ -221,6 +224,10 @@ fn the_head_beside_the_key_is_expected() {
     assert!(verdict["expected_head_file"].as_str().unwrap().ends_with("key.head"));
     std::fs::write(scratch.path("key.head"), "nonsense").unwrap();
     assert!(verify(&scratch, "").failure().contains("is no head"));
+    let slip = format!("--expect @{}", scratch.path("key").display());
+    let said = verify(&scratch, &slip).failure();
+    let secret = std::fs::read_to_string(scratch.path("key")).unwrap();
+    assert!(said.contains("is no head file") && !said.contains(&secret[..16]), "{said}");
 }
 
 #[test]

@@ -8,6 +8,8 @@
 //! | `waits` | requests that wait their turn, and what they are told |
 //! | `refusals` | every bad input: exit code 2 and one clear message |
 //! | `recordings` | logs of runs: made again to the bit, and under other limits |
+//! | `sittings` | logs of services that were started again |
+//! | `stretch` | stretches of a log |
 //! | `recorded` | figures of recorded traces against published ones |
 
 mod command;
@@ -16,4 +18,6 @@ mod recorded;
 mod recordings;
 mod refusals;
 mod runs;
+mod sittings;
+mod stretch;
 mod waits;

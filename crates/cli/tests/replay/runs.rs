@@ -156,3 +156,25 @@ fn the_table_is_the_default() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("hybrid") && text.contains("200"), "{text}");
 }
+
+/// Nobody's device or link is taken away by a file that is moved to its place.
+#[cfg(unix)]
+#[test]
+fn links_and_devices_stay_what_they_are() {
+    let folder = Folder::new("links");
+    let trace = folder.plain("t", [0, 0, 0, 1]);
+    let (link, device) = (folder.path("link"), folder.path("device"));
+    let real = folder.plain("real.json", "old");
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    std::os::unix::fs::symlink("/dev/stdout", &device).unwrap();
+    for path in [&link, &device] {
+        let options = format!("--format keys-u32 --capacity 1 --json={path}");
+        let output = replay(&[&trace], &options);
+        assert_eq!(output.status.code(), Some(0), "{options}");
+        let printed = if path == &device { output.stdout } else { std::fs::read(&real).unwrap() };
+        let reports: Value = serde_json::from_slice(&printed).unwrap();
+        assert_eq!(reports[0]["requests"], 1);
+        assert!(std::fs::symlink_metadata(path).unwrap().is_symlink(), "{path}");
+    }
+    assert_eq!(folder.names(), ["device", "link", "real.json", "t"]);
+}

@@ -58,7 +58,7 @@ fn tenants_that_are_not_there() {
     let config = "capacity = 1000\n[defaults]\n[[tenants]]\nname = \"nobody\"\n";
     let config = folder.file("others.toml", config);
     let options = format!("--format csv --config {config}");
-    refused(&[&trace], &options, &["none of the tenants of --config", "--train"]);
+    refused(&[&trace], &options, &["none of the tenants of the configuration", "--train"]);
 }
 
 #[test]

@@ -27,8 +27,8 @@ use crate::failure::CliError;
 use crate::replay::output::{print, write_whole};
 
 const AFTER_HELP: &str = "\
-A row has byte-seconds (as GiB-hours; exact in CSV and JSON), the peak, what was held when the
-period ended, and what happened. Days and months are those of UTC. Exit code: 0; 1 if the books do
+A row has byte-seconds (as GiB-hours; exact in CSV and JSON), the peak, what was held when the \
+period ended, and what happened. Days and months are those of UTC. Exit code: 0; 1 if the books do \
 not add up, or the log is damaged or does not verify; 2 if it cannot be read.";
 
 /// Options of `allot audit report`.

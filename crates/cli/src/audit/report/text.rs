@@ -6,7 +6,7 @@ use super::super::when;
 use super::amount::gib_hours;
 use super::books::{Books, Story};
 use super::rows::{Row, Scope, Section};
-use crate::report::columns::Grid;
+use crate::report::columns::{Grid, shorten};
 use crate::report::{human, table};
 
 const HEADERS: [(&str, bool); 10] = [
@@ -68,7 +68,7 @@ fn cells(row: &Row) -> Vec<String> {
         Scope::Total => "",
     };
     vec![
-        row.name.chars().filter(|c| !c.is_control()).collect(),
+        shorten(&row.name),
         what.to_string(),
         gib_hours(figures.byte_ns),
         bytes(figures.peak_bytes),

@@ -25,7 +25,7 @@ use crate::failure::CliError;
 const FOLLOW_PAUSE: Duration = Duration::from_millis(200);
 
 const AFTER_HELP: &str = "\
-Times are of the day, in UTC, by what the log itself says of it. \"uses\" is what the account used
+Times are of the day, in UTC, by what the log itself says of it. \"uses\" is what the account used \
 after the event. Exit code: 0, 1 if something is wrong with the log, 2 if it cannot be read.";
 
 /// Options of `allot audit show`.
