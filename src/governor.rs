@@ -483,7 +483,11 @@ impl Governor {
         self.begin_growth(Verb::Grow, tenant, grant, by)?;
         match self.or_give_back(self.try_grow(tenant, grant, by))? {
             Ok(()) => Ok(()),
-            Err(no) => Err(self.growth_denied(self.owner(tenant, grant)?, grant, by, no, false)),
+            Err(no) => {
+                // Whoever was woken meanwhile may have ended the grant, and its tenant.
+                let owner = self.or_give_back(self.owner(tenant, grant))?;
+                Err(self.growth_denied(owner, grant, by, no, false))
+            }
         }
     }
 

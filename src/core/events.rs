@@ -486,11 +486,14 @@ impl Events {
             Ok(()) => {
                 self.push(event);
             }
-            Err(_) => {
-                // Relaxed: a statistic.
-                self.skipped.fetch_add(1, Ordering::Relaxed);
-            }
+            Err(_) => self.note_skipped(),
         }
+    }
+
+    /// Counts an event that had no room and could not be denied.
+    pub fn note_skipped(&self) {
+        // Relaxed: a statistic.
+        self.skipped.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request that is denied because its record has no room.

@@ -194,13 +194,16 @@ impl Player {
     }
 
     /// Makes the call of a batch.
-    pub fn ask_all(&mut self, calls: &[Event]) -> Result<Vec<GrantId>, Answer> {
-        let requests: Option<Vec<Request>> = calls.iter().map(|one| self.request(one)).collect();
-        let Some(requests) = requests else { return Err(Answer::Nothing) };
-        match self.governor.request_all(&requests) {
-            Ok(grants) => Ok(grants.into_iter().map(|grant| grant.into_id()).collect()),
-            Err(Refusal::Denied(_)) => Err(Answer::Denied),
-            Err(Refusal::Misuse(_)) => Err(Answer::Nothing),
+    pub fn ask_all(&mut self, calls: &[(Event, Option<Intent>)]) {
+        let request = |(call, intent): &(Event, Option<Intent>)| {
+            let request = self.request(call)?;
+            Some(intent.map_or(request, |intent| request.intent(intent)))
+        };
+        let Some(requests) = calls.iter().map(request).collect::<Option<Vec<_>>>() else { return };
+        if let Ok(grants) = self.governor.request_all(&requests) {
+            grants.into_iter().for_each(|grant| {
+                grant.into_id();
+            });
         }
     }
 
@@ -210,7 +213,8 @@ impl Player {
     }
 
     fn grow(&mut self, call: &Event, verb: Verb) -> Answer {
-        let Some(&(tenant, grant)) = self.grants.get(&untagged(call.grant)) else {
+        let known = self.grants.get(&untagged(call.grant)).copied();
+        let Some((tenant, grant)) = known.or_else(|| self.ended(call)) else {
             return Answer::Nothing;
         };
         let grown = match verb {
@@ -222,6 +226,13 @@ impl Player {
             Err(Refusal::Denied(_)) => Answer::Denied,
             Err(Refusal::Misuse(_)) => Answer::Nothing,
         }
+    }
+
+    /// A grant that is over: its id here is what it is in the recording, but for the governor's tag.
+    fn ended(&self, call: &Event) -> Option<(TenantHandle, GrantId)> {
+        let tenant = *self.tenants.get(&call.account)?;
+        let tag = tenant.as_u64() & !(u64::MAX >> 8);
+        Some((tenant, GrantId::from_u64(tag | untagged(call.grant))))
     }
 
     fn enqueue(

@@ -188,10 +188,7 @@ impl Reproduction {
         let queued =
             (head..span).filter_map(|at| self.event(at)).find(|e| e.kind == EventKind::Queued);
         let queued = queued.map(|event| event.grant);
-        let asked: Vec<Event> = (0..head)
-            .filter_map(|at| self.event(at).copied())
-            .filter(|event| event.kind == EventKind::Asked)
-            .collect();
+        let asked = self.asked(head);
         let player = self.player()?;
         match first.kind {
             EventKind::Registered | EventKind::LimitsChanged => {
@@ -203,23 +200,39 @@ impl Reproduction {
             EventKind::Released => player.release(first.grant),
             EventKind::Withdrawn => player.withdraw(first.grant),
             EventKind::Polled => return Ok(player.take(first.grant).1),
-            EventKind::Asked | EventKind::Intended if asked.len() == 1 => {
-                let intent = (first.kind == EventKind::Intended).then_some(Intent {
-                    hold_ns: first.grant,
-                    grow_bytes: first.bytes,
-                    grow_step_bytes: first.detail,
-                    grow_step_ns: first.used_bytes,
-                });
-                let (answer, grant) = player.ask(&asked[0], intent);
-                if answer == Answer::Queued {
-                    player.knows_ticket(queued);
+            EventKind::Asked | EventKind::Intended => match asked[..] {
+                [(call, intent)] if call.from != Verb::RequestAll as u8 => {
+                    let (answer, grant) = player.ask(&call, intent);
+                    if answer == Answer::Queued {
+                        player.knows_ticket(queued);
+                    }
+                    return Ok(grant);
                 }
-                return Ok(grant);
-            }
-            EventKind::Asked => drop(player.ask_all(&asked)),
+                _ => player.ask_all(&asked),
+            },
             _ => player.call(&first),
         }
         Ok(None)
+    }
+
+    /// What is asked for by the first `head` records, each with what it is meant for.
+    fn asked(&self, head: usize) -> Vec<(Event, Option<Intent>)> {
+        let (mut asked, mut intent) = (Vec::new(), None);
+        for event in (0..head).filter_map(|at| self.event(at)) {
+            match event.kind {
+                EventKind::Intended => {
+                    intent = Some(Intent {
+                        hold_ns: event.grant,
+                        grow_bytes: event.bytes,
+                        grow_step_bytes: event.detail,
+                        grow_step_ns: event.used_bytes,
+                    });
+                }
+                EventKind::Asked => asked.push((*event, intent.take())),
+                _ => {}
+            }
+        }
+        asked
     }
 
     /// Holds what the player's governor recorded against the recording; true if all is the same.

@@ -7,6 +7,7 @@
 //! | `runs` | sweeps, determinism, threads, output files |
 //! | `waits` | requests that wait their turn, and what they are told |
 //! | `refusals` | every bad input: exit code 2 and one clear message |
+//! | `verbs` | random calls of every verb: made again to the bit |
 //! | `recordings` | logs of runs: made again to the bit, and under other limits |
 //! | `recorded` | figures of recorded traces against published ones |
 
@@ -16,4 +17,5 @@ mod recorded;
 mod recordings;
 mod refusals;
 mod runs;
+mod verbs;
 mod waits;
