@@ -372,6 +372,17 @@ impl Governor {
         }
     }
 
+    /// Records what was to be configured and was refused, where calls are recorded: it may have
+    /// collected claim. Gives the room of the change back otherwise.
+    pub(crate) fn note_tried(&self, account: u32, is_known: bool, detail: impl FnOnce() -> Detail) {
+        if !self.core.events.has_calls() {
+            return self.core.events.give_room(1);
+        }
+        let detail = self.details.keep(|| Detail::Tried(Box::new(detail())));
+        let event = self.event(EventKind::Tried, Owner::new(account, 0, 0), (0, 0), 0);
+        self.push(Event { detail, to: u8::from(is_known), ..event });
+    }
+
     /// Records a change of administration for which there is room.
     pub(crate) fn note_change(&self, kind: EventKind, owner: Owner, bytes: u64, to: u8) {
         if self.core.events.is_enabled() {

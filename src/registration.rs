@@ -204,7 +204,9 @@ impl Governor {
         self.take_room_for_change()?;
         afterwards.try_change();
         let opened = self.open(&mut admin, TENANTS, parent, &settings);
-        let (index, generation) = self.or_give_back(opened)?;
+        let (index, generation) = opened.inspect_err(|_| {
+            self.note_tried(ROOT, false, || self.detail_of(ROOT, 1, &Kind::Tenant(config.clone())));
+        })?;
         let tenant = self.core.tenant(index);
         tenant.begin(id.as_u128(), generation);
         tenant.set_rate(config.rate);
@@ -242,7 +244,9 @@ impl Governor {
         self.take_room_for_change()?;
         afterwards.try_change();
         let opened = self.open(&mut admin, GROUPS, parent, &settings);
-        let (index, generation) = self.or_give_back(opened)?;
+        let (index, generation) = opened.inspect_err(|_| {
+            self.note_tried(ROOT, false, || self.detail_of(ROOT, 1, &Kind::Group(config.clone())));
+        })?;
         self.enter(&mut admin, index, generation, parent, Kind::Group(config));
         Ok(GroupHandle::new(self.tag, generation, index))
     }
@@ -522,7 +526,10 @@ impl Governor {
         self.take_room_for_change()?;
         afterwards.try_change();
         let configured = self.core.accounts.configure(index, settings);
-        self.or_give_back(configured.map_err(guarantee_error))?;
+        let generation = self.core.accounts.generation(index);
+        configured.map_err(guarantee_error).inspect_err(|_| {
+            self.note_tried(index, true, || self.detail_of(index, generation, kind));
+        })?;
         admin.lowered.remove(&index);
         if let Some(node) = admin.nodes.get_mut(&index) {
             node.changes += 1;
@@ -531,7 +538,6 @@ impl Governor {
         *promised = *promised - old_guarantee + settings.guarantee;
         self.review_excess(admin);
         self.core.offer_claim(index);
-        let generation = self.core.accounts.generation(index);
         let (owner, limit) = (Owner::new(index, generation, 0), settings.limits[0]);
         self.note_configured(EventKind::LimitsChanged, owner, limit, || {
             self.detail_of(index, generation, kind)

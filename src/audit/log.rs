@@ -23,7 +23,7 @@
 
 use super::body::Body;
 use super::books::Books;
-use super::configured::{CONFIGURED_TOPIC, Configured, STATED_TOPIC};
+use super::configured::{CONFIGURED_TOPIC, Configured, STATED_TOPIC, TRIED_TOPIC};
 use super::error::AuditError;
 use super::head::Head;
 use super::journal::Journal;
@@ -35,6 +35,7 @@ use crate::config::AuditMode;
 use crate::core::events::{Event, EventKind};
 use crate::core::ring::{Cursor, Read, Record};
 use crate::core::sync::{Mutex, Ordering, lock};
+use crate::details::Detail;
 use crate::governor::Governor;
 use crate::os::Clock;
 use std::collections::VecDeque;
@@ -412,7 +413,8 @@ impl Scribe {
     fn take(&mut self, sequence: u64, words: [u64; RECORD_WORDS]) {
         self.room += 1;
         if let Some(event) = Event::decode(sequence, &words) {
-            let carries = matches!(event.kind, EventKind::Registered | EventKind::LimitsChanged);
+            use EventKind::{LimitsChanged, Registered, Tried};
+            let carries = matches!(event.kind, Registered | LimitsChanged | Tried);
             if carries && event.detail != 0 {
                 self.take_details(event.detail);
             }
@@ -425,9 +427,13 @@ impl Scribe {
     #[cold]
     fn take_details(&mut self, number: u64) {
         for (number, detail) in self.shared.governor.details.take_up_to(number) {
+            let is_tried = matches!(detail, Detail::Tried(_));
+            let topic = if is_tried { TRIED_TOPIC } else { CONFIGURED_TOPIC };
             let configured = Configured::from(detail);
-            self.items.push_back(Item::Text(CONFIGURED_TOPIC, number, configured.text()));
-            self.books.configured(configured);
+            self.items.push_back(Item::Text(topic, number, configured.text()));
+            if !is_tried {
+                self.books.configured(configured);
+            }
         }
     }
 

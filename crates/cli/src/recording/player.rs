@@ -20,8 +20,8 @@ use crate::failure::CliError;
 /// Events that one call may cause and that are compared: more would be lost.
 const EVENTS_MAX: u32 = 1 << 20;
 
-/// Answers of owners, by the recorded id of the grant they were asked for.
-type Answers = Arc<Mutex<HashMap<u64, ReclaimAnswer>>>;
+/// Answers of owners, by the recorded id of the grant they were asked for; none: a panic.
+type Answers = Arc<Mutex<HashMap<u64, Option<ReclaimAnswer>>>>;
 
 /// The governor and the translations.
 pub struct Player {
@@ -71,7 +71,10 @@ impl Player {
         governor.on_reclaim(move |victim| {
             let answers = told.lock().unwrap_or_else(PoisonError::into_inner);
             let answer = answers.get(&untagged(victim.grant.as_u64())).copied();
-            answer.unwrap_or(ReclaimAnswer::Freed)
+            drop(answers);
+            // Without the words that a panic says of itself.
+            let panics = || std::panic::resume_unwind(Box::new("as in the recording"));
+            answer.map_or(ReclaimAnswer::Freed, |answer| answer.unwrap_or_else(panics))
         });
         governor.on_leak(|_| {});
         let (tenants, groups) = (HashMap::new(), HashMap::new());
@@ -82,7 +85,7 @@ impl Player {
     }
 
     /// What owners answer while the next call is made, by grant.
-    pub fn set_answers(&self, answers: impl Iterator<Item = (u64, ReclaimAnswer)>) {
+    pub fn set_answers(&self, answers: impl Iterator<Item = (u64, Option<ReclaimAnswer>)>) {
         let mut told = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         told.clear();
         told.extend(answers.map(|(grant, answer)| (untagged(grant), answer)));
@@ -130,6 +133,33 @@ impl Player {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Asks once more for what was refused, of who `is_known` or of somebody new.
+    pub fn try_to_configure(&self, configured: &Configured, is_known: bool) {
+        let governor = &self.governor;
+        match configured {
+            Configured::Tenant(handle, config) => {
+                let config = self.translated(config);
+                match self.tenants.get(&handle.index()) {
+                    Some(known) if is_known => {
+                        drop(governor.set_tenant(*known, |now| *now = config));
+                    }
+                    _ => drop(governor.register_tenant(config)),
+                }
+            }
+            Configured::Group(handle, config) => {
+                let mut config = config.clone();
+                config.parent = config.parent.and_then(|parent| self.group(parent));
+                match self.groups.get(&handle.index()) {
+                    Some(known) if is_known => {
+                        drop(governor.set_group(*known, |now| *now = config));
+                    }
+                    _ => drop(governor.register_group(config)),
+                }
+            }
+            _ => {}
+        }
     }
 
     fn translated(&self, config: &TenantConfig) -> TenantConfig {

@@ -50,6 +50,7 @@ pub fn is_call(event: &Event) -> bool {
         | EventKind::PressureReported
         | EventKind::Measured
         | EventKind::Polled
+        | EventKind::Tried
         | EventKind::Registered
         | EventKind::Unregistered
         | EventKind::CapacityChanged
@@ -164,14 +165,15 @@ impl Reproduction {
 
     /// Time, and what owners answered while the call was made.
     fn prepare(&mut self, span: usize) -> Result<(), CliError> {
-        let answers: Vec<(u64, ReclaimAnswer)> = (0..span)
-            .filter_map(|at| self.event(at))
-            .filter(|event| event.kind == EventKind::ReclaimAnswered)
-            .map(|event| {
-                let busy = event.to == 1;
-                (event.grant, if busy { ReclaimAnswer::Busy } else { ReclaimAnswer::Deferred })
-            })
-            .collect();
+        let of = |kind| (0..span).filter_map(|at| self.event(at)).filter(move |e| e.kind == kind);
+        let answers = of(EventKind::ReclaimAnswered).map(|event| {
+            let is_busy = event.to == 1;
+            let answer = if is_busy { ReclaimAnswer::Busy } else { ReclaimAnswer::Deferred };
+            (event.grant, Some(answer))
+        });
+        let panics = of(EventKind::ReclaimPanicked).map(|event| (event.grant, None));
+        // One that panics counts as busy, and that is recorded as well.
+        let answers: Vec<_> = answers.chain(panics).collect();
         let time_ns = self.event(0).map_or(0, |event| event.time_ns);
         let player = self.player()?;
         player.set_answers(answers.into_iter());
@@ -194,6 +196,11 @@ impl Reproduction {
             EventKind::Registered | EventKind::LimitsChanged => {
                 if let Some(configured) = configured {
                     player.configure(&configured)?;
+                }
+            }
+            EventKind::Tried => {
+                if let Some(configured) = configured {
+                    player.try_to_configure(&configured, first.to == 1);
                 }
             }
             EventKind::Unregistered => player.unregister(&first),
@@ -302,7 +309,9 @@ pub fn is_answer(event: &Event) -> bool {
 fn normal(event: &Event) -> Event {
     let event = Event { sequence: 0, time_ns: 0, ..*event };
     match event.kind {
-        EventKind::Registered | EventKind::LimitsChanged => Event { detail: 0, ..event },
+        EventKind::Registered | EventKind::LimitsChanged | EventKind::Tried => {
+            Event { detail: 0, ..event }
+        }
         EventKind::Taken => Event { detail: untagged(event.detail), ..event },
         EventKind::Asked if is_growth(&event) => Event { grant: untagged(event.grant), ..event },
         EventKind::Asked | EventKind::Intended | EventKind::Queued | EventKind::Polled => event,
