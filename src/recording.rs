@@ -448,4 +448,6 @@ impl Governor {
 }
 
 #[cfg(test)]
+mod room;
+#[cfg(test)]
 mod tests;
