@@ -30,6 +30,7 @@ use super::journal::Journal;
 use super::key::Key;
 use super::options::{JournalOptions, Moment};
 use super::record::RECORD_WORDS;
+use super::rest::{Item, Rest};
 use super::text::TextPart;
 use crate::config::AuditMode;
 use crate::core::events::{Event, EventKind};
@@ -39,6 +40,7 @@ use crate::details::Detail;
 use crate::governor::Governor;
 use crate::os::Clock;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, PoisonError};
 use std::thread::JoinHandle;
@@ -52,6 +54,8 @@ const TELL_EVERY: usize = 64;
 const LOAD: u64 = 2_048;
 /// How long the thread sleeps when there is nothing to do: it doubles from the first to the second.
 const IDLE: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
+/// What is told of a thread that is no more.
+const PANICKED: AuditError = AuditError::NotAudited { problem: "its log's writer panicked" };
 /// How long it sleeps after an error before it tries again.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -86,6 +90,8 @@ struct Talk {
     /// Flush, and sign, at the next turn.
     wants_checkpoint: bool,
     stop: bool,
+    /// The thread has panicked.
+    panicked: bool,
     last_error: Option<Arc<AuditError>>,
 }
 
@@ -168,12 +174,19 @@ impl AuditLog {
         talk.status.mode = governor.config.audit;
         let (talk, told) = (Mutex::new(talk), Condvar::new());
         let shared = Arc::new(Shared { governor: governor.clone(), talk, told });
-        let mut scribe = Scribe::new(shared.clone(), journal);
-        scribe.state_beginning();
         let thread = std::thread::Builder::new().name("allotment-audit".to_string());
-        let spawned = thread.spawn(move || scribe.run());
+        // What the last log has left is taken only once there is somebody to write it.
+        let (give, taken) = std::sync::mpsc::sync_channel::<Scribe>(1);
+        let spawned = thread.spawn(move || match taken.recv() {
+            Ok(scribe) => scribe.run(),
+            Err(_) => Err(AuditError::NotAudited { problem: "its writer was not begun" }),
+        });
         let failed = super::error::failed("start a thread for", folder);
-        Ok(Self { shared, thread: Some(spawned.map_err(failed)?) })
+        let thread = Some(spawned.map_err(failed)?);
+        // Cannot fail: its receiver waits for it.
+        let given = give.send(Scribe::new(shared.clone(), journal));
+        debug_assert!(given.is_ok());
+        Ok(Self { shared, thread })
     }
 
     /// How far it has come. Takes a mutex for a moment.
@@ -220,6 +233,9 @@ impl AuditLog {
             {
                 return Err(AuditError::Writer(error.clone()));
             }
+            if talk.panicked {
+                return Err(PANICKED);
+            }
             self.wake();
             let waited = self.shared.told.wait_timeout(talk, IDLE[1]);
             talk = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -249,8 +265,7 @@ impl AuditLog {
         let closed = self.thread.take()?.join();
         // Release: pairs with the AcqRel in `start`; the next log reads on where this one ended.
         self.shared.governor.is_audited.store(0, Ordering::Release);
-        let panicked = |_| Err(AuditError::NotAudited { problem: "its log's writer panicked" });
-        Some(closed.unwrap_or_else(panicked))
+        Some(closed.unwrap_or(Err(PANICKED)))
     }
 }
 
@@ -267,12 +282,6 @@ impl std::fmt::Debug for AuditLog {
     }
 }
 
-/// What waits to be appended, in order.
-enum Item {
-    Words([u64; RECORD_WORDS]),
-    Text(u8, u64, String),
-}
-
 /// The thread's own.
 struct Scribe {
     shared: Arc<Shared>,
@@ -280,6 +289,8 @@ struct Scribe {
     cursor: Cursor,
     books: Books,
     items: VecDeque<Item>,
+    /// Texts of events that are appended and perhaps not written.
+    texts: VecDeque<(u8, u64, String)>,
     /// Events appended whose room is given back once they are written.
     room: u64,
     status: AuditStatus,
@@ -291,13 +302,39 @@ impl Scribe {
     fn new(shared: Arc<Shared>, journal: Journal) -> Self {
         let governor = &shared.governor;
         let status = AuditStatus { mode: governor.config.audit, ..AuditStatus::default() };
-        // Another log may have read before.
-        // Relaxed: read and written by the one log there is.
-        let cursor = Cursor::at(governor.audited_events.load(Ordering::Relaxed));
         let refused_since_ns = governor.clock().now_ns();
-        let books = Books::new(governor.config.clone());
-        let (items, room) = (VecDeque::new(), 0);
-        Self { shared, journal, cursor, books, items, room, status, refused_since_ns }
+        let (rest, governor) = (lock(&governor.audit_rest).take(), governor.clone());
+        let (books, texts) = (Books::new(governor.config.clone()), VecDeque::new());
+        let mut scribe = Self {
+            shared,
+            journal,
+            cursor: Cursor::at(rest.as_ref().map_or(0, |rest| rest.next)),
+            books,
+            items: VecDeque::new(),
+            texts,
+            room: 0,
+            status,
+            refused_since_ns,
+        };
+        match rest {
+            Some(rest) if rest.books.is_exact() => scribe.go_on(rest, refused_since_ns),
+            Some(mut rest) => {
+                scribe.state_beginning();
+                scribe.room = rest.room;
+                scribe.items.append(&mut rest.items);
+            }
+            None => scribe.state_beginning(),
+        }
+        scribe
+    }
+
+    /// Begins as a segment does, by what the last log has left.
+    fn go_on(&mut self, mut rest: Rest, now_ns: u64) {
+        let preamble = rest.books.preamble(now_ns);
+        self.items.extend(preamble.iter().map(|body| Item::Words(body.encode())));
+        rest.books_after();
+        self.items.append(&mut rest.items);
+        (self.books, self.room) = (rest.books, rest.room);
     }
 
     /// Says how the governor is configured, and who stood registered before the first event that
@@ -311,13 +348,34 @@ impl Scribe {
         if is_whole {
             return;
         }
+        self.books.lose();
         for configured in governor.all_details().into_iter().map(Configured::from) {
             self.items.push_back(Item::Text(STATED_TOPIC, 0, configured.text()));
             self.books.configured(configured);
         }
     }
 
+    /// Until it is told to stop. Whatever happens, nobody is told the time any more then, and the
+    /// next log finds what this one has left.
     fn run(mut self) -> Result<Head, AuditError> {
+        let worked = catch_unwind(AssertUnwindSafe(|| self.work()));
+        self.tell_time(0);
+        match worked {
+            Ok(Ok(())) => self.close(),
+            Ok(Err(error)) => {
+                self.leave();
+                Err(error)
+            }
+            Err(_) => {
+                lock(&self.shared.talk).panicked = true;
+                self.shared.told.notify_all();
+                self.leave();
+                Err(PANICKED)
+            }
+        }
+    }
+
+    fn work(&mut self) -> Result<(), AuditError> {
         let mut idle = IDLE[0];
         // The number of the event before which the log ends, once that is known.
         let mut end = None;
@@ -336,7 +394,7 @@ impl Scribe {
             self.tell(error.clone(), wants_checkpoint);
             match error {
                 Some(error) if end.is_some() => return Err(AuditError::Writer(error)),
-                None if end.is_some_and(|end| self.cursor.next() >= end) => return self.close(),
+                None if end.is_some_and(|end| self.cursor.next() >= end) => return Ok(()),
                 _ => {}
             }
             idle = if is_idle { (idle * 2).min(IDLE[1]) } else { IDLE[0] };
@@ -348,12 +406,21 @@ impl Scribe {
         }
     }
 
+    /// Everything is written.
     fn close(self) -> Result<Head, AuditError> {
         let now = Moment::now(self.shared.governor.clock().now_ns());
-        // Relaxed: read by the next log of this governor, which starts after this thread has ended.
-        let order = Ordering::Relaxed;
-        self.shared.governor.audited_events.store(self.cursor.next(), order);
+        let rest = Rest::new(self.books, Vec::new(), self.texts, self.items, self.cursor.next());
+        *lock(&self.shared.governor.audit_rest) = Some(rest);
         self.journal.seal(now).map_err(|failed| failed.error)
+    }
+
+    /// Something is not written: the next log does that.
+    fn leave(self) {
+        let governor = &self.shared.governor;
+        let unwritten = self.journal.give_up();
+        let rest = Rest::new(self.books, unwritten, self.texts, self.items, self.cursor.next());
+        governor.core.events.give_room(self.room.saturating_sub(rest.room));
+        *lock(&governor.audit_rest) = Some(rest);
     }
 
     /// Takes what there is, and writes it; says whether there was anything.
@@ -451,6 +518,9 @@ impl Scribe {
 
     fn lost(&mut self, clock_ns: u64, first: u64, count: u64) {
         self.status.events_lost += count;
+        if self.status.mode != AuditMode::FailClosed {
+            self.books.lose();
+        }
         self.items.push_back(Item::Words(Body::Gap { clock_ns, first, count }.encode()));
     }
 
@@ -504,7 +574,11 @@ impl Scribe {
         }
         match item {
             Item::Words(words) => self.journal.append(words)?,
-            Item::Text(topic, id, text) => self.journal.append_text(*topic, *id, text)?,
+            Item::Text(topic, id, text) => {
+                let last = self.journal.append_text(*topic, *id, text)?;
+                self.texts.push_back((*topic, *id, text.clone()));
+                last
+            }
         };
         Ok(())
     }
@@ -512,6 +586,7 @@ impl Scribe {
     fn write(&mut self) -> Result<(), AuditError> {
         self.tell_time(0);
         self.journal.flush()?;
+        self.texts.clear();
         self.give_room_back();
         Ok(())
     }
