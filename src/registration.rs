@@ -93,8 +93,8 @@ pub(crate) struct Admin {
     reservations_max: usize,
 }
 
-/// Once it goes, and with it whatever was held, looks who fits by now, if anything was tried: also a
-/// change that was refused may have bought claim, or left some idle, on its way. What was refused
+/// Once it goes, and with it whatever was held, looks who fits by now, if anything was tried: also
+/// a change that was refused may have bought claim, or left some idle, on its way. What was refused
 /// before is as if it had not been called, so nothing of it has to be recorded.
 pub(crate) struct LookAgain<'g> {
     governor: &'g Governor,

@@ -10,6 +10,8 @@
 //! A2  fail closed: there is no gap of a grant, a growth, an end, or a registration; requests that
 //!     were refused for want of room are summed up in [`Body::Refused`]
 //! A3  the text of a configuration stands before the event that puts it in force
+//! A4  a log that is begun where another of the same governor has ended, in good order or not, goes
+//!     on with the first event that is in no log (`rest.rs`)
 //!
 //! Under load this thread tells the time of the records: every [`TELL_EVERY`] events it looks at
 //! the clock for everybody, so that who makes records need not. It stops telling before it does
@@ -254,7 +256,8 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// What was in the way; the log is not sealed then, and what it had not written is lost to it.
+    /// What was in the way; the log is not sealed then, and what it had not written the next one
+    /// writes that is started for this governor.
     pub fn close(mut self) -> Result<Head, AuditError> {
         self.stop().unwrap_or(Err(AuditError::NotAudited { problem: "its log is closed" }))
     }

@@ -22,7 +22,7 @@
 //! | `Unregistered` | `to`: how |
 //! | `Queued`, `Withdrawn` | `grant`: the ticket |
 //! | `Taken` | `grant`: the ticket; `detail`: the grant |
-//! | `ReclaimAnswered` | `to`: 1 busy, 2 deferred |
+//! | `ReclaimAnswered` | `to`: 1 busy, 2 deferred or handed out to be polled |
 //! | `Emergency` | `to`: the verb; `bytes`: what came of it |
 //! | `Asked` | `from`: the verb; `to`: flags; `grant`: the content's key, of a growth the grant; \
 //! `detail`: time to live in ns; `used_bytes`: longest wait in ns, or the place in a batch |

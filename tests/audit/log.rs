@@ -452,7 +452,7 @@ mod full_disk {
         });
     }
 
-    /// What was read and not written is in the next log, once; and no record's room came back twice.
+    /// What was read and not written is in the next log, once, and its room came back once.
     #[test]
     fn fail_closed_loses_nothing_if_it_is_closed_meanwhile() {
         alone("log::full_disk::fail_closed_loses_nothing_if_it_is_closed_meanwhile", || {
@@ -490,7 +490,7 @@ mod full_disk {
             let configured = configured(&scratch.log());
             let changes = configured.iter().filter(|(topic, _)| *topic == 1).count() as u64;
             let changed = count(&scratch.log(), EventKind::LimitsChanged);
-            assert_eq!(changes, 2 + changed, "each once, with the governor and the registration");
+            assert_eq!(changes, 2 + changed, "each once, beside governor and registration");
             // Nobody reads: the ring takes what it has room for, and no more.
             let held = std::iter::from_fn(|| ask().ok()).count() as u64;
             assert_eq!(2 * held, u64::from(AuditMode::EVENTS_MIN));

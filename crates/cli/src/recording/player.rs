@@ -258,7 +258,7 @@ impl Player {
         }
     }
 
-    /// A grant that is over: its id here is what it is in the recording, but for the governor's tag.
+    /// A grant that is over: its id is what it is in the recording, but for the governor's tag.
     fn ended(&self, call: &Event) -> Option<(TenantHandle, GrantId)> {
         let tenant = *self.tenants.get(&call.account)?;
         let tag = tenant.as_u64() & !(u64::MAX >> 8);

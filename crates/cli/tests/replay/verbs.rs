@@ -1,11 +1,11 @@
 //! Random calls of every verb of a governor, by one thread: the recording comes out to the bit.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use allotment::audit::{AuditLog, Body, JournalOptions, Key, Reader, SyncPolicy};
+use allotment::audit::{AuditLog, Body, JournalOptions, Key, Reader, SyncPolicy, verify};
 use allotment::os::ManualClock;
 use allotment::*;
 
@@ -14,6 +14,8 @@ use crate::recordings::{Dice, again, to_the_bit};
 
 /// Calls of one recording.
 const TURNS: u64 = 1_500;
+/// Records that have room.
+const RING: u32 = 1 << 13;
 /// Recordings.
 const SEEDS: u64 = 30;
 const CAPACITY: u64 = 1_000;
@@ -45,7 +47,7 @@ impl Caller {
             tenants_max: 6,
             groups_max: 3,
             grants_max: 16 * (8 + dice.below(24)) as u32,
-            events_max: 1 << 16,
+            events_max: RING,
             waiters_max: 1 + dice.below(12) as u32,
             ghost_keys_max: 64,
             quantum_bytes: [0, 16, 100][dice.below(3) as usize],
@@ -339,6 +341,15 @@ impl Caller {
     }
 }
 
+/// Once all is read and nobody waits, all records have room but those of the ends of grants: a
+/// change takes room for one.
+fn room_is_whole(governor: &Governor) {
+    let changes = std::iter::repeat_with(|| governor.set_capacity(CAPACITY));
+    let taken = changes.take_while(Result::is_ok).count() as u64;
+    let live = governor.leak_report().map_or(0, |report| report.grants);
+    assert_eq!(taken + live, u64::from(RING));
+}
+
 /// Records one caller, and makes it again; answers the kinds of what was recorded.
 fn comes_out(seed: u64, audit: AuditMode) -> HashSet<EventKind> {
     let folder = Folder::new(&format!("verbs-{seed}"));
@@ -348,10 +359,14 @@ fn comes_out(seed: u64, audit: AuditMode) -> HashSet<EventKind> {
     let key = Key::from_bytes(&[3; 32]);
     let written = AuditLog::start(&caller.governor, Path::new(&log), &key, options).unwrap();
     (0..TURNS).for_each(|_| caller.turn());
+    caller.tickets.clear();
     written.flush().unwrap();
     let status = written.status();
     assert_eq!((status.events_lost, status.requests_refused), (0, 0));
     written.close().unwrap();
+    if audit == AuditMode::FailClosed {
+        room_is_whole(&caller.governor);
+    }
     caller.governor.on_leak(|_| {});
     to_the_bit(&again(&log), 50);
     let reader = Reader::open(Path::new(&log), None).unwrap();
@@ -372,4 +387,61 @@ fn every_verb_comes_out_again() {
         .filter(|k| !kinds.contains(k) && !elsewhere.contains(k))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Bytes of all grants by the records of a log: each is granted once, then changed, then ended once.
+fn held(log: &Path) -> u64 {
+    let mut grants = HashMap::new();
+    for entry in Reader::open(log, None).unwrap() {
+        let Body::Event(event) = entry.unwrap().record.body() else { continue };
+        let Event { kind, grant, bytes, .. } = event;
+        match kind {
+            EventKind::Granted => assert_eq!(grants.insert(grant, bytes), None, "{event:?}"),
+            EventKind::Grown => *grants.get_mut(&grant).unwrap() += bytes,
+            EventKind::Shrunk => *grants.get_mut(&grant).unwrap() -= bytes,
+            EventKind::Released | EventKind::Evicted | EventKind::ReservationExpired => {
+                assert_eq!(grants.remove(&grant), Some(bytes), "{event:?}");
+            }
+            _ => {}
+        }
+    }
+    grants.values().sum()
+}
+
+/// Calls of which most find no room, in between of logs that are begun and closed again.
+#[test]
+fn without_room_nothing_is_lost_whoever_is_refused() {
+    for seed in 1..=SEEDS {
+        let folder = Folder::new(&format!("verbs-full-{seed}"));
+        let log = folder.path("log");
+        let log = Path::new(&log);
+        let mut caller = Caller::new(seed, AuditMode::FailClosed);
+        let key = Key::from_bytes(&[3; 32]);
+        let written = |governor: &Arc<Governor>| {
+            let options = JournalOptions { sync: SyncPolicy::Never, ..JournalOptions::default() };
+            AuditLog::start(governor, log, &key, options).unwrap()
+        };
+        let mut refused = 0;
+        for _ in 0..4 {
+            let room = caller.below(60);
+            let governor = Arc::clone(&caller.governor);
+            let changes = std::iter::repeat_with(|| governor.set_capacity(CAPACITY).is_ok());
+            let live = governor.leak_report().map_or(0, |report| report.grants);
+            changes.take((u64::from(RING) - room - live) as usize).for_each(drop);
+            (0..TURNS / 10).for_each(|_| caller.turn());
+            let log = written(&caller.governor);
+            (0..TURNS / 10).for_each(|_| caller.turn());
+            log.flush().unwrap();
+            refused += log.status().requests_refused;
+            log.close().unwrap();
+        }
+        assert!(refused > 0);
+        caller.tickets.clear();
+        let head = written(&caller.governor).close().unwrap();
+        room_is_whole(&caller.governor);
+        assert_eq!(held(log), caller.governor.snapshot().live_bytes);
+        let verdict = verify(log, &key, Some(&head)).unwrap();
+        assert!(verdict.is_intact() && verdict.sealed, "{verdict:?}");
+        caller.governor.on_leak(|_| {});
+    }
 }
