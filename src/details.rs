@@ -19,6 +19,8 @@ use std::collections::VecDeque;
 pub(crate) enum Detail {
     Tenant(TenantHandle, TenantConfig),
     Group(GroupHandle, GroupConfig),
+    /// It was refused, and is not in force.
+    Tried(Box<Detail>),
 }
 
 /// Numbers, and what stands under them.

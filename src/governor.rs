@@ -18,6 +18,7 @@
 //! | `circular_wait` | `circle.rs` |
 //! | what is recorded of all this, and the room for it | `recording.rs`, `details.rs` |
 
+use crate::audit::Rest;
 use crate::config::{AllocationType, GovernorConfig};
 use crate::core::account::ROOT;
 use crate::core::admission::{Ask, Granted, No};
@@ -127,8 +128,8 @@ pub struct Governor {
     pub(crate) details: Details,
     /// 1: an audit log is being written.
     pub(crate) is_audited: AtomicU32,
-    /// Events that audit logs have read so far.
-    pub(crate) audited_events: AtomicU64,
+    /// What the last audit log has left to the next.
+    pub(crate) audit_rest: Mutex<Option<Rest>>,
     /// What time it is for records, where the writer of a log tells; 0: look at the clock.
     pub(crate) told_ns: CachePadded<AtomicU64>,
 }
@@ -166,7 +167,7 @@ impl Governor {
             wakers: Wakers::new(config.clock.clone(), config.waiters_max),
             details: Details::new(&config),
             is_audited: AtomicU32::new(0),
-            audited_events: AtomicU64::new(0),
+            audit_rest: Mutex::default(),
             told_ns: CachePadded::new(AtomicU64::new(0)),
             config,
         })
@@ -483,7 +484,11 @@ impl Governor {
         self.begin_growth(Verb::Grow, tenant, grant, by)?;
         match self.or_give_back(self.try_grow(tenant, grant, by))? {
             Ok(()) => Ok(()),
-            Err(no) => Err(self.growth_denied(self.owner(tenant, grant)?, grant, by, no, false)),
+            Err(no) => {
+                // Whoever was woken meanwhile may have ended the grant, and its tenant.
+                let owner = self.or_give_back(self.owner(tenant, grant))?;
+                Err(self.growth_denied(owner, grant, by, no, false))
+            }
         }
     }
 

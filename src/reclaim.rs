@@ -329,6 +329,13 @@ impl Governor {
         self.answer_of(reply, owner, place, bytes)
     }
 
+    /// Records that a victim stays for now.
+    fn note_answer(&self, answer: ReclaimAnswer, owner: Owner, victim: &Victim) {
+        let place = (victim.grant.index(), victim.grant.generation());
+        let to = if answer == ReclaimAnswer::Busy { 1 } else { 2 };
+        self.note(EventKind::ReclaimAnswered, owner, place, victim.bytes, to);
+    }
+
     /// Owners that did not answer in time, and owners that panicked, so far.
     pub(crate) fn reclaim_faults(&self) -> [u64; 2] {
         // Relaxed: statistics.
@@ -399,7 +406,10 @@ impl Owners for Asking<'_> {
         let (governor, handlers) = (self.governor, &self.handlers);
         let victim = governor.victim(victim);
         let Some(handler) = handlers.of.get(&victim.tenant).or(handlers.any.as_ref()) else {
-            return governor.polled_is_full().then_some(ReclaimAnswer::Busy);
+            // Handed out, it is as if its owner had promised to release it.
+            let answer = governor.polled_is_full().then_some(ReclaimAnswer::Busy);
+            governor.note_answer(answer.unwrap_or(ReclaimAnswer::Deferred), owner, &victim);
+            return answer;
         };
         let reply = match handler.timeout {
             Duration::ZERO => match catch_unwind(AssertUnwindSafe(|| (handler.ask)(&victim))) {
@@ -418,8 +428,7 @@ impl Owners for Asking<'_> {
         };
         let answer = governor.answer_of(reply, owner, place, victim.bytes);
         if answer != ReclaimAnswer::Freed {
-            let to = if answer == ReclaimAnswer::Busy { 1 } else { 2 };
-            governor.note(EventKind::ReclaimAnswered, owner, place, victim.bytes, to);
+            governor.note_answer(answer, owner, &victim);
         } else {
             let used = governor.core.accounts.used(owner.account());
             governor.note_freed(owner, victim.bytes, used.saturating_sub(victim.bytes));

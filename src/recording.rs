@@ -85,8 +85,9 @@ impl Governor {
         if self.core.events.is_plain() {
             return Ok(());
         }
-        let calls: u64 = requests.iter().map(|request| self.calls_of(request)).sum();
+        asks.iter().try_for_each(|ask| self.check_handle(ask))?;
         let sum = asks.iter().map(|ask| ask.bytes).sum();
+        let calls: u64 = requests.iter().map(|request| self.call_records(request)).sum();
         let room = GRANT_RECORDS * asks.len() as u64 + calls;
         self.take_room(room, &Ask { bytes: sum, ..asks[0] })?;
         for (place, (request, ask)) in requests.iter().zip(asks).enumerate() {
@@ -104,18 +105,29 @@ impl Governor {
         ask: &Ask,
         last: u64,
     ) -> Result<(), Refusal> {
-        self.take_room(GRANT_RECORDS + self.calls_of(request), ask)?;
+        self.check_handle(ask)?;
+        self.take_room(GRANT_RECORDS + self.call_records(request), ask)?;
         self.record_asked(verb, request, ask, last);
         Ok(())
     }
 
-    /// Records of the call itself, where calls are recorded.
-    fn calls_of(&self, request: &Request) -> u64 {
+    /// Records of a call: what is asked for, and what it is meant for if that is said.
+    fn call_records(&self, request: &Request) -> u64 {
         match (self.core.events.has_calls(), request.intent) {
             (false, _) => 0,
             (true, None) => 1,
             (true, Some(_)) => 2,
         }
+    }
+
+    /// Refuses a handle of an earlier tenant: records name the account, and so would say that its
+    /// tenant of now has asked.
+    fn check_handle(&self, ask: &Ask) -> Result<(), Error> {
+        if self.core.accounts.generation(ask.account) == ask.generation {
+            return Ok(());
+        }
+        let tenant = self.tenant_handle(ask.owner());
+        Err(Error::Gone { what: "tenant", number: tenant.as_u64() })
     }
 
     /// Before a growth, whose arguments are checked later.
@@ -270,9 +282,15 @@ impl Governor {
 
     /// Records that somebody asks to evict for a request in line.
     pub(crate) fn note_evict_for(&self, request: &Request, ask: &Ask) {
-        if self.core.events.has_calls() && self.core.events.take_room(1).is_ok() {
-            let plain = Request { intent: None, ..*request };
-            self.record_asked(Verb::EvictFor, &plain, ask, 0);
+        if !self.core.events.has_calls() {
+            return;
+        }
+        match self.core.events.take_room(1) {
+            Ok(()) => {
+                let plain = Request { intent: None, ..*request };
+                self.record_asked(Verb::EvictFor, &plain, ask, 0);
+            }
+            Err(_) => self.core.events.note_skipped(),
         }
     }
 
@@ -354,6 +372,17 @@ impl Governor {
         }
     }
 
+    /// Records what was to be configured and was refused, where calls are recorded: it may have
+    /// collected claim. Gives the room of the change back otherwise.
+    pub(crate) fn note_tried(&self, account: u32, is_known: bool, detail: impl FnOnce() -> Detail) {
+        if !self.core.events.has_calls() {
+            return self.core.events.give_room(1);
+        }
+        let detail = self.details.keep(|| Detail::Tried(Box::new(detail())));
+        let event = self.event(EventKind::Tried, Owner::new(account, 0, 0), (0, 0), 0);
+        self.push(Event { detail, to: u8::from(is_known), ..event });
+    }
+
     /// Records a change of administration for which there is room.
     pub(crate) fn note_change(&self, kind: EventKind, owner: Owner, bytes: u64, to: u8) {
         if self.core.events.is_enabled() {
@@ -418,5 +447,7 @@ impl Governor {
     }
 }
 
+#[cfg(test)]
+mod room;
 #[cfg(test)]
 mod tests;

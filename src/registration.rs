@@ -19,6 +19,7 @@ use crate::core::word::{BYTES_MAX, Owner, State};
 use crate::details::Detail;
 use crate::error::{AccountName, Error};
 use crate::governor::Governor;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 
@@ -92,15 +93,30 @@ pub(crate) struct Admin {
     reservations_max: usize,
 }
 
-/// Once it goes, and with it whatever was held, looks who fits by now: also a change that was
-/// refused may have bought claim, or left some idle, on its way.
-pub(crate) struct LookAgain<'g>(pub &'g Governor);
+/// Once it goes, and with it whatever was held, looks who fits by now, if anything was tried: also
+/// a change that was refused may have bought claim, or left some idle, on its way. What was refused
+/// before is as if it had not been called, so nothing of it has to be recorded.
+pub(crate) struct LookAgain<'g> {
+    governor: &'g Governor,
+    tried: Cell<bool>,
+}
+
+impl<'g> LookAgain<'g> {
+    pub(crate) fn at(governor: &'g Governor) -> Self {
+        Self { governor, tried: Cell::new(false) }
+    }
+
+    /// From here on something may change.
+    pub(crate) fn try_change(&self) {
+        self.tried.set(true);
+    }
+}
 
 impl Drop for LookAgain<'_> {
     fn drop(&mut self) {
-        if self.0.core.scarcity.is_waited() {
-            self.0.core.scarcity.unsettle();
-            self.0.hand_over();
+        if self.tried.get() && self.governor.core.scarcity.is_waited() {
+            self.governor.core.scarcity.unsettle();
+            self.governor.hand_over();
         }
     }
 }
@@ -176,7 +192,7 @@ impl Governor {
     /// [`Error::GuaranteesExceed`], [`Error::GuaranteeUnavailable`] if others use the bytes now,
     /// [`Error::TableFull`], [`Error::Gone`] for a parent that is not registered.
     pub fn register_tenant(&self, config: TenantConfig) -> Result<TenantHandle, Error> {
-        let _afterwards = LookAgain(self);
+        let afterwards = LookAgain::at(self);
         let settings = config.settings()?;
         let mut admin = lock(&self.admin);
         let parent = self.parent_of(&admin, config.parent)?;
@@ -186,8 +202,11 @@ impl Governor {
         }
         admin.check_guarantees(parent, 0, settings.guarantee)?;
         self.take_room_for_change()?;
+        afterwards.try_change();
         let opened = self.open(&mut admin, TENANTS, parent, &settings);
-        let (index, generation) = self.or_give_back(opened)?;
+        let (index, generation) = opened.inspect_err(|_| {
+            self.note_tried(ROOT, false, || self.detail_of(ROOT, 1, &Kind::Tenant(config.clone())));
+        })?;
         let tenant = self.core.tenant(index);
         tenant.begin(id.as_u128(), generation);
         tenant.set_rate(config.rate);
@@ -213,7 +232,7 @@ impl Governor {
     ///
     /// As [`Governor::register_tenant`]; [`Error::TooDeep`] beyond six levels.
     pub fn register_group(&self, config: GroupConfig) -> Result<GroupHandle, Error> {
-        let _afterwards = LookAgain(self);
+        let afterwards = LookAgain::at(self);
         let settings = config.settings()?;
         let mut admin = lock(&self.admin);
         let parent = self.parent_of(&admin, config.parent)?;
@@ -223,8 +242,11 @@ impl Governor {
         }
         admin.check_guarantees(parent, 0, settings.guarantee)?;
         self.take_room_for_change()?;
+        afterwards.try_change();
         let opened = self.open(&mut admin, GROUPS, parent, &settings);
-        let (index, generation) = self.or_give_back(opened)?;
+        let (index, generation) = opened.inspect_err(|_| {
+            self.note_tried(ROOT, false, || self.detail_of(ROOT, 1, &Kind::Group(config.clone())));
+        })?;
         self.enter(&mut admin, index, generation, parent, Kind::Group(config));
         Ok(GroupHandle::new(self.tag, generation, index))
     }
@@ -392,7 +414,7 @@ impl Governor {
         tenant: TenantHandle,
         change: impl FnOnce(&mut TenantConfig),
     ) -> Result<(), Error> {
-        let _afterwards = LookAgain(self);
+        let afterwards = LookAgain::at(self);
         let (index, (node, changes)) = {
             let admin = lock(&self.admin);
             let index = self.tenant_node(&admin, tenant)?;
@@ -409,7 +431,7 @@ impl Governor {
         self.tenant_node(&admin, tenant)?;
         let kind = Kind::Tenant(after.clone());
         let old = before.guarantee_bytes;
-        self.reconfigure(&mut admin, (index, changes), old, &settings, &kind)?;
+        self.reconfigure(&mut admin, (index, changes), old, &settings, &kind, &afterwards)?;
         let record = self.core.tenant(index);
         record.set_rate(after.rate);
         for (kind, queue) in record.queues.iter().enumerate() {
@@ -458,7 +480,7 @@ impl Governor {
         group: GroupHandle,
         change: impl FnOnce(&mut GroupConfig),
     ) -> Result<(), Error> {
-        let _afterwards = LookAgain(self);
+        let afterwards = LookAgain::at(self);
         let (index, (node, changes)) = {
             let admin = lock(&self.admin);
             let index = self.group_node(&admin, group)?;
@@ -481,7 +503,7 @@ impl Governor {
         }
         let kind = Kind::Group(after);
         let old = before.guarantee_bytes;
-        self.reconfigure(&mut admin, (index, changes), old, &settings, &kind)?;
+        self.reconfigure(&mut admin, (index, changes), old, &settings, &kind, &afterwards)?;
         if let Some(node) = admin.nodes.get_mut(&index) {
             node.kind = kind;
         }
@@ -496,13 +518,18 @@ impl Governor {
         old_guarantee: u64,
         settings: &Settings,
         kind: &Kind,
+        afterwards: &LookAgain<'_>,
     ) -> Result<(), Error> {
         let node = admin.nodes.get_mut(&index).filter(|node| node.changes == changes);
         let parent = node.ok_or(Error::Contended)?.parent;
         admin.check_guarantees(parent, old_guarantee, settings.guarantee)?;
         self.take_room_for_change()?;
+        afterwards.try_change();
         let configured = self.core.accounts.configure(index, settings);
-        self.or_give_back(configured.map_err(guarantee_error))?;
+        let generation = self.core.accounts.generation(index);
+        configured.map_err(guarantee_error).inspect_err(|_| {
+            self.note_tried(index, true, || self.detail_of(index, generation, kind));
+        })?;
         admin.lowered.remove(&index);
         if let Some(node) = admin.nodes.get_mut(&index) {
             node.changes += 1;
@@ -511,7 +538,6 @@ impl Governor {
         *promised = *promised - old_guarantee + settings.guarantee;
         self.review_excess(admin);
         self.core.offer_claim(index);
-        let generation = self.core.accounts.generation(index);
         let (owner, limit) = (Owner::new(index, generation, 0), settings.limits[0]);
         self.note_configured(EventKind::LimitsChanged, owner, limit, || {
             self.detail_of(index, generation, kind)
@@ -547,7 +573,7 @@ impl Governor {
     /// [`Error::Config`] for 0 or more than 2^48 - 1 bytes, [`Error::GuaranteesExceed`] if the
     /// guarantees would no longer fit.
     pub fn set_capacity(&self, capacity_bytes: u64) -> Result<(), Error> {
-        let _afterwards = LookAgain(self);
+        let afterwards = LookAgain::at(self);
         GovernorConfig { capacity_bytes, ..GovernorConfig::new(1) }.validate()?;
         let mut admin = lock(&self.admin);
         let sum = admin.promised_by(ROOT);
@@ -560,6 +586,7 @@ impl Governor {
             ..self.core.accounts.settings(ROOT)
         };
         self.take_room_for_change()?;
+        afterwards.try_change();
         let configured = self.core.accounts.configure(ROOT, &settings);
         self.or_give_back(configured.map_err(guarantee_error))?;
         admin.capacity_bytes = capacity_bytes;
@@ -577,8 +604,10 @@ impl Governor {
     /// [`Error::GrantsLive`] with [`Unregister::IfIdle`] while it holds grants, [`Error::Gone`]
     /// if it is not registered.
     pub fn unregister_tenant(&self, tenant: TenantHandle, how: Unregister) -> Result<(), Error> {
-        let _afterwards = LookAgain(self);
-        self.unregister_unserved(tenant, how)
+        let afterwards = LookAgain::at(self);
+        self.unregister_unserved(tenant, how)?;
+        afterwards.try_change();
+        Ok(())
     }
 
     /// The same, for who holds a lock, and looks again who fits once it is free: they are woken by
@@ -619,7 +648,7 @@ impl Governor {
     ///
     /// [`Error::HasChildren`], [`Error::Gone`].
     pub fn unregister_group(&self, group: GroupHandle) -> Result<(), Error> {
-        let _afterwards = LookAgain(self);
+        let afterwards = LookAgain::at(self);
         let mut admin = lock(&self.admin);
         let index = self.group_node(&admin, group)?;
         let children = admin.nodes[&index].children;
@@ -627,6 +656,7 @@ impl Governor {
             return Err(Error::HasChildren { children });
         }
         self.take_room_for_change()?;
+        afterwards.try_change();
         self.leave(&mut admin, GROUPS, index, Unregister::IfIdle);
         drop(admin);
         Ok(())

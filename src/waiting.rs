@@ -14,6 +14,7 @@
 //! Bytes belong to a waiter before it wakes. A ticket that is dropped gives up its place, and gives
 //! back a grant that had just been assigned, so a future may be dropped at any await point.
 
+use crate::config::AllocationType;
 use crate::core::admission::{Ask, No};
 use crate::core::events::{EventKind, GRANT_RECORDS, Verb};
 use crate::core::handle::TenantHandle;
@@ -185,8 +186,13 @@ impl Governor {
     /// [`Error::Gone`], [`Error::Foreign`], [`Error::ZeroBytes`], [`Error::TooLarge`].
     pub fn evict_for(&self, request: &Request) -> Result<(), Error> {
         let mut ask = self.ask(request)?;
+        if self.core.is_gone(&ask) {
+            let number = self.tenant_handle(ask.owner()).as_u64();
+            return Err(Error::Gone { what: "tenant", number });
+        }
         ask.now_ns = self.clock().now_ns();
         self.note_evict_for(request, &ask);
+        self.serve_waiters();
         self.evict_for_waiter(&ask);
         Ok(())
     }
@@ -267,6 +273,12 @@ impl Governor {
             let Some((_, ask)) = self.core.waiting.look(place) else { return };
             self.evict_for_waiter(&ask);
         }
+    }
+
+    /// The request of one who stands in line, as far as it decides who is evicted for it.
+    fn plain_request(&self, ask: &Ask) -> Request {
+        let kind = AllocationType::ALL[usize::from(ask.kind)];
+        Request::new(self.tenant_handle(ask.owner()), kind, ask.bytes)
     }
 
     /// Evicts what may go for a request that stands in line, once.
@@ -447,6 +459,8 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
         let governor: &Governor = self.governor.borrow();
         match governor.core.waiting.look(0) {
             Some((first, ask)) if first == ticket => {
+                let ask = Ask { now_ns: governor.clock().now_ns(), ..ask };
+                governor.note_evict_for(&governor.plain_request(&ask), &ask);
                 governor.serve_waiters();
                 governor.evict_for_waiter(&ask);
             }

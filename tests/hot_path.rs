@@ -67,10 +67,13 @@ struct Stage {
 }
 
 impl Stage {
-    fn new() -> Self {
+    fn new(audit: AuditMode, audit_calls: bool) -> Self {
         let config = GovernorConfig {
             clock: ManualClock::new().into(),
-            events_max: 1_024,
+            audit,
+            audit_calls,
+            // Enough for all that happens, where nothing may be overwritten.
+            events_max: if audit == AuditMode::FailClosed { 1 << 15 } else { 1_024 },
             ..GovernorConfig::new(4 * TENANTS * MIB)
         };
         let governor = Governor::new(config).unwrap();
@@ -136,17 +139,34 @@ impl Stage {
     }
 }
 
+/// What is recorded.
+const AUDITS: [(AuditMode, bool); 4] = [
+    (AuditMode::Off, false),
+    (AuditMode::DropAndCount, true),
+    (AuditMode::FailClosed, false),
+    (AuditMode::FailClosed, true),
+];
+
 /// Paths of one act.
 const PATHS: u32 = 4 * 8;
 
 #[test]
 fn the_hot_path_allocates_nothing() {
-    let stage = Stage::new();
-    // Also the first time, when segments are taken and pages touched.
-    for round in 0..10 {
-        let mut right = 0;
-        let counted = allocations(|| right = stage.act());
-        assert_eq!((right, counted), (PATHS, 0), "round {round}");
+    for (audit, calls) in AUDITS {
+        let stage = Stage::new(audit, calls);
+        // Also the first time, when segments are taken and pages touched.
+        for round in 0..10 {
+            let mut right = 0;
+            let counted = allocations(|| right = stage.act());
+            assert_eq!((right, counted), (PATHS, 0), "round {round}, {audit:?}, calls {calls}");
+        }
+        if audit == AuditMode::FailClosed {
+            let full = Request::new(stage.guaranteed, AllocationType::Cache, 1);
+            while stage.governor.try_request(&full).is_ok() {}
+            let mut denied = 0;
+            let counted = allocations(|| denied = stage.denied(&full, DenialReason::AuditFull));
+            assert_eq!((denied, counted), (1, 0), "without room for records");
+        }
     }
     let counted = allocations(|| drop(std::hint::black_box(Box::new(1))));
     assert_eq!(counted, 1, "control");
@@ -213,8 +233,10 @@ mod caged {
         }
         assert_eq!(control, End::Killed(libc::SIGKILL), "control");
         assert_eq!(in_a_cage(|| 5), End::Exit(5), "control");
-        let stage = Stage::new();
-        let right = in_a_cage(|| (0..10).map(|_| stage.act()).min().map_or(0, |n| n as i32));
-        assert_eq!(right, End::Exit(PATHS as i32));
+        for (audit, calls) in AUDITS {
+            let stage = Stage::new(audit, calls);
+            let right = in_a_cage(|| (0..10).map(|_| stage.act()).min().map_or(0, |n| n as i32));
+            assert_eq!(right, End::Exit(PATHS as i32), "{audit:?}, calls {calls}");
+        }
     }
 }

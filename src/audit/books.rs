@@ -34,11 +34,12 @@ pub(super) struct Books {
     /// By account: groups and tenants.
     known: BTreeMap<u32, Known>,
     balances: Vec<[Balance; TYPES]>,
+    is_exact: bool,
 }
 
 impl Books {
     pub(super) fn new(governor: GovernorConfig) -> Self {
-        Self { governor, known: BTreeMap::new(), balances: Vec::new() }
+        Self { governor, known: BTreeMap::new(), balances: Vec::new(), is_exact: true }
     }
 
     /// The governor as it is configured now.
@@ -71,6 +72,33 @@ impl Books {
             }
             _ => {}
         }
+    }
+
+    /// Takes an event out of the balances again, the last one first.
+    pub(super) fn take_back(&mut self, event: &Event) {
+        let bytes = event.bytes;
+        match event.kind {
+            EventKind::Granted => {
+                let less = |b: Balance| (b.bytes.saturating_sub(bytes), b.grants.saturating_sub(1));
+                self.change(event, less);
+            }
+            EventKind::Grown => self.change(event, |b| (b.bytes.saturating_sub(bytes), b.grants)),
+            EventKind::Shrunk => self.change(event, |b| (b.bytes + bytes, b.grants)),
+            EventKind::Released | EventKind::Evicted | EventKind::ReservationExpired => {
+                self.change(event, |b| (b.bytes + bytes, b.grants + 1));
+            }
+            _ => {}
+        }
+    }
+
+    /// Events were lost that may have moved bytes, or happened before the first that was booked.
+    pub(super) fn lose(&mut self) {
+        self.is_exact = false;
+    }
+
+    /// K2: whether no event of bytes was lost.
+    pub(super) fn is_exact(&self) -> bool {
+        self.is_exact
     }
 
     #[inline]

@@ -25,6 +25,9 @@ pub const CONFIGURED_TOPIC: u8 = 1;
 pub const STATED_TOPIC: u8 = 2;
 /// The same of an account that was unregistered and holds something still.
 pub const CLOSED_TOPIC: u8 = 3;
+/// The topic of a configuration that was refused: the id of its text is the `detail` of the event
+/// that follows.
+pub const TRIED_TOPIC: u8 = 4;
 /// Bytes of a name that are kept.
 const NAME_BYTES_MAX: usize = 4_096;
 
@@ -88,6 +91,7 @@ impl From<Detail> for Configured {
         match detail {
             Detail::Tenant(handle, config) => Self::Tenant(handle, config),
             Detail::Group(handle, config) => Self::Group(handle, config),
+            Detail::Tried(detail) => Self::from(*detail),
         }
     }
 }

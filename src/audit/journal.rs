@@ -514,6 +514,17 @@ impl Journal {
         sealed.map_err(|error| Box::new(SealFailed { journal: self, error }))
     }
 
+    /// Tries once more to write what waits, and answers the records that are not in the log then,
+    /// to be appended to the next one: this one does not write them any more.
+    pub(super) fn give_up(mut self) -> Vec<[u64; RECORD_WORDS]> {
+        self.flush().ok();
+        let whole = self.accepted / RECORD_BYTES * RECORD_BYTES;
+        let frames = self.buffer[whole..].chunks_exact(RECORD_BYTES).filter_map(Frame::at);
+        let unwritten = frames.map(|frame| frame.record().words).collect();
+        self.buffer.clear();
+        unwritten
+    }
+
     /// The last checkpoint that is where it should be.
     pub fn head(&self) -> Option<Head> {
         self.head

@@ -10,6 +10,8 @@
 //! A2  fail closed: there is no gap of a grant, a growth, an end, or a registration; requests that
 //!     were refused for want of room are summed up in [`Body::Refused`]
 //! A3  the text of a configuration stands before the event that puts it in force
+//! A4  a log that is begun where another of the same governor has ended, in good order or not, goes
+//!     on with the first event that is in no log (`rest.rs`)
 //!
 //! Under load this thread tells the time of the records: every [`TELL_EVERY`] events it looks at
 //! the clock for everybody, so that who makes records need not. It stops telling before it does
@@ -23,21 +25,24 @@
 
 use super::body::Body;
 use super::books::Books;
-use super::configured::{CONFIGURED_TOPIC, Configured, STATED_TOPIC};
+use super::configured::{CONFIGURED_TOPIC, Configured, STATED_TOPIC, TRIED_TOPIC};
 use super::error::AuditError;
 use super::head::Head;
 use super::journal::Journal;
 use super::key::Key;
 use super::options::{JournalOptions, Moment};
 use super::record::RECORD_WORDS;
+use super::rest::{Item, Rest};
 use super::text::TextPart;
 use crate::config::AuditMode;
 use crate::core::events::{Event, EventKind};
 use crate::core::ring::{Cursor, Read, Record};
 use crate::core::sync::Ordering;
+use crate::details::Detail;
 use crate::governor::Governor;
 use crate::os::Clock;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -51,6 +56,8 @@ const TELL_EVERY: usize = 64;
 const LOAD: u64 = 2_048;
 /// How long the thread sleeps when there is nothing to do: it doubles from the first to the second.
 const IDLE: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
+/// What is told of a thread that is no more.
+const PANICKED: AuditError = AuditError::NotAudited { problem: "its log's writer panicked" };
 /// How long it sleeps after an error before it tries again.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -85,6 +92,8 @@ struct Talk {
     /// Flush, and sign, at the next turn.
     wants_checkpoint: bool,
     stop: bool,
+    /// The thread has panicked.
+    panicked: bool,
     last_error: Option<Arc<AuditError>>,
 }
 
@@ -167,12 +176,19 @@ impl AuditLog {
         talk.status.mode = governor.config.audit;
         let (talk, told) = (Mutex::new(talk), Condvar::new());
         let shared = Arc::new(Shared { governor: governor.clone(), talk, told });
-        let mut scribe = Scribe::new(shared.clone(), journal);
-        scribe.state_beginning();
         let thread = std::thread::Builder::new().name("allotment-audit".to_string());
-        let spawned = thread.spawn(move || scribe.run());
+        // What the last log has left is taken only once there is somebody to write it.
+        let (give, taken) = std::sync::mpsc::sync_channel::<Scribe>(1);
+        let spawned = thread.spawn(move || match taken.recv() {
+            Ok(scribe) => scribe.run(),
+            Err(_) => Err(AuditError::NotAudited { problem: "its writer was not begun" }),
+        });
         let failed = super::error::failed("start a thread for", folder);
-        Ok(Self { shared, thread: Some(spawned.map_err(failed)?) })
+        let thread = Some(spawned.map_err(failed)?);
+        // Cannot fail: its receiver waits for it.
+        let given = give.send(Scribe::new(shared.clone(), journal));
+        debug_assert!(given.is_ok());
+        Ok(Self { shared, thread })
     }
 
     /// How far it has come. Takes a mutex for a moment.
@@ -219,6 +235,9 @@ impl AuditLog {
             {
                 return Err(AuditError::Writer(error.clone()));
             }
+            if talk.panicked {
+                return Err(PANICKED);
+            }
             self.wake();
             let waited = self.shared.told.wait_timeout(talk, IDLE[1]);
             talk = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -237,7 +256,8 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// What was in the way; the log is not sealed then, and what it had not written is lost to it.
+    /// What was in the way; the log is not sealed then, and what it had not written the next one
+    /// writes that is started for this governor.
     pub fn close(mut self) -> Result<Head, AuditError> {
         self.stop().unwrap_or(Err(AuditError::NotAudited { problem: "its log is closed" }))
     }
@@ -248,8 +268,7 @@ impl AuditLog {
         let closed = self.thread.take()?.join();
         // Release: pairs with the AcqRel in `start`; the next log reads on where this one ended.
         self.shared.governor.is_audited.store(0, Ordering::Release);
-        let panicked = |_| Err(AuditError::NotAudited { problem: "its log's writer panicked" });
-        Some(closed.unwrap_or_else(panicked))
+        Some(closed.unwrap_or(Err(PANICKED)))
     }
 }
 
@@ -271,12 +290,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What waits to be appended, in order.
-enum Item {
-    Words([u64; RECORD_WORDS]),
-    Text(u8, u64, String),
-}
-
 /// The thread's own.
 struct Scribe {
     shared: Arc<Shared>,
@@ -284,6 +297,8 @@ struct Scribe {
     cursor: Cursor,
     books: Books,
     items: VecDeque<Item>,
+    /// Texts of events that are appended and perhaps not written.
+    texts: VecDeque<(u8, u64, String)>,
     /// Events appended whose room is given back once they are written.
     room: u64,
     status: AuditStatus,
@@ -295,13 +310,39 @@ impl Scribe {
     fn new(shared: Arc<Shared>, journal: Journal) -> Self {
         let governor = &shared.governor;
         let status = AuditStatus { mode: governor.config.audit, ..AuditStatus::default() };
-        // Another log may have read before.
-        // Relaxed: read and written by the one log there is.
-        let cursor = Cursor::at(governor.audited_events.load(Ordering::Relaxed));
         let refused_since_ns = governor.clock().now_ns();
-        let books = Books::new(governor.config.clone());
-        let (items, room) = (VecDeque::new(), 0);
-        Self { shared, journal, cursor, books, items, room, status, refused_since_ns }
+        let (rest, governor) = (lock(&governor.audit_rest).take(), governor.clone());
+        let (books, texts) = (Books::new(governor.config.clone()), VecDeque::new());
+        let mut scribe = Self {
+            shared,
+            journal,
+            cursor: Cursor::at(rest.as_ref().map_or(0, |rest| rest.next)),
+            books,
+            items: VecDeque::new(),
+            texts,
+            room: 0,
+            status,
+            refused_since_ns,
+        };
+        match rest {
+            Some(rest) if rest.books.is_exact() => scribe.go_on(rest, refused_since_ns),
+            Some(mut rest) => {
+                scribe.state_beginning();
+                scribe.room = rest.room;
+                scribe.items.append(&mut rest.items);
+            }
+            None => scribe.state_beginning(),
+        }
+        scribe
+    }
+
+    /// Begins as a segment does, by what the last log has left.
+    fn go_on(&mut self, mut rest: Rest, now_ns: u64) {
+        let preamble = rest.books.preamble(now_ns);
+        self.items.extend(preamble.iter().map(|body| Item::Words(body.encode())));
+        rest.books_after();
+        self.items.append(&mut rest.items);
+        (self.books, self.room) = (rest.books, rest.room);
     }
 
     /// Says how the governor is configured, and who stood registered before the first event that
@@ -315,13 +356,34 @@ impl Scribe {
         if is_whole {
             return;
         }
+        self.books.lose();
         for configured in governor.all_details().into_iter().map(Configured::from) {
             self.items.push_back(Item::Text(STATED_TOPIC, 0, configured.text()));
             self.books.configured(configured);
         }
     }
 
+    /// Until it is told to stop. Whatever happens, nobody is told the time any more then, and the
+    /// next log finds what this one has left.
     fn run(mut self) -> Result<Head, AuditError> {
+        let worked = catch_unwind(AssertUnwindSafe(|| self.work()));
+        self.tell_time(0);
+        match worked {
+            Ok(Ok(())) => self.close(),
+            Ok(Err(error)) => {
+                self.leave();
+                Err(error)
+            }
+            Err(_) => {
+                lock(&self.shared.talk).panicked = true;
+                self.shared.told.notify_all();
+                self.leave();
+                Err(PANICKED)
+            }
+        }
+    }
+
+    fn work(&mut self) -> Result<(), AuditError> {
         let mut idle = IDLE[0];
         // The number of the event before which the log ends, once that is known.
         let mut end = None;
@@ -340,7 +402,7 @@ impl Scribe {
             self.tell(error.clone(), wants_checkpoint);
             match error {
                 Some(error) if end.is_some() => return Err(AuditError::Writer(error)),
-                None if end.is_some_and(|end| self.cursor.next() >= end) => return self.close(),
+                None if end.is_some_and(|end| self.cursor.next() >= end) => return Ok(()),
                 _ => {}
             }
             idle = if is_idle { (idle * 2).min(IDLE[1]) } else { IDLE[0] };
@@ -352,12 +414,21 @@ impl Scribe {
         }
     }
 
+    /// Everything is written.
     fn close(self) -> Result<Head, AuditError> {
         let now = Moment::now(self.shared.governor.clock().now_ns());
-        // Relaxed: read by the next log of this governor, which starts after this thread has ended.
-        let order = Ordering::Relaxed;
-        self.shared.governor.audited_events.store(self.cursor.next(), order);
+        let rest = Rest::new(self.books, Vec::new(), self.texts, self.items, self.cursor.next());
+        *lock(&self.shared.governor.audit_rest) = Some(rest);
         self.journal.seal(now).map_err(|failed| failed.error)
+    }
+
+    /// Something is not written: the next log does that.
+    fn leave(self) {
+        let governor = &self.shared.governor;
+        let unwritten = self.journal.give_up();
+        let rest = Rest::new(self.books, unwritten, self.texts, self.items, self.cursor.next());
+        governor.core.events.give_room(self.room.saturating_sub(rest.room));
+        *lock(&governor.audit_rest) = Some(rest);
     }
 
     /// Takes what there is, and writes it; says whether there was anything.
@@ -417,7 +488,8 @@ impl Scribe {
     fn take(&mut self, sequence: u64, words: [u64; RECORD_WORDS]) {
         self.room += 1;
         if let Some(event) = Event::decode(sequence, &words) {
-            let carries = matches!(event.kind, EventKind::Registered | EventKind::LimitsChanged);
+            use EventKind::{LimitsChanged, Registered, Tried};
+            let carries = matches!(event.kind, Registered | LimitsChanged | Tried);
             if carries && event.detail != 0 {
                 self.take_details(event.detail);
             }
@@ -430,9 +502,13 @@ impl Scribe {
     #[cold]
     fn take_details(&mut self, number: u64) {
         for (number, detail) in self.shared.governor.details.take_up_to(number) {
+            let is_tried = matches!(detail, Detail::Tried(_));
+            let topic = if is_tried { TRIED_TOPIC } else { CONFIGURED_TOPIC };
             let configured = Configured::from(detail);
-            self.items.push_back(Item::Text(CONFIGURED_TOPIC, number, configured.text()));
-            self.books.configured(configured);
+            self.items.push_back(Item::Text(topic, number, configured.text()));
+            if !is_tried {
+                self.books.configured(configured);
+            }
         }
     }
 
@@ -450,6 +526,9 @@ impl Scribe {
 
     fn lost(&mut self, clock_ns: u64, first: u64, count: u64) {
         self.status.events_lost += count;
+        if self.status.mode != AuditMode::FailClosed {
+            self.books.lose();
+        }
         self.items.push_back(Item::Words(Body::Gap { clock_ns, first, count }.encode()));
     }
 
@@ -503,7 +582,11 @@ impl Scribe {
         }
         match item {
             Item::Words(words) => self.journal.append(words)?,
-            Item::Text(topic, id, text) => self.journal.append_text(*topic, *id, text)?,
+            Item::Text(topic, id, text) => {
+                let last = self.journal.append_text(*topic, *id, text)?;
+                self.texts.push_back((*topic, *id, text.clone()));
+                last
+            }
         };
         Ok(())
     }
@@ -511,6 +594,7 @@ impl Scribe {
     fn write(&mut self) -> Result<(), AuditError> {
         self.tell_time(0);
         self.journal.flush()?;
+        self.texts.clear();
         self.give_room_back();
         Ok(())
     }

@@ -22,7 +22,7 @@
 //! | `Unregistered` | `to`: how |
 //! | `Queued`, `Withdrawn` | `grant`: the ticket |
 //! | `Taken` | `grant`: the ticket; `detail`: the grant |
-//! | `ReclaimAnswered` | `to`: 1 busy, 2 deferred |
+//! | `ReclaimAnswered` | `to`: 1 busy, 2 deferred or handed out to be polled |
 //! | `Emergency` | `to`: the verb; `bytes`: what came of it |
 //! | `Asked` | `from`: the verb; `to`: flags; `grant`: the content's key, of a growth the grant; \
 //! `detail`: time to live in ns; `used_bytes`: longest wait in ns, or the place in a batch |
@@ -34,8 +34,9 @@
 //! | `PressureReported` | `to`: the level |
 //! | `Measured` | `to`: 0 if it is not measured any more |
 //! | `Polled` | `grant`: the ticket |
+//! | `Tried` | `detail`: number of its configuration in `details.rs`; `to`: 1 if it is registered |
 //!
-//! The last eight rows, and `Touched`, `Committed` and `Declined`, are *calls*: what was
+//! The last nine rows, and `Touched`, `Committed` and `Declined`, are *calls*: what was
 //! asked for, so that a recording can be replayed. They are recorded only where that is wanted.
 //!
 //! A ring may keep *room* for records (`credit.rs`): then nothing is overwritten that its one
@@ -152,6 +153,9 @@ pub enum EventKind {
     Emergency = 31,
     /// A call: the owner of a request in line asked for its answer, and there is one.
     Polled = 32,
+    /// A call: somebody was to be registered or configured so, and it was refused with claim
+    /// collected for it.
+    Tried = 33,
 }
 
 /// Which verb an [`EventKind::Asked`] came by. Codes are never reused.
@@ -310,7 +314,7 @@ pub struct Events {
 
 impl EventKind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Granted,
         Self::Denied,
         Self::Grown,
@@ -343,6 +347,7 @@ impl EventKind {
         Self::ReclaimAnswered,
         Self::Emergency,
         Self::Polled,
+        Self::Tried,
     ];
 
     /// Its number in records and in the C interface.
@@ -486,11 +491,14 @@ impl Events {
             Ok(()) => {
                 self.push(event);
             }
-            Err(_) => {
-                // Relaxed: a statistic.
-                self.skipped.fetch_add(1, Ordering::Relaxed);
-            }
+            Err(_) => self.note_skipped(),
         }
+    }
+
+    /// Counts an event that had no room and could not be denied.
+    pub fn note_skipped(&self) {
+        // Relaxed: a statistic.
+        self.skipped.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request that is denied because its record has no room.

@@ -263,7 +263,7 @@ impl MultiTenantMemoryManager {
         self.close_assigned(tenant_id, how)?;
         let governor = &self.inner.governor;
         // With nothing held, for it wakes who waits: dropped last.
-        let _afterwards = LookAgain(governor);
+        let afterwards = LookAgain::at(governor);
         let directory = &self.inner.tenants;
         let mut by_id = write(shard(&directory.by_id, tenant_id.as_u128()));
         let found = by_id.get(&tenant_id.as_u128()).cloned();
@@ -279,6 +279,7 @@ impl MultiTenantMemoryManager {
             Error::GrantsLive { bytes } => holds(bytes),
             other => MemoryError::of_tenant(other, tenant_id),
         })?;
+        afterwards.try_change();
         held.gone = true;
         let places = held.places.take_all();
         let records = std::mem::take(&mut held.records);

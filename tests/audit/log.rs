@@ -180,6 +180,57 @@ fn segments_begin_with_who_is_there_and_what_they_hold() {
     drop(held);
 }
 
+/// Balances by account and type, as they are stated last.
+fn balances(folder: &Path) -> Vec<(u32, u8, u64, u64)> {
+    let mut last = HashMap::new();
+    for body in bodies(folder) {
+        match body {
+            Body::Balance { account, allocation_type, bytes, grants, .. } => {
+                last.insert((account, allocation_type), (bytes, grants));
+            }
+            _ => continue,
+        }
+    }
+    last.into_iter()
+        .map(|((account, kind), (bytes, grants))| (account, kind, bytes, grants))
+        .collect()
+}
+
+#[test]
+fn the_next_log_begins_with_what_the_last_one_knew_also_without_its_segments() {
+    let scratch = Scratch::new();
+    let governor = governor(AuditMode::FailClosed, GovernorConfig::new(CAPACITY));
+    let options = || JournalOptions {
+        segment_bytes_max: (HEADER_BYTES + 64 * RECORD_BYTES) as u64,
+        keep_segments_max: Some(1),
+        sync: SyncPolicy::Never,
+        ..JournalOptions::default()
+    };
+    let start = || AuditLog::start(&governor, &scratch.log(), &key(), options()).unwrap();
+    let log = start();
+    let one = tenant(&governor, 1);
+    let kept = governor.request(&cache(one, 7_000)).unwrap();
+    log.close().unwrap();
+    // In the ring when the next one begins, which begins before it.
+    kept.grow(500).unwrap();
+    let more = governor.request(&cache(one, 20)).unwrap();
+    let log = start();
+    log.flush().unwrap();
+    assert_eq!(balances(&scratch.log()), [(one.index(), 2, 7_000, 1)]);
+    let stated = configured(&scratch.log());
+    assert!(matches!(stated.last(), Some((STATED_TOPIC, Configured::Tenant(of, _))) if *of == one));
+    drop(kept);
+    for _ in 0..100 {
+        drop(governor.request(&Request::new(one, AllocationType::Inference, 3)).unwrap());
+        log.flush().unwrap();
+    }
+    let head = log.close().unwrap();
+    let verdict = is_sound(&scratch.log(), &head);
+    assert!(verdict.first_sequence > 1, "the segments of the first are gone");
+    assert_eq!(balances(&scratch.log()), [(one.index(), 2, 20, 1)]);
+    drop(more);
+}
+
 /// Threads that ask as fast as they can, until so many grants were made.
 fn load(governor: &Arc<Governor>, tenants: &[TenantHandle], grants: u64) -> u64 {
     std::thread::scope(|scope| {
@@ -398,6 +449,51 @@ mod full_disk {
             assert_eq!(verdict.events_lost, 0);
             assert_eq!(count(&scratch.log(), EventKind::Granted), granted + 1);
             assert_eq!(count(&scratch.log(), EventKind::Released), granted + 1);
+        });
+    }
+
+    /// What was read and not written is in the next log, once, and its room came back once.
+    #[test]
+    fn fail_closed_loses_nothing_if_it_is_closed_meanwhile() {
+        alone("log::full_disk::fail_closed_loses_nothing_if_it_is_closed_meanwhile", || {
+            let (scratch, governor, log, one) = full(AuditMode::FailClosed);
+            let ask = || governor.try_request(&cache(one, 1));
+            let mut granted = 0;
+            while let Ok(grant) = ask() {
+                granted += 1;
+                if granted % 50 == 0 {
+                    let name = format!("{granted} ").repeat(200);
+                    let _ = governor.set_tenant(one, |now| now.name = name);
+                }
+                drop(grant);
+            }
+            let mut closed = log.close();
+            for _ in 0..3 {
+                assert!(closed.is_err(), "the disk is full");
+                // The next one cannot even begin, or cannot go on.
+                let options = JournalOptions { sync: SyncPolicy::Never, ..Default::default() };
+                let Ok(log) = AuditLog::start(&governor, &scratch.log(), &key(), options) else {
+                    continue;
+                };
+                closed = log.close();
+            }
+            limit(libc::RLIM_INFINITY);
+            let log = start(&governor, &scratch);
+            while ask().is_err() {
+                std::thread::yield_now();
+            }
+            let head = log.close().unwrap();
+            let verdict = is_sound(&scratch.log(), &head);
+            assert_eq!(verdict.events_lost, 0);
+            assert_eq!(count(&scratch.log(), EventKind::Granted), granted + 1);
+            assert_eq!(count(&scratch.log(), EventKind::Released), granted + 1);
+            let configured = configured(&scratch.log());
+            let changes = configured.iter().filter(|(topic, _)| *topic == 1).count() as u64;
+            let changed = count(&scratch.log(), EventKind::LimitsChanged);
+            assert_eq!(changes, 2 + changed, "each once, beside governor and registration");
+            // Nobody reads: the ring takes what it has room for, and no more.
+            let held = std::iter::from_fn(|| ask().ok()).count() as u64;
+            assert_eq!(2 * held, u64::from(AuditMode::EVENTS_MIN));
         });
     }
 

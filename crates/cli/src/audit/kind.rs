@@ -30,7 +30,7 @@ const EVENTS: [(EventKind, &str); 21] = [
 ];
 
 /// What it was asked for, where that is recorded.
-const CALLS: [(EventKind, &str); 11] = [
+const CALLS: [(EventKind, &str); 12] = [
     (EventKind::Asked, "asked"),
     (EventKind::Intended, "intended"),
     (EventKind::Touched, "touched"),
@@ -42,6 +42,7 @@ const CALLS: [(EventKind, &str); 11] = [
     (EventKind::PressureReported, "pressure-reported"),
     (EventKind::Measured, "measured"),
     (EventKind::Polled, "polled"),
+    (EventKind::Tried, "tried"),
 ];
 
 /// The log's own records.

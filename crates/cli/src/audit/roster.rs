@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use allotment::TenantId;
-use allotment::audit::{Configured, TextPart, Texts};
+use allotment::audit::{Configured, TRIED_TOPIC, TextPart, Texts};
 
 /// An account that was told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Told {
     pub text: String,
     /// Whether they say something new of their account.
     pub is_new: bool,
-    /// What they mean, if they are a configuration.
+    /// What they mean, if they are a configuration that is in force.
     pub configured: Option<Configured>,
 }
 
@@ -50,7 +50,7 @@ impl Roster {
     /// Takes a part of a text, and answers the text with its last part.
     pub fn take(&mut self, part: &TextPart) -> Option<Told> {
         let (topic, id, text) = self.texts.push(part)?;
-        let configured = Configured::parse(&text);
+        let configured = (topic != TRIED_TOPIC).then(|| Configured::parse(&text)).flatten();
         let mut is_new = false;
         if let Some((account, party)) = configured.as_ref().and_then(party) {
             is_new = self.parties.get(&account) != Some(&party);

@@ -64,7 +64,9 @@ impl Following {
             Step::Missing => self.tally.gaps += 1,
             Step::Event(event, configured) => {
                 self.player()?.set_time(event.time_ns);
-                if let Some(configured) = configured {
+                if let Some(configured) = configured
+                    && event.kind != EventKind::Tried
+                {
                     self.player()?.configure(&configured)?;
                 }
                 self.event(&event)?;

@@ -20,8 +20,8 @@ use crate::failure::CliError;
 /// Events that one call may cause and that are compared: more would be lost.
 const EVENTS_MAX: u32 = 1 << 20;
 
-/// Answers of owners, by the recorded id of the grant they were asked for.
-type Answers = Arc<Mutex<HashMap<u64, ReclaimAnswer>>>;
+/// Answers of owners, by the recorded id of the grant they were asked for; none: a panic.
+type Answers = Arc<Mutex<HashMap<u64, Option<ReclaimAnswer>>>>;
 
 /// The governor and the translations.
 pub struct Player {
@@ -71,7 +71,10 @@ impl Player {
         governor.on_reclaim(move |victim| {
             let answers = told.lock().unwrap_or_else(PoisonError::into_inner);
             let answer = answers.get(&untagged(victim.grant.as_u64())).copied();
-            answer.unwrap_or(ReclaimAnswer::Freed)
+            drop(answers);
+            // Without the words that a panic says of itself.
+            let panics = || std::panic::resume_unwind(Box::new("as in the recording"));
+            answer.map_or(ReclaimAnswer::Freed, |answer| answer.unwrap_or_else(panics))
         });
         governor.on_leak(|_| {});
         let (tenants, groups) = (HashMap::new(), HashMap::new());
@@ -82,7 +85,7 @@ impl Player {
     }
 
     /// What owners answer while the next call is made, by grant.
-    pub fn set_answers(&self, answers: impl Iterator<Item = (u64, ReclaimAnswer)>) {
+    pub fn set_answers(&self, answers: impl Iterator<Item = (u64, Option<ReclaimAnswer>)>) {
         let mut told = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         told.clear();
         told.extend(answers.map(|(grant, answer)| (untagged(grant), answer)));
@@ -130,6 +133,33 @@ impl Player {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Asks once more for what was refused, of who `is_known` or of somebody new.
+    pub fn try_to_configure(&self, configured: &Configured, is_known: bool) {
+        let governor = &self.governor;
+        match configured {
+            Configured::Tenant(handle, config) => {
+                let config = self.translated(config);
+                match self.tenants.get(&handle.index()) {
+                    Some(known) if is_known => {
+                        drop(governor.set_tenant(*known, |now| *now = config));
+                    }
+                    _ => drop(governor.register_tenant(config)),
+                }
+            }
+            Configured::Group(handle, config) => {
+                let mut config = config.clone();
+                config.parent = config.parent.and_then(|parent| self.group(parent));
+                match self.groups.get(&handle.index()) {
+                    Some(known) if is_known => {
+                        drop(governor.set_group(*known, |now| *now = config));
+                    }
+                    _ => drop(governor.register_group(config)),
+                }
+            }
+            _ => {}
+        }
     }
 
     fn translated(&self, config: &TenantConfig) -> TenantConfig {
@@ -194,13 +224,16 @@ impl Player {
     }
 
     /// Makes the call of a batch.
-    pub fn ask_all(&mut self, calls: &[Event]) -> Result<Vec<GrantId>, Answer> {
-        let requests: Option<Vec<Request>> = calls.iter().map(|one| self.request(one)).collect();
-        let Some(requests) = requests else { return Err(Answer::Nothing) };
-        match self.governor.request_all(&requests) {
-            Ok(grants) => Ok(grants.into_iter().map(|grant| grant.into_id()).collect()),
-            Err(Refusal::Denied(_)) => Err(Answer::Denied),
-            Err(Refusal::Misuse(_)) => Err(Answer::Nothing),
+    pub fn ask_all(&mut self, calls: &[(Event, Option<Intent>)]) {
+        let request = |(call, intent): &(Event, Option<Intent>)| {
+            let request = self.request(call)?;
+            Some(intent.map_or(request, |intent| request.intent(intent)))
+        };
+        let Some(requests) = calls.iter().map(request).collect::<Option<Vec<_>>>() else { return };
+        if let Ok(grants) = self.governor.request_all(&requests) {
+            grants.into_iter().for_each(|grant| {
+                grant.into_id();
+            });
         }
     }
 
@@ -210,7 +243,8 @@ impl Player {
     }
 
     fn grow(&mut self, call: &Event, verb: Verb) -> Answer {
-        let Some(&(tenant, grant)) = self.grants.get(&untagged(call.grant)) else {
+        let known = self.grants.get(&untagged(call.grant)).copied();
+        let Some((tenant, grant)) = known.or_else(|| self.ended(call)) else {
             return Answer::Nothing;
         };
         let grown = match verb {
@@ -222,6 +256,13 @@ impl Player {
             Err(Refusal::Denied(_)) => Answer::Denied,
             Err(Refusal::Misuse(_)) => Answer::Nothing,
         }
+    }
+
+    /// A grant that is over: its id is what it is in the recording, but for the governor's tag.
+    fn ended(&self, call: &Event) -> Option<(TenantHandle, GrantId)> {
+        let tenant = *self.tenants.get(&call.account)?;
+        let tag = tenant.as_u64() & !(u64::MAX >> 8);
+        Some((tenant, GrantId::from_u64(tag | untagged(call.grant))))
     }
 
     fn enqueue(

@@ -50,6 +50,7 @@ pub fn is_call(event: &Event) -> bool {
         | EventKind::PressureReported
         | EventKind::Measured
         | EventKind::Polled
+        | EventKind::Tried
         | EventKind::Registered
         | EventKind::Unregistered
         | EventKind::CapacityChanged
@@ -164,14 +165,15 @@ impl Reproduction {
 
     /// Time, and what owners answered while the call was made.
     fn prepare(&mut self, span: usize) -> Result<(), CliError> {
-        let answers: Vec<(u64, ReclaimAnswer)> = (0..span)
-            .filter_map(|at| self.event(at))
-            .filter(|event| event.kind == EventKind::ReclaimAnswered)
-            .map(|event| {
-                let busy = event.to == 1;
-                (event.grant, if busy { ReclaimAnswer::Busy } else { ReclaimAnswer::Deferred })
-            })
-            .collect();
+        let of = |kind| (0..span).filter_map(|at| self.event(at)).filter(move |e| e.kind == kind);
+        let answers = of(EventKind::ReclaimAnswered).map(|event| {
+            let is_busy = event.to == 1;
+            let answer = if is_busy { ReclaimAnswer::Busy } else { ReclaimAnswer::Deferred };
+            (event.grant, Some(answer))
+        });
+        let panics = of(EventKind::ReclaimPanicked).map(|event| (event.grant, None));
+        // One that panics counts as busy, and that is recorded as well.
+        let answers: Vec<_> = answers.chain(panics).collect();
         let time_ns = self.event(0).map_or(0, |event| event.time_ns);
         let player = self.player()?;
         player.set_answers(answers.into_iter());
@@ -188,10 +190,7 @@ impl Reproduction {
         let queued =
             (head..span).filter_map(|at| self.event(at)).find(|e| e.kind == EventKind::Queued);
         let queued = queued.map(|event| event.grant);
-        let asked: Vec<Event> = (0..head)
-            .filter_map(|at| self.event(at).copied())
-            .filter(|event| event.kind == EventKind::Asked)
-            .collect();
+        let asked = self.asked(head);
         let player = self.player()?;
         match first.kind {
             EventKind::Registered | EventKind::LimitsChanged => {
@@ -199,27 +198,48 @@ impl Reproduction {
                     player.configure(&configured)?;
                 }
             }
+            EventKind::Tried => {
+                if let Some(configured) = configured {
+                    player.try_to_configure(&configured, first.to == 1);
+                }
+            }
             EventKind::Unregistered => player.unregister(&first),
             EventKind::Released => player.release(first.grant),
             EventKind::Withdrawn => player.withdraw(first.grant),
             EventKind::Polled => return Ok(player.take(first.grant).1),
-            EventKind::Asked | EventKind::Intended if asked.len() == 1 => {
-                let intent = (first.kind == EventKind::Intended).then_some(Intent {
-                    hold_ns: first.grant,
-                    grow_bytes: first.bytes,
-                    grow_step_bytes: first.detail,
-                    grow_step_ns: first.used_bytes,
-                });
-                let (answer, grant) = player.ask(&asked[0], intent);
-                if answer == Answer::Queued {
-                    player.knows_ticket(queued);
+            EventKind::Asked | EventKind::Intended => match asked[..] {
+                [(call, intent)] if call.from != Verb::RequestAll as u8 => {
+                    let (answer, grant) = player.ask(&call, intent);
+                    if answer == Answer::Queued {
+                        player.knows_ticket(queued);
+                    }
+                    return Ok(grant);
                 }
-                return Ok(grant);
-            }
-            EventKind::Asked => drop(player.ask_all(&asked)),
+                _ => player.ask_all(&asked),
+            },
             _ => player.call(&first),
         }
         Ok(None)
+    }
+
+    /// What is asked for by the first `head` records, each with what it is meant for.
+    fn asked(&self, head: usize) -> Vec<(Event, Option<Intent>)> {
+        let (mut asked, mut intent) = (Vec::new(), None);
+        for event in (0..head).filter_map(|at| self.event(at)) {
+            match event.kind {
+                EventKind::Intended => {
+                    intent = Some(Intent {
+                        hold_ns: event.grant,
+                        grow_bytes: event.bytes,
+                        grow_step_bytes: event.detail,
+                        grow_step_ns: event.used_bytes,
+                    });
+                }
+                EventKind::Asked => asked.push((*event, intent.take())),
+                _ => {}
+            }
+        }
+        asked
     }
 
     /// Holds what the player's governor recorded against the recording; true if all is the same.
@@ -289,7 +309,9 @@ pub fn is_answer(event: &Event) -> bool {
 fn normal(event: &Event) -> Event {
     let event = Event { sequence: 0, time_ns: 0, ..*event };
     match event.kind {
-        EventKind::Registered | EventKind::LimitsChanged => Event { detail: 0, ..event },
+        EventKind::Registered | EventKind::LimitsChanged | EventKind::Tried => {
+            Event { detail: 0, ..event }
+        }
         EventKind::Taken => Event { detail: untagged(event.detail), ..event },
         EventKind::Asked if is_growth(&event) => Event { grant: untagged(event.grant), ..event },
         EventKind::Asked | EventKind::Intended | EventKind::Queued | EventKind::Polled => event,

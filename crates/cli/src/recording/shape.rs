@@ -87,6 +87,8 @@ impl Look {
                 }
                 self.open.clear();
             }
+            // Belongs to the call that follows, which may be one of a batch.
+            EventKind::Intended => {}
             _ if is_call(event) => self.open.clear(),
             _ => {}
         }

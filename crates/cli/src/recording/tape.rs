@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use allotment::audit::{
-    AuditError, Body, CONFIGURED_TOPIC, Configured, Reader, STATED_TOPIC, Texts,
+    AuditError, Body, CONFIGURED_TOPIC, Configured, Reader, STATED_TOPIC, TRIED_TOPIC, Texts,
 };
 use allotment::{Event, EventKind, GovernorConfig};
 
@@ -121,9 +121,9 @@ impl Tape {
             Body::Gap { .. } | Body::Refused { .. } => Some(Step::Missing),
             Body::Event(event) => {
                 self.is_under_way = true;
-                let carries =
-                    matches!(event.kind, EventKind::Registered | EventKind::LimitsChanged)
-                        && event.detail != 0;
+                use EventKind::{LimitsChanged, Registered, Tried};
+                let carries = matches!(event.kind, Registered | LimitsChanged | Tried);
+                let carries = carries && event.detail != 0;
                 let configured = if carries { self.pending.take() } else { None };
                 Some(Step::Event(event, configured))
             }
@@ -140,7 +140,7 @@ impl Tape {
             (CONFIGURED_TOPIC, Configured::Governor(config)) => {
                 Some(Step::Governor(Box::new(config)))
             }
-            (CONFIGURED_TOPIC, configured) if id != 0 => {
+            (CONFIGURED_TOPIC | TRIED_TOPIC, configured) if id != 0 => {
                 self.pending = Some(Box::new(configured));
                 None
             }

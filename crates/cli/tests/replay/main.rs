@@ -7,6 +7,7 @@
 //! | `runs` | sweeps, determinism, threads, output files |
 //! | `waits` | requests that wait their turn, and what they are told |
 //! | `refusals` | every bad input: exit code 2 and one clear message |
+//! | `verbs` | random calls of every verb: made again to the bit |
 //! | `recordings` | logs of runs: made again to the bit, and under other limits |
 //! | `sittings` | logs of services that were started again |
 //! | `stretch` | stretches of a log |
@@ -20,4 +21,5 @@ mod refusals;
 mod runs;
 mod sittings;
 mod stretch;
+mod verbs;
 mod waits;

@@ -11,10 +11,10 @@ use crate::command::{Folder, replay, report, reports};
 use crate::formats::{CONFIG, lora};
 
 /// Numbers that look random and are the same in every run.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -61,7 +61,7 @@ fn recorded(folder: &Folder, traces: &[&str], options: &str) -> Value {
 }
 
 #[track_caller]
-fn again(log: &str) -> Value {
+pub fn again(log: &str) -> Value {
     let output = replay(&[log], "--format audit --json");
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{complaint}");
@@ -73,7 +73,7 @@ fn again(log: &str) -> Value {
 }
 
 #[track_caller]
-fn to_the_bit(outcome: &Value, answers_min: u64) {
+pub fn to_the_bit(outcome: &Value, answers_min: u64) {
     assert_eq!(outcome["shape"], "in_turn", "{outcome}");
     assert_eq!(outcome["differing"], 0, "{outcome}");
     assert!(outcome["answers"].as_u64().unwrap() >= answers_min, "{outcome}");

@@ -301,7 +301,11 @@ impl Books {
 
     fn take_text(&mut self, told: &Told) {
         match &told.configured {
-            Some(Configured::Governor(config)) => self.mode = Some(config.audit),
+            Some(Configured::Governor(config)) => {
+                self.mode = Some(config.audit);
+                // It begins where another log of the same governor has ended: all is said.
+                self.is_opening |= told.topic == STATED_TOPIC && !self.has_events;
+            }
             Some(configured) => {
                 let is_late = told.topic == STATED_TOPIC && !self.has_events && !self.is_opening;
                 if is_late && self.losses == 0 {

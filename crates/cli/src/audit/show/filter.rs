@@ -98,7 +98,7 @@ impl Filter {
 pub fn has_type(event: &Event) -> bool {
     use EventKind::{
         Balanced, CapacityChanged, Emergency, FreedNotSeen, LimitsChanged, Measured,
-        PressureChanged, PressureReported, Registered, Unregistered,
+        PressureChanged, PressureReported, Registered, Tried, Unregistered,
     };
     !matches!(
         event.kind,
@@ -111,6 +111,7 @@ pub fn has_type(event: &Event) -> bool {
             | PressureChanged
             | PressureReported
             | Registered
+            | Tried
             | Unregistered
     )
 }
