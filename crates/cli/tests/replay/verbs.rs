@@ -389,7 +389,7 @@ fn every_verb_comes_out_again() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-/// Bytes of all grants by the records of a log: each is granted once, then changed, then ended once.
+/// Bytes of all grants by the records of a log: each is granted once, changed, and ended once.
 fn held(log: &Path) -> u64 {
     let mut grants = HashMap::new();
     for entry in Reader::open(log, None).unwrap() {
