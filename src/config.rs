@@ -114,6 +114,9 @@ pub enum AuditMode {
 impl AuditMode {
     /// Events kept at least where there is an audit log, 64 bytes each.
     pub const EVENTS_MIN: u32 = 1 << 12;
+    /// Events kept where there is an audit log and nothing is said: 4 MiB. Its writer may be kept
+    /// from running for some milliseconds, in which a governor can make tens of thousands.
+    pub const EVENTS_DEFAULT: u32 = 1 << 16;
 
     /// The mode's name in lower case.
     pub fn name(self) -> &'static str {
@@ -156,7 +159,8 @@ pub struct GovernorConfig {
     /// Content keys whose frequency is remembered after eviction; 0: none.
     pub ghost_keys_max: u32,
     /// Events kept for readers, rounded up to a power of two; 0: none are recorded. For an audit
-    /// log at least [`AuditMode::EVENTS_MIN`] are kept.
+    /// log at least [`AuditMode::EVENTS_MIN`] are kept, and 0 means
+    /// [`AuditMode::EVENTS_DEFAULT`].
     pub events_max: u32,
     /// Whether there is an audit log ([`crate::audit`]), and what happens while it has no room.
     pub audit: AuditMode,
@@ -268,8 +272,11 @@ impl GovernorConfig {
 
     /// What the core records.
     pub(crate) fn recorded(&self) -> Recorded {
-        let least = if self.audit == AuditMode::Off { 0 } else { AuditMode::EVENTS_MIN };
-        let kept = self.events_max.max(least);
+        let kept = match (self.audit, self.events_max) {
+            (AuditMode::Off, kept) => kept,
+            (_, 0) => AuditMode::EVENTS_DEFAULT,
+            (_, kept) => kept.max(AuditMode::EVENTS_MIN),
+        };
         Recorded {
             capacity: if kept > 0 { kept.next_power_of_two() } else { 0 },
             calls: self.audit != AuditMode::Off && self.audit_calls,

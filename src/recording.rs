@@ -366,7 +366,7 @@ impl Governor {
         detail: impl FnOnce() -> Detail,
     ) {
         if self.core.events.is_enabled() {
-            let detail = self.details.keep(detail);
+            let detail = self.details.keep(self.core.events.pushed(), detail);
             let event = self.event(kind, owner, (0, 0), bytes);
             self.push(Event { detail, ..event });
         }
@@ -378,7 +378,8 @@ impl Governor {
         if !self.core.events.has_calls() {
             return self.core.events.give_room(1);
         }
-        let detail = self.details.keep(|| Detail::Tried(Box::new(detail())));
+        let before = self.core.events.pushed();
+        let detail = self.details.keep(before, || Detail::Tried(Box::new(detail())));
         let event = self.event(EventKind::Tried, Owner::new(account, 0, 0), (0, 0), 0);
         self.push(Event { detail, to: u8::from(is_known), ..event });
     }

@@ -9,7 +9,8 @@
 //!     in a [`Body::Gap`]
 //! A2  fail closed: there is no gap of a grant, a growth, an end, or a registration; requests that
 //!     were refused for want of room are summed up in [`Body::Refused`]
-//! A3  the text of a configuration stands before the event that puts it in force
+//! A3  the text of a configuration stands before the event that puts it in force, or before the gap
+//!     in which that event is lost
 //! A4  a log that is begun where another of the same governor has ended, in good order or not, goes
 //!     on with the first event that is in no log (`rest.rs`)
 //!
@@ -38,7 +39,7 @@ use crate::config::AuditMode;
 use crate::core::events::{Event, EventKind};
 use crate::core::ring::{Cursor, Read, Record};
 use crate::core::sync::Ordering;
-use crate::details::Detail;
+use crate::details::{Detail, Details};
 use crate::governor::Governor;
 use crate::os::Clock;
 use std::collections::VecDeque;
@@ -491,17 +492,17 @@ impl Scribe {
             use EventKind::{LimitsChanged, Registered, Tried};
             let carries = matches!(event.kind, Registered | LimitsChanged | Tried);
             if carries && event.detail != 0 {
-                self.take_details(event.detail);
+                self.append_details(|details| details.take_up_to(event.detail));
             }
             self.books.add(&event);
         }
         self.items.push_back(Item::Words(words));
     }
 
-    /// The configuration of an event, and those before it whose events were lost.
+    /// The configuration of an event, or those of events that may be lost.
     #[cold]
-    fn take_details(&mut self, number: u64) {
-        for (number, detail) in self.shared.governor.details.take_up_to(number) {
+    fn append_details(&mut self, take: impl FnOnce(&Details) -> Vec<(u64, Detail)>) {
+        for (number, detail) in take(&self.shared.governor.details) {
             let is_tried = matches!(detail, Detail::Tried(_));
             let topic = if is_tried { TRIED_TOPIC } else { CONFIGURED_TOPIC };
             let configured = Configured::from(detail);
@@ -521,7 +522,9 @@ impl Scribe {
         let first = self.cursor.next() - count;
         let middle = events.pushed().saturating_sub(u64::from(events.capacity() / 2));
         self.cursor = Cursor::at(self.cursor.next().max(middle));
-        self.lost(governor.clock().now_ns(), first, self.cursor.next() - first);
+        let next = self.cursor.next();
+        self.append_details(|details| details.take_before(next));
+        self.lost(governor.clock().now_ns(), first, next - first);
     }
 
     fn lost(&mut self, clock_ns: u64, first: u64, count: u64) {

@@ -20,6 +20,7 @@ fn governor(clock: &ManualClock, audit_calls: bool) -> Arc<Governor> {
         tenants_max: 8,
         grants_max: 512,
         quantum_bytes: 0,
+        events_max: RING as u32,
         pool_pressure: false,
         clock: clock.clone().into(),
         ..GovernorConfig::new(CAPACITY)

@@ -92,6 +92,7 @@ fn governor(audit: AuditMode, audit_calls: bool) -> Arc<Governor> {
     let config = GovernorConfig {
         audit,
         audit_calls,
+        events_max: AuditMode::EVENTS_MIN,
         tenants_max: 64,
         grants_max: 512,
         quantum_bytes: 16,

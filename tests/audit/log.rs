@@ -11,7 +11,9 @@ use std::time::Duration;
 const CAPACITY: u64 = 1 << 40;
 
 fn governor(audit: AuditMode, config: GovernorConfig) -> Arc<Governor> {
-    Arc::new(Governor::new(GovernorConfig { audit, ..config }).unwrap())
+    // Small enough to be full now and then.
+    let events_max = AuditMode::EVENTS_MIN;
+    Arc::new(Governor::new(GovernorConfig { audit, events_max, ..config }).unwrap())
 }
 
 fn tenant(governor: &Governor, number: u128) -> TenantHandle {
@@ -20,7 +22,8 @@ fn tenant(governor: &Governor, number: u128) -> TenantHandle {
 }
 
 fn start(governor: &Arc<Governor>, scratch: &Scratch) -> AuditLog {
-    let options = JournalOptions { sync: SyncPolicy::Never, ..JournalOptions::default() };
+    let (sync, buffer_records_max) = (SyncPolicy::Never, 2_048);
+    let options = JournalOptions { sync, buffer_records_max, ..JournalOptions::default() };
     AuditLog::start(governor, &scratch.log(), &key(), options).unwrap()
 }
 
@@ -501,10 +504,19 @@ mod full_disk {
     fn drop_and_count_goes_on_and_counts() {
         alone("log::full_disk::drop_and_count_goes_on_and_counts", || {
             let (scratch, governor, log, one) = full(AuditMode::DropAndCount);
-            for _ in 0..MANY {
-                drop(governor.try_request(&cache(one, 1)).expect("memory comes first"));
+            let use_memory = |of| {
+                for _ in 0..MANY {
+                    drop(governor.try_request(&cache(of, 1)).expect("memory comes first"));
+                }
+                MANY
+            };
+            // Until the journal's buffer is full as well, and the ring is not read any more.
+            let mut granted = use_memory(one);
+            while log.status().errors < 4 {
+                granted += use_memory(one);
             }
-            wait_for_error(&log);
+            let two = tenant(&governor, 2);
+            granted += use_memory(two);
             limit(libc::RLIM_INFINITY);
             log.flush().or_else(|_| log.flush()).unwrap();
             let lost = log.status().events_lost;
@@ -513,7 +525,13 @@ mod full_disk {
             let verdict = is_sound(&scratch.log(), &head);
             assert_eq!(verdict.events_lost, lost);
             let recorded = events(&scratch.log()).len() as u64;
-            assert_eq!(recorded + lost, 1 + 2 * MANY, "to the event");
+            assert_eq!(recorded + lost, 2 + 2 * granted, "to the event");
+            assert_eq!(count(&scratch.log(), EventKind::Registered), 1, "the other is lost");
+            let names = configured(&scratch.log()).into_iter().filter_map(|(_, of)| match of {
+                Configured::Tenant(_, config) => Some(config.name),
+                _ => None,
+            });
+            assert!(names.eq(["tenant 1", "tenant 2"]), "its configuration is not");
         });
     }
 

@@ -189,13 +189,13 @@ impl Diary {
         match step {
             Step::Opened { .. } => {}
             Step::Governor(config) => self.governor = Some(*config),
+            Step::Stated(configured) if self.knows(&configured) => self.reconfigured(&configured),
             Step::Stated(configured) => self.registered(&configured),
             Step::Missing => self.gaps += 1,
             Step::Event(event, configured) => {
                 match (event.kind, configured) {
                     (EventKind::Registered, Some(configured)) => self.registered(&configured),
-                    (EventKind::LimitsChanged, Some(_)) if self.has_begun => self.changes += 1,
-                    (EventKind::LimitsChanged, Some(changed)) => self.changed(&changed),
+                    (EventKind::LimitsChanged, Some(changed)) => self.reconfigured(&changed),
                     _ => {}
                 }
                 if self.has_begun {
@@ -204,6 +204,24 @@ impl Diary {
                 self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.event(&event);
             }
+        }
+    }
+
+    fn knows(&self, configured: &Configured) -> bool {
+        match configured {
+            Configured::Group(handle, _) => self.groups.iter().any(|(known, _)| known == handle),
+            Configured::Tenant(handle, config) => {
+                let number = self.accounts.get(&handle.index());
+                number.is_some_and(|&number| self.configs[number as usize].id == config.id)
+            }
+            _ => false,
+        }
+    }
+
+    fn reconfigured(&mut self, configured: &Configured) {
+        match self.has_begun {
+            true => self.changes += 1,
+            false => self.changed(configured),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A recorded log as a replay reads it: events in order, each with the configuration it carries.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use allotment::audit::{
@@ -22,7 +23,7 @@ pub enum Step {
     },
     /// The governor's configuration.
     Governor(Box<GovernorConfig>),
-    /// Somebody stood registered so before the log began.
+    /// Somebody stood registered so before the log began, or is since the gap that follows.
     Stated(Box<Configured>),
     /// Something happened.
     Event(Event, Option<Box<Configured>>),
@@ -34,8 +35,11 @@ pub enum Step {
 pub struct Tape {
     reader: Reader<'static>,
     texts: Texts,
-    /// The configuration that belongs to the next event that carries one.
-    pending: Option<Box<Configured>>,
+    /// Configurations whose events are still to come, and their topics, by the number that the
+    /// event carries.
+    pending: BTreeMap<u64, (u8, Box<Configured>)>,
+    /// What comes before anything else is read.
+    ready: VecDeque<Step>,
     /// Whether events of this sitting were read: what is stated then is known.
     is_under_way: bool,
     records: u64,
@@ -56,7 +60,8 @@ impl Tape {
         Ok(Self {
             reader,
             texts: Texts::default(),
-            pending: None,
+            pending: BTreeMap::new(),
+            ready: VecDeque::new(),
             is_under_way: false,
             records: 0,
             folder: folder.to_path_buf(),
@@ -74,6 +79,9 @@ impl Tape {
     /// The next step; none at the end. A sitting that is wanted and not there is an error then.
     pub fn next(&mut self) -> Result<Option<Step>, CliError> {
         loop {
+            if let Some(step) = self.ready.pop_front() {
+                return Ok(Some(step));
+            }
             let Some(entry) = self.reader.next() else { return self.ended() };
             let body = entry.map_err(|error| damaged(&error))?.record.body();
             self.count_sittings(&body);
@@ -116,15 +124,21 @@ impl Tape {
         match body {
             Body::Opened { clock_ns, unix_ns } => {
                 self.is_under_way = false;
+                self.pending.clear();
                 Some(Step::Opened { clock_ns, unix_ns })
             }
-            Body::Gap { .. } | Body::Refused { .. } => Some(Step::Missing),
+            Body::Gap { .. } => {
+                self.state_pending();
+                None
+            }
+            Body::Refused { .. } => Some(Step::Missing),
             Body::Event(event) => {
                 self.is_under_way = true;
                 use EventKind::{LimitsChanged, Registered, Tried};
                 let carries = matches!(event.kind, Registered | LimitsChanged | Tried);
                 let carries = carries && event.detail != 0;
-                let configured = if carries { self.pending.take() } else { None };
+                let configured = if carries { self.pending.remove(&event.detail) } else { None };
+                let configured = configured.map(|(_, configured)| configured);
                 Some(Step::Event(event, configured))
             }
             Body::Text(part) => {
@@ -135,13 +149,21 @@ impl Tape {
         }
     }
 
+    /// The events of what is pending may be lost: what holds by them is told without.
+    fn state_pending(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        let in_force = pending.into_values().filter(|(topic, _)| *topic == CONFIGURED_TOPIC);
+        self.ready.extend(in_force.map(|(_, configured)| Step::Stated(configured)));
+        self.ready.push_back(Step::Missing);
+    }
+
     fn configured(&mut self, topic: u8, id: u64, configured: Configured) -> Option<Step> {
         match (topic, configured) {
             (CONFIGURED_TOPIC, Configured::Governor(config)) => {
                 Some(Step::Governor(Box::new(config)))
             }
             (CONFIGURED_TOPIC | TRIED_TOPIC, configured) if id != 0 => {
-                self.pending = Some(Box::new(configured));
+                self.pending.insert(id, (topic, Box::new(configured)));
                 None
             }
             // A segment repeats what stands, for those who have only that.

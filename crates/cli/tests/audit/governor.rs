@@ -138,7 +138,7 @@ fn a_log_that_begins_when_events_are_lost_already_counts_what_is_still_held() {
     let chat = governor.register_tenant(config).unwrap();
     log.close().unwrap();
     let held = governor.request(&Request::new(chat, AllocationType::Cache, MIB)).unwrap();
-    for _ in 0..AuditMode::EVENTS_MIN {
+    for _ in 0..AuditMode::EVENTS_DEFAULT {
         drop(governor.request(&Request::new(chat, AllocationType::Inference, 5)).unwrap());
     }
     let log = AuditLog::start(&governor, &scratch.log(), &scratch.key(), JournalOptions::default());

@@ -171,17 +171,14 @@ fn services_images_and_tables_come_out_again() {
 }
 
 /// Writes a log anew, with other records where `change` says so.
-fn rewritten(from: &str, to: &str, mut change: impl FnMut(&mut Event)) {
+fn rewritten(from: &str, to: &str, mut change: impl FnMut(Event) -> Body) {
     let key = Key::from_bytes(&[1; 32]);
     let (options, folder) = (JournalOptions::default(), Path::new(to));
     let mut journal = Journal::open(folder, &key, options, Moment::default()).unwrap();
     for entry in Reader::open(Path::new(from), None).unwrap() {
         match entry.unwrap().record.body() {
             Body::Opened { .. } | Body::Checkpoint { .. } | Body::Seal { .. } => continue,
-            Body::Event(mut event) => {
-                change(&mut event);
-                journal.append_body(&Body::Event(event)).unwrap();
-            }
+            Body::Event(event) => drop(journal.append_body(&change(event)).unwrap()),
             other => drop(journal.append_body(&other).unwrap()),
         }
         if journal.room() < 2 {
@@ -200,7 +197,7 @@ fn an_altered_answer_does_not_come_out() {
     to_the_bit(&recorded(&folder, &[&trace], &format!("--format csv --config {config}")), 400);
     let log = folder.path("log");
     let same = folder.path("same");
-    rewritten(&log, &same, |_| {});
+    rewritten(&log, &same, Body::Event);
     to_the_bit(&again(&same), 400);
     type Change = fn(&mut Event);
     let changes: [(EventKind, Change); 4] = [
@@ -212,11 +209,12 @@ fn an_altered_answer_does_not_come_out() {
     for (kind, change) in changes {
         let altered = folder.path(&format!("altered-{kind:?}"));
         let mut count = 0;
-        rewritten(&log, &altered, |event| {
+        rewritten(&log, &altered, |mut event| {
             count += u32::from(event.kind == kind);
             if event.kind == kind && count == 20 {
-                change(event);
+                change(&mut event);
             }
+            Body::Event(event)
         });
         assert!(count >= 20, "{count} of {kind:?}");
         let outcome = again(&altered);
@@ -224,6 +222,32 @@ fn an_altered_answer_does_not_come_out() {
         let told = outcome["differences"][0].as_str().unwrap();
         assert!(told.contains("recorded") && told.contains("now"), "{told}");
     }
+}
+
+/// The text of a configuration stands in the log even if the event that puts it in force is lost.
+#[test]
+fn who_was_registered_in_a_gap_is_known() {
+    let folder = Folder::new("record-gap");
+    let trace = folder.plain("t.csv", table(800));
+    let config = folder.plain("allot.toml", CONFIG);
+    let whole = recorded(&folder, &[&trace], &format!("--format csv --config {config}"));
+    let (log, holed) = (folder.path("log"), folder.path("holed"));
+    let mut gaps = 0;
+    rewritten(&log, &holed, |event| match event.kind {
+        EventKind::Registered => {
+            gaps += 1;
+            Body::Gap { clock_ns: event.time_ns, first: gaps - 1, count: 1 }
+        }
+        _ => Body::Event(event),
+    });
+    assert!(gaps > 1);
+    let outcome = again(&holed);
+    assert_eq!((&outcome["shape"], &outcome["gaps"]), (&"overlapping".into(), &gaps.into()));
+    assert_eq!((&outcome["differing"], &whole["differing"]), (&0.into(), &0.into()), "{outcome}");
+    let same = outcome["answers"].as_u64().unwrap();
+    assert!(2 * same > whole["answers"].as_u64().unwrap(), "{outcome}");
+    let day = what_if(&holed, &config);
+    assert_eq!(day["tenants"].as_array().unwrap().len(), 2, "{day}");
 }
 
 #[test]
