@@ -63,7 +63,7 @@
 //! | who waits in a circle | `core/circle.rs`, and what is read for it: `circle.rs` |
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is measured beside what is declared | `measured.rs`, `shortfall.rs` |
-//! | what is recorded, and the room for it | `recording.rs`, `core/events.rs`, `core/credit.rs` |
+//! | what is recorded, the room for it, what had none | `recording.rs`, `core/events.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
 //! | the facade in MiB and names, [`MultiTenantMemoryManager`] | `manager/` |

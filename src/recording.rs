@@ -290,7 +290,7 @@ impl Governor {
                 let plain = Request { intent: None, ..*request };
                 self.record_asked(Verb::EvictFor, &plain, ask, 0);
             }
-            Err(_) => self.core.events.note_skipped(),
+            Err(_) => self.core.events.note_lost(ask.account),
         }
     }
 
@@ -402,12 +402,17 @@ impl Governor {
 
     #[cold]
     fn record(&self, kind: EventKind, owner: Owner, grant: (u32, u32), bytes: u64) {
-        self.push(self.event(kind, owner, grant, bytes));
+        if !self.core.events.is_lost(owner.account()) {
+            self.push(self.event(kind, owner, grant, bytes));
+        }
     }
 
     /// Records that bytes leave, which are in use still: what is used is said without them.
     #[cold]
     fn record_less(&self, kind: EventKind, owner: Owner, grant: (u32, u32), bytes: u64, to: u8) {
+        if self.core.events.is_lost(owner.account()) {
+            return;
+        }
         let event = self.event(kind, owner, grant, bytes);
         let used_bytes = event.used_bytes.saturating_sub(bytes);
         self.push(Event { used_bytes, to, ..event });

@@ -86,3 +86,34 @@ fn without_a_ring_events_vanish() {
     assert_eq!(none.read(&mut Cursor::default()), Read::Empty);
     assert_eq!(none.pushed() + none.dropped(), 0);
 }
+
+/// A keeper who is a ring behind loses events that are then counted, and no administration.
+#[test]
+fn what_a_keeper_cannot_get_is_counted_and_does_not_overwrite_what_it_can() {
+    let ring = Events::new(Recorded { capacity: 64, ..Recorded::default() });
+    let granted = |account| Event { account, ..Event::new(EventKind::Granted, 1) };
+    (0..100).for_each(|account| _ = ring.push(&granted(account)));
+    assert_eq!(ring.lost(), 0, "nobody keeps it: the oldest go");
+    ring.keep_after(100);
+    let kept = (0..100).filter(|account| ring.push(&granted(*account)).is_some()).count() as u64;
+    assert!((48..=64).contains(&kept), "{kept}");
+    assert_eq!(ring.lost(), 100 - kept);
+    assert!(ring.push(&Event::new(EventKind::Registered, 1)).is_some(), "administration");
+    assert_eq!((ring.take_lost(), ring.take_lost()), (100 - kept, 0), "each is taken once");
+    ring.keep_after(100 + kept);
+    assert!(ring.push(&granted(1)).is_some(), "it has read on");
+    ring.keep_nothing();
+    (0..100).for_each(|account| _ = ring.push(&granted(account)));
+    assert_eq!((ring.lost(), ring.pushed()), (100 - kept, 100 + kept + 102));
+}
+
+/// Where room is kept, nobody loses anything for a keeper's sake.
+#[test]
+fn with_room_kept_there_is_no_limit_beside_it() {
+    let ring = Events::new(Recorded { capacity: 64, with_room: true, ..Recorded::default() });
+    ring.keep_after(0);
+    ring.take_room(64).unwrap();
+    (0..64).for_each(|_| assert!(ring.push(&Event::new(EventKind::Granted, 1)).is_some()));
+    ring.push_if_room(&Event::new(EventKind::Leak, 1));
+    assert_eq!((ring.pushed(), ring.lost()), (64, 1));
+}

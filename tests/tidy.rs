@@ -25,7 +25,10 @@ const LAYERS: &[&[&str]] = &[
     &["region"],
     &["lessons"],
     &["policy", "ghost", "backlog", "pressure"],
-    &["account", "grants", "registry", "rate", "share", "ring", "credit", "scarcity", "turnover"],
+    &[
+        "account", "grants", "registry", "rate", "share", "ring", "credit", "loss", "scarcity",
+        "turnover",
+    ],
     &["queue", "events"],
     &["tenant"],
     &["admission"],

@@ -14,7 +14,7 @@
 //! A4  a log that is begun where another of the same governor has ended, in good order or not, goes
 //!     on with the first event that is in no log (`rest.rs`)
 //!
-//! Under load this thread tells the time of the records: every [`TELL_EVERY`] events it looks at
+//! Under load this thread tells the time of the records: every [`CHUNK`] events it looks at
 //! the clock for everybody, so that who makes records need not. It stops telling before it does
 //! anything that may take long. A time that was told is so late as those events take, some
 //! microseconds, or as this thread is kept from running. Where calls are recorded, everybody looks
@@ -38,7 +38,7 @@ use super::text::TextPart;
 use crate::config::AuditMode;
 use crate::core::events::{Event, EventKind};
 use crate::core::ring::{Cursor, Read, Record};
-use crate::core::sync::Ordering;
+use crate::core::sync::{self, Ordering};
 use crate::details::{Detail, Details};
 use crate::governor::Governor;
 use crate::os::Clock;
@@ -51,8 +51,8 @@ use std::time::Duration;
 
 /// Events taken from the ring between two flushes.
 const BATCH_MAX: usize = 4_096;
-/// Events between two looks at the clock for everybody.
-const TELL_EVERY: usize = 64;
+/// Events between two looks at what was lost, and at the clock for everybody.
+const CHUNK: usize = 64;
 /// So many events that wait are a load.
 const LOAD: u64 = 2_048;
 /// How long the thread sleeps when there is nothing to do: it doubles from the first to the second.
@@ -312,7 +312,7 @@ impl Scribe {
         let governor = &shared.governor;
         let status = AuditStatus { mode: governor.config.audit, ..AuditStatus::default() };
         let refused_since_ns = governor.clock().now_ns();
-        let (rest, governor) = (lock(&governor.audit_rest).take(), governor.clone());
+        let (rest, governor) = (sync::lock(&governor.audit_rest).take(), governor.clone());
         let (books, texts) = (Books::new(governor.config.clone()), VecDeque::new());
         let mut scribe = Self {
             shared,
@@ -369,6 +369,7 @@ impl Scribe {
     fn run(mut self) -> Result<Head, AuditError> {
         let worked = catch_unwind(AssertUnwindSafe(|| self.work()));
         self.tell_time(0);
+        self.shared.governor.core.events.keep_nothing();
         match worked {
             Ok(Ok(())) => self.close(),
             Ok(Err(error)) => {
@@ -385,6 +386,7 @@ impl Scribe {
     }
 
     fn work(&mut self) -> Result<(), AuditError> {
+        self.keep();
         let mut idle = IDLE[0];
         // The number of the event before which the log ends, once that is known.
         let mut end = None;
@@ -419,7 +421,7 @@ impl Scribe {
     fn close(self) -> Result<Head, AuditError> {
         let now = Moment::now(self.shared.governor.clock().now_ns());
         let rest = Rest::new(self.books, Vec::new(), self.texts, self.items, self.cursor.next());
-        *lock(&self.shared.governor.audit_rest) = Some(rest);
+        *sync::lock(&self.shared.governor.audit_rest) = Some(rest);
         self.journal.seal(now).map_err(|failed| failed.error)
     }
 
@@ -429,7 +431,7 @@ impl Scribe {
         let unwritten = self.journal.give_up();
         let rest = Rest::new(self.books, unwritten, self.texts, self.items, self.cursor.next());
         governor.core.events.give_room(self.room.saturating_sub(rest.room));
-        *lock(&governor.audit_rest) = Some(rest);
+        *sync::lock(&governor.audit_rest) = Some(rest);
     }
 
     /// Takes what there is, and writes it; says whether there was anything.
@@ -449,25 +451,56 @@ impl Scribe {
         Ok(any)
     }
 
-    /// Up to a batch of events, from the ring into the journal.
+    /// Up to a batch of events, from the ring into the journal. What is lost meanwhile is known
+    /// before any record that follows it: its gap comes before the chunk in which that may be.
     fn take_events(&mut self) -> Result<bool, AuditError> {
         let governor = self.shared.governor.clone();
         let mut any = !self.items.is_empty();
         let tells = self.is_loaded();
-        for turn in 0..BATCH_MAX {
-            if tells && turn % TELL_EVERY == 0 {
+        for _ in 0..BATCH_MAX / CHUNK {
+            self.append_items()?;
+            if tells {
                 self.tell_time(governor.clock().now_ns());
             }
-            self.append_items()?;
-            match governor.core.events.read_words(&mut self.cursor) {
-                Read::Empty => return Ok(any),
-                Read::Event(Record { sequence, words }) => self.take(sequence, words),
-                Read::Lost(count) => self.skip(count),
+            let count = self.take_chunk();
+            self.take_losses();
+            self.keep();
+            any |= count > 0;
+            if count < CHUNK {
+                break;
             }
-            any = true;
         }
         self.append_items()?;
         Ok(any)
+    }
+
+    /// So many events from the ring; fewer if there are no more.
+    fn take_chunk(&mut self) -> usize {
+        let governor = self.shared.governor.clone();
+        for count in 0..CHUNK {
+            match governor.core.events.read_words(&mut self.cursor) {
+                Read::Empty => return count,
+                Read::Event(Record { sequence, words }) => self.take(sequence, words),
+                Read::Lost(count) => self.skip(count),
+            }
+        }
+        CHUNK
+    }
+
+    /// What was not recorded, before the events of which some came later.
+    fn take_losses(&mut self) {
+        let lost = self.shared.governor.core.events.take_lost();
+        if lost > 0 {
+            let gap = self.gap(self.shared.governor.clock().now_ns(), self.cursor.next(), lost);
+            self.items.push_front(gap);
+        }
+    }
+
+    /// Says how far the ring is read.
+    fn keep(&self) {
+        if self.status.mode == AuditMode::DropAndCount {
+            self.shared.governor.core.events.keep_after(self.cursor.next());
+        }
     }
 
     /// Whether so much waits that everybody is told the time. A clock that is moved by hand is as
@@ -524,26 +557,24 @@ impl Scribe {
         self.cursor = Cursor::at(self.cursor.next().max(middle));
         let next = self.cursor.next();
         self.append_details(|details| details.take_before(next));
-        self.lost(governor.clock().now_ns(), first, next - first);
+        let gap = self.gap(governor.clock().now_ns(), first, next - first);
+        self.items.push_back(gap);
     }
 
-    fn lost(&mut self, clock_ns: u64, first: u64, count: u64) {
+    fn gap(&mut self, clock_ns: u64, first: u64, count: u64) -> Item {
         self.status.events_lost += count;
         if self.status.mode != AuditMode::FailClosed {
             self.books.lose();
         }
-        self.items.push_back(Item::Words(Body::Gap { clock_ns, first, count }.encode()));
+        Item::Words(Body::Gap { clock_ns, first, count }.encode())
     }
 
-    /// What was only counted: events without room, and requests that were refused.
+    /// What was only counted: events that were lost, and requests that were refused.
     fn take_counts(&mut self) -> Result<(), AuditError> {
         let governor = self.shared.governor.clone();
         let events = &governor.core.events;
         let now_ns = governor.clock().now_ns();
-        let skipped = events.take_skipped();
-        if skipped > 0 {
-            self.lost(now_ns, self.cursor.next(), skipped);
-        }
+        self.take_losses();
         let [requests, bytes] = events.take_refused();
         if requests > 0 {
             self.status.requests_refused += requests;

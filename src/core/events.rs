@@ -40,7 +40,7 @@
 //! asked for, so that a recording can be replayed. They are recorded only where that is wanted.
 //!
 //! A ring may keep *room* for records (`credit.rs`): then nothing is overwritten that its one
-//! keeper has not read.
+//! keeper has not read. Without, the keeper may fall behind, and events are lost (`loss.rs`).
 //!
 //! Invariants:
 //!
@@ -52,6 +52,7 @@
 //! ```
 
 use super::credit::{Credits, NoRoom};
+use super::loss::Losses;
 use super::ring::{Cursor, Read, Record, Ring};
 use super::sync::{AtomicU64, Ordering};
 use super::word::Owner;
@@ -306,8 +307,8 @@ pub struct Events {
     calls: bool,
     /// Room in the ring, where that is kept.
     credits: Option<Credits>,
-    /// Events that were not recorded because there was no room, and nothing that could be denied.
-    skipped: AtomicU64,
+    /// Events that were not recorded because there was no room.
+    losses: Losses,
     /// Requests denied because their records had no room, and their bytes.
     refused: [AtomicU64; 2],
 }
@@ -353,6 +354,19 @@ impl EventKind {
     /// Its number in records and in the C interface.
     pub const fn code(self) -> u8 {
         self as u8
+    }
+
+    /// Whether it tells who is there, under which limits: rare, and needed to understand the rest.
+    const fn is_administration(self) -> bool {
+        matches!(
+            self,
+            Self::Registered
+                | Self::Unregistered
+                | Self::LimitsChanged
+                | Self::CapacityChanged
+                | Self::Tried
+                | Self::Emergency
+        )
     }
 
     /// The kind of a code, if there is one.
@@ -432,7 +446,7 @@ impl Events {
             ring: Ring::new(capacity),
             calls: calls && capacity > 0,
             credits: (with_room && capacity > 0).then(|| Credits::new(capacity.into())),
-            skipped: AtomicU64::new(0),
+            losses: Losses::new(),
             refused: [AtomicU64::new(0), AtomicU64::new(0)],
         }
     }
@@ -491,14 +505,26 @@ impl Events {
             Ok(()) => {
                 self.push(event);
             }
-            Err(_) => self.note_skipped(),
+            Err(_) => self.note_lost(event.account),
         }
     }
 
     /// Counts an event that had no room and could not be denied.
-    pub fn note_skipped(&self) {
-        // Relaxed: a statistic.
-        self.skipped.fetch_add(1, Ordering::Relaxed);
+    pub fn note_lost(&self, account: u32) {
+        self.losses.count(account);
+    }
+
+    /// The one keeper, to whom events may be lost, has read up to a sequence number: a ring that
+    /// is full of what it has not read takes no more but administration. Not where room is kept.
+    pub fn keep_after(&self, next: u64) {
+        if self.credits.is_none() {
+            self.losses.keep_after(next, self.capacity().into());
+        }
+    }
+
+    /// There is no such keeper any more.
+    pub fn keep_nothing(&self) {
+        self.losses.keep_nothing();
     }
 
     /// Counts a request that is denied because its record has no room.
@@ -510,10 +536,14 @@ impl Events {
         sum.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Takes the count of skipped events since the last time.
-    pub fn take_skipped(&self) -> u64 {
-        // Relaxed: a statistic.
-        self.skipped.swap(0, Ordering::Relaxed)
+    /// Events that were not recorded so far.
+    pub fn lost(&self) -> u64 {
+        self.losses.total()
+    }
+
+    /// Takes the count of those since the last time. For the one keeper.
+    pub fn take_lost(&self) -> u64 {
+        self.losses.take()
     }
 
     /// Takes the count of refused requests since the last time, and their bytes.
@@ -522,12 +552,30 @@ impl Events {
         [0, 1].map(|at: usize| self.refused[at].swap(0, Ordering::Relaxed))
     }
 
-    /// Records an event and answers the sequence number it was given; `None` if it was dropped.
+    /// Records an event and answers the sequence number it was given; `None` if it was dropped, or
+    /// lost because its keeper is too far behind.
     ///
     /// Wait-free; see [`Ring::push`] for the cost.
     #[inline]
     pub fn push(&self, event: &Event) -> Option<u64> {
-        if self.is_enabled() { self.ring.push(&event.encode()) } else { None }
+        if !self.is_enabled() {
+            return None;
+        }
+        if !event.kind.is_administration() && self.is_lost(event.account) {
+            return None;
+        }
+        self.ring.push(&event.encode())
+    }
+
+    /// Whether the next event is lost, of anything but administration, which is counted then: a
+    /// caller may so spare itself making it.
+    #[inline]
+    pub fn is_lost(&self, account: u32) -> bool {
+        let is_lost = self.losses.are_due(self.ring.pushed());
+        if is_lost {
+            self.note_lost(account);
+        }
+        is_lost
     }
 
     /// Reads on at the cursor and moves it. Wait-free; see [`Ring::read`].

@@ -7,7 +7,7 @@
 //! | `grants` `queue` | a grant's life in one word; the eviction queue of a tenant and type |
 //! | `policy` `lessons` `ghost` `backlog` | who goes first within a queue |
 //! | `pressure` `rate` `registry` `tenant` | one record or structure each |
-//! | `ring` `credit` `events` | what happened, and the room for its records |
+//! | `ring` `credit` `loss` `events` | what happened, the room for its records, what had none |
 //! | `admission` `batch` | where a grant is decided; all or nothing |
 //! | `order` `evict` `force` | whose turn it is to go, asking them, what administration ends |
 //! | `waiters` `wait` `turnover` `estimate` | who waits, who is served next, how long that takes |
@@ -24,6 +24,7 @@ pub mod word;
 pub mod region;
 
 pub mod lessons;
+pub mod loss;
 
 pub mod backlog;
 pub mod ghost;

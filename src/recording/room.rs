@@ -146,7 +146,7 @@ fn a_call_that_has_no_room_is_counted() {
     while governor.core.events.free_room() != Some(0) {
         governor.report_pressure(Pressure::Normal);
     }
-    assert_eq!(governor.core.events.take_skipped(), 0);
+    assert_eq!(governor.core.events.take_lost(), 0);
     governor.evict_for(&cache(of, 1)).unwrap();
-    assert_eq!(governor.core.events.take_skipped(), 1);
+    assert_eq!(governor.core.events.take_lost(), 1);
 }
