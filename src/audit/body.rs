@@ -81,7 +81,7 @@ pub enum Body {
         clock_ns: u64,
         /// The number of the first lost event among all events.
         first: u64,
-        /// How many.
+        /// How many; 0 where a segment begins: there were some before, and its balances may be off.
         count: u64,
     },
     /// Requests that were denied because the log had no room for them, as one sum.

@@ -4,6 +4,7 @@
 //! ```text
 //! K1  balance(account, type) = sum of granted and grown - sum of shrunk and ended, of the records
 //! K2  at rest, and if no event was lost: sum over types = what the account uses
+//! K3  a preamble whose balances are not K2 ends with a gap of no events
 //! ```
 
 use super::body::Body;
@@ -142,6 +143,10 @@ impl Books {
                 }
             }
         }
+        if !self.is_exact {
+            // For those who have only what follows.
+            bodies.push(Body::Gap { clock_ns, first: 0, count: 0 });
+        }
         bodies
     }
 }
@@ -194,5 +199,15 @@ mod tests {
         let accounts: Vec<_> = told[1..].iter().map(|(t, c)| (*t, c.account())).collect();
         assert_eq!(accounts, [(CLOSED_TOPIC, 8), (STATED_TOPIC, 9)], "7 is gone");
         assert!(matches!(bodies.last(), Some(Body::Balance { .. })));
+    }
+    #[test]
+    fn balances_after_a_loss_are_marked() {
+        let mut books = Books::new(GovernorConfig::new(100));
+        let is_marked = |bodies: Vec<Body>| {
+            matches!(bodies.last(), Some(Body::Gap { first: 0, count: 0, clock_ns: 6 }))
+        };
+        assert!(!is_marked(books.preamble(6)));
+        books.lose();
+        assert!(is_marked(books.preamble(6)), "K3");
     }
 }

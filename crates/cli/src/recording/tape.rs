@@ -127,6 +127,8 @@ impl Tape {
                 self.pending.clear();
                 Some(Step::Opened { clock_ns, unix_ns })
             }
+            // A segment repeats that there were some, for those who have only that.
+            Body::Gap { count: 0, .. } if self.is_under_way => None,
             Body::Gap { .. } => {
                 self.state_pending();
                 None

@@ -141,7 +141,10 @@ fn a_log_that_begins_when_events_are_lost_already_counts_what_is_still_held() {
     for _ in 0..AuditMode::EVENTS_DEFAULT {
         drop(governor.request(&Request::new(chat, AllocationType::Inference, 5)).unwrap());
     }
-    let log = AuditLog::start(&governor, &scratch.log(), &scratch.key(), JournalOptions::default());
+    let segment_bytes_max = 1 << 20;
+    let options =
+        JournalOptions { sync: SyncPolicy::Never, segment_bytes_max, ..JournalOptions::default() };
+    let log = AuditLog::start(&governor, &scratch.log(), &scratch.key(), options);
     log.as_ref().unwrap().flush().unwrap();
     clock.advance_ns(10 * SECOND_NS);
     drop(held);
@@ -152,4 +155,11 @@ fn a_log_that_begins_when_events_are_lost_already_counts_what_is_still_held() {
     let total = report["periods"][0]["rows"].as_array().unwrap().last().unwrap();
     assert_eq!(total["byte_seconds"], format!("{}.000000000", 10 * MIB));
     assert_eq!((&total["held_bytes"], &total["peak_bytes"]), (&0.into(), &(MIB + 5).into()));
+    // Nor does a report of its last segment alone pass for an exact one.
+    let last = (1..).find(|number| !scratch.segment(number + 1).exists()).unwrap();
+    assert!(last > 2);
+    (1..last).for_each(|number| std::fs::remove_file(scratch.segment(number)).unwrap());
+    let report = audit("report", &scratch.log(), "--json").json(0);
+    assert_eq!((&report["events_lost_of_bytes"], &report["began_late"]), (&0.into(), &true.into()));
+    assert_eq!(report["is_exact"], false);
 }

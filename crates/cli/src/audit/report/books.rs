@@ -201,6 +201,7 @@ impl Books {
                     self.take_text(&told);
                 }
             }
+            Body::Gap { count: 0, .. } => self.begin_after_losses(),
             Body::Gap { count, .. } => self.take_gap(*count),
             Body::Refused { requests, bytes, .. } => {
                 let story = &mut self.story;
@@ -308,15 +309,23 @@ impl Books {
             }
             Some(configured) => {
                 let is_late = told.topic == STATED_TOPIC && !self.has_events && !self.is_opening;
-                if is_late && self.losses == 0 {
-                    self.story.began_late = true;
-                    (self.losses, self.late_ns) = (1, Some(self.clock_ns));
+                if is_late {
+                    self.begin_after_losses();
                 }
                 let account = configured.account();
                 self.bind(account);
                 self.has_new_groups |= told.is_new && matches!(configured, Configured::Group(..));
             }
             None => {}
+        }
+    }
+
+    /// What was held before the first event is not known. A segment in the middle of a log says
+    /// nothing new.
+    fn begin_after_losses(&mut self) {
+        if self.losses == 0 && !self.has_events {
+            self.story.began_late = true;
+            (self.losses, self.late_ns) = (1, Some(self.clock_ns));
         }
     }
 

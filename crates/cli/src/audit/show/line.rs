@@ -85,6 +85,7 @@ fn own_words(body: &Body, happened: &Happened<'_>) -> String {
         Body::Checkpoint { .. } | Body::Seal { .. } => {
             human::plural(happened.entry.record.sequence, "record")
         }
+        Body::Gap { count: 0, .. } => "events were lost before this segment".to_string(),
         Body::Gap { count, .. } => format!("{} lost", human::plural(count, "event")),
         Body::Refused { requests, bytes, .. } => {
             let requests = human::plural(requests, "request");
