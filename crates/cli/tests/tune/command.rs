@@ -5,6 +5,15 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+/// Limits to begin with: two levels, all fields of a tenant.
+pub const START: &str = "capacity = 1000\n\
+    [pressure]\nhigh = 85\n\
+    [[groups]]\nname = \"services\"\nguarantee = 300\n\
+    [[tenants]]\nname = \"web\"\ngroup = \"services\"\nguarantee = 100\nlimit = 400\n\
+    burst = 500\npriority = \"high\"\n\
+    [[tenants]]\nname = \"batch\"\nlimit = 333\nisolation = \"hard\"\npriority = \"low\"\n\
+    [[tenants]]\nname = \"cache\"\nguarantee = 200\npolicy = \"lru\"\n";
+
 /// A folder of one test's own, empty at the start.
 pub struct Folder {
     path: PathBuf,

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::command::{Folder, csv, outcome, printed, tuned};
+use crate::command::{Folder, START, csv, outcome, printed, tuned};
 
 const TENANT_FIGURES: [&str; 11] = [
     "name",
@@ -34,14 +34,6 @@ fn same_as_replayed(outcome: &Value, trace: &str, options: &str) {
     }
     assert_eq!(outcome["peak_used_bytes"], runs[0]["peak_used_bytes"]);
 }
-
-const START: &str = "capacity = 1000\n\
-    [pressure]\nhigh = 85\n\
-    [[groups]]\nname = \"services\"\nguarantee = 300\n\
-    [[tenants]]\nname = \"web\"\ngroup = \"services\"\nguarantee = 100\nlimit = 400\n\
-    burst = 500\npriority = \"high\"\n\
-    [[tenants]]\nname = \"batch\"\nlimit = 333\nisolation = \"hard\"\npriority = \"low\"\n\
-    [[tenants]]\nname = \"cache\"\nguarantee = 200\npolicy = \"lru\"\n";
 
 #[test]
 fn figures_are_those_of_a_replay_of_the_rest() {

@@ -1,19 +1,11 @@
 //! A recorded log is tuned from what it was configured as, unless something else is given.
 
-use crate::command::{Folder, allot, csv, outcome, printed, tuned};
-
-const WAS: &str = "capacity = 1000\n\
-    [pressure]\nhigh = 85\n\
-    [[groups]]\nname = \"services\"\nguarantee = 300\n\
-    [[tenants]]\nname = \"web\"\ngroup = \"services\"\nguarantee = 100\nlimit = 400\n\
-    burst = 500\npriority = \"high\"\n\
-    [[tenants]]\nname = \"batch\"\nlimit = 333\nisolation = \"hard\"\npriority = \"low\"\n\
-    [[tenants]]\nname = \"cache\"\nguarantee = 200\npolicy = \"lru\"\n";
+use crate::command::{Folder, START, allot, csv, outcome, printed, tuned};
 
 #[test]
 fn the_search_begins_with_what_was_recorded() {
     let folder = Folder::new("log");
-    let (trace, was) = (folder.file("t.csv", csv()), folder.file("was.toml", WAS));
+    let (trace, was) = (folder.file("t.csv", csv()), folder.file("was.toml", START));
     let log = folder.path("log");
     printed("replay", &[&trace], &format!("--format csv --config {was} --record {log} --json"));
     let search = "--format audit --evaluations 40";
