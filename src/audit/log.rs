@@ -491,7 +491,13 @@ impl Scribe {
     fn take_losses(&mut self) {
         let lost = self.shared.governor.core.events.take_lost();
         if lost > 0 {
-            let gap = self.gap(self.shared.governor.clock().now_ns(), self.cursor.next(), lost);
+            // Not later than what it stands before: for a reader the clock never goes back.
+            let first = self.items.iter().find_map(|item| match item {
+                Item::Words(words) => Some(words[0]),
+                Item::Text(..) => None,
+            });
+            let clock_ns = first.unwrap_or_else(|| self.shared.governor.clock().now_ns());
+            let gap = self.gap(clock_ns, self.cursor.next(), lost);
             self.items.push_front(gap);
         }
     }
@@ -557,7 +563,13 @@ impl Scribe {
         self.cursor = Cursor::at(self.cursor.next().max(middle));
         let next = self.cursor.next();
         self.append_details(|details| details.take_before(next));
-        let gap = self.gap(governor.clock().now_ns(), first, next - first);
+        // See `take_losses`: the time of the next one, if it is still there.
+        let mut ahead = self.cursor;
+        let clock_ns = match events.read_words(&mut ahead) {
+            Read::Event(Record { words, .. }) => words[0],
+            _ => governor.clock().now_ns(),
+        };
+        let gap = self.gap(clock_ns, first, next - first);
         self.items.push_back(gap);
     }
 

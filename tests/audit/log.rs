@@ -548,6 +548,14 @@ mod full_disk {
                 _ => None,
             });
             assert!(names.eq(["tenant 1", "tenant 2"]), "its configuration is not");
+            let mut gap_ns = 0;
+            for body in bodies(&scratch.log()) {
+                match body {
+                    Body::Gap { clock_ns, .. } => gap_ns = clock_ns,
+                    Body::Event(event) => assert!(gap_ns <= event.time_ns, "{event:?}"),
+                    _ => {}
+                }
+            }
         });
     }
 
