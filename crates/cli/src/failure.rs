@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use allotment_config::in_words;
+
 /// The exit code of every failure: the input, not the machine, has to change.
 pub const EXIT_CODE: u8 = 2;
 
@@ -32,17 +34,6 @@ impl fmt::Display for CliError {
 }
 
 impl std::error::Error for CliError {}
-
-/// The usual causes in plain words; the system's own text for the others.
-pub fn in_words(cause: &std::io::Error) -> String {
-    use std::io::ErrorKind;
-    match cause.kind() {
-        ErrorKind::NotFound => "no such file; check the path".to_string(),
-        ErrorKind::PermissionDenied => "not readable; check its permissions".to_string(),
-        ErrorKind::IsADirectory => "is a folder; name a file".to_string(),
-        _ => cause.to_string(),
-    }
-}
 
 #[cfg(test)]
 mod tests {

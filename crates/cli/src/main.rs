@@ -11,13 +11,13 @@
 //! | `ledger` | independent sums that check the governor |
 //! | `tune` | searching guarantees, limits and bursts that suit a trace |
 //! | `dice` | random numbers from a seed |
-//! | `config` | tenants, groups and limits from a file |
 //! | `report` | tables, JSON and HTML |
 //! | `failure` | the one kind of error, exit code 2 |
+//!
+//! Tenants, groups and limits from a file come from the crate `allotment_config`.
 
 mod args;
 mod audit;
-mod config;
 mod demo;
 mod dice;
 mod failure;

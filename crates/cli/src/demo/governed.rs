@@ -11,10 +11,10 @@ use allotment::{
     AllocationType, DenialReason, Error, GrantId, Isolation, ReclaimAnswer, Refusal, Released,
     Request,
 };
+use allotment_config::{Built, Setup, Tenant};
 
 use super::load::{Event, Load, Step, Wish};
 use super::timeline::Timeline;
-use crate::config::{Built, Setup, Tenant};
 use crate::ledger::{Bounds, Ledger, TenantBounds};
 
 /// How often the balancer looks.

@@ -17,12 +17,13 @@ mod ungoverned;
 use std::io::IsTerminal;
 use std::path::Path;
 
+use allotment_config::{Setup, parse};
+
 use self::governed::{Governed, Timing};
 use self::load::Load;
 use self::picture::Ink;
 use self::ungoverned::Ungoverned;
 use crate::args::DemoArgs;
-use crate::config::{self, Setup};
 use crate::failure::CliError;
 
 /// The seed of the minute that is shown where none is asked for.
@@ -72,7 +73,7 @@ fn demo(options: &DemoArgs) -> Result<Told, Box<dyn std::error::Error>> {
 
 impl Minute {
     fn of(seed: u64) -> Result<Minute, Box<dyn std::error::Error>> {
-        let setup = config::parse(MACHINE, Path::new("machine.toml"))?;
+        let setup = parse(MACHINE, Path::new("machine.toml"))?;
         let load = Load::of(seed);
         let without = ungoverned::run(&load, setup.capacity_bytes, setup.tenants.len());
         let with = governed::run(&load, &setup)?;
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_machine_is_the_one_the_load_is_made_for() {
-        let setup = config::parse(MACHINE, Path::new("machine.toml")).unwrap();
+        let setup = parse(MACHINE, Path::new("machine.toml")).unwrap();
         let names: Vec<&str> = setup.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
         assert_eq!(names, ["chat", "coder", "images", "indexer"]);
         assert_eq!((load::CHAT, load::CODER, load::IMAGES, load::INDEXER), (0, 1, 2, 3));
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn many_minutes_are_sound_and_worth_telling() {
         for seed in [SEED, 1, 2, 3, 7] {
-            let setup = config::parse(MACHINE, Path::new("machine.toml")).unwrap();
+            let setup = parse(MACHINE, Path::new("machine.toml")).unwrap();
             let load = Load::of(seed);
             let without = ungoverned::run(&load, setup.capacity_bytes, setup.tenants.len());
             assert!(without.out_of_memory_ns.is_some(), "seed {seed}: nothing to save");

@@ -24,12 +24,12 @@ use allotment::{
     AllocationType, Event, EventKind, GovernorConfig, GroupConfig, GroupHandle, Intent,
     TenantConfig, TenantId, Verb, asked,
 };
+use allotment_config::Setup;
 
 use super::player::untagged;
 use super::stretch::Stretch;
 use super::tape::{Step, Tape};
 use crate::audit::pages::first_dial;
-use crate::config::Setup;
 use crate::failure::CliError;
 use crate::trace::workload::{
     Growth, Items, Job, Numbering, Request, Requests, UseBytes, Workload,

@@ -12,11 +12,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use allotment_config::{Setup, Tenant};
 use uuid::Uuid;
 
 use super::day::Day;
 use super::stretch::Stretch;
-use crate::config::{Setup, Tenant};
 use crate::failure::CliError;
 use crate::trace::workload::{Items, Request, Requests, UseBytes, Workload};
 
@@ -131,9 +131,9 @@ impl Joined {
 #[cfg(test)]
 mod tests {
     use allotment::{AllocationType, GovernorConfig};
+    use allotment_config::parse;
 
     use super::*;
-    use crate::config;
     use crate::trace::workload::Job;
 
     /// A day from 100 to 200 of tenants that each use an item at 110 and hold 5 bytes from 120 on.
@@ -141,7 +141,7 @@ mod tests {
         let tenants: String =
             names.iter().map(|n| format!("[[tenants]]\nname = \"{n}\"\nguarantee = 9\n")).collect();
         let text = format!("capacity = {capacity}\n{tenants}");
-        let setup = config::parse(&text, "day".as_ref()).unwrap();
+        let setup = parse(&text, "day".as_ref()).unwrap();
         let count = names.len() as u32;
         let used = (0..count).map(|n| Request {
             at_ns: 110,

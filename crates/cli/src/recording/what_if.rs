@@ -17,13 +17,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use allotment_config::{Group, Setup, Tenant, load, suggestion};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::day::{Day, Told};
 use crate::args::{ReplayArgs, Size};
 use crate::audit::when;
-use crate::config::{self, Setup, Tenant};
 use crate::failure::CliError;
 use crate::replay::plan::Plan;
 use crate::replay::progress::Progress;
@@ -134,7 +134,7 @@ impl Sitting {
 impl WhatIf {
     /// Asks it of the log in `folder`.
     pub fn of(args: &ReplayArgs, folder: &Path, other: &Path) -> Result<Self, CliError> {
-        let file = config::load(other).map_err(|error| CliError::new(error.to_string()))?;
+        let file = load(other).map_err(|error| CliError::new(error.to_string()))?;
         let days = Day::all(folder, &args.trace.stretch())?;
         let (sittings, has_calls) = (days.len(), days.iter().all(|day| day.governor.audit_calls));
         let changes = days.iter().map(|day| day.changes).sum();
@@ -255,7 +255,7 @@ impl WhatIf {
         }
         let known: Vec<&str> = self.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
         for name in &self.strangers {
-            let near = config::suggestion(name, &known);
+            let near = suggestion(name, &known);
             let (name, what_if) = (shorten(name), &self.what_if);
             text.push_str(&format!(
                 "Note: {what_if} names `{name}`, which is not in the log: it asks for nothing, \
@@ -384,11 +384,11 @@ fn row(name: &str, what: &str, figures: &Figures) -> Vec<String> {
 fn overlaid(recorded: &Setup, file: &Setup) -> Setup {
     let mut groups = file.groups.clone();
     // Groups that the file does not name stay, with their parents by name.
-    let place = |groups: &[config::Group], name: &str| groups.iter().position(|g| g.name == name);
+    let place = |groups: &[Group], name: &str| groups.iter().position(|g| g.name == name);
     for group in &recorded.groups {
         if place(&groups, &group.name).is_none() {
             let parent = group.parent.and_then(|at| place(&groups, &recorded.groups[at].name));
-            groups.push(config::Group { parent, ..group.clone() });
+            groups.push(Group { parent, ..group.clone() });
         }
     }
     let kept = |tenant: &Tenant| {

@@ -36,8 +36,9 @@ mod worker;
 
 use std::sync::Arc;
 
+use allotment_config::{Setup, load};
+
 use crate::args::{ReplayArgs, TraceArgs};
-use crate::config::{self, Setup};
 use crate::failure::CliError;
 use crate::recording;
 use crate::report::human::plural;
@@ -57,7 +58,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), CliError> {
     output::check(args)?;
     let sizes = args.sizes()?;
     let setup = match &args.config {
-        Some(path) => Some(config::load(path).map_err(|error| CliError::new(error.to_string()))?),
+        Some(path) => Some(load(path).map_err(|error| CliError::new(error.to_string()))?),
         None => None,
     };
     let known = setup.as_ref().and_then(Setup::only_names);

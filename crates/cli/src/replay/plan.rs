@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use allotment::{AuditMode, GovernorConfig, Isolation};
+use allotment_config::{Group, Setup};
 
 use super::patient;
 use super::roster::TenantPlan;
 use crate::args::{PolicyName, ReplayArgs, Size};
-use crate::config::{Group, Setup};
 use crate::failure::CliError;
 use crate::ledger::{Bounds, GroupBounds, TenantBounds};
 use crate::trace::workload::{Requests, UseBytes, Workload};

@@ -6,9 +6,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use allotment::{
     Governor, GroupHandle, Isolation, Policy, Priority, TenantConfig, TenantHandle, TenantId,
 };
+use allotment_config::Tenant;
 
 use super::worker::misuse;
-use crate::config::Tenant;
 use crate::failure::CliError;
 
 /// What a tenant of a replay is registered as.

@@ -27,7 +27,8 @@ pub use alibaba_lora::BASE_MODELS;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::config::Setup;
+use allotment_config::Setup;
+
 use crate::failure::CliError;
 use crate::recording::joined::joined;
 use crate::recording::stretch::Stretch;

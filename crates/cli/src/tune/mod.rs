@@ -26,9 +26,9 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use allotment::Isolation;
+use allotment_config::{Setup, load};
 
 use crate::args::{ReplayArgs, TraceArgs, TuneArgs};
-use crate::config::{self, Setup};
 use crate::failure::CliError;
 use crate::replay::history::asked_bytes;
 use crate::replay::output;
@@ -62,7 +62,7 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
 
 fn tune(args: &TuneArgs, progress: &Progress) -> Result<TuneReport, CliError> {
     let given = match &args.config {
-        Some(path) => Some(config::load(path).map_err(|error| CliError::new(error.to_string()))?),
+        Some(path) => Some(load(path).map_err(|error| CliError::new(error.to_string()))?),
         None => None,
     };
     let (whole, recorded) = decode(args, given.as_ref(), progress)?;

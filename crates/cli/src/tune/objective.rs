@@ -18,10 +18,10 @@
 
 use std::sync::Arc;
 
+use allotment_config::Setup;
 use serde::Serialize;
 
 use crate::args::{ReplayArgs, Size};
-use crate::config::Setup;
 use crate::failure::CliError;
 use crate::replay::plan::Plan;
 use crate::replay::progress::Progress;

@@ -1,11 +1,11 @@
 //! What came out of a search, as data: each configuration on the part that it was not tuned on.
 
+use allotment_config::{Setup, write};
 use serde::Serialize;
 
 use super::objective::{Cost, Judge};
 use super::split;
 use crate::args::TuneArgs;
-use crate::config::{self, Setup};
 use crate::failure::CliError;
 use crate::report::TenantReport;
 
@@ -150,7 +150,7 @@ impl TuneReport {
             outcomes,
             proposed: proposed.0,
             who_pays,
-            config: config::write(&proposed.1),
+            config: write(&proposed.1),
         }
     }
 

@@ -231,13 +231,14 @@ mod tests {
     use std::path::Path;
     use std::sync::Mutex;
 
+    use allotment_config::parse;
+
     use super::*;
-    use crate::config;
 
     fn space() -> Space {
         let text = "capacity = 4096\n\
             [[tenants]]\nname = \"a\"\nlimit = 1024\n[[tenants]]\nname = \"b\"\nlimit = 1024\n";
-        Space::new(config::parse(text, Path::new("start.toml")).unwrap(), vec![0, 1])
+        Space::new(parse(text, Path::new("start.toml")).unwrap(), vec![0, 1])
     }
 
     /// A staircase with its lowest step at a limit of 3,000 and a guarantee of 700.

@@ -14,8 +14,8 @@
 //! of a hard one.
 
 use allotment::Isolation;
+use allotment_config::{Setup, Tenant};
 
-use crate::config::{Setup, Tenant};
 use crate::dice::Dice;
 
 /// The capacity is at least so many units.
@@ -272,10 +272,10 @@ mod tests {
     use std::path::Path;
 
     use allotment::os::{Clock, ManualClock};
+    use allotment_config::{parse, write};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config;
 
     /// Groups with room and without, every isolation, sizes that are no multiples of anything.
     const START: &str = "capacity = 1000003\ngrants_max = 64\n\
@@ -288,14 +288,14 @@ mod tests {
         [[tenants]]\nname = \"d\"\nisolation = \"none\"\nguarantee = 500001\n";
 
     fn space(text: &str, tuned: Vec<usize>) -> Space {
-        Space::new(config::parse(text, Path::new("start.toml")).unwrap(), tuned)
+        Space::new(parse(text, Path::new("start.toml")).unwrap(), tuned)
     }
 
     /// The checks of the file are S1 and S2: a candidate has to pass them as a file.
     fn keeps_the_constraints(space: &Space, shares: &Shares) -> Result<(), TestCaseError> {
         let setup = space.setup(shares);
-        let text = config::write(&setup);
-        let read = config::parse(&text, Path::new("candidate.toml"));
+        let text = write(&setup);
+        let read = parse(&text, Path::new("candidate.toml"));
         prop_assert_eq!(read.map_err(|error| TestCaseError::fail(error.to_string()))?, setup);
         let most = space.start.capacity_bytes;
         for share in shares {
@@ -325,7 +325,7 @@ mod tests {
                 }
                 let clock = Clock::Manual(ManualClock::new());
                 let built = space.setup(&shares).build(clock, |config| config);
-                prop_assert!(built.is_ok(), "{}", config::write(&space.setup(&shares)));
+                prop_assert!(built.is_ok(), "{}", write(&space.setup(&shares)));
             }
         }
     }

@@ -12,8 +12,8 @@
 //! bursts memory that is idle stays so.
 
 use allotment::Isolation;
+use allotment_config::{Setup, Tenant, parse};
 
-use crate::config::{self, Setup, Tenant};
 use crate::failure::CliError;
 
 /// `setup` with its tenants, and no others, at even parts of the capacity.
@@ -64,7 +64,7 @@ pub fn tenants(setup: &Setup, names: &[String]) -> Vec<Tenant> {
 /// A configuration that knows a capacity and nobody yet.
 pub fn empty(capacity_bytes: u64) -> Result<Setup, CliError> {
     let text = format!("capacity = {capacity_bytes}\n");
-    let empty = config::parse(&text, "--capacity".as_ref());
+    let empty = parse(&text, "--capacity".as_ref());
     empty.map_err(|error| CliError::new(error.to_string()))
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use allotment::{GovernorConfig, GroupConfig, GroupHandle, TenantConfig};
+use allotment_config::{Group, Pressure, Setup, Tenant};
 
 use super::untagged;
-use crate::config::{Group, Pressure, Setup, Tenant};
 
 /// The configuration that stood, as a file would have it. A name that two tenants have is told
 /// apart by their ids, and who has none is called by it. Those who are gone have no guarantee where

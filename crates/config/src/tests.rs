@@ -89,6 +89,20 @@ fn what_is_not_toml() {
 fn the_file_must_be_there() {
     let error = load(Path::new("no/such/allot.toml")).unwrap_err().to_string();
     assert!(error.starts_with("no/such/allot.toml: the configuration cannot be read"), "{error}");
+    assert!(error.ends_with(": no such file; check the path"), "{error}");
+}
+
+#[test]
+fn usual_causes_are_told_in_plain_words() {
+    use std::io::{Error, ErrorKind};
+    for (kind, words) in [
+        (ErrorKind::NotFound, "no such file; check the path"),
+        (ErrorKind::PermissionDenied, "not readable; check its permissions"),
+        (ErrorKind::IsADirectory, "is a folder; name a file"),
+    ] {
+        assert_eq!(in_words(&Error::from(kind)), words);
+    }
+    assert_eq!(in_words(&Error::other("the disk has gone")), "the disk has gone");
 }
 
 #[test]

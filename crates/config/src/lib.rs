@@ -3,9 +3,9 @@
 //!
 //! - here: [`Setup`], what the file says once it has been read and found sound; [`Setup::build`],
 //!   which makes a governor of it
-//! - `config/reader.rs`: TOML with a line for every complaint; `config/size.rs`: sizes
-//! - `config/check.rs`: what must hold between the parts
-//! - `config/write.rs`: the same file again from a [`Setup`]
+//! - `reader.rs`: TOML with a line for every complaint; `size.rs`: sizes
+//! - `check.rs`: what must hold between the parts
+//! - `write.rs`: the same file again from a [`Setup`]
 //!
 //! ```text
 //! sum of guarantees of an account's children <= its own guarantee (of the whole: the capacity)
@@ -34,7 +34,6 @@ use uuid::Uuid;
 pub use self::reader::suggestion;
 use self::reader::{Fault, Reader};
 pub use self::write::write;
-use crate::failure::in_words;
 
 /// The most bytes a governor counts: 256 TiB less one.
 const BYTES_MAX: u64 = (1 << 48) - 1;
@@ -203,6 +202,17 @@ pub fn load(path: &Path) -> Result<Setup, ConfigError> {
         message: format!("the configuration cannot be read: {}", in_words(&error)),
     })?;
     parse(&text, path)
+}
+
+/// Why a file cannot be read: the usual causes in plain words, others in those of the system.
+pub fn in_words(cause: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match cause.kind() {
+        ErrorKind::NotFound => "no such file; check the path".to_string(),
+        ErrorKind::PermissionDenied => "not readable; check its permissions".to_string(),
+        ErrorKind::IsADirectory => "is a folder; name a file".to_string(),
+        _ => cause.to_string(),
+    }
 }
 
 /// Reads a configuration from text; `path` is what complaints call it.
