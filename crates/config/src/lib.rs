@@ -12,6 +12,28 @@
 //! guarantee <= limit <= burst
 //! warning <= high <= critical, hysteresis < warning
 //! ```
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use allotment::os::Clock;
+//! use allotment::{AllocationType, Request};
+//!
+//! let text = r#"
+//!     capacity = "24GiB"
+//!     [[tenants]]
+//!     name = "chat"
+//!     limit = "10GiB"
+//! "#;
+//! let setup = allotment_config::parse(text, Path::new("allot.toml"))?;
+//! let built = setup.build(Clock::monotonic(), |config| config)?;
+//! let chat = built.tenants[0];
+//! let grant = built.governor.request(&Request::new(chat, AllocationType::Cache, 6 << 30))?;
+//! assert_eq!(grant.bytes(), 6 << 30);
+//! let above_limit = Request::new(chat, AllocationType::Cache, 11 << 30);
+//! assert!(built.governor.request(&above_limit).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod check;
 mod reader;
@@ -170,6 +192,8 @@ impl Defaults {
 pub struct Built {
     /// The governor.
     pub governor: Governor,
+    /// One handle for each group, in the order of the `Setup`.
+    pub groups: Vec<GroupHandle>,
     /// One handle for each tenant, in the order of the `Setup`.
     pub tenants: Vec<TenantHandle>,
 }
@@ -341,7 +365,7 @@ impl Setup {
         for tenant in &self.tenants {
             tenants.push(governor.register_tenant(tenant.config(&groups))?);
         }
-        Ok(Built { governor, tenants })
+        Ok(Built { governor, groups, tenants })
     }
 }
 

@@ -294,4 +294,11 @@ fn a_sound_file_becomes_a_governor() {
     assert_eq!(snapshot.capacity_bytes, 24 << 30);
     let names: Vec<&str> = snapshot.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
     assert_eq!(names, ["chat", "images"]);
+    assert_eq!(built.groups.len(), 2);
+    for (group, &handle) in setup.groups.iter().zip(&built.groups) {
+        let name = format!("guest of {}", group.name);
+        let guest = TenantConfig { parent: Some(handle), ..TenantConfig::new(id_of(&name), &name) };
+        let guest = built.governor.register_tenant(guest).unwrap();
+        assert_eq!(built.governor.usage(guest).unwrap().group.as_ref(), Some(&group.name));
+    }
 }
