@@ -64,6 +64,7 @@
 //! | what the machine says | `os/linux.rs`, `os/macos.rs` |
 //! | what is measured beside what is declared | `measured.rs`, `shortfall.rs` |
 //! | what is recorded, the room for it, what had none | `recording.rs`, `core/events.rs` |
+//! | how that is read | `events.rs` |
 //! | what is configured | `config.rs` |
 //! | what can be refused, and why | `error.rs`, `explain.rs`, `room.rs` |
 //! | the facade in MiB and names, [`MultiTenantMemoryManager`] | `manager/` |
@@ -115,7 +116,7 @@ pub use config::{
     TenantId,
 };
 pub use error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
-pub use events::EventReader;
+pub use events::{EventMark, EventReader};
 pub use explain::{Explanation, Holder, Plan, PlannedVictim};
 pub use governor::Governor;
 pub use grant::{Grant, HeldGrant, OwnedGrant, Released, Reservation};
