@@ -137,7 +137,7 @@ pub use reclaim::Victim;
 pub use registration::Unregister;
 pub use request::{Intent, Request};
 pub use snapshot::{Snapshot, TenantSnapshot};
-pub use waiting::{HeldTicket, OwnedTicket, Ticket};
+pub use waiting::{HeldTicket, LOOK_AFTER_EVERY, OwnedTicket, Ticket};
 
 /// The core's own types, for its models and tests. Not part of the interface.
 #[doc(hidden)]

@@ -6,6 +6,7 @@
 //! | a place in line, and to look when I like | [`Governor::enqueue`], then [`HeldTicket::poll`] |
 //! | to await it | `governor.enqueue_owned(..)?.await` |
 //! | to wait only while others hold what I need | [`Governor::request_or_enqueue_owned`] |
+//! | to wait in an executor of my own | [`HeldTicket::look_after`] every [`LOOK_AFTER_EVERY`] |
 //! | to know how long it takes | [`HeldTicket::estimate`], [`Governor::estimated_wait`] |
 //!
 //! The line itself, who is served next and when bytes are set aside, is `core/wait.rs`; who is
@@ -38,9 +39,9 @@ pub type Ticket<'g> = HeldTicket<&'g Governor>;
 /// A place in line that shares its governor, for tasks that outlive the caller.
 pub type OwnedTicket = HeldTicket<Arc<Governor>>;
 
-/// How often a thread that waits looks after the line by itself. A change that was left to others
-/// is seen at the latest then.
-const LOOK_AFTER_EVERY: Duration = Duration::from_millis(50);
+/// How often a thread that waits looks after the line by itself ([`HeldTicket::look_after`]). A
+/// change that was left to others is seen at the latest then.
+pub const LOOK_AFTER_EVERY: Duration = Duration::from_millis(50);
 /// Waiters for whom a step of the balancer evicts.
 const LINE_LOOK_MAX: u32 = 8;
 
@@ -453,8 +454,36 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
         }
     }
 
-    /// Looks whether the line goes on by itself. Who is first in it evicts what may go by now.
-    fn look_after(&self) {
+    /// Looks whether the line goes on by itself, and if this ticket is the first in it evicts what
+    /// may go by now: what was pinned or busy when it entered. What a thread in
+    /// [`HeldTicket::wait`] does every [`crate::LOOK_AFTER_EVERY`], for executors of one's own;
+    /// then look for the answer.
+    ///
+    /// Not needed for what a release hands over: that comes, and wakes, without it. Costs a few
+    /// plain accesses where there is nothing to do, and nothing once there is an answer. Of the
+    /// first in line it is a whole eviction, which calls reclaim handlers with nothing held, so it
+    /// must not be called with a lock that they take; its steps are not bounded by a constant.
+    ///
+    /// May be called from any thread, also while others do the same.
+    ///
+    /// ```
+    /// use allotment::*;
+    /// use std::time::Duration;
+    ///
+    /// let governor = Governor::new(GovernorConfig::new(8 << 20))?;
+    /// let chat = governor.register_tenant(TenantConfig::new(TenantId::from_u128(1), "chat"))?;
+    /// governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    /// let cached = governor.request(&Request::new(chat, AllocationType::Cache, 8 << 20))?;
+    /// governor.pin(chat, cached.id())?;
+    /// let running = Request::new(chat, AllocationType::Inference, 8 << 20);
+    /// let mut ticket = governor.enqueue(&running, Duration::from_secs(30))?;
+    /// governor.unpin(chat, cached.id())?;
+    /// assert!(ticket.poll().is_none(), "nobody has looked whether it may go by now");
+    /// ticket.look_after();
+    /// assert!(ticket.poll().is_some());
+    /// # Ok::<(), Refusal>(())
+    /// ```
+    pub fn look_after(&self) {
         let Standing::Waiting(ticket, _) = self.place else { return };
         let governor: &Governor = self.governor.borrow();
         match governor.core.waiting.look(0) {

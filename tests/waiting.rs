@@ -582,3 +582,36 @@ fn what_is_set_aside_for_a_tenant_is_no_reason_to_go_below_its_guarantee() {
         usage()
     );
 }
+
+#[test]
+fn an_executor_of_its_own_looks_after_who_is_first_in_line() {
+    let clock = ManualClock::new();
+    let governor = governor(10, &clock);
+    let low = governor.register_tenant(TenantConfig { priority: Priority::Low, ..tenant(1) });
+    let low = low.unwrap();
+    let high = governor.register_tenant(TenantConfig { priority: Priority::High, ..tenant(2) });
+    let high = high.unwrap();
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = asked.clone();
+    governor.on_reclaim(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        ReclaimAnswer::Freed
+    });
+    let caches = [5, 5].map(|bytes| {
+        let cache = Request::new(low, AllocationType::Cache, bytes).pinned(true);
+        governor.request(&cache).unwrap().into_id()
+    });
+    let mut tickets = [5, 5].map(|bytes| governor.enqueue(&fixed(high, bytes), FOREVER).unwrap());
+    caches.iter().for_each(|cache| governor.unpin(low, *cache).unwrap());
+    tickets[1].look_after();
+    assert_eq!(asked.load(Ordering::SeqCst), 0, "it is not its turn");
+    assert!(tickets.iter().all(|ticket| !ticket.is_ready()));
+    tickets[0].look_after();
+    let first = tickets[0].poll().expect("decided").expect("granted");
+    assert_eq!((asked.load(Ordering::SeqCst), first.bytes()), (1, 5));
+    assert!(!tickets[1].is_ready(), "what it did not need stays");
+    tickets[0].look_after();
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "it has its answer");
+    tickets[1].look_after();
+    assert_eq!((asked.load(Ordering::SeqCst), bytes(&mut tickets[1])), (2, 5));
+}
