@@ -2,12 +2,12 @@
 //!
 //! | verbs | done in |
 //! |---|---|
-//! | `try_request`, `grow`, `shrink`, `touch`, `release` | `core/admission.rs` |
+//! | `try_request`, `grow`, `shrink`, `touch`, `bytes_of`, `release` | `core/admission.rs` |
 //! | `request`, `grow_evicting` | `core/admission.rs`, then `core/evict.rs` |
 //! | `request_all` | `core/batch.rs` |
 //! | `acquire`, `enqueue` | `waiting.rs`, and who is served next: `core/wait.rs` |
-//! | `register_…`, `unregister_…`, `set_…` | `registration.rs` |
-//! | `on_reclaim`, `next_victim`, `decline` | `reclaim.rs`, on the threads of `workers.rs` |
+//! | `register_…`, `unregister_…`, `set_…`, `find…` | `registration.rs` |
+//! | `on_…reclaim`, `clear_on_…reclaim`, `next_victim`, `decline` | `reclaim.rs`, `workers.rs` |
 //! | owners that do not release what they said they would | `promises.rs` |
 //! | `balance`, `report_pressure` | `balance.rs`, and idle claim: `idle.rs` |
 //! | `report_measured`, `take_shortfalls` | `measured.rs` |
@@ -16,6 +16,7 @@
 //! | `explain` | `explain.rs` |
 //! | `attainable`, `largest_holders`, `name` | `room.rs` |
 //! | `circular_wait` | `circle.rs` |
+//! | `events`, `events_from`, `events_after` | `events.rs` |
 //! | what is recorded of all this, and the room for it | `recording.rs`, `details.rs` |
 
 use crate::audit::Rest;
@@ -470,6 +471,34 @@ impl Governor {
             self.note_call(EventKind::Touched, owner, grant, 0, 0);
         }
         Ok(())
+    }
+
+    /// Bytes a grant holds now, also while its owner is asked for it. A few loads, no
+    /// read-modify-write; may be called from any thread. While another thread grows or shrinks the
+    /// grant, what it held before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Governor::touch`]; [`Error::Foreign`] for a tenant or a grant of another governor,
+    /// [`Error::Gone`] for a tenant whose slot has another owner by now.
+    ///
+    /// ```
+    /// use allotment::*;
+    ///
+    /// let governor = Governor::new(GovernorConfig::new(8 << 30))?;
+    /// let chat = governor.register_tenant(TenantConfig::new(TenantId::from_u128(1), "chat"))?;
+    /// let running = Request::new(chat, AllocationType::Inference, 1 << 30);
+    /// let grant = governor.request(&running)?.into_id();
+    /// governor.grow(chat, grant, 1 << 20)?;
+    /// assert_eq!(governor.bytes_of(chat, grant)?, (1 << 30) + (1 << 20));
+    /// governor.release(chat, grant)?;
+    /// assert_eq!(governor.bytes_of(chat, grant), Err(Error::StaleGrant(grant)));
+    /// # Ok::<(), Refusal>(())
+    /// ```
+    pub fn bytes_of(&self, tenant: TenantHandle, grant: GrantId) -> Result<u64, Error> {
+        let owner = self.owner(tenant, grant)?;
+        let bytes = self.core.bytes_of(grant.index(), grant.generation(), owner);
+        bytes.map_err(|refused| refusal(refused, grant))
     }
 
     /// Adds bytes to a live grant, without evicting. Two read-modify-writes when the tenant's

@@ -69,6 +69,10 @@ impl Node {
         }
     }
 
+    fn is_tenant(&self) -> bool {
+        matches!(self.kind, Kind::Tenant(_))
+    }
+
     fn guarantee(&self) -> u64 {
         match &self.kind {
             Kind::Tenant(tenant) => tenant.guarantee_bytes,
@@ -379,6 +383,39 @@ impl Governor {
         let head = self.core.accounts.head(index);
         let live = !head.closed() && self.core.tenant(index).uuid() == id.as_u128();
         live.then(|| TenantHandle::new(self.tag, head.generation(), index))
+    }
+
+    /// The registered tenant of this name, the one in the lowest slot if several have it.
+    ///
+    /// Takes the administrative mutex; steps grow with the number of accounts. Allocates nothing.
+    /// May be called from any thread; another one may give it another name meanwhile.
+    ///
+    /// ```
+    /// use allotment::*;
+    ///
+    /// let governor = Governor::new(GovernorConfig::new(24 << 30))?;
+    /// let chat = governor.register_tenant(TenantConfig::new(TenantId::from_u128(1), "chat"))?;
+    /// assert_eq!(governor.find_named("chat"), Some(chat));
+    /// assert_eq!(governor.find_named("search"), None);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn find_named(&self, name: &str) -> Option<TenantHandle> {
+        let (index, generation) = self.find_node(|node| node.is_tenant() && node.name() == name)?;
+        Some(TenantHandle::new(self.tag, generation, index))
+    }
+
+    /// The registered group of this name; see [`Governor::find_named`].
+    pub fn find_group(&self, name: &str) -> Option<GroupHandle> {
+        let (index, generation) =
+            self.find_node(|node| !node.is_tenant() && node.name() == name)?;
+        Some(GroupHandle::new(self.tag, generation, index))
+    }
+
+    /// Index and generation of the first registered account that is looked for.
+    fn find_node(&self, is_it: impl Fn(&Node) -> bool) -> Option<(u32, u32)> {
+        let admin = lock(&self.admin);
+        let mut nodes = admin.nodes.iter();
+        nodes.find(|(_, node)| is_it(node)).map(|(&index, node)| (index, node.generation))
     }
 
     fn find_locked(&self, admin: &Admin, id: TenantId) -> Option<u32> {

@@ -368,3 +368,88 @@ fn what_a_leaving_tenant_had_paid_for_is_no_way_past_a_lowered_capacity() {
     assert_eq!(denial(no.unwrap_err()).reason, DenialReason::Capacity);
     assert_eq!(governor.snapshot().live_bytes, 36);
 }
+
+#[test]
+fn accounts_are_found_by_name() {
+    let governor = Governor::new(small(100)).unwrap();
+    let named = |number, name: &str| TenantConfig { name: name.into(), ..tenant(number) };
+    assert_eq!((governor.find_named("a"), governor.find_group("a")), (None, None));
+    let group = governor.register_group(GroupConfig::new("a")).unwrap();
+    assert_eq!((governor.find_named("a"), governor.find_group("a")), (None, Some(group)));
+    let b = governor.register_tenant(named(1, "b")).unwrap();
+    let [first, second] = [2, 3].map(|n| governor.register_tenant(named(n, "a")).unwrap());
+    assert_eq!(governor.find_named("a"), Some(first), "in the lowest slot");
+    assert_eq!((governor.find_named("b"), governor.find_group("b")), (Some(b), None));
+    governor.set_tenant(b, |config| config.name = "a".into()).unwrap();
+    assert_eq!((governor.find_named("a"), governor.find_named("b")), (Some(b), None), "renamed");
+    for (how, next) in [(Unregister::Drain, Some(first)), (Unregister::Force, Some(second))] {
+        governor.unregister_tenant(governor.find_named("a").unwrap(), how).unwrap();
+        assert_eq!(governor.find_named("a"), next, "not one that is gone");
+    }
+    governor.unregister_tenant(second, Unregister::IfIdle).unwrap();
+    let again = governor.register_tenant(named(4, "a")).unwrap();
+    assert_eq!(governor.find_named("a"), Some(again), "with the generation of its slot");
+    assert_eq!(governor.find_named(""), None);
+    governor.unregister_group(group).unwrap();
+    assert_eq!(governor.find_group("a"), None);
+}
+
+#[test]
+fn the_bytes_of_a_grant_are_told_until_it_has_ended() {
+    let governor = Arc::new(Governor::new(small(100)).unwrap());
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let cache = governor.request(&Request::new(one, AllocationType::Cache, 10)).unwrap().into_id();
+    assert_eq!(governor.bytes_of(one, cache), Ok(10));
+    governor.grow(one, cache, 30).unwrap();
+    assert_eq!(governor.bytes_of(one, cache), Ok(40));
+    governor.shrink(one, cache, 5).unwrap();
+    assert_eq!(governor.bytes_of(one, cache), Ok(35));
+    let weak = Arc::downgrade(&governor);
+    governor.on_reclaim(move |victim| {
+        // It is asked for it: it still holds it.
+        let told = weak.upgrade().unwrap().bytes_of(victim.tenant, victim.grant);
+        assert_eq!(told, Ok(35));
+        ReclaimAnswer::Deferred
+    });
+    governor.request(&Request::new(one, AllocationType::Inference, 90)).unwrap_err();
+    assert_eq!(governor.bytes_of(one, cache), Ok(35), "until its owner releases it");
+    assert_eq!(governor.snapshot().reclaim_panics, 0);
+    governor.release(one, cache).unwrap();
+    assert_eq!(governor.bytes_of(one, cache), Err(Error::StaleGrant(cache)));
+}
+
+/// Grants of one slot, each larger than the one before: the bytes told are those of the grant asked
+/// for, never those of the next one.
+#[test]
+fn the_bytes_of_the_next_grant_in_a_slot_are_not_told() {
+    const ROUNDS: u64 = 20_000;
+    let governor = Governor::new(GovernorConfig { grants_max: 16, ..small(100 * MIB) }).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let make = |bytes| {
+        let request = Request::new(one, AllocationType::Cache, bytes);
+        governor.try_request(&request).unwrap().into_id()
+    };
+    let latest = Mutex::new((1, make(1)));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            let mut held = latest.lock().unwrap().1;
+            for bytes in 2..ROUNDS {
+                governor.release(one, held).unwrap();
+                held = make(bytes);
+                *latest.lock().unwrap() = (bytes, held);
+            }
+        });
+        loop {
+            let (bytes, grant) = *latest.lock().unwrap();
+            for _ in 0..10 {
+                match governor.bytes_of(one, grant) {
+                    Ok(told) => assert_eq!(told, bytes),
+                    Err(error) => assert_eq!(error, Error::StaleGrant(grant)),
+                }
+            }
+            if bytes == ROUNDS - 1 {
+                break;
+            }
+        }
+    });
+}

@@ -128,9 +128,10 @@ impl Stage {
         let too_much = governor.grow(of, id, 8 * TENANTS * MIB).is_err();
         let shrunk = governor.shrink(of, id, MIB).is_ok();
         let touched = governor.touch(of, id).is_ok();
+        let told = governor.bytes_of(of, id).is_ok_and(|bytes| bytes >= MIB);
         let released = governor.release(of, id) == Ok(Released::Returned);
         let stale = governor.release(of, id).is_err() && governor.touch(of, id).is_err();
-        u32::from(grown && too_much && shrunk && touched && released && stale)
+        u32::from(grown && too_much && shrunk && touched && told && released && stale)
     }
 
     fn denied(&self, request: &Request, reason: DenialReason) -> u32 {

@@ -67,6 +67,7 @@ impl Scene {
         vec![
             self.refuses(|g| g.release(tenant, id)),
             self.refuses(|g| g.touch(tenant, id)),
+            self.refuses(|g| g.bytes_of(tenant, id)),
             self.refuses(|g| g.grow(tenant, id, 1)),
             self.refuses(|g| g.grow_evicting(tenant, id, 1)),
             self.refuses(|g| g.shrink(tenant, id, 1)),
@@ -123,6 +124,7 @@ fn a_grant_that_was_evicted() {
     let owner = |e: &Error| *e == Error::Evicted(*held) || *e == Error::Expired(*held);
     for error in [
         scene.refuses(|g| g.touch(*one, *held)),
+        scene.refuses(|g| g.bytes_of(*one, *held)),
         scene.refuses(|g| g.grow(*one, *held, 1)),
         scene.refuses(|g| g.shrink(*one, *held, 1)),
         scene.refuses(|g| g.pin(*one, *held)),

@@ -68,6 +68,7 @@ mod counted {
             self.row(&row("grow"), 2, || governor.grow(of, id, MIB)).unwrap();
             self.row(&row("shrink"), 2, || governor.shrink(of, id, MIB)).unwrap();
             self.row(&row("touch"), 0, || governor.touch(of, id)).unwrap();
+            self.row(&row("bytes"), 0, || governor.bytes_of(of, id)).unwrap();
             self.row(&row("release"), 2 + extra.1, || governor.release(of, id)).unwrap();
         }
     }

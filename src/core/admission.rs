@@ -317,7 +317,7 @@ impl Core {
     #[inline]
     pub fn touch(&self, slot: u32, generation: u32, owner: Owner) -> Result<(), Refused> {
         if !self.grants.is_live(slot, generation, owner) {
-            self.is_held(slot, generation, owner)?;
+            self.bytes_of(slot, generation, owner)?;
         }
         let clock = self.tenant(owner.account()).tick();
         let recency = Recency(self.grants.recency(slot));
@@ -325,16 +325,19 @@ impl Core {
         Ok(())
     }
 
-    /// Whether this grant of this owner has not ended, whatever is being done to it.
-    #[cold]
-    fn is_held(&self, slot: u32, generation: u32, owner: Owner) -> Result<(), Refused> {
-        let state = self.grants.word(slot).state();
+    /// Bytes of this grant of this owner if it has not ended, whatever is being done to it. A few
+    /// loads, and no wait for who changes it: while it grows or shrinks, what it had before.
+    pub fn bytes_of(&self, slot: u32, generation: u32, owner: Owner) -> Result<u64, Refused> {
+        let word = self.grants.word(slot);
         let evicted = self.grants.flags(slot) & flag::EVICTED != 0;
-        if self.grants.generation(slot) != generation || self.grants.owner(slot) != owner {
+        // After the word: the slot may have gone to the next grant before it was read, and the full
+        // generation is not older than the word, which was acquired.
+        let same = self.grants.generation(slot) == generation && self.grants.owner(slot) == owner;
+        if !word.may_be(generation) || !same {
             return Err(Refused::Stale);
         }
-        match state {
-            State::Live | State::Tuning | State::Evicting | State::Deferred => Ok(()),
+        match word.state() {
+            State::Live | State::Tuning | State::Evicting | State::Deferred => Ok(word.bytes()),
             State::Ending => Err(Refused::Evicted),
             State::Free if evicted => Err(Refused::Evicted),
             State::Free | State::Reserved | State::Gone => Err(Refused::Stale),
