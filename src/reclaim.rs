@@ -80,6 +80,17 @@ pub(crate) struct Reclaim {
     panicked: AtomicU64,
 }
 
+impl Reclaim {
+    /// Changes a copy of the handlers, and drops what nobody uses any more of those before.
+    fn change(&self, change: impl Fn(&mut Handlers)) {
+        self.handlers.rcu(|now| {
+            let mut next = Handlers::clone(now);
+            change(&mut next);
+            next
+        });
+    }
+}
+
 /// Grants that were freed after nobody waited for that any more: at most one for each time that an
 /// owner was asked since somebody last looked, which every shortage does first.
 #[derive(Default)]
@@ -147,11 +158,30 @@ impl Governor {
         handler: impl Fn(&Victim) -> ReclaimAnswer + Send + Sync + 'static,
     ) {
         let handler = Handler { ask: Arc::new(handler), timeout };
-        self.reclaim.handlers.rcu(|now| {
-            let mut next = Handlers::clone(now);
-            next.any = Some(handler.clone());
-            next
-        });
+        self.reclaim.change(|handlers| handlers.any = Some(handler.clone()));
+    }
+
+    /// Takes the handler for all away: victims of tenants without one of their own are polled from
+    /// now on ([`Governor::next_victim`]). Nothing happens if there is none.
+    ///
+    /// An eviction that has begun, on another thread or around this call, goes on with the handlers
+    /// there were; so the handler is dropped here or by the last of those, with nothing held. May
+    /// be called from any thread, also by the handler itself. Copies the table of handlers.
+    ///
+    /// ```
+    /// use allotment::*;
+    ///
+    /// let governor = Governor::new(GovernorConfig::new(1 << 20))?;
+    /// let chat = governor.register_tenant(TenantConfig::new(TenantId::from_u128(1), "chat"))?;
+    /// governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    /// governor.clear_on_reclaim();
+    /// let cached = governor.request(&Request::new(chat, AllocationType::Cache, 1 << 20))?;
+    /// assert!(governor.request(&Request::new(chat, AllocationType::Inference, 1 << 20)).is_err());
+    /// assert_eq!(governor.next_victim().map(|victim| victim.grant), Some(cached.id()));
+    /// # Ok::<(), Refusal>(())
+    /// ```
+    pub fn clear_on_reclaim(&self) {
+        self.reclaim.change(|handlers| handlers.any = None);
     }
 
     /// Sets the handler that is asked for victims of one tenant.
@@ -181,20 +211,30 @@ impl Governor {
     ) -> Result<(), Error> {
         self.check_registered(tenant)?;
         let handler = Handler { ask: Arc::new(handler), timeout };
-        self.reclaim.handlers.rcu(|now| {
-            let mut next = Handlers::clone(now);
-            next.of.insert(tenant, handler.clone());
-            next
+        self.reclaim.change(|handlers| {
+            handlers.of.insert(tenant, handler.clone());
         });
+        Ok(())
+    }
+
+    /// Takes a tenant's own handler away: its victims go to the handler for all, or are polled if
+    /// there is none. Nothing happens if it has none. As [`Governor::clear_on_reclaim`] otherwise,
+    /// and takes the administrative mutex for a look.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`] if the tenant is not registered, [`Error::Foreign`] if it is another
+    /// governor's.
+    pub fn clear_on_tenant_reclaim(&self, tenant: TenantHandle) -> Result<(), Error> {
+        self.check_registered(tenant)?;
+        self.forget_handler(tenant);
         Ok(())
     }
 
     pub(crate) fn forget_handler(&self, tenant: TenantHandle) {
         if self.reclaim.handlers.load().of.contains_key(&tenant) {
-            self.reclaim.handlers.rcu(|now| {
-                let mut next = Handlers::clone(now);
-                next.of.remove(&tenant);
-                next
+            self.reclaim.change(|handlers| {
+                handlers.of.remove(&tenant);
             });
         }
     }

@@ -93,6 +93,7 @@ impl Scene {
             self.refuses(|g| g.tenant_config(tenant)),
             self.refuses(|g| g.set_tenant(tenant, |_| panic!("nothing to change"))),
             self.refuses(|g| g.on_tenant_reclaim(tenant, |_| ReclaimAnswer::Freed)),
+            self.refuses(|g| g.clear_on_tenant_reclaim(tenant)),
             self.refuses(|g| g.unregister_tenant(tenant, Unregister::Force)),
         ]
     }

@@ -477,3 +477,75 @@ fn one_promise_too_many_ends_the_oldest() {
     let live = all.iter().filter(|&&grant| governor.decline(one, grant).is_err());
     assert_eq!(live.count(), 1);
 }
+
+/// Says when it is dropped, and what the governor says then.
+struct Kept(std::sync::Weak<Governor>, Sender<Option<TenantHandle>>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // With the administrative mutex held this would never return.
+        let found = self.0.upgrade().and_then(|governor| governor.find_named("3"));
+        self.1.send(found).unwrap();
+    }
+}
+
+#[test]
+fn without_a_handler_of_its_own_a_tenant_is_asked_by_that_for_all_or_polled() {
+    let stage = stage();
+    let (tell, dropped) = channel();
+    let (high, weak) = (stage.high, Arc::downgrade(&stage.governor));
+    let kept = Kept(weak.clone(), tell.clone());
+    let own = move |_: &Victim| {
+        let _ = &kept;
+        ReclaimAnswer::Busy
+    };
+    stage.governor.on_tenant_reclaim(stage.bad, own).unwrap();
+    stage.cache(stage.bad, 50);
+    stage.ask(80).unwrap_err();
+    assert_eq!(stage.asked(), [], "by its own");
+    assert_eq!(dropped.try_iter().count(), 0);
+    stage.governor.clear_on_tenant_reclaim(stage.bad).unwrap();
+    assert_eq!(dropped.try_iter().collect::<Vec<_>>(), [Some(high)], "with nothing held");
+    stage.clock.advance_ns(COOLDOWN_NS + 1);
+    let first = stage.ask(80).unwrap();
+    assert_eq!(stage.asked(), [stage.bad], "by the handler for all");
+    stage.governor.release(stage.high, first).unwrap();
+    stage.governor.clear_on_tenant_reclaim(stage.bad).expect("it has none: nothing happens");
+
+    let kept = Kept(weak, tell);
+    stage.governor.on_reclaim(move |_| {
+        let _ = &kept;
+        ReclaimAnswer::Freed
+    });
+    stage.governor.clear_on_reclaim();
+    stage.governor.clear_on_reclaim();
+    assert_eq!(dropped.try_iter().collect::<Vec<_>>(), [Some(high)], "with nothing held");
+    let polled = stage.cache(stage.good, 50);
+    stage.ask(80).unwrap_err();
+    assert_eq!(stage.asked(), []);
+    let victim = stage.governor.next_victim().expect("polled");
+    assert_eq!((victim.grant, victim.tenant), (polled, stage.good));
+    stage.close();
+}
+
+#[test]
+fn a_handler_may_take_itself_away() {
+    let stage = stage();
+    let (tell, dropped) = channel();
+    let (weak, bad) = (Arc::downgrade(&stage.governor), stage.bad);
+    let kept = Kept(weak.clone(), tell);
+    let own = move |_: &Victim| {
+        let _ = &kept;
+        weak.upgrade().unwrap().clear_on_tenant_reclaim(bad).unwrap();
+        weak.upgrade().unwrap().clear_on_reclaim();
+        ReclaimAnswer::Freed
+    };
+    stage.governor.on_tenant_reclaim(stage.bad, own).unwrap();
+    stage.cache(stage.bad, 50);
+    stage.cache(stage.bad, 50);
+    // The eviction that has begun goes on with the handlers there were.
+    stage.ask(100).unwrap();
+    assert_eq!(dropped.try_iter().collect::<Vec<_>>(), [Some(stage.high)], "after that one");
+    assert_eq!(stage.governor.next_victim(), None);
+    stage.close();
+}
