@@ -16,6 +16,8 @@ mod backlog;
 mod core;
 #[path = "mutants/grants.rs"]
 mod grants;
+#[path = "mutants/listener.rs"]
+mod listener;
 #[path = "mutants/queue.rs"]
 mod queue;
 
@@ -41,7 +43,8 @@ fn main() {
     }
     let sources = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap()).join("../src/core");
     let out = PathBuf::from(env::var("OUT_DIR").unwrap());
-    let single = [account::MUTANTS, backlog::MUTANTS, grants::MUTANTS, queue::MUTANTS];
+    let single =
+        [account::MUTANTS, backlog::MUTANTS, grants::MUTANTS, listener::MUTANTS, queue::MUTANTS];
     for mutant in single.concat() {
         let source = sources.join(mutant.file).with_extension("rs");
         println!("cargo::rerun-if-changed={}", source.display());

@@ -102,6 +102,7 @@ impl Governor {
         if self.core.scarcity.is_waited() {
             self.evict_for_line();
         }
+        self.tell_pressure();
         BalanceReport {
             pressure,
             live_bytes,
@@ -237,6 +238,7 @@ impl Governor {
         let live_bytes = self.live_bytes();
         while self.change_gauge(live_bytes, |gauge| gauge.reported(machine)).is_none() {}
         self.serve_waiters();
+        self.tell_pressure();
     }
 
     /// The pressure in force.

@@ -10,6 +10,7 @@
 //! | `on_…reclaim`, `clear_on_…reclaim`, `next_victim`, `decline` | `reclaim.rs`, `workers.rs` |
 //! | owners that do not release what they said they would | `promises.rs` |
 //! | `balance`, `report_pressure` | `balance.rs`, and idle claim: `idle.rs` |
+//! | `on_pressure`, `clear_on_pressure` | `listener.rs` |
 //! | `report_measured`, `take_shortfalls` | `measured.rs` |
 //! | `snapshot`, `tracking_bytes` | `snapshot.rs` |
 //! | `meter`, `pool_meter`, `unclaimed_bytes` | `meter.rs` |
@@ -38,6 +39,7 @@ use crate::explain::Gone;
 use crate::grant::{Grant, OwnedGrant, Released, Reservation};
 use crate::idle::Idle;
 use crate::leak::Listeners;
+use crate::listener::Listening;
 use crate::measured::Measured;
 use crate::os::Clock;
 use crate::reclaim::Reclaim;
@@ -125,6 +127,7 @@ pub struct Governor {
     pub(crate) pressure_rises: AtomicU64,
     pub(crate) reclaim: Reclaim,
     pub(crate) leaks: Listeners,
+    pub(crate) listening: Listening,
     pub(crate) wakers: Wakers,
     pub(crate) details: Details,
     /// 1: an audit log is being written.
@@ -165,6 +168,7 @@ impl Governor {
             pressure_rises: AtomicU64::new(0),
             reclaim: Reclaim::default(),
             leaks: Listeners::default(),
+            listening: Listening::default(),
             wakers: Wakers::new(config.clock.clone(), config.waiters_max),
             details: Details::new(&config),
             is_audited: AtomicU32::new(0),
@@ -218,10 +222,7 @@ impl Governor {
         self.begin(Verb::Request, request, &ask)?;
         match self.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
-            Err(no) => {
-                let answer = self.request_evicting(ask, no);
-                answer.map_err(|(no, extent)| self.denied(&ask, no, extent))
-            }
+            Err(no) => self.request_or_deny(ask, no),
         }
     }
 
@@ -239,6 +240,16 @@ impl Governor {
     pub(crate) fn admit(&self, ask: &Ask) -> Result<Granted, No> {
         let answer = self.core.admit(ask, self);
         self.serve_noted();
+        answer
+    }
+
+    /// Goes on where an admission was refused, to the grant or the denial. Either may have changed
+    /// the pressure.
+    #[cold]
+    fn request_or_deny(&self, ask: Ask, no: No) -> Result<Grant<'_>, Refusal> {
+        let answer = self.request_evicting(ask, no);
+        let answer = answer.map_err(|(no, extent)| self.denied(&ask, no, extent));
+        self.tell_pressure();
         answer
     }
 
@@ -379,10 +390,7 @@ impl Governor {
         self.begin(Verb::Reserve, &Request { ttl_ns: Some(ttl_ns), ..*request }, &ask)?;
         let grant = match self.admit(&ask) {
             Ok(granted) => self.granted(&ask, granted),
-            Err(no) => {
-                let answer = self.request_evicting(ask, no);
-                answer.map_err(|(no, extent)| self.denied(&ask, no, extent))?
-            }
+            Err(no) => self.request_or_deny(ask, no)?,
         };
         self.note_reservation(ask.fields.expires_ns, grant.id(), ask.owner());
         Ok(Reservation::new(grant))
@@ -530,6 +538,18 @@ impl Governor {
     pub fn grow_evicting(&self, tenant: TenantHandle, id: GrantId, by: u64) -> Result<(), Refusal> {
         self.begin_growth(Verb::GrowEvicting, tenant, id, by)?;
         let Err(no) = self.or_give_back(self.try_grow(tenant, id, by))? else { return Ok(()) };
+        let answer = self.grow_or_deny((tenant, id, by), no);
+        self.tell_pressure();
+        answer
+    }
+
+    /// Goes on where a growth was refused, to its end or the denial.
+    #[cold]
+    fn grow_or_deny(
+        &self,
+        (tenant, id, by): (TenantHandle, GrantId, u64),
+        no: No,
+    ) -> Result<(), Refusal> {
         let owner = self.or_give_back(self.owner(tenant, id))?;
         let mut before = 0;
         self.or_give_back(self.change(tenant, id, |fields| {

@@ -58,6 +58,7 @@
 //! | what if they promise and do not keep it | `promises.rs` |
 //! | how a victim is found | `core/queue.rs` |
 //! | what a balancer step does | `balance.rs`, `idle.rs`, `ceiling.rs` |
+//! | who is told how short memory is, and when | `listener.rs`, `core/listener.rs` |
 //! | who waits, who is served next, who is woken | `waiting.rs`, `core/wait.rs`, `wakers.rs` |
 //! | how a wait is estimated | `core/estimate.rs`, over what `core/turnover.rs` counts |
 //! | who waits in a circle | `core/circle.rs`, and what is read for it: `circle.rs` |
@@ -86,6 +87,7 @@ mod governor;
 mod grant;
 mod idle;
 mod leak;
+mod listener;
 mod manager;
 mod measured;
 mod meter;

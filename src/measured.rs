@@ -250,6 +250,7 @@ impl Governor {
         drop(reports);
         self.evaluate_pressure(declared);
         self.serve_waiters();
+        self.tell_pressure();
     }
 
     /// How often that was found so far.

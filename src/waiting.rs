@@ -195,6 +195,7 @@ impl Governor {
         self.note_evict_for(request, &ask);
         self.serve_waiters();
         self.evict_for_waiter(&ask);
+        self.tell_pressure();
         Ok(())
     }
 
@@ -251,7 +252,7 @@ impl Governor {
     fn request_now(&self, ask: Ask) -> Result<Grant<'_>, (No, Extent)> {
         match self.admit(&ask) {
             Ok(granted) => Ok(self.granted(&ask, granted)),
-            Err(no) => self.request_evicting(ask, no),
+            Err(no) => self.request_evicting(ask, no).inspect(|_| self.tell_pressure()),
         }
     }
 
@@ -324,39 +325,59 @@ fn enqueue_with<G: Borrow<Governor> + Clone>(
     let verb = if waits == Waits::Above { Verb::RequestOrEnqueue } else { Verb::Enqueue };
     let wait_ns = u64::try_from(wait_max.as_nanos()).unwrap_or(u64::MAX);
     governor.begin_waiting(verb, request, &ask, wait_ns)?;
+    match find_standing(&shared, &mut ask, wait_max, waits) {
+        Ok((place, number)) => {
+            let ticket = HeldTicket { governor: shared, ask, place, alarm_ns: None, number };
+            if let Standing::Waiting(..) = ticket.place {
+                ticket.governor.borrow().tell_pressure();
+            }
+            Ok(ticket)
+        }
+        Err(refusal) => {
+            governor.tell_pressure();
+            Err(refusal)
+        }
+    }
+}
+
+/// A grant or a place in line, and its number in the records.
+fn find_standing<G: Borrow<Governor> + Clone>(
+    shared: &G,
+    ask: &mut Ask,
+    wait_max: Duration,
+    waits: Waits,
+) -> Result<(Standing<G>, u64), Refusal> {
+    let governor: &Governor = shared.borrow();
     // Whoever waits goes first, but a guarantee is kept whoever waits.
-    let in_turn = waits == Waits::Above
-        || !governor.core.scarcity.is_waited()
-        || governor.is_guaranteed(&ask);
-    let (no, extent) = match in_turn.then(|| governor.request_now(ask).map(Grant::into_id)) {
+    let in_turn =
+        waits == Waits::Above || !governor.core.scarcity.is_waited() || governor.is_guaranteed(ask);
+    let (no, extent) = match in_turn.then(|| governor.request_now(*ask).map(Grant::into_id)) {
         Some(Ok(id)) => {
             let grant = HeldGrant::new(shared.clone(), id, ask.owner());
-            let place = Standing::Granted(grant);
-            return Ok(HeldTicket { governor: shared, ask, place, alarm_ns: None, number: 0 });
+            return Ok((Standing::Granted(grant), 0));
         }
         Some(Err(no)) => no,
-        None => (governor.short_of(&ask), Extent::of(ask.bytes)),
+        None => (governor.short_of(ask), Extent::of(ask.bytes)),
     };
-    let denial = match governor.refusal_of(&ask, no, extent) {
-        Refusal::Denied(denial) if denial.is_worth(waits) && governor.core.can_ever_fit(&ask) => {
+    let denial = match governor.refusal_of(ask, no, extent) {
+        Refusal::Denied(denial) if denial.is_worth(waits) && governor.core.can_ever_fit(ask) => {
             denial
         }
-        _ if governor.core.is_gone(&ask) => return Err(governor.denied(&ask, No::Closed, extent)),
-        _ => return Err(governor.denied(&ask, no, extent)),
+        _ if governor.core.is_gone(ask) => return Err(governor.denied(ask, No::Closed, extent)),
+        _ => return Err(governor.denied(ask, no, extent)),
     };
-    let number = governor.begin_queue(&ask)?;
-    let Some(ticket) = governor.park(&mut ask, wait_max) else {
+    let number = governor.begin_queue(ask)?;
+    let Some(ticket) = governor.park(ask, wait_max) else {
         governor.core.events.give_room(GRANT_RECORDS);
         let limit = u64::from(governor.config().waiters_max);
         let reason = DenialReason::WaitersExhausted;
         let denial = Denial { reason, limit, ..denial };
-        return Err(governor.count_denial(&ask, denial, number));
+        return Err(governor.count_denial(ask, denial, number));
     };
     if !in_turn && governor.core.waiting.waiters.outcome(ticket) == Outcome::Waiting {
-        governor.evict_for_waiter(&ask);
+        governor.evict_for_waiter(ask);
     }
-    let place = Standing::Waiting(ticket, denial);
-    Ok(HeldTicket { governor: shared, ask, place, alarm_ns: None, number })
+    Ok((Standing::Waiting(ticket, denial), number))
 }
 
 impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
@@ -492,6 +513,7 @@ impl<G: Borrow<Governor> + Clone> HeldTicket<G> {
                 governor.note_evict_for(&governor.plain_request(&ask), &ask);
                 governor.serve_waiters();
                 governor.evict_for_waiter(&ask);
+                governor.tell_pressure();
             }
             _ => governor.serve_noted(),
         }

@@ -27,7 +27,7 @@ const LAYERS: &[&[&str]] = &[
     &["policy", "ghost", "backlog", "pressure"],
     &[
         "account", "grants", "registry", "rate", "share", "ring", "credit", "loss", "scarcity",
-        "turnover",
+        "turnover", "listener",
     ],
     &["queue", "events"],
     &["tenant"],

@@ -8,6 +8,7 @@
 //! | `policy` `lessons` `ghost` `backlog` | who goes first within a queue |
 //! | `pressure` `rate` `registry` `tenant` | one record or structure each |
 //! | `ring` `credit` `loss` `events` | what happened, the room for its records, what had none |
+//! | `listener` | who calls a listener when several threads have something to tell |
 //! | `admission` `batch` | where a grant is decided; all or nothing |
 //! | `order` `evict` `force` | whose turn it is to go, asking them, what administration ends |
 //! | `waiters` `wait` `turnover` `estimate` | who waits, who is served next, how long that takes |
@@ -34,6 +35,7 @@ pub mod pressure;
 pub mod account;
 pub mod credit;
 pub mod grants;
+pub mod listener;
 pub mod rate;
 pub mod registry;
 pub mod ring;
