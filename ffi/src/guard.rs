@@ -1,0 +1,231 @@
+//! What every call goes through first, and how it ends: the governor is looked at, a panic becomes
+//! a status, an error leaves its message.
+//!
+//! A governor carries a *stamp*, which is compared with that of the process; one load each and one
+//! comparison tell that all is well. The least significant bits on the right:
+//!
+//! ```text
+//! magic:40 | broken:1 | epoch:23
+//! ```
+//!
+//! The epoch of the process grows with each fork, in the child: there the governor's is older. A
+//! panic in a call sets `broken`. A governor that was freed has no magic any more; who calls it all
+//! the same is told so if the memory is still there.
+
+use crate::governor::allot_governor;
+use crate::pointer::{Buffer, out_optional};
+use crate::status::{
+    ALLOT_ERROR_FORKED, ALLOT_ERROR_NOT_A_GOVERNOR, ALLOT_ERROR_PANICKED, TEXTS, allot_status,
+    of_error,
+};
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::c_char;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+use std::sync::atomic::Ordering;
+
+#[expect(clippy::disallowed_types, reason = "no part of the core's models")]
+pub(crate) type Stamp = std::sync::atomic::AtomicU64;
+
+const EPOCH_BITS: u32 = 23;
+const BROKEN: u64 = 1 << EPOCH_BITS;
+const MAGIC_SHIFT: u32 = EPOCH_BITS + 1;
+/// "allot" in ASCII.
+const MAGIC: u64 = 0x61_6c_6c_6f_74;
+
+/// The stamp of a governor that was made by this process and is well.
+static NOW: Stamp = Stamp::new(MAGIC << MAGIC_SHIFT);
+
+/// Why a call did not do what it is for.
+pub(crate) enum Fault {
+    /// The status says it all.
+    Status(allot_status),
+    /// There is more to say.
+    Told(allot_status, Box<str>),
+}
+
+/// What the body of a call comes to.
+pub(crate) type Answer = Result<allot_status, Fault>;
+
+impl From<allot_status> for Fault {
+    fn from(status: allot_status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl From<allotment::Error> for Fault {
+    #[cold]
+    fn from(error: allotment::Error) -> Self {
+        match of_error(&error) {
+            status if status < 0 => Self::Told(status, error.to_string().into()),
+            answer => Self::Status(answer),
+        }
+    }
+}
+
+/// The stamp for a governor that is made now; from then on forks are seen.
+pub(crate) fn new_stamp() -> u64 {
+    watch_forks();
+    // Relaxed: it changes in a child process alone, before any other thread of it exists.
+    NOW.load(Ordering::Relaxed)
+}
+
+fn watch_forks() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        #[cfg(unix)]
+        {
+            extern "C" fn in_child() {
+                // Relaxed: the child has one thread yet.
+                NOW.fetch_add(1, Ordering::Relaxed);
+            }
+            // SAFETY: the handler does one thing, which is safe in the child of any process.
+            // Where the system has no room for it, forks are not seen; nothing else changes.
+            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        }
+    });
+}
+
+/// Runs the body of a call on a governor that is well.
+///
+/// # Safety
+///
+/// `governor` is NULL, misaligned, or a governor to which the caller has a reference.
+#[inline(always)]
+pub(crate) unsafe fn call(
+    governor: *mut allot_governor,
+    body: impl FnOnce(&allot_governor) -> Answer,
+) -> allot_status {
+    // SAFETY: as the caller says.
+    unsafe { call_if::<false>(governor, body) }
+}
+
+/// The same for calls that give something back: a fault of the library does not keep it.
+///
+/// # Safety
+///
+/// As [`call`].
+#[inline(always)]
+pub(crate) unsafe fn call_to_end(
+    governor: *mut allot_governor,
+    body: impl FnOnce(&allot_governor) -> Answer,
+) -> allot_status {
+    // SAFETY: as the caller says.
+    unsafe { call_if::<true>(governor, body) }
+}
+
+#[inline(always)]
+unsafe fn call_if<const ALSO_BROKEN: bool>(
+    governor: *mut allot_governor,
+    body: impl FnOnce(&allot_governor) -> Answer,
+) -> allot_status {
+    // SAFETY: as the caller says.
+    let governor = match unsafe { crate::pointer::reference(governor) } {
+        Ok(governor) => governor,
+        Err(fault) => return tell(fault),
+    };
+    let stamp = governor.stamp();
+    // Relaxed: as in `new_stamp`.
+    if stamp != NOW.load(Ordering::Relaxed)
+        && let Err(fault) = explain_stamp(stamp, ALSO_BROKEN)
+    {
+        return tell(fault);
+    }
+    match catch_unwind(AssertUnwindSafe(|| body(governor))) {
+        Ok(Ok(status)) => status,
+        Ok(Err(fault)) => tell(fault),
+        Err(panic) => {
+            governor.mark_broken(BROKEN);
+            tell(of_panic(panic))
+        }
+    }
+}
+
+/// Whether a stamp is that of a governor of this process that is well, or at least not broken.
+pub(crate) fn check_stamp(stamp: u64) -> Result<(), Fault> {
+    explain_stamp(stamp, false)
+}
+
+#[cold]
+fn explain_stamp(stamp: u64, also_broken: bool) -> Result<(), Fault> {
+    // Relaxed: as in `new_stamp`.
+    let now = NOW.load(Ordering::Relaxed);
+    if stamp >> MAGIC_SHIFT != MAGIC {
+        return Err(ALLOT_ERROR_NOT_A_GOVERNOR.into());
+    }
+    if (stamp ^ now) & (BROKEN - 1) != 0 {
+        return Err(ALLOT_ERROR_FORKED.into());
+    }
+    match stamp & BROKEN {
+        0 => Ok(()),
+        _ if also_broken => Ok(()),
+        _ => Err(ALLOT_ERROR_PANICKED.into()),
+    }
+}
+
+/// Runs the body of a call that has no governor.
+pub(crate) fn call_alone(body: impl FnOnce() -> Answer) -> allot_status {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(status)) => status,
+        Ok(Err(fault)) => tell(fault),
+        Err(panic) => tell(of_panic(panic)),
+    }
+}
+
+fn of_panic(panic: Box<dyn Any + Send>) -> Fault {
+    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    let text = text.unwrap_or_else(|| "no message".to_string());
+    // What was thrown may panic again when it is dropped.
+    std::mem::forget(panic);
+    Fault::Told(ALLOT_ERROR_PANICKED, format!("the library panicked: {text}").into())
+}
+
+thread_local! {
+    /// The last error of this thread.
+    static LAST: RefCell<(allot_status, Box<str>)> = RefCell::new((0, "".into()));
+}
+
+/// Leaves the message of an error for [`allot_error_message`], and answers its status.
+#[cold]
+fn tell(fault: Fault) -> allot_status {
+    let (status, message) = match fault {
+        Fault::Status(status) => (status, "".into()),
+        Fault::Told(status, message) => (status, message),
+    };
+    if status < 0 {
+        // A thread that is ending has no message any more.
+        let _ = LAST.try_with(|last| last.replace((status, message)));
+    }
+    status
+}
+
+/// What the last error on the calling thread was, with the values and bounds that its status
+/// cannot say: a line of English in lower case, or several for a configuration.
+///
+/// Writes at most buffer_size bytes to buffer, always ended by a NUL if buffer_size is above 0, and
+/// the length of the whole text without NUL to *out_length. A call that answers 0 or above leaves
+/// the message of an earlier error as it was; at first it is empty.
+///
+/// Owns: the caller the buffer. Threads: any; each has its own message. Blocks: no. Returns:
+/// ALLOT_OK, ALLOT_TRUNCATED, ALLOT_ERROR_NULL for a buffer that is NULL with a size above 0.
+/// buffer may be NULL with size 0, out_length may be NULL. Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn allot_error_message(
+    buffer: *mut c_char,
+    buffer_size: u64,
+    out_length: *mut u64,
+) -> allot_status {
+    call_alone(|| {
+        // SAFETY: the contract of the header.
+        let buffer = unsafe { Buffer::new(buffer, buffer_size) }?;
+        // SAFETY: the contract of the header.
+        let length = unsafe { out_optional(out_length) }?;
+        let last = LAST.try_with(|last| last.borrow().clone());
+        let (status, message) = last.unwrap_or((0, "".into()));
+        let plain = TEXTS.iter().find(|(number, ..)| *number == status && status < 0);
+        let plain = plain.and_then(|(_, _, text)| text.to_str().ok()).unwrap_or("");
+        Ok(buffer.write(if message.is_empty() { plain } else { &message }, length))
+    })
+}
