@@ -4,7 +4,8 @@
 //! | I want to see | open |
 //! |---|---|
 //! | what a call answers, and its text | `status.rs` |
-//! | what every call goes through first: panics, forks, messages | `guard.rs` |
+//! | the message of the last error | `message.rs` |
+//! | what every call goes through first: panics, forks | `guard.rs` |
 //! | every look through a pointer of the caller's | `pointer.rs` |
 //! | the governor, its configuration, its clock | `governor.rs` |
 //! | tenants and groups | `tenant.rs`, `group.rs` |
@@ -35,6 +36,8 @@
 // In the order of the header; with an empty line between them it stays so.
 
 pub mod status;
+
+pub mod message;
 
 pub mod version;
 
