@@ -3,7 +3,7 @@
 use crate::governor::allot_governor;
 use crate::guard::call;
 use crate::pointer::{OutStruct, Versioned, out_struct, read};
-use crate::status::{ALLOT_LOST, ALLOT_NONE, ALLOT_OK, allot_status};
+use crate::status::{ALLOT_ERROR_NEWER, ALLOT_LOST, ALLOT_NONE, ALLOT_OK, allot_status};
 use allotment::{Event, EventMark, EventRead};
 
 /// What kind of thing happened. Numbers are never changed and never used again.
@@ -183,6 +183,9 @@ pub unsafe extern "C" fn allot_events_read(
     unsafe {
         call(governor, |governor| {
             let before = read(reader.cast_const())?;
+            if before.reserved != 0 {
+                return Err(ALLOT_ERROR_NEWER.into());
+            }
             let out_reader: OutStruct<allot_event_reader> = out_struct(reader)?;
             let out_event = out_struct(out_event)?;
             let mark = EventMark { position: before.position, lost: before.lost };

@@ -274,7 +274,7 @@ impl Buffer {
         Ok(Self { pointer: pointer.cast(), size: usize::try_from(size).unwrap_or(usize::MAX) })
     }
 
-    /// Writes a text and a NUL, cut between two characters if it does not fit, and its whole length.
+    /// Writes a text and a NUL, cut between two characters if it does not fit, and its length.
     pub(crate) fn write(self, text: &str, out_length: Option<Out<u64>>) -> allot_status {
         if let Some(out_length) = out_length {
             out_length.write(text.len() as u64);

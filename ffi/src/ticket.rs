@@ -1,7 +1,8 @@
 //! Requests that wait: tickets to poll, to wait for, to cancel, or to be told of.
 //!
-//! A ticket is a number; a table of the governor's says which *place* it stands for. A place has one
-//! state behind a mutex that nobody holds while the governor or a function of the caller's runs:
+//! A ticket is a number; a table of the governor's says which *place* it stands for. A place has
+//! one state behind a mutex that nobody holds while the governor or a function of the caller's
+//! runs:
 //!
 //! ```text
 //! standing ---- a thread takes it out to look ----> out ---- nothing yet ----> standing

@@ -586,9 +586,8 @@ fn a_release_runs_no_callback() {
     let function: allot_ticket_fn = Some(named);
     let drop_fn: allot_drop_fn = Some(dropped);
     // SAFETY: all are valid.
-    let status = unsafe {
-        allot_ticket_on_ready(governor.0, ticket, function, seen.pointer(), drop_fn)
-    };
+    let status =
+        unsafe { allot_ticket_on_ready(governor.0, ticket, function, seen.pointer(), drop_fn) };
     assert_eq!(status, ALLOT_OK);
     assert_eq!(governor.poll(ticket), Err(ALLOT_QUEUED));
     assert_eq!(governor.release(tenant, first), ALLOT_OK);
