@@ -855,6 +855,20 @@ extern "C" {
 // number that is no status. Since: 0.1.
 const char *allot_status_text(allot_status status);
 
+// What the last error on the calling thread was, with the values and bounds that its status
+// cannot say: a line of English in lower case, or several for a configuration.
+//
+// Writes at most buffer_size bytes to buffer, always ended by a NUL if buffer_size is above 0, and
+// the length of the whole text without NUL to *out_length. A call that answers 0 or above leaves
+// the message of an earlier error as it was; at first it is empty.
+//
+// Owns: the caller the buffer. Threads: any; each has its own message. Blocks: no. Returns:
+// ALLOT_OK, ALLOT_TRUNCATED, ALLOT_ERROR_NULL for a buffer that is NULL with a size above 0.
+// buffer may be NULL with size 0, out_length may be NULL. Since: 0.1.
+allot_status allot_error_message(char *buffer,
+                                 uint64_t buffer_size,
+                                 uint64_t *out_length);
+
 // The version of the library, as "major.minor.patch" with a NUL.
 //
 // Owns: the library; valid for ever. Threads: any. Blocks: no. Returns: never NULL. Since: 0.1.
@@ -998,7 +1012,9 @@ allot_status allot_tenant_get(struct allot_governor *governor,
                               allot_tenant tenant,
                               struct allot_tenant_config *out_config);
 
-// Unregisters a tenant. Its requests that wait are answered at once: ALLOT_ERROR_GONE.
+// Unregisters a tenant. Its requests that wait are answered at once: ALLOT_ERROR_GONE. While it
+// drains its reclaim callback stays, and is let go when its slot gets another tenant or the
+// governor ends.
 //
 // Threads: any. Blocks: on the administrative mutex. Returns: ALLOT_OK; ALLOT_ERROR_GRANTS_LIVE
 // with ALLOT_UNREGISTER_IF_IDLE while it holds grants; ALLOT_ERROR_GONE; ALLOT_ERROR_FOREIGN;
@@ -1476,20 +1492,6 @@ allot_status allot_explain(struct allot_governor *governor,
 allot_status allot_events_read(struct allot_governor *governor,
                                struct allot_event_reader *reader,
                                struct allot_event *out_event);
-
-// What the last error on the calling thread was, with the values and bounds that its status
-// cannot say: a line of English in lower case, or several for a configuration.
-//
-// Writes at most buffer_size bytes to buffer, always ended by a NUL if buffer_size is above 0, and
-// the length of the whole text without NUL to *out_length. A call that answers 0 or above leaves
-// the message of an earlier error as it was; at first it is empty.
-//
-// Owns: the caller the buffer. Threads: any; each has its own message. Blocks: no. Returns:
-// ALLOT_OK, ALLOT_TRUNCATED, ALLOT_ERROR_NULL for a buffer that is NULL with a size above 0.
-// buffer may be NULL with size 0, out_length may be NULL. Since: 0.1.
-allot_status allot_error_message(char *buffer,
-                                 uint64_t buffer_size,
-                                 uint64_t *out_length);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -288,7 +288,9 @@ pub unsafe extern "C" fn allot_tenant_get(
     }
 }
 
-/// Unregisters a tenant. Its requests that wait are answered at once: ALLOT_ERROR_GONE.
+/// Unregisters a tenant. Its requests that wait are answered at once: ALLOT_ERROR_GONE. While it
+/// drains its reclaim callback stays, and is let go when its slot gets another tenant or the
+/// governor ends.
 ///
 /// Threads: any. Blocks: on the administrative mutex. Returns: ALLOT_OK; ALLOT_ERROR_GRANTS_LIVE
 /// with ALLOT_UNREGISTER_IF_IDLE while it holds grants; ALLOT_ERROR_GONE; ALLOT_ERROR_FOREIGN;
