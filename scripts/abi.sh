@@ -92,7 +92,12 @@ additions() {
         /^$/ || / summary: / { next }
         /^[0-9]+ Added functions?:/ { part = "added"; next }
         part == "added" && /^  \[A\] / { sub(/^ *\[A\] /, ""); print "added: " $0; next }
-        / changed:$/ && /^.struct allot_/ { part = "struct"; name = $2; sub(/.$/, "", name); size = -1; next }
+        / changed:$/ && /^.struct allot_/ {
+            part = "struct"
+            name = substr($2, 1, length($2) - 1)
+            size = -1
+            next
+        }
         part == "struct" && /^  type size changed from [0-9]+ to [0-9]+ \(in bits\)$/ {
             size = $5
             next
@@ -114,7 +119,7 @@ compatible() {
     dump "$name.so" > "$name.abi"
     abidiff --leaf-changes-only --harmless --no-show-locs "$old.abi" "$name.abi" \
         > "$name.report" 2>&1 || status=$?
-    # With 1 and 2 something went wrong in abidiff; 4 is any difference, 8 one that abidiff is sure about.
+    # With 1 and 2 something went wrong; 4 is any difference, 8 one that abidiff is sure about.
     if [ $((status & 3)) -ne 0 ] || { [ "$status" -ne 0 ] && [ ! -s "$name.report" ]; }; then
         cat "$name.report"
         echo "abidiff answers $status"
@@ -162,7 +167,7 @@ compare() {
         constants "$old.h" > "$scratch/old.constants"
         cp "$old.abi" "$scratch/old.abi"
         if compatible "$scratch/old" "$scratch/now"; then
-            echo "programs of $(version_of "$old.h") run with this library, by its functions and types"
+            echo "programs of $(version_of "$old.h") fit this library, by functions and types"
         else
             echo "programs of $(version_of "$old.h") break with this library: undo the above," \
                 "or begin a new series"
@@ -228,10 +233,11 @@ self_test() {
     change breaks "a function removed" '/^allot_status allot_governor_retain(/d'
     change breaks "a parameter's type" 's/^\( *uint\)64_t by_ns);/\132_t by_ns);/'
     change breaks "a parameter more" 's/uint64_t by_ns);/uint64_t by_ns, uint64_t more);/'
-    change breaks "what a function answers" 's/^uint32_t allot_abi_version/uint64_t allot_abi_version/'
+    change breaks "what a function answers" 's/^uint32_t \(allot_abi_version\)/uint64_t \1/'
     change breaks "what a callback is given" \
         '/allot_pressure_fn)(/,/;/s/allot_pressure_level level/uint64_t level/'
-    change breaks "a field put in the middle" "$of_event"'s/^ *uint64_t sequence;/uint64_t more;\n&/'
+    change breaks "a field put in the middle" \
+        "$of_event"'s/^ *uint64_t sequence;/uint64_t more;\n&/'
     change breaks "a field removed" "$of_event"'{/uint64_t time_ns;/d}'
     change breaks "a field's type" "$of_event"'s/uint64_t detail;/uint32_t detail;/'
     change breaks "a field's sign" "$of_event"'s/uint64_t detail;/int64_t detail;/'
@@ -241,7 +247,7 @@ self_test() {
     change breaks "a field at the end and another type" \
         "$of_event"'{s/uint64_t detail;/int64_t detail;/;s/^}/uint64_t more;\n}/}'
     change breaks "an array made longer" 's/allot_tenant holders\[5\];/allot_tenant holders[6];/'
-    change breaks "a handle's width" 's/^typedef uint64_t allot_grant;/typedef uint32_t allot_grant;/'
+    change breaks "a handle's width" 's/^typedef uint64_t \(allot_grant;\)/typedef uint32_t \1/'
     change breaks "a constant's number" 's/^#define ALLOT_QUEUED 2/#define ALLOT_QUEUED 9/'
     change breaks "a constant removed" '/^#define ALLOT_LOST /d'
     change fits "a function added" \

@@ -150,8 +150,8 @@ EOF
 
 packed_up() {
     DESTDIR=$scratch/root install /opt/allot
-    grep -q '^prefix=/opt/allot$' "$scratch/root/opt/allot/lib/pkgconfig/allot.pc" ||
-        fail "with DESTDIR, allot.pc says $(head -n 1 "$scratch/root/opt/allot/lib/pkgconfig/allot.pc")"
+    local pc=$scratch/root/opt/allot/lib/pkgconfig/allot.pc
+    grep -q '^prefix=/opt/allot$' "$pc" || fail "with DESTDIR, allot.pc says $(head -n 1 "$pc")"
     ! grep -r --quiet --text --fixed-strings "$scratch" "$scratch/root" ||
         fail "with DESTDIR, files say where they were packed up"
     echo "with DESTDIR nothing says where it was packed up"
