@@ -15,7 +15,7 @@ use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -202,8 +202,10 @@ fn native_libraries() -> &'static [&'static str] {
 
 /// A part of a file name that nobody else uses meanwhile.
 fn unique() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    static MADE: Mutex<u32> = Mutex::new(0);
+    let mut made = MADE.lock().unwrap();
+    *made += 1;
+    format!("{}-{made}", std::process::id())
 }
 
 /// A program that was built. Its file goes with it, unless the test fails: then it is to be looked
