@@ -294,8 +294,8 @@ fn wait(child: &mut Child, within: Duration) -> Option<ExitStatus> {
             return Some(status);
         }
         if Instant::now() >= end {
-            // SAFETY: no memory is touched. The group is the child's own: it has not been waited for,
-            // so its number is nobody else's.
+            // SAFETY: no memory is touched. The group is the child's own: nobody has waited for
+            // it, so its number is nobody else's.
             unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
             child.wait().unwrap();
             return None;
