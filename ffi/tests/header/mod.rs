@@ -60,7 +60,7 @@ pub fn structs(header: &str) -> Vec<(String, Vec<String>)> {
         let name = line.strip_prefix("typedef struct ").and_then(|rest| rest.strip_suffix(" {"));
         let Some(name) = name else { continue };
         let body = lines.by_ref().take_while(|line| !line.starts_with('}'));
-        let fields = body.map(str::trim).filter(|line| line.ends_with(';'));
+        let fields = body.map(str::trim).filter(|line| !line.starts_with("//"));
         structs.push((name.to_string(), fields.map(field_name).collect()));
     }
     structs
@@ -72,12 +72,12 @@ fn field_name(line: &str) -> String {
     name.split('[').next().unwrap().to_string()
 }
 
-/// The names of all macros without parameters that stand for a value, in order.
-pub fn constants(header: &str) -> Vec<String> {
+/// All macros that stand for a value, with what they are defined as, in order.
+pub fn constants(header: &str) -> Vec<(String, String)> {
     let defined = header.lines().filter_map(|line| line.strip_prefix("#define ALLOT_"));
     let valued = defined.filter_map(|rest| rest.split_once(' '));
-    let names = valued.map(|(name, _)| name).filter(|name| !name.contains('('));
-    names.filter(|name| !name.ends_with("_INIT")).map(|name| format!("ALLOT_{name}")).collect()
+    let constants = valued.filter(|(name, _)| !name.contains('(') && !name.ends_with("_INIT"));
+    constants.map(|(name, value)| (format!("ALLOT_{name}"), value.to_string())).collect()
 }
 
 /// The names of all macros that begin a struct, in order.
