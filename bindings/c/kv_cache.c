@@ -123,7 +123,7 @@ static allot_reclaim_answer give_way(allot_governor *governor, const allot_victi
     block *found = &self->blocks[victim->cookie];
     (void)governor;
     pthread_mutex_lock(&self->lock);
-    if (found->grant == victim->grant) { /* else its owner was faster, and it is unmapped already */
+    if (found->grant == victim->grant) { /* else its owner was faster, and has unmapped it */
         unmap(found->memory, BLOCK_BYTES);
         found->memory = NULL;
         found->grant = 0;
@@ -190,19 +190,41 @@ static void add_block(conversation *talk, uint32_t number) {
     pthread_mutex_unlock(&self->lock);
 }
 
+typedef allot_status (*grant_call)(allot_governor *, allot_tenant, allot_grant);
+
+/* One call about a grant; for an instant another thread may be changing the same one. */
+static allot_status ask(const conversation *talk, grant_call call, allot_grant grant) {
+    allot_status status;
+    do {
+        status = call(talk->server->governor, talk->tenant, grant);
+    } while (status == ALLOT_ERROR_BUSY);
+    return check(status, "a grant");
+}
+
 /* Keeps a block, if it is there. Pinning calls nothing back, so the lock may be held. */
 static int pin_block(conversation *talk, uint32_t number) {
     server *self = talk->server;
     const block *found = &self->blocks[talk->first + number];
     allot_status status = ALLOT_EVICTED;
     pthread_mutex_lock(&self->lock);
-    if (found->memory != NULL) {
-        do {
-            status = allot_grant_pin(self->governor, talk->tenant, found->grant);
-        } while (status == ALLOT_ERROR_BUSY);
-    }
+    if (found->memory != NULL) status = ask(talk, allot_grant_pin, found->grant);
     pthread_mutex_unlock(&self->lock);
-    return check(status, "pin") == ALLOT_OK; /* ALLOT_EVICTED: it is on its way out */
+    return status == ALLOT_OK;
+}
+
+/* Gives a block back: first the memory, then the grant. */
+static void drop_block(conversation *talk, uint32_t number) {
+    server *self = talk->server;
+    block *dropped = &self->blocks[talk->first + number];
+    allot_grant grant;
+    pthread_mutex_lock(&self->lock);
+    grant = dropped->grant;
+    if (grant != 0) unmap(dropped->memory, BLOCK_BYTES);
+    dropped->memory = NULL;
+    dropped->grant = 0;
+    pthread_mutex_unlock(&self->lock);
+    /* ALLOT_EVICTED is fine: somebody is about to ask for it, and finds it unmapped. */
+    if (grant != 0) ask(talk, allot_grant_release, grant);
 }
 
 /* Makes the whole conversation be there and stay: what was evicted is computed again. */
@@ -210,6 +232,7 @@ static void hold(conversation *talk) {
     uint32_t number, token;
     for (number = 0; number < blocks_of(talk); number++) {
         if (pin_block(talk, number)) continue;
+        drop_block(talk, number); /* it may be on its way out, but not there yet */
         add_block(talk, number);
         for (token = number * BLOCK_TOKENS;
              token < talk->tokens && token < (number + 1) * BLOCK_TOKENS; token++) {
@@ -223,12 +246,11 @@ static void hold(conversation *talk) {
 
 /* From here on its blocks may be evicted, those used longest ago first. */
 static void let_go(conversation *talk) {
-    server *self = talk->server;
     uint32_t number;
     for (number = 0; number < blocks_of(talk); number++) {
-        allot_grant grant = self->blocks[talk->first + number].grant;
-        check(allot_grant_touch(self->governor, talk->tenant, grant), "touch");
-        check(allot_grant_unpin(self->governor, talk->tenant, grant), "unpin");
+        allot_grant grant = talk->server->blocks[talk->first + number].grant;
+        ask(talk, allot_grant_touch, grant);
+        ask(talk, allot_grant_unpin, grant);
     }
 }
 
@@ -246,22 +268,9 @@ static void speak(conversation *talk, uint32_t tokens) {
     let_go(talk);
 }
 
-/* Gives everything back: first the memory, then the grant. */
 static void hang_up(conversation *talk) {
-    server *self = talk->server;
     uint32_t number;
-    for (number = 0; number < blocks_of(talk); number++) {
-        block *last = &self->blocks[talk->first + number];
-        allot_grant grant;
-        pthread_mutex_lock(&self->lock);
-        grant = last->grant;
-        if (grant != 0) unmap(last->memory, BLOCK_BYTES);
-        last->memory = NULL;
-        last->grant = 0;
-        pthread_mutex_unlock(&self->lock);
-        /* ALLOT_EVICTED is fine: somebody was about to ask for it. */
-        if (grant != 0) check(allot_grant_release(self->governor, talk->tenant, grant), "release");
-    }
+    for (number = 0; number < blocks_of(talk); number++) drop_block(talk, number);
     talk->tokens = 0;
 }
 
@@ -270,11 +279,11 @@ static void hang_up(conversation *talk) {
 static void *talk_until_full(void *first) {
     conversation *talk = (conversation *)first;
     server *self = talk->server;
-    uint32_t others = talk == self->conversations ? CHAT_CONVERSATIONS
-                                                  : CONVERSATIONS - CHAT_CONVERSATIONS;
+    uint32_t count = talk == self->conversations ? CHAT_CONVERSATIONS
+                                                 : CONVERSATIONS - CHAT_CONVERSATIONS;
     uint32_t turn, each;
     for (turn = 0; turn < self->blocks_each; turn++) {
-        for (each = 0; each < others; each++) speak(&talk[each], BLOCK_TOKENS);
+        for (each = 0; each < count; each++) speak(&talk[each], BLOCK_TOKENS);
     }
     pthread_mutex_lock(&self->lock);
     self->finished++;
@@ -355,6 +364,11 @@ static void open_up(server *self) {
     allot_config config = ALLOT_CONFIG_INIT;
     allot_tenant chat, batch;
     uint32_t each;
+    pthread_mutex_init(&self->lock, NULL);
+    self->blocks_each = (uint32_t)(self->capacity_bytes / 8 / BLOCK_BYTES);
+    self->blocks = (block *)calloc((size_t)self->blocks_each * CONVERSATIONS, sizeof(block));
+    insist(self->blocks != NULL && self->blocks_each > 0, "there is no table of blocks");
+
     config.capacity_bytes = self->capacity_bytes;
     check(allot_governor_new(&config, &self->governor), "governor");
     check(allot_on_reclaim(self->governor, 0, give_way, self, NULL), "on_reclaim");
@@ -362,11 +376,6 @@ static void open_up(server *self) {
     chat = tenant(self, "chat", ALLOT_PRIORITY_CRITICAL, ALLOT_ISOLATION_SOFT,
                   self->capacity_bytes / 4);
     batch = tenant(self, "batch", ALLOT_PRIORITY_LOW, ALLOT_ISOLATION_NONE, 0);
-
-    pthread_mutex_init(&self->lock, NULL);
-    self->blocks_each = (uint32_t)(self->capacity_bytes / 8 / BLOCK_BYTES);
-    self->blocks = (block *)calloc((size_t)self->blocks_each * CONVERSATIONS, sizeof(block));
-    insist(self->blocks != NULL && self->blocks_each > 0, "no table of blocks");
     for (each = 0; each < CONVERSATIONS; each++) {
         conversation *talk = &self->conversations[each];
         talk->server = self;
@@ -377,7 +386,7 @@ static void open_up(server *self) {
     self->resident_before = resident_bytes();
 }
 
-static void talk(server *self) {
+static void converse(server *self) {
     pthread_t chat, batch;
     insist(pthread_create(&chat, NULL, talk_until_full, &self->conversations[0]) == 0, "thread");
     insist(pthread_create(&batch, NULL, talk_until_full,
@@ -391,8 +400,8 @@ static void talk(server *self) {
 }
 
 /*
- * batch loads an adapter, one block larger than all that may go for it: chat's conversations may
- * not. So it stands in line, until one of them is hung up.
+ * batch loads an adapter, one block larger than what is free and what may be evicted for it: chat's
+ * conversations may not. So it stands in line, until one of them is hung up.
  */
 static void load_adapter(server *self) {
     conversation *leaving = &self->conversations[0];
@@ -405,7 +414,7 @@ static void load_adapter(server *self) {
     pthread_t thread;
 
     request.tenant = self->conversations[CHAT_CONVERSATIONS].tenant;
-    request.allocation_type = ALLOT_MODEL_LOAD;
+    request.allocation_type = ALLOT_MODEL_LOAD; /* not evicted: it does not say that it may be */
     request.bytes = self->capacity_bytes;
     check(allot_attainable(self->governor, &request, &request.bytes), "attainable");
     request.bytes += BLOCK_BYTES;
@@ -434,7 +443,7 @@ int main(int count, char **values) {
 
     open_up(&self);
     audit(&self, "before the first word");
-    talk(&self);
+    converse(&self);
     audit(&self, "all have spoken");
     relieve(&self);
     insist(self.pressure_max == ALLOT_PRESSURE_CRITICAL, "memory was short, and nobody was told");
