@@ -1351,7 +1351,8 @@ allot_status allot_next_victim(struct allot_governor *governor,
 // Sets who is told when the pressure in force is another one than it was told last, at first
 // ALLOT_PRESSURE_NORMAL; NULL: nobody. Runs within allot_report_pressure,
 // allot_report_measured_process, allot_balance, and calls that evict, on the thread that calls
-// them; never within allot_try_request, allot_grant_grow and allot_grant_release.
+// them; never within allot_try_request, allot_grant_grow and allot_grant_release. How full the
+// pool is, is looked at by allot_balance: without it nobody is told of that.
 //
 // Owns: takes user_data if it answers ALLOT_OK, and gives it back by drop_fn. Threads: any.
 // Blocks: no. Returns: ALLOT_OK. Since: 0.1.
