@@ -221,7 +221,7 @@ pub unsafe extern "C" fn allot_tenant_register(
         call(governor, |governor| {
             let config = read(config)?.checked()?;
             let out_tenant = out(out_tenant)?;
-            // It may take the place of a tenant that has drained, whose callback is let go.
+            // A slot that has drained forgets the handler of the tenant before: as below.
             let _held = governor.hold_for_callbacks();
             out_tenant.write(governor.inner.register_tenant(config)?.as_u64());
             Ok(ALLOT_OK)
