@@ -437,6 +437,20 @@ impl Governor {
         }
     }
 
+    /// The configuration a group has now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`] if it is not registered, [`Error::Foreign`] if it is another governor's.
+    pub fn group_config(&self, group: GroupHandle) -> Result<GroupConfig, Error> {
+        let admin = lock(&self.admin);
+        let index = self.group_node(&admin, group)?;
+        match &admin.nodes[&index].kind {
+            Kind::Group(config) => Ok(config.clone()),
+            Kind::Tenant(_) => Err(Error::Gone { what: "group", number: group.as_u64() }),
+        }
+    }
+
     /// Changes guarantee, limits, priority, isolation, policy, rate, counts or name of a tenant
     /// while it runs: `change` edits its configuration, with nothing held; id and parent stay as
     /// they are. A limit below what is used revokes nothing; further requests are denied.

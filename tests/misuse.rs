@@ -159,6 +159,7 @@ fn handles_of_another_governor() {
     let below = || TenantConfig { parent: Some(group), ..tenant(3) };
     assert_eq!(scene.refuses(|g| g.register_tenant(below())), foreign);
     assert_eq!(scene.refuses(|g| g.set_group(group, |_| ())), foreign);
+    assert_eq!(scene.refuses(|g| g.group_config(group)), foreign);
     assert_eq!(scene.refuses(|g| g.unregister_group(group)), foreign);
 }
 
@@ -186,6 +187,7 @@ fn handles_that_never_were() {
     let as_group = GroupHandle::from_u64(scene.one.as_u64());
     let error = scene.refuses(|g| g.set_group(as_group, |_| ()));
     assert_eq!(error, Error::Gone { what: "group", number: scene.one.as_u64() });
+    assert_eq!(scene.refuses(|g| g.group_config(as_group)), error);
 }
 
 #[test]

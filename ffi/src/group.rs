@@ -126,20 +126,19 @@ pub unsafe extern "C" fn allot_group_update(
         call(governor, |governor| {
             let config = read(config)?.checked()?;
             let group = GroupHandle::from_u64(group);
-            let mut moved = false;
+            // It stays as it is as long as the handle is good.
+            let parent = governor.inner.group_config(group)?.parent;
+            if config.parent.is_some() && config.parent != parent {
+                return Err(fixed("parent"));
+            }
             governor.inner.set_group(group, |now| {
-                moved = config.parent.is_some() && config.parent != now.parent;
-                if moved {
-                    return;
-                }
-                let parent = now.parent;
                 let name = std::mem::take(&mut now.name);
                 *now = GroupConfig { parent, ..config };
                 if now.name.is_empty() {
                     now.name = name;
                 }
             })?;
-            if moved { Err(fixed("parent")) } else { Ok(ALLOT_OK) }
+            Ok(ALLOT_OK)
         })
     }
 }

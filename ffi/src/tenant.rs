@@ -247,14 +247,16 @@ pub unsafe extern "C" fn allot_tenant_update(
         call(governor, |governor| {
             let plain = read(config)?;
             let config = plain.checked()?;
-            let mut moved = None;
-            governor.inner.set_tenant(TenantHandle::from_u64(tenant), |now| {
-                let same_id = plain.id == [0; 16] || config.id == now.id;
-                let same_parent = config.parent.is_none() || config.parent == now.parent;
-                if !same_id || !same_parent {
-                    moved = Some(if same_id { "parent" } else { "id" });
-                    return;
-                }
+            let tenant = TenantHandle::from_u64(tenant);
+            // These stay as they are as long as the handle is good.
+            let fixed_now = governor.inner.tenant_config(tenant)?;
+            if plain.id != [0; 16] && config.id != fixed_now.id {
+                return Err(fixed("id"));
+            }
+            if config.parent.is_some() && config.parent != fixed_now.parent {
+                return Err(fixed("parent"));
+            }
+            governor.inner.set_tenant(tenant, |now| {
                 let (id, parent) = (now.id, now.parent);
                 let name = std::mem::take(&mut now.name);
                 *now = TenantConfig { id, parent, ..config };
@@ -262,7 +264,7 @@ pub unsafe extern "C" fn allot_tenant_update(
                     now.name = name;
                 }
             })?;
-            moved.map_or(Ok(ALLOT_OK), |field| Err(fixed(field)))
+            Ok(ALLOT_OK)
         })
     }
 }
