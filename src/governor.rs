@@ -827,7 +827,9 @@ impl Governor {
         }
         let accounts = &self.core.accounts;
         let last = accounts.tenants_begin() + accounts.capacity().1;
-        if !(accounts.tenants_begin()..last).contains(&tenant.index()) {
+        // Generations begin at one: a slot that nobody has had is at none.
+        let may_be = (accounts.tenants_begin()..last).contains(&tenant.index());
+        if !may_be || tenant.generation() == 0 {
             return Err(Error::Gone { what, number });
         }
         Ok((tenant.index(), tenant.generation()))
