@@ -853,8 +853,9 @@ impl Governor {
         if self.core.accounts.generation(account) != generation {
             return Err(Error::Gone { what: "tenant", number: tenant.as_u64() });
         }
-        let live = self.core.grants.is_live(slot, grant.generation(), owner);
-        Err(if live { Error::NotYours { grant, tenant } } else { Error::StaleGrant(grant) })
+        // Also while it is asked for, or changed.
+        let held = self.core.bytes_of(slot, grant.generation(), owner).is_ok();
+        Err(if held { Error::NotYours { grant, tenant } } else { Error::StaleGrant(grant) })
     }
 
     pub(crate) fn tenant_handle(&self, owner: Owner) -> TenantHandle {

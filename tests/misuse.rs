@@ -144,6 +144,17 @@ fn a_grant_of_another_tenant() {
 }
 
 #[test]
+fn a_grant_of_another_tenant_that_is_asked_for() {
+    let scene = Scene::new();
+    // Handed out to be polled, its owner has not released it yet.
+    assert!(scene.governor.request(&Request::new(scene.one, Cache, 1_000)).is_err());
+    assert_eq!(scene.governor.next_victim().map(|victim| victim.grant), Some(scene.held));
+    for error in scene.on_grant(scene.two, scene.held) {
+        assert_eq!(error, Error::NotYours { grant: scene.held, tenant: scene.two });
+    }
+}
+
+#[test]
 fn handles_of_another_governor() {
     let (scene, other) = (Scene::new(), Scene::new());
     for error in scene.on_grant(scene.one, other.held) {
