@@ -5,6 +5,7 @@
 //! refused, and after the last call of the callback has returned
 //! ```
 
+use crate::guard::let_go;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -55,8 +56,7 @@ impl Drop for UserData {
         if let (Some(drop_fn), true) = (self.drop_fn, self.taken.load(Ordering::Acquire)) {
             // SAFETY: the caller vouches for the function, and it is called once.
             let ended = catch_unwind(AssertUnwindSafe(|| unsafe { drop_fn(self.pointer) }));
-            // What was thrown may panic again when it is dropped.
-            ended.unwrap_or_else(std::mem::forget);
+            ended.unwrap_or_else(let_go);
         }
     }
 }

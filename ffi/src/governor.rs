@@ -1,6 +1,6 @@
 //! The governor: made from a struct or from text, shared by counting, and its clock.
 
-use crate::guard::{Answer, Fault, Stamp, call, call_alone, check_stamp, new_stamp};
+use crate::guard::{Answer, Fault, Stamp, call, call_alone, check_stamp, let_go, new_stamp};
 use crate::pointer::{Out, Versioned, out, read};
 use crate::status::{ALLOT_ERROR_CONFIG, ALLOT_ERROR_ENUM, ALLOT_OK, allot_status};
 use crate::ticket::Tickets;
@@ -374,8 +374,8 @@ pub unsafe extern "C" fn allot_governor_free(governor: *mut allot_governor) {
             // SAFETY: the caller gives its reference up.
             let reference = Arc::from_raw(std::ptr::from_ref(governor));
             let ended = catch_unwind(AssertUnwindSafe(|| drop(reference)));
-            // Nothing may be marked any more. What was thrown may panic again when it is dropped.
-            ended.unwrap_or_else(std::mem::forget);
+            // Nothing may be marked any more.
+            ended.unwrap_or_else(let_go);
             Ok(ALLOT_OK)
         })
     };

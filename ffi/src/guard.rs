@@ -170,11 +170,15 @@ pub(crate) fn call_alone(body: impl FnOnce() -> Answer) -> allot_status {
     }
 }
 
+/// Drops what was thrown. That may panic again, and what is thrown then is left where it is.
+pub(crate) fn let_go(panic: Box<dyn Any + Send>) {
+    catch_unwind(AssertUnwindSafe(|| drop(panic))).unwrap_or_else(std::mem::forget);
+}
+
 fn of_panic(panic: Box<dyn Any + Send>) -> Fault {
     let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     let text = text.unwrap_or_else(|| "no message".to_string());
-    // What was thrown may panic again when it is dropped.
-    std::mem::forget(panic);
+    let_go(panic);
     Fault::Told(ALLOT_ERROR_PANICKED, format!("the library panicked: {text}").into())
 }

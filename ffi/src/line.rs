@@ -4,7 +4,7 @@
 //! Whoever frees memory wakes those who get it. It only puts their places here, so that no call
 //! that releases runs a function of the caller's.
 
-use crate::guard::Fault;
+use crate::guard::{Fault, let_go};
 use crate::status::ALLOT_ERROR_THREAD;
 use crate::ticket::{Place, lock};
 use std::collections::VecDeque;
@@ -81,8 +81,7 @@ impl Line {
     fn run(&self) {
         while let Some(place) = self.next() {
             let told = catch_unwind(AssertUnwindSafe(|| tell(&place)));
-            // What was thrown may panic again when it is dropped.
-            told.unwrap_or_else(std::mem::forget);
+            told.unwrap_or_else(let_go);
         }
     }
 }
