@@ -1532,6 +1532,8 @@ static struct {
     /* What the function that lets go does. */
     enum behaviour drop_behaviour;
     int inside, has_freed, was_early;
+    /* Above 0: the last reference may be given back by who is told. */
+    unsigned may_free;
 } scene;
 static unsigned hostile_drops;
 
@@ -1602,6 +1604,10 @@ static void hostile_pressure(allot_governor *governor, allot_pressure_level leve
 static void hostile_ticket(allot_governor *governor, allot_ticket ticket, void *user_data) {
     (void)ticket, (void)user_data;
     if (enter()) {
+        if (scene.behaviour == FREES) {
+            /* What has made the answer has returned by then. */
+            comes_to(&scene.may_free, 1);
+        }
         behave(scene.behaviour, governor);
     }
     leave();
@@ -1775,6 +1781,7 @@ static void hostile_tickets(enum behaviour behaviour) {
     }
     count_from_zero();
     must(allot_tenant_unregister(here->governor, here->other, ALLOT_UNREGISTER_FORCE));
+    count(&scene.may_free);
     if (behaviour == PANICS) {
         expect_dropped("told of a ticket");
         must(allot_ticket_poll(here->governor, here->ticket, &grant, NULL));
