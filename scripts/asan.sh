@@ -33,7 +33,8 @@ for compiler in clang gcc; do
     echo "$compiler: bad input, all of it instrumented"
     # What panics on purpose has much to say on standard error: it is shown if something fails.
     if ! RUST_BACKTRACE=0 timeout 300 "$build/bad_input" 2> "$build/bad_input.err"; then
-        grep -A40 -e 'ERROR: ' -e 'runtime error' "$build/bad_input.err" || tail -20 "$build/bad_input.err"
+        grep -A40 -e 'ERROR: ' -e 'runtime error' "$build/bad_input.err" ||
+            tail -20 "$build/bad_input.err"
         exit 1
     fi
 done

@@ -180,7 +180,9 @@ fn handles_that_never_were() {
     // Any number is a handle: with the right tag it is gone, with another it is foreign.
     let tag = scene.one.as_u64() >> 56 << 56;
     let nobodys = tag | u64::from(scene.two.index() + 1);
-    for number in [nobodys, tag, tag | 0xff_ffff, tag | 1 << 24 | 5, tag | u64::MAX >> 8, u64::MAX, 0] {
+    for number in
+        [nobodys, tag, tag | 0xff_ffff, tag | 1 << 24 | 5, tag | u64::MAX >> 8, u64::MAX, 0]
+    {
         let handle = TenantHandle::from_u64(number);
         for error in scene.on_tenant(handle) {
             let fits = matches!(&error, Error::Gone { .. } | Error::Foreign { .. });

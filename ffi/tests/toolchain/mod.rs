@@ -115,6 +115,7 @@ pub struct Build {
     sources: Vec<PathBuf>,
     flags: Vec<String>,
     link: Link,
+    library: Option<PathBuf>,
 }
 
 impl Build {
@@ -125,6 +126,7 @@ impl Build {
             sources: sources.iter().map(|source| source.as_ref().to_path_buf()).collect(),
             flags: WARNINGS.map(String::from).into(),
             link: Link::Static,
+            library: None,
         }
     }
 
@@ -150,6 +152,12 @@ impl Build {
         self
     }
 
+    /// With this static library instead of the one of the running test.
+    pub fn against(mut self, library: PathBuf) -> Self {
+        self.library = Some(library);
+        self
+    }
+
     /// Compiles, and makes nothing of it.
     #[track_caller]
     pub fn check(&self) {
@@ -168,7 +176,7 @@ impl Build {
         let stem = self.sources[0].file_stem().unwrap().to_string_lossy();
         let path = scratch(&format!("{}-{stem}-{}-{}", unique(), self.compiler, self.standard));
         let mut command = self.compile();
-        let library = library(self.link);
+        let library = self.library.clone().unwrap_or_else(|| library(self.link));
         command.args(["-x", "none"]).arg(&library);
         match self.link {
             Link::Static => command.args(native_libraries()),
