@@ -1,13 +1,12 @@
 //! The governor: made from a struct or from text, shared by counting, and its clock.
 
-use crate::guard::{Answer, Fault, Stamp, call, call_alone, check_stamp, let_go, new_stamp};
+use crate::guard::{Answer, Fault, Stamp, call, call_alone, check_stamp, give_back, new_stamp};
 use crate::pointer::{Out, Versioned, out, read};
 use crate::status::{ALLOT_ERROR_CONFIG, ALLOT_ERROR_ENUM, ALLOT_OK, allot_status};
 use crate::ticket::Tickets;
 use allotment::os::{Clock, ManualClock};
 use allotment::{Governor, GovernorConfig};
 use std::ffi::c_char;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -373,9 +372,7 @@ pub unsafe extern "C" fn allot_governor_free(governor: *mut allot_governor) {
         crate::guard::call_to_end(governor, |governor| {
             // SAFETY: the caller gives its reference up.
             let reference = Arc::from_raw(std::ptr::from_ref(governor));
-            let ended = catch_unwind(AssertUnwindSafe(|| drop(reference)));
-            // Nothing may be marked any more.
-            ended.unwrap_or_else(let_go);
+            give_back(reference);
             Ok(ALLOT_OK)
         })
     };

@@ -3,7 +3,7 @@
 
 use crate::denial::{allot_denial, refused};
 use crate::governor::allot_governor;
-use crate::guard::{call, call_to_end};
+use crate::guard::{call, call_to_end, call_with_callbacks};
 use crate::pointer::{out, out_struct_optional};
 use crate::status::{ALLOT_EVICTED, ALLOT_OK, allot_status};
 use crate::tenant::allot_tenant;
@@ -83,10 +83,9 @@ pub unsafe extern "C" fn allot_grant_grow_evicting(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
+        call_with_callbacks(governor, |governor| {
             let out_denial = out_struct_optional(out_denial)?;
             let (tenant, grant) = named(tenant, grant);
-            let _held = governor.hold_for_callbacks();
             let grown = governor.inner.grow_evicting(tenant, grant, by_bytes);
             grown.map_or_else(|refusal| refused(refusal, out_denial), |()| Ok(ALLOT_OK))
         })

@@ -19,8 +19,8 @@ use crate::status::{
 };
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Once};
 
 #[expect(clippy::disallowed_types, reason = "no part of the core's models")]
 pub(crate) type Stamp = std::sync::atomic::AtomicU64;
@@ -95,7 +95,7 @@ pub(crate) unsafe fn call(
     body: impl FnOnce(&allot_governor) -> Answer,
 ) -> allot_status {
     // SAFETY: as the caller says.
-    unsafe { call_if::<false>(governor, body) }
+    unsafe { call_if::<false>(governor, |_| None, body) }
 }
 
 /// The same for calls that give something back: a fault of the library does not keep it.
@@ -109,12 +109,54 @@ pub(crate) unsafe fn call_to_end(
     body: impl FnOnce(&allot_governor) -> Answer,
 ) -> allot_status {
     // SAFETY: as the caller says.
-    unsafe { call_if::<true>(governor, body) }
+    unsafe { call_if::<true>(governor, |_| None, body) }
+}
+
+/// Runs the body of a call that may run functions of the caller's, which may give the caller's
+/// reference back: until it has ended, and a panic of it was noted, the library has one of its own.
+///
+/// # Safety
+///
+/// As [`call`].
+pub(crate) unsafe fn call_held(
+    governor: *mut allot_governor,
+    body: impl FnOnce(&allot_governor) -> Answer,
+) -> allot_status {
+    // SAFETY: as the caller says.
+    unsafe { call_if::<false>(governor, |governor| Some(governor.hold()), body) }
+}
+
+/// Both: [`call_held`] and [`call_to_end`].
+///
+/// # Safety
+///
+/// As [`call`].
+pub(crate) unsafe fn call_held_to_end(
+    governor: *mut allot_governor,
+    body: impl FnOnce(&allot_governor) -> Answer,
+) -> allot_status {
+    // SAFETY: as the caller says.
+    unsafe { call_if::<true>(governor, |governor| Some(governor.hold()), body) }
+}
+
+/// As [`call_held`], for calls that are to cost nothing more while there is no function to run.
+///
+/// # Safety
+///
+/// As [`call`].
+#[inline(always)]
+pub(crate) unsafe fn call_with_callbacks(
+    governor: *mut allot_governor,
+    body: impl FnOnce(&allot_governor) -> Answer,
+) -> allot_status {
+    // SAFETY: as the caller says.
+    unsafe { call_if::<false>(governor, allot_governor::hold_for_callbacks, body) }
 }
 
 #[inline(always)]
 unsafe fn call_if<const ALSO_BROKEN: bool>(
     governor: *mut allot_governor,
+    hold: impl FnOnce(&allot_governor) -> Option<Arc<allot_governor>>,
     body: impl FnOnce(&allot_governor) -> Answer,
 ) -> allot_status {
     // SAFETY: as the caller says.
@@ -129,14 +171,25 @@ unsafe fn call_if<const ALSO_BROKEN: bool>(
     {
         return tell(fault);
     }
-    match catch_unwind(AssertUnwindSafe(|| body(governor))) {
+    let held = hold(governor);
+    let status = match catch_unwind(AssertUnwindSafe(|| body(governor))) {
         Ok(Ok(status)) => status,
         Ok(Err(fault)) => tell(fault),
         Err(panic) => {
             governor.mark_broken(BROKEN);
             tell(of_panic(panic))
         }
+    };
+    if let Some(held) = held {
+        give_back(held);
     }
+    status
+}
+
+/// Gives a reference back, which may be the last: then the governor ends here, and nothing may be
+/// marked any more.
+pub(crate) fn give_back(reference: Arc<allot_governor>) {
+    catch_unwind(AssertUnwindSafe(|| drop(reference))).unwrap_or_else(let_go);
 }
 
 /// Whether a stamp is that of a governor of this process that is well, or at least not broken.

@@ -2,7 +2,7 @@
 
 use crate::callback::{UserData, allot_drop_fn};
 use crate::governor::{ALLOT_UNKNOWN, allot_governor, flag};
-use crate::guard::{Fault, call};
+use crate::guard::{Fault, call, call_held};
 use crate::pointer::{Versioned, out, out_struct_optional};
 use crate::status::{ALLOT_ERROR_ENUM, ALLOT_OK, allot_status};
 use crate::tenant::allot_tenant;
@@ -48,17 +48,16 @@ pub unsafe extern "C" fn allot_on_pressure(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
-            let held = governor.hold();
-            held.expect_callbacks();
+        call_held(governor, |governor| {
+            governor.expect_callbacks();
             UserData::new(user_data, drop_fn).hand_over(|user_data| {
                 let Some(function) = function else {
-                    held.inner.clear_on_pressure();
+                    governor.inner.clear_on_pressure();
                     return Ok::<_, Fault>(ALLOT_OK);
                 };
-                let governor = Arc::downgrade(&held);
-                held.inner.on_pressure(move |level| {
-                    let Some(governor) = governor.upgrade() else { return };
+                let told = Arc::downgrade(&governor.hold());
+                governor.inner.on_pressure(move |level| {
+                    let Some(governor) = told.upgrade() else { return };
                     let pointer = Arc::as_ptr(&governor).cast_mut();
                     // The caller vouches for the function; what it is given is valid meanwhile.
                     function(pointer, level as u32, user_data.pointer);
@@ -81,11 +80,10 @@ pub unsafe extern "C" fn allot_report_pressure(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
+        call_held(governor, |governor| {
             let level = Pressure::ALL.get(level as usize);
             let level = *level.ok_or(Fault::from(ALLOT_ERROR_ENUM))?;
-            let held = governor.hold();
-            held.inner.report_pressure(level);
+            governor.inner.report_pressure(level);
             Ok(ALLOT_OK)
         })
     }
@@ -143,9 +141,8 @@ pub unsafe extern "C" fn allot_report_measured_process(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
-            let held = governor.hold();
-            held.inner.report_measured_process(known(bytes));
+        call_held(governor, |governor| {
+            governor.inner.report_measured_process(known(bytes));
             Ok(ALLOT_OK)
         })
     }
@@ -214,12 +211,11 @@ pub unsafe extern "C" fn allot_balance(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
+        call_held(governor, |governor| {
             let out_report = out_struct_optional(out_report)?;
-            let held = governor.hold();
             let report = match flag(evicts)? {
-                true => held.inner.balance(),
-                false => held.inner.balance_without_eviction(),
+                true => governor.inner.balance(),
+                false => governor.inner.balance_without_eviction(),
             };
             if let Some(out_report) = out_report {
                 out_report.write(&(&report).into());

@@ -3,7 +3,7 @@
 use crate::callback::{UserData, allot_drop_fn};
 use crate::governor::allot_governor;
 use crate::grant::allot_grant;
-use crate::guard::{Fault, call};
+use crate::guard::{Fault, call, call_held};
 use crate::pointer::{Versioned, out_struct};
 use crate::request::allot_allocation_type;
 use crate::status::{ALLOT_NONE, ALLOT_OK, allot_status};
@@ -143,13 +143,12 @@ pub unsafe extern "C" fn allot_on_reclaim(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
-            let held = governor.hold();
-            held.expect_callbacks();
+        call_held(governor, |governor| {
+            governor.expect_callbacks();
             UserData::new(user_data, drop_fn).hand_over(|user_data| {
                 match function {
-                    None => held.inner.clear_on_reclaim(),
-                    function => held.inner.on_reclaim_within(
+                    None => governor.inner.clear_on_reclaim(),
+                    function => governor.inner.on_reclaim_within(
                         Duration::from_nanos(timeout_ns),
                         handler(governor, function, user_data),
                     ),
@@ -176,14 +175,13 @@ pub unsafe extern "C" fn allot_tenant_on_reclaim(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
-            let held = governor.hold();
-            held.expect_callbacks();
+        call_held(governor, |governor| {
+            governor.expect_callbacks();
             let tenant = TenantHandle::from_u64(tenant);
             UserData::new(user_data, drop_fn).hand_over(|user_data| {
                 match function {
-                    None => held.inner.clear_on_tenant_reclaim(tenant)?,
-                    function => held.inner.on_tenant_reclaim_within(
+                    None => governor.inner.clear_on_tenant_reclaim(tenant)?,
+                    function => governor.inner.on_tenant_reclaim_within(
                         tenant,
                         Duration::from_nanos(timeout_ns),
                         handler(governor, function, user_data),

@@ -3,7 +3,7 @@
 use crate::denial::{allot_denial, refused};
 use crate::governor::{ALLOT_FOREVER, ALLOT_UNKNOWN, allot_governor};
 use crate::grant::allot_grant;
-use crate::guard::{Answer, Fault, call};
+use crate::guard::{Answer, Fault, call, call_held, call_with_callbacks};
 use crate::pointer::{Out, OutStruct, Versioned, out, out_struct_optional, read, read_all};
 use crate::status::{ALLOT_ERROR_CONFIG, ALLOT_ERROR_ENUM, ALLOT_OK, allot_status};
 use crate::tenant::allot_tenant;
@@ -157,11 +157,10 @@ pub unsafe extern "C" fn allot_request(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
+        call_with_callbacks(governor, |governor| {
             let request = read(request)?.checked()?;
             let out_grant = out(out_grant)?;
             let out_denial = out_struct_optional(out_denial)?;
-            let _held = governor.hold_for_callbacks();
             let granted = governor.inner.request(&request);
             answer(granted.map(Grant::into_id), out_grant, out_denial)
         })
@@ -227,11 +226,10 @@ pub unsafe extern "C" fn allot_reserve(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
+        call_with_callbacks(governor, |governor| {
             let request = read(request)?.checked()?;
             let out_grant = out(out_grant)?;
             let out_denial = out_struct_optional(out_denial)?;
-            let _held = governor.hold_for_callbacks();
             let reserved = governor.inner.reserve(&request, Duration::from_nanos(ttl_ns));
             answer(reserved.map(Reservation::into_id), out_grant, out_denial)
         })
@@ -255,12 +253,11 @@ pub unsafe extern "C" fn allot_acquire(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
+        call_held(governor, |governor| {
             let request = read(request)?.checked()?;
             let out_grant = out(out_grant)?;
             let out_denial = out_struct_optional(out_denial)?;
-            let held = governor.hold();
-            let acquired = held.inner.acquire(&request, Duration::from_nanos(wait_ns_max));
+            let acquired = governor.inner.acquire(&request, Duration::from_nanos(wait_ns_max));
             answer(acquired.map(Grant::into_id), out_grant, out_denial)
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::governor::{ALLOT_ANY_COUNT, ALLOT_UNLIMITED, allot_governor};
 use crate::group::{ALLOT_NAME_BYTES_MAX, allot_group, fixed, limit, parent};
-use crate::guard::{Fault, call, call_to_end};
+use crate::guard::{Fault, call, call_held, call_held_to_end};
 use crate::pointer::{Buffer, Versioned, out, out_optional, out_struct, read, reference, text};
 use crate::status::{ALLOT_ERROR_CONFIG, ALLOT_ERROR_ENUM, ALLOT_NONE, ALLOT_OK, allot_status};
 use allotment::{
@@ -218,11 +218,9 @@ pub unsafe extern "C" fn allot_tenant_register(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
+        call_held(governor, |governor| {
             let config = read(config)?.checked()?;
             let out_tenant = out(out_tenant)?;
-            // A slot that has drained forgets the handler of the tenant before: as below.
-            let _held = governor.hold_for_callbacks();
             out_tenant.write(governor.inner.register_tenant(config)?.as_u64());
             Ok(ALLOT_OK)
         })
@@ -305,15 +303,13 @@ pub unsafe extern "C" fn allot_tenant_unregister(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call_to_end(governor, |governor| {
+        call_held_to_end(governor, |governor| {
             let how = match how {
                 ALLOT_UNREGISTER_IF_IDLE => Unregister::IfIdle,
                 ALLOT_UNREGISTER_DRAIN => Unregister::Drain,
                 ALLOT_UNREGISTER_FORCE => Unregister::Force,
                 _ => return Err(ALLOT_ERROR_ENUM.into()),
             };
-            // A handler that is forgotten is let go: that may run a function of the caller's.
-            let _held = governor.hold_for_callbacks();
             governor.inner.unregister_tenant(TenantHandle::from_u64(tenant), how)?;
             Ok(ALLOT_OK)
         })

@@ -19,7 +19,7 @@ use crate::callback::{UserData, allot_drop_fn};
 use crate::denial::{allot_denial, refused};
 use crate::governor::allot_governor;
 use crate::grant::allot_grant;
-use crate::guard::{Answer, Fault, call, call_to_end};
+use crate::guard::{Answer, Fault, call, call_held, call_held_to_end};
 use crate::line::Line;
 use crate::pointer::{Out, OutStruct, out, out_struct_optional, read};
 use crate::request::{allot_request_spec, answer, ns_of};
@@ -286,24 +286,23 @@ pub unsafe extern "C" fn allot_enqueue(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
+        call_held(governor, |governor| {
             let request = read(request)?.checked()?;
             let out_grant = out(out_grant)?;
             let out_ticket = out(out_ticket)?;
             let out_denial = out_struct_optional(out_denial)?;
-            let held = governor.hold();
             let wait_max = Duration::from_nanos(wait_ns_max);
-            let mut waiting = match held.inner.enqueue_owned(&request, wait_max) {
+            let mut waiting = match governor.inner.enqueue_owned(&request, wait_max) {
                 Ok(waiting) => waiting,
                 Err(refusal) => return refused(refusal, out_denial),
             };
             if let Some(granted) = waiting.poll() {
                 return answer(granted.map(OwnedGrant::into_id), out_grant, out_denial);
             }
-            let ticket = held.tickets.enter(waiting);
+            let ticket = governor.tickets.enter(waiting);
             out_ticket.write(ticket);
             // From now on it is known, and is woken.
-            held.tickets.find(ticket)?.look(false);
+            governor.tickets.find(ticket)?.look(false);
             Ok(ALLOT_QUEUED)
         })
     }
@@ -324,14 +323,12 @@ pub unsafe extern "C" fn allot_ticket_poll(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
+        call_held(governor, |governor| {
             let out_grant = out(out_grant)?;
             let out_denial = out_struct_optional(out_denial)?;
-            // What is let go may free the governor.
-            let held = governor.hold();
-            let place = held.tickets.find(ticket)?;
+            let place = governor.tickets.find(ticket)?;
             place.look(false);
-            taken(&held, &place, out_grant, out_denial)
+            taken(governor, &place, out_grant, out_denial)
         })
     }
 }
@@ -352,16 +349,15 @@ pub unsafe extern "C" fn allot_ticket_wait(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
+        call_held(governor, |governor| {
             let out_grant = out(out_grant)?;
             let out_denial = out_struct_optional(out_denial)?;
-            let held = governor.hold();
-            let place = held.tickets.find(ticket)?;
+            let place = governor.tickets.find(ticket)?;
             let (begin, timeout) = (Instant::now(), Duration::from_nanos(timeout_ns));
             let mut looks_after = false;
             loop {
                 place.look(looks_after);
-                let status = taken(&held, &place, out_grant, out_denial)?;
+                let status = taken(governor, &place, out_grant, out_denial)?;
                 let left = timeout.saturating_sub(begin.elapsed());
                 if status != ALLOT_QUEUED || left.is_zero() {
                     return Ok(status);
@@ -383,11 +379,9 @@ pub unsafe extern "C" fn allot_ticket_cancel(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call_to_end(governor, |governor| {
-            // What is let go may free the governor.
-            let held = governor.hold();
-            let place = held.tickets.find(ticket)?;
-            held.tickets.forget(ticket);
+        call_held_to_end(governor, |governor| {
+            let place = governor.tickets.find(ticket)?;
+            governor.tickets.forget(ticket);
             if !place.end() {
                 return Err(ALLOT_ERROR_STALE_TICKET.into());
             }
@@ -441,13 +435,12 @@ pub unsafe extern "C" fn allot_ticket_on_ready(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
-        call(governor, |governor| {
+        call_held(governor, |governor| {
             let function = function.ok_or(Fault::from(crate::status::ALLOT_ERROR_NULL))?;
-            let held = governor.hold();
-            let place = held.tickets.find(ticket)?;
-            held.tickets.line.start()?;
+            let place = governor.tickets.find(ticket)?;
+            governor.tickets.line.start()?;
             UserData::new(user_data, drop_fn).hand_over(|user_data| {
-                let governor = Arc::downgrade(&held);
+                let governor = Arc::downgrade(&governor.hold());
                 place.notify_by(Notice { function, user_data, governor })?;
                 Ok(ALLOT_OK)
             })

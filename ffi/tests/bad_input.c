@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 allot_status allot_test_panic(allot_governor *governor);
+allot_status allot_test_panic_at_the_end(allot_governor *governor);
 allot_reclaim_answer allot_test_panicking_reclaim(allot_governor *governor,
                                                   const allot_victim *victim, void *user_data);
 void allot_test_panicking_pressure(allot_governor *governor, allot_pressure_level level,
@@ -2098,6 +2099,94 @@ static void race_to_the_end(void) {
     expect("the one who listens", counted(&drops) == 1, "to be let go once");
 }
 
+/* A function that goes on after all others have given the governor back. */
+static void linger(allot_governor *governor) {
+    const struct timespec moment = {0, 20000000};
+    if (enter()) {
+        comes_to(&scene.may_free, 1);
+        nanosleep(&moment, NULL);
+        expect("one that lingers", allot_governor_check(governor) == ALLOT_OK, "a governor");
+        call_everything();
+    }
+    leave();
+}
+static allot_reclaim_answer lingering_reclaim(allot_governor *governor, const allot_victim *victim,
+                                              void *user_data) {
+    (void)victim, (void)user_data;
+    linger(governor);
+    return ALLOT_RECLAIM_BUSY;
+}
+static void lingering_ticket(allot_governor *governor, allot_ticket ticket, void *user_data) {
+    (void)ticket, (void)user_data;
+    linger(governor);
+}
+
+/* The caller gives its reference back while a function of its own still runs on a thread. */
+static void outlived_by_a_callback(int on_tickets) {
+    scene_begin(COUNTS);
+    struct side *here = &scene.world.here;
+    allot_governor *governor = here->governor;
+    const allot_request_spec request = request_of(here->tenant, ALLOT_INFERENCE, MIB);
+    allot_grant caches[3];
+    allot_grant grant;
+    fill_with_caches(caches);
+    if (on_tickets) {
+        for (int at = 0; at < 3; at++) {
+            must(allot_grant_pin(governor, here->other, caches[at]));
+        }
+        must_be(allot_enqueue(governor, &request, MAX, &grant, &here->ticket, NULL), ALLOT_QUEUED);
+        must(allot_ticket_on_ready(governor, here->ticket, lingering_ticket, NULL, hostile_drop));
+        must(allot_grant_release(governor, here->other, caches[0]));
+        expect("a ticket", comes_to(&calls, 1), "to be told");
+    } else {
+        must(allot_on_reclaim(governor, 1000000, lingering_reclaim, NULL, hostile_drop));
+        must_be(allot_request(governor, &request, &grant, NULL), ALLOT_DENIED);
+    }
+    count(&scene.may_free);
+    allot_governor_free(governor);
+    expect_dropped("one that lingers");
+}
+
+/* A child that makes a governor of its own has one, and its thread; its child has not. */
+static void fork_of_ones_own(void) {
+    int ended = 0;
+    side_begin(&race.side);
+    with_ticket(&race.side);
+    must(allot_ticket_on_ready(race.side.governor, race.side.ticket, hears_of_it, NULL, NULL));
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        struct side own;
+        side_begin(&own);
+        with_ticket(&own);
+        count_from_zero();
+        must(allot_ticket_on_ready(own.governor, own.ticket, hears_of_it, NULL, plain_drop));
+        const pid_t grandchild = fork();
+        if (grandchild == 0) {
+            const allot_status status = allot_governor_check(own.governor);
+            allot_governor_free(own.governor);
+            _exit(status == ALLOT_ERROR_FORKED ? 0 : 1);
+        }
+        waitpid(grandchild, &ended, 0);
+        must(allot_grant_release(own.governor, own.tenant, own.grant));
+        const int heard = comes_to(&calls, 1);
+        side_end(&own);
+        const int still = allot_governor_check(race.side.governor) == ALLOT_ERROR_FORKED;
+        _exit(ended == 0 && heard && still && counted(&drops) == 1 ? 0 : 1);
+    }
+    waitpid(child, &ended, 0);
+    expect("a fork", ended == 0, "a governor of its own");
+    side_end(&race.side);
+}
+
+/* The library panics in a call within which the last reference was given back. */
+static void panics_at_the_end(void) {
+    scene_begin(COUNTS);
+    must(allot_on_reclaim(scene.world.here.governor, 0, hostile_reclaim, NULL, hostile_drop));
+    const allot_status status = allot_test_panic_at_the_end(scene.world.here.governor);
+    expect("a panic at the end", status == ALLOT_ERROR_PANICKED, "ALLOT_ERROR_PANICKED");
+}
+
 /* ---- All of it ------------------------------------------------------------------------------ */
 
 static void run_cell(const struct row *row, size_t class, int table) {
@@ -2158,6 +2247,12 @@ static void run_races(void) {
         race_for_a_ticket(round % 2);
         race_to_the_end();
     }
+    for (int round = 0; round < 5; round++) {
+        outlived_by_a_callback(0);
+        outlived_by_a_callback(1);
+    }
+    panics_at_the_end();
+    fork_of_ones_own();
     printf("races %u: %u failed\n", cell_cases, cell_failures);
     failed += cell_failures > 0;
 }
