@@ -104,6 +104,7 @@ mod waiting;
 mod wakers;
 mod workers;
 
+pub use crate::core::batch::BATCH_MAX;
 pub use crate::core::events::{Event, EventKind, Verb, asked};
 pub use crate::core::evict::ReclaimAnswer;
 pub use crate::core::handle::{GrantId, GroupHandle, TenantHandle};

@@ -119,7 +119,7 @@ pub struct allot_config {
     pub groups_max: u32,
     /// Most live grants, 1 to 2^23. Costs address space, not memory.
     pub grants_max: u32,
-    /// Content keys whose frequency is remembered after eviction; 0: none.
+    /// Content keys whose frequency is remembered after eviction, up to 2^28; 0: none.
     pub ghost_keys_max: u32,
     /// Events kept for readers, up to 2^24, rounded up to a power of two; 0: none are recorded.
     pub events_max: u32,
@@ -359,9 +359,9 @@ pub unsafe extern "C" fn allot_governor_retain(governor: *mut allot_governor) ->
 /// the caller's are let go (drop_fn), and if grants are live one line on standard error says whose.
 /// NULL does nothing. In a fork of the process that made it nothing happens: it is the parent's.
 ///
-/// Owns: takes the reference. Threads: any, also within a callback; the governor lives until the
-/// call that runs the callback has returned. Blocks: waits for a callback of a ticket that is
-/// running on the library's thread, unless called by it. Since: 0.1.
+/// Owns: takes the reference. Threads: any, also within a callback; a call or a callback that is
+/// under way keeps the governor until it has returned, and what belongs to it until its drop_fn.
+/// Blocks: no; waits for no callback. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn allot_governor_free(governor: *mut allot_governor) {
     if governor.is_null() {

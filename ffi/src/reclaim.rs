@@ -124,9 +124,9 @@ fn ask(
 ///
 /// With timeout_ns 0 it runs on the thread that is short of memory, or balances: within
 /// allot_request, allot_reserve, allot_acquire, allot_enqueue, allot_grant_grow_evicting,
-/// allot_ticket_wait, allot_report_pressure, allot_report_measured_process and allot_balance. With
-/// more it runs on a thread of the library's, and whoever is short waits at most so long: without
-/// an answer in time the grant counts as busy, and one that is freed later ends then.
+/// allot_ticket_wait and allot_balance. With more it runs on a thread of the library's, and whoever
+/// is short waits at most so long: without an answer in time the grant counts as busy, and one that
+/// is freed later ends then.
 ///
 /// Set it before other threads ask for memory: a call that began earlier does not expect that its
 /// last reference is freed by a callback.

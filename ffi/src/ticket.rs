@@ -31,6 +31,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 /// A request that waits, by value; never 0. Ends when its answer is taken or it is cancelled.
@@ -80,7 +81,8 @@ struct Inner {
 
 enum State {
     Standing(OwnedTicket),
-    Out,
+    /// This thread is looking.
+    Out(ThreadId),
     Answered(Result<OwnedGrant, Refusal>),
     Ended,
 }
@@ -131,14 +133,15 @@ impl Place {
     pub(crate) fn look(self: &Arc<Self>, looks_after: bool) {
         loop {
             let mut inner = lock(&self.inner);
-            inner.noted = matches!(inner.state, State::Out);
-            let mut waiting = match std::mem::replace(&mut inner.state, State::Out) {
-                State::Standing(waiting) => waiting,
-                other => {
-                    inner.state = other;
-                    return;
-                }
-            };
+            inner.noted = matches!(inner.state, State::Out(_));
+            let mut waiting =
+                match std::mem::replace(&mut inner.state, State::Out(thread::current().id())) {
+                    State::Standing(waiting) => waiting,
+                    other => {
+                        inner.state = other;
+                        return;
+                    }
+                };
             drop(inner);
             if looks_after {
                 waiting.look_after();
@@ -175,7 +178,7 @@ impl Place {
         let mut inner = lock(&self.inner);
         let notice = match inner.state {
             State::Ended => return Err(ALLOT_ERROR_STALE_TICKET.into()),
-            State::Standing(_) | State::Out => return Ok(None),
+            State::Standing(_) | State::Out(_) => return Ok(None),
             State::Answered(_) => inner.notice.take(),
         };
         let State::Answered(answer) = std::mem::replace(&mut inner.state, State::Ended) else {
@@ -222,13 +225,18 @@ impl Place {
         Ok(())
     }
 
+    /// Whether this thread is looking at it, and is within a callback by now.
+    fn is_looked_at_here(&self) -> bool {
+        matches!(lock(&self.inner).state, State::Out(by) if by == thread::current().id())
+    }
+
     /// Sleeps until it is noted or has an answer, for at most so long; says whether it was.
     fn sleep(&self, at_most: Duration) -> bool {
         let inner = lock(&self.inner);
         let quiet = |inner: &mut Inner| match inner.state {
             State::Standing(_) => !inner.noted,
             // Whoever has it out looks again where it is noted.
-            State::Out => true,
+            State::Out(_) => true,
             State::Answered(_) | State::Ended => false,
         };
         let slept = self.changed.wait_timeout_while(inner, at_most, quiet);
@@ -334,7 +342,8 @@ pub unsafe extern "C" fn allot_ticket_poll(
 }
 
 /// Waits for the answer to a ticket, for up to timeout_ns of real time. While it is first in line
-/// it evicts what may go by now.
+/// it evicts what may go by now; a callback that runs within it and waits for the same ticket is
+/// answered at once.
 ///
 /// Owns: the caller the grant. Threads: any; another one may cancel the ticket meanwhile. Blocks:
 /// for up to timeout_ns, and as long as reclaim callbacks take. Returns: as allot_ticket_poll;
@@ -359,7 +368,9 @@ pub unsafe extern "C" fn allot_ticket_wait(
                 place.look(looks_after);
                 let status = taken(governor, &place, out_grant, out_denial)?;
                 let left = timeout.saturating_sub(begin.elapsed());
-                if status != ALLOT_QUEUED || left.is_zero() {
+                // A callback that waits for what its own thread is looking after would wait for
+                // itself.
+                if status != ALLOT_QUEUED || left.is_zero() || place.is_looked_at_here() {
                     return Ok(status);
                 }
                 looks_after = !place.sleep(left.min(LOOK_AFTER_EVERY));
@@ -408,7 +419,7 @@ pub unsafe extern "C" fn allot_ticket_estimate(
             let place = governor.tickets.find(ticket)?;
             let wait_ns = match &lock(&place.inner).state {
                 State::Standing(waiting) => ns_of(waiting.estimate()),
-                State::Out => crate::governor::ALLOT_UNKNOWN,
+                State::Out(_) => crate::governor::ALLOT_UNKNOWN,
                 State::Answered(_) => 0,
                 State::Ended => return Err(ALLOT_ERROR_STALE_TICKET.into()),
             };

@@ -3,6 +3,8 @@
 
 #![cfg(unix)]
 
+#[expect(dead_code, reason = "functions alone are asked for here")]
+mod header;
 #[expect(dead_code, reason = "the library of the running test is the one that is meant")]
 mod toolchain;
 

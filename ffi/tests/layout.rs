@@ -21,8 +21,8 @@ use allot::tenant::allot_tenant_config;
 use allot::usage::{allot_pool, allot_usage};
 use allot::version::{allot_abi_version, allot_version};
 use allotment::{
-    AllocationType, DenialReason, EventKind, EventRead, Governor, GovernorConfig, Isolation,
-    Policy, Pressure, Priority, ReclaimAnswer, TenantConfig, TenantId, Unregister,
+    AllocationType, BATCH_MAX, DenialReason, EventKind, EventRead, Governor, GovernorConfig,
+    Isolation, Policy, Pressure, Priority, ReclaimAnswer, TenantConfig, TenantId, Unregister,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
@@ -303,7 +303,7 @@ fn numbers_are_those_of_the_governor() {
         let name = constant("ALLOT_", &kind);
         assert_eq!(all_numbers()[name.as_str()], kind as i128, "{name}");
     }
-    assert_eq!(all_numbers()["ALLOT_BATCH_MAX"], allotment::internals::batch::BATCH_MAX as i128);
+    assert_eq!(all_numbers()["ALLOT_BATCH_MAX"], BATCH_MAX as i128);
 }
 
 #[test]
