@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the library's macOS code on any machine: types and lints, without an SDK or a linker.
+# Checks the macOS code of library and C ABI on any machine: types and lints, without an SDK or a
+# linker.
 #
 # Needs the standard library of aarch64-apple-darwin. If the active toolchain has it, that serves;
 # else rustup fetches the same version into target/rustup and leaves all other toolchains alone.
@@ -39,8 +40,8 @@ timeout "$seconds_max" "${run[@]}" cargo fetch --quiet --locked --target "$targe
     skip "the crates for $target could not be fetched"
 
 # Clippy checks types as well.
-if ! "${run[@]}" cargo clippy --quiet --locked --package allotment --lib --target "$target" \
-    --target-dir target/macos -- --deny warnings; then
+if ! "${run[@]}" cargo clippy --quiet --locked --package allotment --package allotment-ffi --lib \
+    --target "$target" --target-dir target/macos -- --deny warnings; then
     echo "the macOS code has errors"
     exit 1
 fi
