@@ -64,7 +64,9 @@ enum { VERBS(AS_ENUM) VERB_COUNT };
 static const char *const verb_names[] = {VERBS(AS_TEXT)};
 static uint64_t counts[VERB_COUNT];
 
-static uint64_t add(uint64_t *to, uint64_t by) { return __atomic_fetch_add(to, by, __ATOMIC_RELAXED); }
+static uint64_t add(uint64_t *to, uint64_t by) {
+    return __atomic_fetch_add(to, by, __ATOMIC_RELAXED);
+}
 
 /* A call, counted by its name. */
 #define CALL(name, call) (add(&counts[V_##name], 1), (call))
@@ -167,7 +169,9 @@ static uint32_t free_records[RECORDS];
 static uint32_t free_count;
 static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static uint64_t cookie_of(struct entry entry) { return (uint64_t)entry.sequence << 32 | entry.index; }
+static uint64_t cookie_of(struct entry entry) {
+    return (uint64_t)entry.sequence << 32 | entry.index;
+}
 
 /* A record for what is about to be asked for; none if there are too many. */
 static int open_record(struct entry *out, allot_tenant tenant, uint64_t bytes, int firm) {
@@ -842,13 +846,12 @@ static void press(void) {
     EXPECT("pressure", status, OK_ONLY);
 }
 
-static void look(struct thread *self) {
+static void look(void) {
     allot_pool pool = ALLOT_POOL_INIT;
     allot_usage usage = ALLOT_USAGE_INIT;
     allot_snapshot *snapshot;
     char text[64];
     uint64_t length;
-    (void)self;
     if (below(4)) {
         EXPECT("usage",
                CALL(tenant_usage,
@@ -1030,7 +1033,7 @@ static void step(struct thread *self) {
     else if (which < 910) look_for_victims();
     else if (which < 920) set_callback();
     else if (which < 940) press();
-    else if (which < 955) look(self);
+    else if (which < 955) look();
     else if (which < 970) wonder();
     else if (which < 980) read_events(self);
     else if (which < 990) change_settings();

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Runs the C ABI under ThreadSanitizer: library, standard library and program, all of them built
+# with it. Eight threads call everything at random (ffi/tests/threads.c) for SECONDS, 60 unless
+# said otherwise.
+#
+#   scripts/tsan.sh [SECONDS [SEED]]
+#
+# A run without a report is worth what the tool sees: first a race that is planted within the
+# library has to be reported. Nothing is excluded. ThreadSanitizer does not see the edges that
+# atomic fences make (src/core: scarcity.rs, ring.rs, waiters.rs), but what those order are
+# atomics only, of which it reports none.
+#
+# Needs a compiler with the source of its standard library: that of the machine's nightly, or one
+# that rustup fetches into target/rustup, or Debian's rustc-web unpacked into target/rustc-web. All
+# other toolchains are left alone. Where none can be had, or no C compiler, one line says
+# "skipped: ..." and the answer is 0. A report or a fault answers 1.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seconds=${1:-60}
+seed=${2:-$(date +%s)}
+nightly=nightly-2026-05-20
+fetch_seconds_max=180
+target=$(uname -m)-unknown-linux-gnu
+out=target/tsan
+
+skip() {
+    echo "skipped: ThreadSanitizer, $1"
+    exit 0
+}
+
+[ "$(uname -s)" = Linux ] || skip "the script knows Linux only"
+compiler=""
+for name in clang gcc; do
+    command -v "$name" > /dev/null && compiler=$name && break
+done
+[ -n "$compiler" ] || skip "there is neither clang nor gcc"
+command -v cargo > /dev/null || skip "there is no cargo"
+
+# How cargo is called, and what the sanitizer's runtime is called. First that of rustup.
+cargo=()
+runtime=""
+
+has_source() {
+    local root
+    root=$(rustup run "$1" rustc --print sysroot 2> /dev/null) || return 1
+    [ -d "$root/lib/rustlib/src/rust/library" ]
+}
+
+use_nightly() {
+    cargo=(rustup run "$1" cargo)
+    runtime=$(rustup run "$1" rustc --print sysroot)/lib/rustlib/$target/lib
+    runtime=$runtime/librustc-nightly_rt.tsan.a
+    [ -f "$runtime" ]
+}
+
+by_rustup() {
+    command -v rustup > /dev/null || { why="there is no rustup"; return 1; }
+    if has_source nightly; then
+        use_nightly nightly
+        return
+    fi
+    local home=$PWD/target/rustup
+    local log=$home/tsan.log
+    mkdir -p "$home"
+    if ! RUSTUP_HOME=$home has_source "$nightly" &&
+        ! RUSTUP_HOME=$home timeout "$fetch_seconds_max" rustup toolchain install "$nightly" \
+            --profile minimal --no-self-update --component rust-src > "$log" 2>&1; then
+        why="$nightly could not be fetched ($(grep -m 1 "^error" "$log" || tail -n 1 "$log"))"
+        return 1
+    fi
+    export RUSTUP_HOME=$home
+    use_nightly "$nightly"
+}
+
+# The compiler of Debian's web browsers: without a runtime, for which that of the machine's own
+# toolchain serves.
+by_debian() {
+    command -v apt-get > /dev/null || { why="$why, and there is no apt-get"; return 1; }
+    local root=$PWD/target/rustc-web
+    local libraries=(libstd-rust-web-dev libllvm22 llvm-22 llvm-22-linker-tools llvm-22-runtime)
+    if [ ! -x "$root/rustc" ]; then
+        mkdir -p "$root/packages"
+        (cd "$root/packages" && timeout "$fetch_seconds_max" apt-get download rustc-web \
+            rust-web-src rust-web-llvm "${libraries[@]}" \
+            "$(apt-cache depends libstd-rust-web-dev | sed -n 's/.*: \(libstd-rust-web-[0-9.]*\)$/\1/p')") \
+            > "$root/log" 2>&1 || { why="$why, and Debian has no rustc-web"; return 1; }
+        local package
+        for package in "$root"/packages/*.deb; do
+            dpkg-deb -x "$package" "$root/root"
+        done
+        cat > "$root/rustc" << END
+#!/bin/sh
+LD_LIBRARY_PATH=$root/root/usr/lib/$(uname -m)-linux-gnu exec $root/root/usr/bin/rustc "\$@"
+END
+        chmod +x "$root/rustc"
+    fi
+    runtime=$(rustc --print sysroot)/lib/rustlib/$target/lib
+    runtime=$(find "$runtime" -name "librustc-*_rt.tsan.a" | head -n 1)
+    [ -n "$runtime" ] || { why="$why, and the toolchain has no runtime of it"; return 1; }
+    cargo=(env RUSTC="$root/rustc" RUSTC_BOOTSTRAP=1 cargo)
+    out=target/tsan-web
+}
+
+why=""
+by_rustup || by_debian || skip "$why"
+timeout "$fetch_seconds_max" "${cargo[@]}" fetch --quiet --locked ||
+    skip "the crates could not be fetched"
+
+RUSTFLAGS=-Zsanitizer=thread "${cargo[@]}" rustc --quiet --locked --release \
+    --package allotment-ffi --lib --crate-type staticlib -Zbuild-std --target "$target" \
+    --target-dir "$out"
+# The program is compiled by whatever compiler there is, and linked with the runtime that the
+# library was made for.
+"$compiler" -std=c99 -O1 -g -Wall -Wextra -pedantic -Werror -fsanitize=thread -Iinclude \
+    -c ffi/tests/threads.c -o "$out/threads.o"
+"$compiler" "$out/threads.o" "$out/$target/release/liballot.a" \
+    -Wl,--whole-archive "$runtime" -Wl,--no-whole-archive -Wl,--export-dynamic \
+    -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc -o "$out/threads"
+
+export TSAN_OPTIONS="exitcode=66 second_deadlock_stack=1"
+status=0
+"$out/threads" --race > "$out/planted.log" 2>&1 || status=$?
+if [ "$status" -ne 66 ] || ! grep -q "data race" "$out/planted.log" ||
+    ! grep -q "in allot_events_read\|allot_events_read " "$out/planted.log"; then
+    cat "$out/planted.log"
+    echo "a planted race in the library was not reported: a clean run would mean nothing"
+    exit 1
+fi
+echo "a planted race in the library is reported"
+
+if ! timeout $((seconds + 300)) "$out/threads" "$seconds" "$seed" > "$out/threads.log" 2>&1; then
+    cat "$out/threads.log"
+    echo "ThreadSanitizer has reported something, or the threads' books are wrong; seed $seed"
+    exit 1
+fi
+cat "$out/threads.log"
+echo "no report in $seconds s of eight threads, by $compiler and ${cargo[*]}"
