@@ -37,9 +37,10 @@ done
 [ -n "$compiler" ] || skip "there is neither clang nor gcc"
 command -v cargo > /dev/null || skip "there is no cargo"
 
-# How cargo is called, and what the sanitizer's runtime is called. First that of rustup.
+# How cargo is called, where the sanitizer's runtime is, and whose both are.
 cargo=()
 runtime=""
+toolchain=""
 
 has_source() {
     local root
@@ -48,6 +49,7 @@ has_source() {
 }
 
 use_nightly() {
+    toolchain=$1
     cargo=(rustup run "$1" cargo)
     runtime=$(rustup run "$1" rustc --print sysroot)/lib/rustlib/$target/lib
     runtime=$runtime/librustc-nightly_rt.tsan.a
@@ -78,13 +80,16 @@ by_rustup() {
 by_debian() {
     command -v apt-get > /dev/null || { why="$why, and there is no apt-get"; return 1; }
     local root=$PWD/target/rustc-web
-    local libraries=(libstd-rust-web-dev libllvm22 llvm-22 llvm-22-linker-tools llvm-22-runtime)
     if [ ! -x "$root/rustc" ]; then
         mkdir -p "$root/packages"
-        (cd "$root/packages" && timeout "$fetch_seconds_max" apt-get download rustc-web \
-            rust-web-src rust-web-llvm "${libraries[@]}" \
-            "$(apt-cache depends libstd-rust-web-dev | sed -n 's/.*: \(libstd-rust-web-[0-9.]*\)$/\1/p')") \
-            > "$root/log" 2>&1 || { why="$why, and Debian has no rustc-web"; return 1; }
+        local parts
+        parts=$(apt-cache depends --recurse --no-recommends --no-suggests rustc-web 2> /dev/null |
+            grep -E "^(rustc-web|libstd-rust-web.*|libllvm[0-9]+)$" | sort -u)
+        # Without quotes: names, one a word.
+        # shellcheck disable=SC2086
+        (cd "$root/packages" && timeout "$fetch_seconds_max" \
+            apt-get download rustc-web rust-web-src $parts) > "$root/log" 2>&1 ||
+            { why="$why, nor could Debian's rustc-web"; return 1; }
         local package
         for package in "$root"/packages/*.deb; do
             dpkg-deb -x "$package" "$root/root"
@@ -98,6 +103,7 @@ END
     runtime=$(rustc --print sysroot)/lib/rustlib/$target/lib
     runtime=$(find "$runtime" -name "librustc-*_rt.tsan.a" | head -n 1)
     [ -n "$runtime" ] || { why="$why, and the toolchain has no runtime of it"; return 1; }
+    toolchain=$("$root/rustc" --version)
     cargo=(env RUSTC="$root/rustc" RUSTC_BOOTSTRAP=1 cargo)
     out=target/tsan-web
 }
@@ -135,4 +141,4 @@ if ! timeout $((seconds + 300)) "$out/threads" "$seconds" "$seed" > "$out/thread
     exit 1
 fi
 cat "$out/threads.log"
-echo "no report in $seconds s of eight threads, by $compiler and ${cargo[*]}"
+echo "no report in $seconds s of eight threads, by $compiler and $toolchain"
