@@ -1,6 +1,8 @@
 //! Threads in C that call everything at random, and a ledger that says what has to be held in the
 //! end: `threads.c`, for a moment. `scripts/tsan.sh` runs it for longer.
 
+#![cfg(unix)]
+
 #[expect(dead_code, reason = "no C++, no sanitizer, no tool here")]
 mod toolchain;
 
