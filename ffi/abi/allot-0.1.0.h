@@ -98,7 +98,7 @@ typedef struct allot_config {
     uint32_t groups_max;
     // Most live grants, 1 to 2^23. Costs address space, not memory.
     uint32_t grants_max;
-    // Content keys whose frequency is remembered after eviction; 0: none.
+    // Content keys whose frequency is remembered after eviction, up to 2^28; 0: none.
     uint32_t ghost_keys_max;
     // Events kept for readers, up to 2^24, rounded up to a power of two; 0: none are recorded.
     uint32_t events_max;
@@ -912,9 +912,9 @@ allot_status allot_governor_retain(struct allot_governor *governor);
 // the caller's are let go (drop_fn), and if grants are live one line on standard error says whose.
 // NULL does nothing. In a fork of the process that made it nothing happens: it is the parent's.
 //
-// Owns: takes the reference. Threads: any, also within a callback; the governor lives until the
-// call that runs the callback has returned. Blocks: waits for a callback of a ticket that is
-// running on the library's thread, unless called by it. Since: 0.1.
+// Owns: takes the reference. Threads: any, also within a callback; a call or a callback that is
+// under way keeps the governor until it has returned, and what belongs to it until its drop_fn.
+// Blocks: no; waits for no callback. Since: 0.1.
 void allot_governor_free(struct allot_governor *governor);
 
 // Whether the governor is well.
@@ -1267,7 +1267,8 @@ allot_status allot_ticket_poll(struct allot_governor *governor,
                                struct allot_denial *out_denial);
 
 // Waits for the answer to a ticket, for up to timeout_ns of real time. While it is first in line
-// it evicts what may go by now.
+// it evicts what may go by now; a callback that runs within it and waits for the same ticket is
+// answered at once.
 //
 // Owns: the caller the grant. Threads: any; another one may cancel the ticket meanwhile. Blocks:
 // for up to timeout_ns, and as long as reclaim callbacks take. Returns: as allot_ticket_poll;
@@ -1312,9 +1313,9 @@ allot_status allot_ticket_on_ready(struct allot_governor *governor,
 //
 // With timeout_ns 0 it runs on the thread that is short of memory, or balances: within
 // allot_request, allot_reserve, allot_acquire, allot_enqueue, allot_grant_grow_evicting,
-// allot_ticket_wait, allot_report_pressure, allot_report_measured_process and allot_balance. With
-// more it runs on a thread of the library's, and whoever is short waits at most so long: without
-// an answer in time the grant counts as busy, and one that is freed later ends then.
+// allot_ticket_wait and allot_balance. With more it runs on a thread of the library's, and whoever
+// is short waits at most so long: without an answer in time the grant counts as busy, and one that
+// is freed later ends then.
 //
 // Set it before other threads ask for memory: a call that began earlier does not expect that its
 // last reference is freed by a callback.
@@ -1351,7 +1352,8 @@ allot_status allot_next_victim(struct allot_governor *governor,
 // Sets who is told when the pressure in force is another one than it was told last, at first
 // ALLOT_PRESSURE_NORMAL; NULL: nobody. Runs within allot_report_pressure,
 // allot_report_measured_process, allot_balance, and calls that evict, on the thread that calls
-// them; never within allot_try_request, allot_grant_grow and allot_grant_release.
+// them; never within allot_try_request, allot_grant_grow and allot_grant_release. How full the
+// pool is, is looked at by allot_balance: without it nobody is told of that.
 //
 // Owns: takes user_data if it answers ALLOT_OK, and gives it back by drop_fn. Threads: any.
 // Blocks: no. Returns: ALLOT_OK. Since: 0.1.
