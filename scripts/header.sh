@@ -14,7 +14,8 @@ tools=$PWD/target/tools
 export PATH=$tools/bin:$PATH
 if [ "$(cbindgen --version 2> /dev/null)" != "cbindgen $version" ]; then
     echo "installing cbindgen $version under target/tools"
-    if ! cargo install --quiet --locked --version "=$version" --root "$tools" \
+    # Not optimised: to build it takes longer than all that it does.
+    if ! cargo install --quiet --locked --debug --version "=$version" --root "$tools" \
         --target-dir "$tools/build" cbindgen; then
         echo "skipped: cbindgen $version cannot be installed, the header is not compared"
         exit 0

@@ -42,7 +42,8 @@ if ! cargo_c_fits; then
     PATH=$tools/bin:$PATH
     if ! cargo_c_fits; then
         echo "installing cargo-c $cargo_c_exact under target/tools; this takes minutes" >&2
-        if ! cargo install --quiet --locked --version "=$cargo_c_exact" --root "$tools" \
+        # Not optimised: to build it takes longer than all that it does.
+        if ! cargo install --quiet --locked --debug --version "=$cargo_c_exact" --root "$tools" \
             --target-dir "$tools/build" cargo-c; then
             echo "cargo-c $cargo_c_exact cannot be installed: put cargo-c on the path" >&2
             exit 3
