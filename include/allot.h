@@ -995,7 +995,8 @@ allot_status allot_tenant_register(struct allot_governor *governor,
 
 // Changes a tenant while it runs: everything but id and parent, which have to be 0 or what they
 // were. A name of length 0 leaves it as it is, so what allot_tenant_get answers can be changed and
-// given back. A limit below what is used takes nothing away; further requests are denied.
+// given back. A limit below what is used takes nothing away; further requests are denied. Requests
+// that wait and fit by it are served; who has to be evicted for them, allot_balance evicts.
 //
 // Threads: any. Blocks: on the administrative mutex. Returns: ALLOT_OK; errors as for
 // allot_tenant_register; ALLOT_ERROR_CONTENDED if another thread changed it meanwhile: call again.
@@ -1113,7 +1114,8 @@ allot_status allot_acquire(struct allot_governor *governor,
                            struct allot_denial *out_denial);
 
 // The most bytes, at most those asked for, that the request could be granted now, counting what
-// would be evicted for it. Changes nothing.
+// would be evicted for it. Changes nothing. How much tenants of equal priority would give up
+// depends on how much is asked for; where whole grants may not go it is an upper bound.
 //
 // Threads: any. Blocks: on the administrative mutex; allocates; steps grow with tenants and
 // grants. Returns: ALLOT_OK and *out_bytes; errors as for allot_try_request. Since: 0.1.
@@ -1132,6 +1134,8 @@ allot_status allot_estimate_wait(struct allot_governor *governor,
                                  uint64_t *out_wait_ns);
 
 // Gives a grant back. Exactly once: a second time is ALLOT_ERROR_STALE_GRANT and changes nothing.
+// One that was evicted has nothing to give back: it answers ALLOT_EVICTED, in the end
+// ALLOT_ERROR_STALE_GRANT as well, and need not be called.
 //
 // Owns: takes the grant. Threads: any. Blocks: no; no lock, no allocation, no system call. While
 // requests wait it also hands over what came free. Returns: ALLOT_OK; ALLOT_EVICTED if it was
@@ -1242,7 +1246,8 @@ allot_status allot_grant_bytes(struct allot_governor *governor,
                                uint64_t *out_bytes);
 
 // Asks for memory; where it is not there and waiting can help, gets a place in line for up to
-// wait_ns_max by the governor's clock. Evicts like allot_request.
+// wait_ns_max by the governor's clock. Evicts like allot_request, once; what may go later is
+// evicted by allot_ticket_wait and allot_balance.
 //
 // Owns: the caller the grant, or the ticket: to be ended by taking its answer or by
 // allot_ticket_cancel. Threads: any. Blocks: as allot_request; not for its turn; allocates.

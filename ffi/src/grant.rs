@@ -19,6 +19,8 @@ fn named(tenant: allot_tenant, grant: allot_grant) -> (TenantHandle, GrantId) {
 }
 
 /// Gives a grant back. Exactly once: a second time is ALLOT_ERROR_STALE_GRANT and changes nothing.
+/// One that was evicted has nothing to give back: it answers ALLOT_EVICTED, in the end
+/// ALLOT_ERROR_STALE_GRANT as well, and need not be called.
 ///
 /// Owns: takes the grant. Threads: any. Blocks: no; no lock, no allocation, no system call. While
 /// requests wait it also hands over what came free. Returns: ALLOT_OK; ALLOT_EVICTED if it was

@@ -264,7 +264,8 @@ pub unsafe extern "C" fn allot_acquire(
 }
 
 /// The most bytes, at most those asked for, that the request could be granted now, counting what
-/// would be evicted for it. Changes nothing.
+/// would be evicted for it. Changes nothing. How much tenants of equal priority would give up
+/// depends on how much is asked for; where whole grants may not go it is an upper bound.
 ///
 /// Threads: any. Blocks: on the administrative mutex; allocates; steps grow with tenants and
 /// grants. Returns: ALLOT_OK and *out_bytes; errors as for allot_try_request. Since: 0.1.

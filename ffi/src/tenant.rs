@@ -229,7 +229,8 @@ pub unsafe extern "C" fn allot_tenant_register(
 
 /// Changes a tenant while it runs: everything but id and parent, which have to be 0 or what they
 /// were. A name of length 0 leaves it as it is, so what allot_tenant_get answers can be changed and
-/// given back. A limit below what is used takes nothing away; further requests are denied.
+/// given back. A limit below what is used takes nothing away; further requests are denied. Requests
+/// that wait and fit by it are served; who has to be evicted for them, allot_balance evicts.
 ///
 /// Threads: any. Blocks: on the administrative mutex. Returns: ALLOT_OK; errors as for
 /// allot_tenant_register; ALLOT_ERROR_CONTENDED if another thread changed it meanwhile: call again.

@@ -277,7 +277,8 @@ fn taken(
 }
 
 /// Asks for memory; where it is not there and waiting can help, gets a place in line for up to
-/// wait_ns_max by the governor's clock. Evicts like allot_request.
+/// wait_ns_max by the governor's clock. Evicts like allot_request, once; what may go later is
+/// evicted by allot_ticket_wait and allot_balance.
 ///
 /// Owns: the caller the grant, or the ticket: to be ended by taking its answer or by
 /// allot_ticket_cancel. Threads: any. Blocks: as allot_request; not for its turn; allocates.
