@@ -2,16 +2,14 @@
 # Builds the static library for macOS on any machine and links bindings/c/hello.c with it: every
 # symbol that either needs is there. The program is looked at, and cannot be run.
 #
-# Needs the standard library of aarch64-apple-darwin, as scripts/check-macos.sh does, and Zig, which
-# has a linker for Mach-O and the symbols of macOS: from the path, or from PyPI into target/zig.
+# Needs a toolchain for it (scripts/macos-toolchain.sh), and Zig, which has a linker for Mach-O and
+# the symbols of macOS: from the path, or from PyPI into target/zig.
 # Where something cannot be had, one line says "skipped: ..." and the answer is 0. What does not
 # build or link answers 1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-target=aarch64-apple-darwin
 zig_version=0.17.1
-seconds_max=300
 scratch=$PWD/target/link-macos
 mkdir -p "$scratch"
 
@@ -20,26 +18,7 @@ skip() {
     exit 0
 }
 
-command -v cargo > /dev/null || skip "there is no cargo"
-version=$(rustc --version | cut -d ' ' -f 2)
-run=()
-if [ ! -d "$(rustc --print target-libdir --target "$target" 2> /dev/null || echo /nonexistent)" ]; then
-    command -v rustup > /dev/null ||
-        skip "the toolchain lacks $target and there is no rustup to fetch it"
-    case $version in
-    *-nightly | *-beta | *-dev) skip "the toolchain $version lacks $target" ;;
-    esac
-    # With clippy, as scripts/check-macos.sh wants it: whoever comes first fetches it for both.
-    export RUSTUP_HOME=$PWD/target/rustup
-    mkdir -p "$RUSTUP_HOME"
-    log=$RUSTUP_HOME/link-macos.log
-    timeout "$seconds_max" rustup toolchain install "$version" --profile minimal \
-        --no-self-update --component clippy --target "$target" > "$log" 2>&1 ||
-        skip "$target could not be fetched ($(grep -m 1 "^error" "$log" || tail -n 1 "$log"))"
-    run=(rustup run "$version")
-fi
-timeout "$seconds_max" "${run[@]}" cargo fetch --quiet --locked --target "$target" ||
-    skip "the crates for $target could not be fetched"
+source scripts/macos-toolchain.sh
 
 if command -v zig > /dev/null; then
     zig=(zig)

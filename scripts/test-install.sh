@@ -149,10 +149,10 @@ EOF
 }
 
 packed_up() {
-    DESTDIR=$scratch/root install /opt/allot
-    local pc=$scratch/root/opt/allot/lib/pkgconfig/allot.pc
-    grep -q '^prefix=/opt/allot$' "$pc" || fail "with DESTDIR, allot.pc says $(head -n 1 "$pc")"
-    ! grep -r --quiet --text --fixed-strings "$scratch" "$scratch/root" ||
+    DESTDIR=$scratch/staged install /packed/allot
+    local pc=$scratch/staged/packed/allot/lib/pkgconfig/allot.pc
+    grep -q '^prefix=/packed/allot$' "$pc" || fail "with DESTDIR, allot.pc says $(head -n 1 "$pc")"
+    ! grep -r --quiet --text --fixed-strings "$scratch" "$scratch/staged" ||
         fail "with DESTDIR, files say where they were packed up"
     echo "with DESTDIR nothing says where it was packed up"
 }

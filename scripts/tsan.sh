@@ -92,11 +92,11 @@ by_debian() {
             { why="$why, nor could Debian's rustc-web"; return 1; }
         local package
         for package in "$root"/packages/*.deb; do
-            dpkg-deb -x "$package" "$root/root"
+            dpkg-deb -x "$package" "$root/unpacked"
         done
         cat > "$root/rustc" << END
 #!/bin/sh
-LD_LIBRARY_PATH=$root/root/usr/lib/$(uname -m)-linux-gnu exec $root/root/usr/bin/rustc "\$@"
+LD_LIBRARY_PATH=$root/unpacked/usr/lib/$(uname -m)-linux-gnu exec $root/unpacked/usr/bin/rustc "\$@"
 END
         chmod +x "$root/rustc"
     fi
