@@ -161,7 +161,7 @@ impl Governor {
         let counted = reason == Some(DenialReason::GrantCount);
         Ok(Explanation {
             tenant: self.name_of(ask.account),
-            allocation_type: request.allocation_type,
+            allocation_type: AllocationType::ALL[usize::from(ask.kind)],
             asked_bytes: ask.bytes,
             reason,
             account: self.account_name(account),

@@ -21,13 +21,13 @@
 //! | what is recorded of all this, and the room for it | `recording.rs`, `details.rs` |
 
 use crate::audit::Rest;
-use crate::config::{AllocationType, GovernorConfig};
+use crate::config::GovernorConfig;
 use crate::core::account::ROOT;
 use crate::core::admission::{Ask, Granted, No};
 use crate::core::batch::BATCH_MAX;
 use crate::core::events::{EventKind, GRANT_RECORDS, Verb};
 use crate::core::evict::Relief;
-use crate::core::grants::{Fields, Refused, flag};
+use crate::core::grants::{Fields, Refused, Slot, flag};
 use crate::core::handle::{GrantId, TenantHandle};
 use crate::core::order::{Goal, Sums};
 use crate::core::sync::{AtomicU32, AtomicU64, Mutex};
@@ -44,9 +44,10 @@ use crate::measured::Measured;
 use crate::os::Clock;
 use crate::reclaim::Reclaim;
 use crate::registration::Admin;
-use crate::request::Request;
+use crate::request::{Gates, Request};
 use crate::wakers::Wakers;
 use crossbeam_utils::CachePadded;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +80,8 @@ impl Extent {
     }
 }
 
+/// The tag of no handle.
+const NO_TAG: u32 = 1 << u8::BITS;
 /// Records of a growth, or of the denial of one.
 const GROWTH_RECORDS: u64 = 1;
 /// Until when a grant is kept alive that grows: no time that a caller can name.
@@ -115,6 +118,9 @@ pub(crate) const PINS_LOOK_MAX: usize = 1_024;
 pub struct Governor {
     pub(crate) core: Core,
     pub(crate) tag: u8,
+    /// The same, or [`NO_TAG`] where verbs are recorded: they do not take the hot path then.
+    usual_tag: u32,
+    gates: Gates,
     pub(crate) config: GovernorConfig,
     pub(crate) admin: Mutex<Admin>,
     /// When the next reservation runs out.
@@ -157,9 +163,12 @@ impl Governor {
             waiters_max: config.waiters_max,
             patience_ns: config.patience_ns,
         });
+        let tag = crate::registration::next_tag();
         Ok(Self {
+            usual_tag: if core.events.is_enabled() { NO_TAG } else { tag.into() },
+            gates: Gates::of(tag, core.events.is_enabled()),
             core,
-            tag: crate::registration::next_tag(),
+            tag,
             admin: Mutex::new(Admin::new(&config)),
             due_ns: AtomicU64::new(u64::MAX),
             slots_wanted: AtomicU32::new(0),
@@ -198,12 +207,23 @@ impl Governor {
     ///
     /// [`Refusal::Denied`] with the account and check that refused; [`Refusal::Misuse`] for a
     /// stale or foreign tenant, zero bytes, or more than one grant can hold.
-    #[inline]
+    #[inline(always)]
     pub fn try_request(&self, request: &Request) -> Result<Grant<'_>, Refusal> {
+        match self.grant_at_once(request) {
+            Some(id) => Ok(self.grant_of(request, id)),
+            None => self.try_request_in_full(request).map(|id| self.grant_of(request, id)),
+        }
+    }
+
+    #[inline(never)]
+    fn try_request_in_full(&self, request: &Request) -> Result<NonZeroU64, Refusal> {
+        if let Some(number) = self.detailed_at_once(request) {
+            return Ok(number);
+        }
         let ask = self.ask(request)?;
         self.begin(Verb::TryRequest, request, &ask)?;
         match self.admit(&ask) {
-            Ok(granted) => Ok(self.granted(&ask, granted)),
+            Ok(granted) => Ok(self.granted(&ask, granted).into_number()),
             Err(no) => Err(self.denied(&ask, no, Extent::of(ask.bytes))),
         }
     }
@@ -218,11 +238,22 @@ impl Governor {
     /// As [`Governor::try_request`].
     #[inline]
     pub fn request(&self, request: &Request) -> Result<Grant<'_>, Refusal> {
+        match self.grant_at_once(request) {
+            Some(id) => Ok(self.grant_of(request, id)),
+            None => self.request_in_full(request).map(|id| self.grant_of(request, id)),
+        }
+    }
+
+    #[inline(never)]
+    fn request_in_full(&self, request: &Request) -> Result<NonZeroU64, Refusal> {
+        if let Some(number) = self.detailed_at_once(request) {
+            return Ok(number);
+        }
         let ask = self.ask(request)?;
         self.begin(Verb::Request, request, &ask)?;
         match self.admit(&ask) {
-            Ok(granted) => Ok(self.granted(&ask, granted)),
-            Err(no) => self.request_or_deny(ask, no),
+            Ok(granted) => Ok(self.granted(&ask, granted).into_number()),
+            Err(no) => self.request_or_deny(ask, no).map(Grant::into_number),
         }
     }
 
@@ -233,6 +264,65 @@ impl Governor {
     /// As [`Governor::try_request`].
     pub fn request_owned(self: &Arc<Self>, request: &Request) -> Result<OwnedGrant, Refusal> {
         Ok(self.request(request)?.into_owned(self))
+    }
+
+    /// The number of the usual grant, of which there is nothing to say: `core/hot_path.rs`.
+    #[inline(always)]
+    fn grant_at_once(&self, request: &Request) -> Option<NonZeroU64> {
+        if request.gate != self.gates.plain {
+            return None;
+        }
+        self.number_of(request, self.core.request_at_once(request, false)?)
+    }
+
+    /// The same of a grant with flags, key or cookie.
+    #[inline(never)]
+    fn detailed_at_once(&self, request: &Request) -> Option<NonZeroU64> {
+        if request.gate != self.gates.detailed {
+            return None;
+        }
+        self.number_of(request, self.core.request_at_once(request, true)?)
+    }
+
+    #[inline(always)]
+    fn number_of(&self, request: &Request, (slot, generation): Granted) -> Option<NonZeroU64> {
+        if self.core.scarcity.is_waited() {
+            self.after_purchase(request.owner);
+        }
+        NonZeroU64::new(GrantId::new(self.tag, generation, slot).as_u64())
+    }
+
+    /// The grant of a number, which fits into a register where the grant itself does not.
+    #[inline(always)]
+    fn grant_of(&self, request: &Request, number: NonZeroU64) -> Grant<'_> {
+        Grant::new(self, GrantId::from_u64(number.get()), request.owner)
+    }
+
+    /// While somebody waits, claim beyond the need goes back at once.
+    #[cold]
+    #[inline(never)]
+    fn after_purchase(&self, owner: Owner) {
+        self.core.give_up_rest(owner.account());
+        self.serve_noted();
+    }
+
+    /// Where bytes are scarce, the claim of who gave some back goes up, and to those who wait.
+    #[cold]
+    #[inline(never)]
+    fn after_return(&self, owner: Owner) {
+        self.core.offer_claim(owner.account());
+        self.serve_waiters();
+    }
+
+    /// Whose grant it is, and where, if both are this governor's.
+    #[inline(always)]
+    fn slot_of(&self, tenant: TenantHandle, grant: GrantId) -> Option<(Slot<'_>, Owner)> {
+        if u32::from(tenant.tag()) != self.usual_tag || grant.tag() != tenant.tag() {
+            return None;
+        }
+        let slot = self.core.grants.find(grant.index())?;
+        let owner = slot.owner();
+        owner.is_of(tenant.index(), tenant.generation()).then_some((slot, owner))
     }
 
     /// An admission, and a look at the line if claim went back by it.
@@ -472,6 +562,20 @@ impl Governor {
     /// [`Error::NotYours`] if it is another tenant's.
     #[inline]
     pub fn touch(&self, tenant: TenantHandle, grant: GrantId) -> Result<(), Error> {
+        match self.touch_at_once(tenant, grant) {
+            Some(()) => Ok(()),
+            None => self.touch_in_full(tenant, grant),
+        }
+    }
+
+    #[inline(always)]
+    fn touch_at_once(&self, tenant: TenantHandle, grant: GrantId) -> Option<()> {
+        let (slot, owner) = self.slot_of(tenant, grant)?;
+        self.core.touch_at_once(slot, grant.generation(), owner)
+    }
+
+    #[cold]
+    fn touch_in_full(&self, tenant: TenantHandle, grant: GrantId) -> Result<(), Error> {
         let owner = self.owner(tenant, grant)?;
         let touched = self.core.touch(grant.index(), grant.generation(), owner);
         touched.map_err(|refused| refusal(refused, grant))?;
@@ -518,6 +622,24 @@ impl Governor {
     /// evicted, is another tenant's, or would exceed what one grant can hold.
     #[inline]
     pub fn grow(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Result<(), Refusal> {
+        match self.grow_at_once(tenant, grant, by) {
+            Some(()) => Ok(()),
+            None => self.grow_in_full(tenant, grant, by),
+        }
+    }
+
+    #[inline(always)]
+    fn grow_at_once(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Option<()> {
+        let (slot, owner) = self.slot_of(tenant, grant)?;
+        self.core.grow_at_once(slot, grant.generation(), owner, by)?;
+        if self.core.scarcity.is_waited() {
+            self.after_purchase(owner);
+        }
+        Some(())
+    }
+
+    #[inline(never)]
+    fn grow_in_full(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Result<(), Refusal> {
         self.begin_growth(Verb::Grow, tenant, grant, by)?;
         match self.or_give_back(self.try_grow(tenant, grant, by))? {
             Ok(()) => Ok(()),
@@ -628,6 +750,24 @@ impl Governor {
     /// nothing has changed.
     #[inline]
     pub fn shrink(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Result<(), Error> {
+        match self.shrink_at_once(tenant, grant, by) {
+            Some(()) => Ok(()),
+            None => self.shrink_in_full(tenant, grant, by),
+        }
+    }
+
+    #[inline(always)]
+    fn shrink_at_once(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Option<()> {
+        let (slot, owner) = self.slot_of(tenant, grant)?;
+        self.core.shrink_at_once(slot, grant.generation(), owner, by)?;
+        if self.core.scarcity.any() {
+            self.after_return(owner);
+        }
+        Some(())
+    }
+
+    #[inline(never)]
+    fn shrink_in_full(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Result<(), Error> {
         let owner = self.owner(tenant, grant)?;
         if by == 0 {
             return Err(Error::ZeroBytes);
@@ -720,11 +860,52 @@ impl Governor {
     /// tenant's, [`Error::Busy`] if another thread is changing it at this moment.
     #[inline]
     pub fn release(&self, tenant: TenantHandle, grant: GrantId) -> Result<Released, Error> {
+        match self.release_named(tenant, grant) {
+            Some(()) => Ok(Released::Returned),
+            None => self.release_in_full(tenant, grant),
+        }
+    }
+
+    #[inline(always)]
+    fn release_named(&self, tenant: TenantHandle, grant: GrantId) -> Option<()> {
+        let (slot, owner) = self.slot_of(tenant, grant)?;
+        self.release_slot(slot, grant, owner)
+    }
+
+    #[inline(never)]
+    fn release_in_full(&self, tenant: TenantHandle, grant: GrantId) -> Result<Released, Error> {
         let owner = self.owner(tenant, grant)?;
         self.release_owned(grant, owner)
     }
 
-    #[inline]
+    #[inline(always)]
+    fn release_at_once(&self, grant: GrantId, owner: Owner) -> Option<()> {
+        if self.usual_tag == NO_TAG {
+            return None;
+        }
+        self.release_slot(self.core.grants.find(grant.index())?, grant, owner)
+    }
+
+    #[inline(always)]
+    fn release_slot(&self, slot: Slot<'_>, grant: GrantId, owner: Owner) -> Option<()> {
+        let queue = self.core.release_at_once(slot, grant.generation(), owner)?;
+        if self.core.scarcity.any() {
+            return self.after_release(grant, owner);
+        }
+        queue.note_released(grant.index());
+        Some(())
+    }
+
+    /// What a release ends with where bytes are scarce.
+    #[cold]
+    #[inline(never)]
+    fn after_release(&self, grant: GrantId, owner: Owner) -> Option<()> {
+        self.core.queue(owner).note_released(grant.index());
+        self.after_return(owner);
+        Some(())
+    }
+
+    #[inline(never)]
     fn release_owned(&self, grant: GrantId, owner: Owner) -> Result<Released, Error> {
         match self.core.release(grant.index(), grant.generation(), owner, self) {
             Ok((_, evicting)) => {
@@ -738,12 +919,34 @@ impl Governor {
 
     /// Returns a grant whose owner has no way to call again, waiting for a thread that is just
     /// changing it.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn release_certainly(
         &self,
         grant: GrantId,
         owner: Owner,
     ) -> Result<Released, Error> {
+        match self.release_at_once(grant, owner) {
+            Some(()) => Ok(Released::Returned),
+            None => self.release_insistently(grant, owner),
+        }
+    }
+
+    /// The same, whatever became of the grant.
+    #[inline(never)]
+    pub(crate) fn release_quietly(&self, grant: GrantId, owner: Owner) {
+        if self.release_at_once(grant, owner).is_none() {
+            self.release_somehow(grant, owner);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn release_somehow(&self, grant: GrantId, owner: Owner) {
+        let _ = self.release_insistently(grant, owner);
+    }
+
+    #[inline(never)]
+    fn release_insistently(&self, grant: GrantId, owner: Owner) -> Result<Released, Error> {
         loop {
             match self.release_owned(grant, owner) {
                 Err(Error::Busy(_)) => std::thread::yield_now(),
@@ -776,23 +979,17 @@ impl Governor {
     pub(crate) fn ask(&self, request: &Request) -> Result<Ask, Error> {
         let (account, generation) = self.resolve(request.tenant)?;
         check_size(request.bytes)?;
-        let mut flags = 0;
-        if request.pinned {
-            flags |= flag::PINNED;
-        }
-        if request.allocation_type == AllocationType::ModelLoad && !request.evictable {
-            flags |= flag::FIXED;
-        }
         let rated = self.core.tenant(account).rate_limit().is_some();
         let timed = rated || request.ttl_ns.is_some();
         let now_ns = if timed { self.clock().now_ns() } else { 0 };
         let expires_ns = request.ttl_ns.map_or(0, |ttl| now_ns.saturating_add(ttl).max(1));
         let (key, cookie) = (request.key, request.cookie);
+        let flags = request.flags;
         let fields = Fields { key, cookie, expires_ns, keep_until_ns: 0, flags };
         Ok(Ask {
             account,
             generation,
-            kind: request.allocation_type as u8,
+            kind: request.owner.allocation_type(),
             bytes: request.bytes,
             fields,
             cost: request.cost,

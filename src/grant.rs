@@ -7,6 +7,7 @@ use crate::error::{Error, Refusal};
 use crate::governor::Governor;
 use std::borrow::Borrow;
 use std::mem::ManuallyDrop;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,12 @@ impl<G: Borrow<Governor>> HeldGrant<G> {
         // SAFETY: `this` is never dropped, so its share of the governor is taken exactly once.
         drop(unsafe { std::ptr::read(&this.governor) });
         this.id
+    }
+
+    /// The same, as a number.
+    #[inline]
+    pub(crate) fn into_number(self) -> NonZeroU64 {
+        NonZeroU64::new(self.into_id().as_u64()).expect("generations begin at one")
     }
 
     /// Tells the eviction queue that the content was used: a few plain accesses.
@@ -153,9 +160,10 @@ impl<G: Borrow<Governor>> HeldGrant<G> {
 }
 
 impl<G: Borrow<Governor>> Drop for HeldGrant<G> {
+    #[inline(always)]
     fn drop(&mut self) {
         // A grant that was evicted, or released by its id, has nothing left to give back.
-        let _ = self.governor().release_certainly(self.id, self.owner);
+        self.governor().release_quietly(self.id, self.owner);
     }
 }
 

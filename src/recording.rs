@@ -252,7 +252,7 @@ impl Governor {
             });
         }
         let mut flags = 0;
-        if request.pinned {
+        if request.flags & flag::PINNED != 0 {
             flags |= asked::PINNED;
         }
         if ask.fields.flags & flag::FIXED == 0 && ask.kind == AllocationType::ModelLoad as u8 {

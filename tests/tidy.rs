@@ -32,7 +32,7 @@ const LAYERS: &[&[&str]] = &[
     &["queue", "events"],
     &["tenant"],
     &["admission"],
-    &["order"],
+    &["order", "hot_path"],
     &["batch", "evict"],
     &["steps"],
     &["force"],

@@ -15,6 +15,17 @@
 //! I1  a charge commits only if used + bytes <= limit, the limit of the config version it exchanges
 //! ```
 //!
+//! Beside them stand the *pass*, by which the usual charge (`hot_path.rs`) is told the limit without
+//! a look at the record, and a count of changes:
+//!
+//! ```text
+//! pass         levels | config version | limit
+//! P1  a pass of the version in the used word has that version's limit, or 0
+//!     written before the exchange that makes the version current, so an older word refuses it
+//! P2  who reads the same count of changes before and after an exchange has seen the latest versions
+//!     counted before a version is bumped; versions come round only after as many changes
+//! ```
+//!
 //! **Charge.** Read used word, config record, claim word. Over the limit: denied, if the version
 //! still stands. Within the claim: exchange the used word, and that is the whole hot path, inside
 //! the guarantee and beyond it. Otherwise *buy* first: mark the claim word, charge the parent for
@@ -40,7 +51,9 @@
 use super::pressure::Gauge;
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
-use super::word::{BYTES_MAX, CONFIG_VERSIONS, ClaimWord, Head, TRIM_VERSIONS, UsedWord};
+use super::word::{
+    Above, BYTES_MAX, CONFIG_VERSIONS, ClaimWord, Head, Pass, TRIM_VERSIONS, UsedWord,
+};
 use crossbeam_utils::CachePadded;
 
 /// The account that is the whole.
@@ -50,6 +63,8 @@ pub const ROOT: u32 = 0;
 pub const DEPTH_MAX: u32 = if cfg!(allot_loom) { 2 } else { 6 };
 /// Turns of the exchange loop of one attempt, all levels together.
 pub const CHARGE_TURNS_MAX: u32 = 64;
+/// The same of a charge that is given up if the claim does not suffice.
+pub const CHARGE_AT_ONCE_TURNS_MAX: u32 = 8;
 /// Attempts of a charge that ancestors refused while bytes were on their way: each ancestor may
 /// have to collect once, even if nobody else is at work.
 pub const CHARGE_ROUNDS_MAX: u32 = DEPTH_MAX + 1;
@@ -76,22 +91,28 @@ struct Record {
 pub struct Account {
     used: AtomicU64,
     claim: AtomicU64,
-    /// Trims begun, so that a charge that slept through [`TRIM_VERSIONS`] of them notices.
-    trims: AtomicU64,
+    /// Trims and configurations begun, so that a charge that slept through as many as there are
+    /// versions notices.
+    changes: AtomicU64,
+    /// A [`Pass`].
+    pass: AtomicU64,
     /// Hand-backs received from children.
     returned: AtomicU64,
     /// Bytes of this account being evicted ([`super::word::OnTheWay`]); kept by `evict.rs`.
     pub freeing: AtomicU64,
     /// Bytes that requests refused by this account are short of; kept by `evict.rs`.
     pub demand: AtomicU64,
-    parent: AtomicU32,
+    /// [`Above`].
+    above: AtomicU32,
     generation: AtomicU32,
-    depth: AtomicU32,
     records: [Aligned<Record>; 2],
 }
 
 #[repr(align(64))]
 struct Aligned<T>(T);
+
+#[cfg(not(allot_loom))]
+const _: () = assert!(size_of::<Account>() == 3 * 64, "what changes, then a record on each line");
 
 // SAFETY: atomics only; all zero is an account nobody ever registered.
 unsafe impl Zeroed for Account {
@@ -109,13 +130,13 @@ unsafe impl Zeroed for Account {
         Self {
             used: zero(),
             claim: zero(),
-            trims: zero(),
+            changes: zero(),
+            pass: zero(),
             returned: zero(),
             freeing: zero(),
             demand: zero(),
-            parent: AtomicU32::new(0),
+            above: AtomicU32::new(0),
             generation: AtomicU32::new(0),
-            depth: AtomicU32::new(0),
             records: [record(), record()],
         }
     }
@@ -134,6 +155,16 @@ pub struct Settings {
     pub traits: u64,
     /// One bit for each allocation type whose grants are counted.
     pub counted: u8,
+}
+
+impl Settings {
+    /// What the usual charge is told of them: nothing is counted, the limit is the same whatever
+    /// is known of pressure, or else pressure is at the lowest level.
+    fn pass(&self, word: UsedWord, closed: bool) -> Pass {
+        let usual = !closed && self.counted == 0;
+        let any_level = self.share_weight == 0 && self.limits.iter().all(|&l| l == self.limits[0]);
+        Pass::new(word, if usual { self.limits[0] } else { 0 }, any_level)
+    }
 }
 
 /// Why a charge did not happen.
@@ -173,7 +204,7 @@ pub enum Trimmed {
 struct View<'a> {
     account: &'a Account,
     record: &'a Record,
-    trims: u64,
+    changes: u64,
     word: UsedWord,
     head: Head,
     limit: u64,
@@ -219,6 +250,19 @@ impl Account {
         debug_assert!(before.used() >= bytes, "more released than used");
     }
 
+    /// Whether a charge that has just been committed is good although something has moved since
+    /// it looked; gives the bytes back otherwise, as in [`View::commit`].
+    #[cold]
+    #[inline(never)]
+    fn confirm(&self, changes: u64, bytes: u64) -> bool {
+        let slept = self.changes().wrapping_sub(changes) + 1;
+        let good = slept < TRIM_VERSIONS.min(CONFIG_VERSIONS.into());
+        if !good {
+            self.subtract(bytes);
+        }
+        good
+    }
+
     #[inline]
     fn claim(&self) -> ClaimWord {
         // Acquire: pairs with the Release half of `change_claim`.
@@ -242,9 +286,21 @@ impl Account {
     }
 
     #[inline]
-    fn trims(&self) -> u64 {
-        // Acquire: pairs with the Release in `trim`, which counts before it bumps the used word.
-        self.trims.load(Ordering::Acquire)
+    fn changes(&self) -> u64 {
+        // Acquire: pairs with the Release half of `note_change`, which comes before the used word
+        // is given another version.
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn note_change(&self) {
+        // AcqRel: pairs with the Acquire in `changes`; counted before the version is bumped.
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    #[inline]
+    fn pass(&self) -> Pass {
+        // Acquire: pairs with the Release in `configure_as`; the generation read next is not older.
+        Pass(self.pass.load(Ordering::Acquire))
     }
 
     fn returned(&self) -> u64 {
@@ -254,9 +310,14 @@ impl Account {
     }
 
     #[inline]
+    fn above(&self) -> Above {
+        // Acquire: pairs with the Release in `open`; what is above belongs to the generation seen.
+        Above(self.above.load(Ordering::Acquire))
+    }
+
+    #[inline]
     fn parent(&self) -> u32 {
-        // Acquire: pairs with the Release in `open`; the parent belongs to the generation seen.
-        self.parent.load(Ordering::Acquire)
+        self.above().parent()
     }
 
     #[inline]
@@ -340,14 +401,14 @@ impl View<'_> {
     }
 
     /// Takes `bytes` into use if nothing has moved since the view was read.
-    #[inline]
+    #[inline(always)]
     fn commit(&self, bytes: u64) -> Result<bool, Obstacle> {
         if !self.account.exchange(self.word, self.word.plus(bytes)) {
             return Ok(false);
         }
         // Had either version come round to the same bits while this thread slept, the exchange
         // would have succeeded by mistake. A trim counts itself before it bumps, hence the one.
-        let trims = self.account.trims().wrapping_sub(self.trims) + 1;
+        let trims = self.account.changes().wrapping_sub(self.changes) + 1;
         // The head was read after the word and may have been ahead of it already.
         let stamps = self.record.head().stamps_since(self.head) + self.head.ahead_of(self.word);
         if trims >= TRIM_VERSIONS || stamps >= CONFIG_VERSIONS {
@@ -382,6 +443,23 @@ impl Accounts {
             record.0.write(&settings, Head::new(0, 0, 0, false));
         }
         accounts
+    }
+
+    /// The account at `index`.
+    ///
+    /// # Safety
+    ///
+    /// There is one.
+    #[inline(always)]
+    pub unsafe fn at(&self, index: u32) -> &Account {
+        // SAFETY: as the caller promises.
+        unsafe { self.table.at(index) }
+    }
+
+    /// Takes `bytes` out of use that were charged.
+    #[inline(always)]
+    pub fn uncharge_at_once(&self, account: &Account, bytes: u64) {
+        account.subtract(bytes);
     }
 
     /// The account at `index`.
@@ -453,14 +531,21 @@ impl Accounts {
         self.water.load(Ordering::Acquire)
     }
 
-    #[inline]
+    #[inline(always)]
     fn limit_in_force(&self, record: &Record) -> u64 {
-        let level = self.level();
+        match self.level() {
+            0 => record.limit(0),
+            level => self.limit_under_pressure(record, level),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn limit_under_pressure(&self, record: &Record, level: usize) -> u64 {
         let limit = record.limit(level);
         if level + 1 == LEVELS { self.limit_when_critical(record, limit) } else { limit }
     }
 
-    #[cold]
     fn limit_when_critical(&self, record: &Record, limit: u64) -> u64 {
         match record.share_weight() {
             0 => limit,
@@ -471,10 +556,10 @@ impl Accounts {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn view(&self, index: u32) -> View<'_> {
         let account = &self.table[index];
-        let trims = account.trims();
+        let changes = account.changes();
         let word = account.used();
         let record = account.record(word);
         let head = record.head();
@@ -484,7 +569,7 @@ impl Accounts {
             ROOT => BYTES_MAX,
             _ => record.guarantee().max(account.claim().claim()),
         };
-        View { account, record, trims, word, head, limit, top }
+        View { account, record, changes, word, head, limit, top }
     }
 
     /// Charges `bytes` to an account of the given generation, whose counted types are `counted`.
@@ -500,14 +585,59 @@ impl Accounts {
     ) -> Result<(), Obstacle> {
         let view = self.view(index);
         let same = view.head == Head::new(generation, view.head.stamp(), counted, false);
-        if same && bytes <= view.room() {
-            match view.commit(bytes) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(obstacle) => return Err(obstacle),
-            }
+        if same && bytes <= view.room() && view.commit(bytes)? {
+            return Ok(());
         }
         self.charge_slow(index, generation, counted, bytes)
+    }
+
+    /// The usual charge: of a tenant that counts no grants, within its claim, while nothing moves.
+    /// Answers the bytes in use then.
+    ///
+    /// Steps: seven accesses and one read-modify-write; more while others charge the same account.
+    #[inline(always)]
+    pub fn charge_at_once(
+        &self,
+        account: &Account,
+        index: u32,
+        generation: u32,
+        bytes: u64,
+    ) -> Option<u64> {
+        let changes = account.changes();
+        let word = account.used();
+        let then = word.used() + bytes;
+        if !account.pass().admits(word, then, self.gauge().level_bits())
+            || account.generation() != generation
+            || then > account.claim().claim()
+        {
+            return None;
+        }
+        if !account.exchange(word, word.plus(bytes)) {
+            return self.charge_again(index, generation, bytes);
+        }
+        // As in `commit`.
+        if account.changes() != changes {
+            return account.confirm(changes, bytes).then_some(then);
+        }
+        Some(then)
+    }
+
+    /// The same after another thread was faster.
+    #[cold]
+    #[inline(never)]
+    fn charge_again(&self, index: u32, generation: u32, bytes: u64) -> Option<u64> {
+        for _ in 1..CHARGE_AT_ONCE_TURNS_MAX {
+            let view = self.view(index);
+            let head = view.head;
+            let usual = head.generation() == generation && !head.closed() && head.counted() == 0;
+            if !usual || bytes > view.room() {
+                return None;
+            }
+            if view.commit(bytes).ok()? {
+                return Some(view.word.used() + bytes);
+            }
+        }
+        None
     }
 
     /// Like [`Accounts::charge`], but takes the first refusal for an answer: what is idle below an
@@ -669,14 +799,13 @@ impl Accounts {
             return Trimmed::Nothing;
         }
         let lowered = claim.0 - idle + ClaimWord::MARK;
-        // AcqRel: pairs with the Acquire in `claim`; the mark excludes other trims, so the count
-        // below has one writer. Relaxed on failure: somebody else is at work here.
+        // AcqRel: pairs with the Acquire in `claim`; the mark excludes other trims. Relaxed on
+        // failure: somebody else is at work here.
         let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
         if account.claim.compare_exchange(claim.0, lowered, success, failure).is_err() {
             return Trimmed::Busy;
         }
-        // Release: pairs with the Acquire in `trims`; counted before the version is bumped.
-        account.trims.store(account.trims().wrapping_add(1), Ordering::Release);
+        account.note_change();
         if !self.forbid_higher_claim(account) {
             account.change_claim(idle.wrapping_sub(ClaimWord::MARK));
             return Trimmed::Busy;
@@ -910,6 +1039,10 @@ impl Accounts {
             let next = word.next_config();
             let head = Head::new(generation, stamp.wrapping_add(1), settings.counted, closed);
             account.record(next).write(settings, head);
+            account.note_change();
+            // Release: pairs with the Acquire in `pass`. Of a version that is not in force yet it
+            // lets nothing pass.
+            account.pass.store(settings.pass(next, closed).0, Ordering::Release);
             if account.exchange(word, next) {
                 return Ok(());
             }
@@ -980,11 +1113,10 @@ impl Accounts {
         let generation = account.generation().checked_add(1).ok_or(Obstacle::Closed)?;
         let depth = self.depth(parent) + 1;
         debug_assert!(depth <= DEPTH_MAX && self.is_inner(parent));
-        // Release: pairs with the Acquire in `depth`, `parent` and `generation`; the generation
-        // goes last, so whoever sees it sees the parent that goes with it.
+        // Release: pairs with the Acquire in `above` and `generation`; the generation goes last, so
+        // whoever sees it sees the parent that goes with it.
         let order = Ordering::Release;
-        account.depth.store(depth, order);
-        account.parent.store(parent, order);
+        account.above.store(Above::new(parent, depth).0, order);
         account.generation.store(generation, order);
         self.configure_as(index, settings, generation, false).inspect_err(|_| {
             self.trim(index);
@@ -1007,8 +1139,7 @@ impl Accounts {
 
     /// Levels between the account and the root.
     pub fn depth(&self, index: u32) -> u32 {
-        // Acquire: pairs with the Release in `open`.
-        self.table[index].depth.load(Ordering::Acquire)
+        self.table[index].above().depth()
     }
 
     /// The parent of an account other than the root.

@@ -55,6 +55,10 @@ pub mod flag {
     pub const UNCOMMITTED: u32 = 8;
     /// The grant ended by eviction, not by release.
     pub const EVICTED: u32 = 16;
+    /// Those that forbid to evict the grant.
+    pub const SPECIAL: u32 = PINNED | FIXED | UNCOMMITTED;
+    /// Has a key, a cookie or a time. Of a slot without it these are zero.
+    pub const DETAILED: u32 = 32;
 }
 
 /// What a grant is beside its size.
@@ -76,8 +80,15 @@ impl Fields {
     /// Whether a scan for victims must look at these fields and not at the word alone.
     #[inline]
     pub fn special(&self) -> bool {
-        let flags = flag::PINNED | flag::FIXED | flag::UNCOMMITTED;
-        self.flags & flags != 0 || self.expires_ns != 0 || self.keep_until_ns != 0
+        self.flags & flag::SPECIAL != 0 || self.expires_ns != 0 || self.keep_until_ns != 0
+    }
+
+    /// The flags with the one that tells of key, cookie and times.
+    #[inline]
+    fn all_flags(&self) -> u32 {
+        let detailed = self.key | self.cookie | self.expires_ns | self.keep_until_ns != 0;
+        let detail = if detailed { flag::DETAILED } else { 0 };
+        (self.flags & !flag::DETAILED) | detail
     }
 
     /// Whether the time to live, or to commit, has run out.
@@ -162,6 +173,13 @@ pub enum Refused {
     Evicted,
     /// Another thread is changing the grant.
     Busy,
+}
+
+/// A slot that was found in its table, for a verb that comes back to it.
+#[derive(Clone, Copy)]
+pub struct Slot<'a> {
+    segment: &'a Segment,
+    lane: u32,
 }
 
 /// A slot held in *tuning* by this thread: it alone decides what comes next.
@@ -377,11 +395,11 @@ impl Segment {
             cookie: details.cookie.load(order),
             expires_ns: details.expires_ns.load(order),
             keep_until_ns: details.keep_until_ns.load(order),
-            flags: details.flags.load(order),
+            flags: details.flags.load(order) & !flag::DETAILED,
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn set_fields(&self, lane: u32, fields: &Fields) {
         let details = &self.details[lane as usize];
         // Relaxed: published by the store of the word that follows.
@@ -390,7 +408,17 @@ impl Segment {
         details.cookie.store(fields.cookie, order);
         details.expires_ns.store(fields.expires_ns, order);
         details.keep_until_ns.store(fields.keep_until_ns, order);
-        details.flags.store(fields.flags, order);
+        details.flags.store(fields.all_flags(), order);
+    }
+
+    /// The same for a grant of which there is nothing to say. A store waits for every exchange that
+    /// follows it, a load does not: so nothing is written that is there.
+    #[inline(always)]
+    fn clear_fields(&self, lane: u32) {
+        // Relaxed: as in `set_fields`; whoever holds the slot knows what is there.
+        if self.details[lane as usize].flags.load(Ordering::Relaxed) != 0 {
+            self.set_fields(lane, &Fields::default());
+        }
     }
 
     /// Whether the slot has had all its generations and is never used again.
@@ -407,6 +435,119 @@ impl Segment {
     pub fn granted(&self) -> u64 {
         // Relaxed: a statistic; written while the segment belonged to nobody.
         self.generations().saturating_sub(self.begun.load(Ordering::Relaxed))
+    }
+}
+
+impl Slot<'_> {
+    /// Takes the slot for the caller alone, if it is a free one of `owner`'s; answers the
+    /// generation of its next grant.
+    #[inline(always)]
+    pub fn reserve_next(self, owner: Owner) -> Option<u32> {
+        let Self { segment, lane } = self;
+        let word = segment.word(lane);
+        if word.state() != State::Free
+            || !segment.exchange(lane, word, word.with_state(State::Reserved))
+        {
+            return None;
+        }
+        // The segment may have changed hands, or the generation come to its end, before the
+        // exchange, never after it.
+        let next = segment.generation(lane).checked_add(1);
+        if segment.owner() != owner || next.is_none() {
+            segment.set_word(lane, word);
+            return None;
+        }
+        next
+    }
+
+    /// Makes a reserved slot a live grant of the next generation.
+    #[inline(always)]
+    pub fn publish(self, next: u32, bytes: u64, recency: u64, fields: &Fields) {
+        let Self { segment, lane } = self;
+        // Release: pairs with the Acquire in `taken_by`; who sees the generation sees the slot
+        // reserved. For everybody else it is published by the store of the word below.
+        segment.generations[lane as usize].store(next, Ordering::Release);
+        segment.set_fields(lane, fields);
+        self.set_recency(recency);
+        let word = SlotWord::new(State::Live, next, bytes);
+        segment.set_word(lane, word.with_special(fields.special()));
+    }
+
+    /// The same of a grant of which there is nothing to say: all its fields are zero.
+    #[inline(always)]
+    pub fn publish_plain(self, next: u32, bytes: u64, recency: u64) {
+        let Self { segment, lane } = self;
+        // Release: as in `publish`.
+        segment.generations[lane as usize].store(next, Ordering::Release);
+        segment.clear_fields(lane);
+        self.set_recency(recency);
+        segment.set_word(lane, SlotWord::new(State::Live, next, bytes));
+    }
+
+    /// Whether the slot now shows this generation of this owner's grant, live.
+    #[inline(always)]
+    pub fn is_live(self, generation: u32, owner: Owner) -> bool {
+        self.segment.word(self.lane).is_live_of(generation) && self.is_of(generation, owner)
+    }
+
+    /// Whose slot it is.
+    #[inline(always)]
+    pub fn owner(self) -> Owner {
+        self.segment.owner()
+    }
+
+    /// Full generation and owner: certain for whoever holds the slot.
+    #[inline(always)]
+    fn is_of(self, generation: u32, owner: Owner) -> bool {
+        self.segment.generation(self.lane) == generation && self.segment.owner() == owner
+    }
+
+    /// Holds a live grant still if nobody else does at this moment; answers its word.
+    #[inline(always)]
+    pub fn hold_live(self, generation: u32, owner: Owner) -> Option<SlotWord> {
+        let Self { segment, lane } = self;
+        let word = segment.word(lane);
+        if !word.is_live_of(generation) || !segment.exchange(lane, word, word.held()) {
+            return None;
+        }
+        // Held still: now the comparison is certain.
+        if !self.is_of(generation, owner) {
+            segment.set_word(lane, word);
+            return None;
+        }
+        Some(word)
+    }
+
+    /// Lets a held grant go, with so many bytes.
+    #[inline(always)]
+    pub fn let_go(self, word: SlotWord, bytes: u64) {
+        self.segment.set_word(self.lane, word.with_bytes(bytes));
+    }
+
+    /// Ends a held grant that was live.
+    #[inline(always)]
+    pub fn free(self, word: SlotWord) {
+        self.segment.set_word(self.lane, word.with_state(State::Free).with_bytes(0));
+    }
+
+    /// Flags: exact for whoever holds the slot, else a hint.
+    #[inline(always)]
+    pub fn flags(self) -> u32 {
+        self.segment.flags(self.lane)
+    }
+
+    /// Recency: last touch and frequency, packed by `policy.rs`.
+    #[inline(always)]
+    pub fn recency(self) -> u64 {
+        // Relaxed: recency is a hint for the choice of victims and orders nothing.
+        self.segment.fronts[self.lane as usize].recency.load(Ordering::Relaxed)
+    }
+
+    /// Stores the recency; racing touches may lose one another.
+    #[inline(always)]
+    pub fn set_recency(self, recency: u64) {
+        // Relaxed: as in `recency`.
+        self.segment.fronts[self.lane as usize].recency.store(recency, Ordering::Relaxed);
     }
 }
 
@@ -432,6 +573,20 @@ impl Grants {
     #[inline]
     pub fn segment(&self, index: u32) -> &Segment {
         &self.segments[index]
+    }
+
+    /// A slot that is there for certain.
+    #[inline]
+    pub fn slot(&self, slot: u32) -> Slot<'_> {
+        let (segment, lane) = place(slot);
+        Slot { segment: &self.segments[segment], lane }
+    }
+
+    /// The slot of this number, if there is one.
+    #[inline]
+    pub fn find(&self, slot: u32) -> Option<Slot<'_>> {
+        let (segment, lane) = place(slot);
+        Some(Slot { segment: self.segments.get(segment)?, lane })
     }
 
     /// Whether `slot` exists at all.
@@ -488,8 +643,7 @@ impl Grants {
     /// The flags of a slot: exact for whoever holds it, else a hint.
     #[inline]
     pub fn flags(&self, slot: u32) -> u32 {
-        let (segment, lane) = place(slot);
-        self.segments[segment].flags(lane)
+        self.slot(slot).flags()
     }
 
     /// The fields of a slot: exact for whoever holds it, else a hint.
@@ -502,38 +656,20 @@ impl Grants {
     /// Recency of a slot: last touch and frequency, packed by `policy.rs`.
     #[inline]
     pub fn recency(&self, slot: u32) -> u64 {
-        let (segment, lane) = place(slot);
-        // Relaxed: recency is a hint for the choice of victims and orders nothing.
-        self.segments[segment].fronts[lane as usize].recency.load(Ordering::Relaxed)
+        self.slot(slot).recency()
     }
 
     /// Stores the recency of a slot; racing touches may lose one another.
     #[inline]
     pub fn set_recency(&self, slot: u32, recency: u64) {
-        let (segment, lane) = place(slot);
-        // Relaxed: as in `recency`.
-        self.segments[segment].fronts[lane as usize].recency.store(recency, Ordering::Relaxed);
+        self.slot(slot).set_recency(recency);
     }
 
     /// Takes a free slot of `owner`'s for the caller alone.
     #[inline]
     pub fn reserve(&self, slot: u32, owner: Owner) -> bool {
-        let (segment, lane) = place(slot);
-        let segment = &self.segments[segment];
-        let word = segment.word(lane);
-        if word.state() != State::Free
-            || segment.is_worn(lane)
-            || !segment.exchange(lane, word, word.with_state(State::Reserved))
-        {
-            return false;
-        }
-        // The segment may have changed hands, or the generation come to its end, before the
-        // exchange, never after it.
-        if segment.owner() != owner || segment.is_worn(lane) {
-            segment.set_word(lane, word);
-            return false;
-        }
-        true
+        let at = self.slot(slot);
+        !at.segment.is_worn(at.lane) && at.reserve_next(owner).is_some()
     }
 
     /// Frees a reserved slot again.
@@ -549,27 +685,16 @@ impl Grants {
     /// Makes a reserved slot a live grant of the next generation, which it answers.
     #[inline]
     pub fn publish(&self, slot: u32, bytes: u64, recency: u64, fields: &Fields) -> u32 {
-        let (segment, lane) = place(slot);
-        let segment = &self.segments[segment];
-        let generation = segment.generation(lane) + 1;
-        // Release: pairs with the Acquire in `taken_by`; who sees the generation sees the slot
-        // reserved. For everybody else it is published by the store of the word below.
-        segment.generations[lane as usize].store(generation, Ordering::Release);
-        segment.set_fields(lane, fields);
-        self.set_recency(slot, recency);
-        let word = SlotWord::new(State::Live, generation, bytes);
-        segment.set_word(lane, word.with_special(fields.special()));
-        generation
+        let at = self.slot(slot);
+        let next = at.segment.generation(at.lane) + 1;
+        at.publish(next, bytes, recency, fields);
+        next
     }
 
     /// Whether the slot now shows this generation of this owner's grant, live.
     #[inline]
     pub fn is_live(&self, slot: u32, generation: u32, owner: Owner) -> bool {
-        let (segment, lane) = place(slot);
-        let segment = &self.segments[segment];
-        segment.word(lane).state() == State::Live
-            && segment.generation(lane) == generation
-            && segment.owner() == owner
+        self.slot(slot).is_live(generation, owner)
     }
 
     /// Holds a live grant still, to change it. Bounded by [`HOLD_TURNS_MAX`].
@@ -678,6 +803,7 @@ impl Grants {
         let evictor = details.evictor.load(order);
         let keep = details.keep_until_ns.load(order).max(keep_until_ns);
         details.keep_until_ns.store(keep, order);
+        details.flags.store(details.flags.load(order) | flag::DETAILED, order);
         segment.set_word(lane, held.word.with_state(State::Live).with_special(true));
         Ok(evictor)
     }
@@ -726,7 +852,9 @@ impl Grants {
         let keep = victim.fields.keep_until_ns.max(keep_until_ns);
         // Relaxed: published by the exchange that follows; the slot is pinned to this evictor.
         let order = Ordering::Relaxed;
-        self.segments[segment].details[lane as usize].keep_until_ns.store(keep, order);
+        let details = &self.segments[segment].details[lane as usize];
+        details.keep_until_ns.store(keep, order);
+        details.flags.store(details.flags.load(order) | flag::DETAILED, order);
         let special = keep != 0 || victim.fields.special();
         self.settle(victim, State::Live, special, |_, _, _| Settled::Kept)
     }

@@ -50,6 +50,7 @@ pub mod tenant;
 
 pub mod admission;
 
+pub mod hot_path;
 pub mod order;
 
 pub mod batch;
@@ -80,12 +81,13 @@ use wait::Waiting;
 use word::Owner;
 
 /// All state there is: what the files above keep, side by side.
+#[repr(C)]
 pub struct Core {
     /// The counting.
     pub accounts: Accounts,
     /// The slots of all grants.
     pub grants: Grants,
-    /// What tenants have beside their accounts.
+    /// What tenants have beside their accounts, by the account's index.
     pub tenants: Table<Tenant>,
     /// How often evicted content was used.
     pub ghosts: Ghosts,
@@ -138,7 +140,7 @@ impl Core {
         Self {
             accounts: Accounts::new(sizes.capacity_bytes, groups, tenants, sizes.quantum_bytes),
             grants: Grants::new(segments),
-            tenants: Table::new(tenants as usize),
+            tenants: Table::new(1 + groups as usize + tenants as usize),
             ghosts: Ghosts::new(sizes.ghost_keys_max),
             batches: Batches::new(),
             scarcity: Scarcity::default(),
@@ -164,7 +166,7 @@ impl Core {
     /// The tenant record beside an account.
     #[inline]
     pub fn tenant(&self, account: u32) -> &Tenant {
-        &self.tenants[account - self.accounts.tenants_begin()]
+        &self.tenants[account]
     }
 
     /// The eviction queue of an owner.

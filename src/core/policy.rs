@@ -116,13 +116,30 @@ pub const FREQUENCY_MAX: u32 = (1 << FREQUENCY_BITS) - 1;
 
 const _: () = assert!(32 + COST_BITS + FREQUENCY_BITS == u64::BITS);
 
+/// What it costs to rebuild content, as a [`Recency`] keeps it: with 8 significant bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost(u32);
+
+impl Cost {
+    /// Of a cost in the tenant's unit; 0 counts as 1.
+    #[inline]
+    pub fn new(cost: u32) -> Self {
+        let cost = ((cost.max(1) as f32).to_bits() - ONE) >> COST_SHIFT;
+        Self(cost.min(COST_MAX) << FREQUENCY_BITS)
+    }
+}
+
 impl Recency {
-    /// Of a new grant. `cost` 0 counts as 1; it is kept with 8 significant bits.
+    /// Of a new grant. `cost` 0 counts as 1.
     #[inline]
     pub fn new(clock: u32, cost: u32, frequency: u32) -> Self {
-        let cost = ((cost.max(1) as f32).to_bits() - ONE) >> COST_SHIFT;
-        let low = cost.min(COST_MAX) << FREQUENCY_BITS | frequency.clamp(1, FREQUENCY_MAX);
-        Self(u64::from(clock) << 32 | u64::from(low))
+        Self::of(clock, Cost::new(cost), frequency)
+    }
+
+    /// Of a new grant whose cost was packed before.
+    #[inline]
+    pub fn of(clock: u32, cost: Cost, frequency: u32) -> Self {
+        Self(u64::from(clock) << 32 | u64::from(cost.0 | frequency.clamp(1, FREQUENCY_MAX)))
     }
 
     /// After a touch at `clock`.

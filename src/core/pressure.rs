@@ -55,15 +55,25 @@ impl Gauge {
         Self((u32::from(warned) << (2 * LEVEL_BITS) | both) << LEVEL_BITS | level)
     }
 
+    #[inline]
     fn field(self, number: u32) -> Pressure {
-        let value = self.0 >> (number * LEVEL_BITS) & LEVEL;
-        Pressure::ALL[value.min(Pressure::Critical as u32) as usize]
+        match self.0 >> (number * LEVEL_BITS) & LEVEL {
+            0 => Pressure::Normal,
+            1 => Pressure::High,
+            _ => Pressure::Critical,
+        }
     }
 
     /// The level in force: the worse of fill and machine.
     #[inline]
     pub fn level(self) -> Pressure {
         self.field(0)
+    }
+
+    /// The bits of the level in force: 0 at the lowest.
+    #[inline]
+    pub fn level_bits(self) -> u32 {
+        self.0 & LEVEL
     }
 
     /// What the fill stands for.

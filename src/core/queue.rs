@@ -41,11 +41,13 @@ const STALE_MAX: u32 = 32;
 /// The slots, and the order of eviction, of one allocation type of one account.
 #[repr(C, align(64))]
 pub struct Queue {
-    /// Slots freed last, plus one, in a ring: where the next request looks first.
+    /// Slots freed last, plus one, in a ring: where a request looks that finds none released.
     freed: [AtomicU32; HINTS],
     /// Where the ring begins and ends; counts up.
     freed_begin: AtomicU32,
     freed_end: AtomicU32,
+    /// The slot released last, plus one: where the next request looks first.
+    released: AtomicU32,
     /// A [`QueueHead`].
     head: AtomicU64,
     /// Segment where the search for a free slot goes on, plus one.
@@ -105,6 +107,7 @@ impl Queue {
             freed: std::array::from_fn(|_| zero()),
             freed_begin: zero(),
             freed_end: zero(),
+            released: zero(),
             head: AtomicU64::new(0),
             search: zero(),
             hand: zero(),
@@ -205,6 +208,13 @@ impl Queue {
         self.head.compare_exchange(from.0, to.0, success, failure).is_ok()
     }
 
+    /// Whether there may be grants that were counted.
+    #[inline]
+    pub fn is_counting(&self) -> bool {
+        // Relaxed: whoever holds a counted grant sees it counted.
+        self.count.load(Ordering::Relaxed) != 0
+    }
+
     /// Reserves a free slot, taking a new segment if that is quicker than searching on.
     ///
     /// Steps: one exchange if a slot was freed a moment ago; bounded otherwise, unless the table
@@ -219,29 +229,54 @@ impl Queue {
         self.reserve_slow(grants, owner)
     }
 
-    /// The slot that was freed longest ago, of those that are remembered: an owner may still ask
-    /// what became of the grant that had it.
-    #[inline]
-    fn take_hint(&self) -> Option<u32> {
-        // Relaxed: hints, also of where the hints are; the exchange on the slot's word decides.
+    /// A slot that was freed a moment ago: the one released last, whose lines are near, or else of
+    /// those that are remembered the one freed longest ago.
+    #[inline(always)]
+    pub fn take_hint(&self) -> Option<u32> {
+        // Relaxed: a hint; the exchange on the slot's word decides.
         let order = Ordering::Relaxed;
-        let first = self.freed_begin.load(order);
-        let hint = &self.freed[first as usize % HINTS];
-        let slot = hint.load(order).checked_sub(1);
-        if slot.is_some() {
-            hint.store(0, order);
+        let mut hint = self.released.load(order);
+        if hint == 0 {
+            hint = self.take_freed();
+        } else {
+            self.released.store(0, order);
         }
-        // A gap is left where two threads have met.
-        if slot.is_some() || first != self.freed_end.load(order) {
-            self.freed_begin.store(first.wrapping_add(1), order);
-        }
-        slot
+        hint.checked_sub(1)
     }
 
-    /// Remembers a slot that was freed, if need be in place of another.
-    #[inline]
-    pub fn note_freed(&self, slot: u32) {
+    /// The slot plus one, 0 if none is remembered.
+    #[inline(never)]
+    fn take_freed(&self) -> u32 {
+        // Relaxed: hints, also of where the hints are.
+        let order = Ordering::Relaxed;
+        let (begin, end) = (self.freed_begin.load(order), self.freed_end.load(order));
+        if begin == end {
+            return 0;
+        }
+        // The first were overwritten since; or two threads have met, and it is after the end.
+        let lost = end.wrapping_sub(begin) > HINTS as u32;
+        let first = if lost { end.wrapping_sub(HINTS as u32) } else { begin };
+        self.freed_begin.store(first.wrapping_add(1), order);
+        self.freed[first as usize % HINTS].load(order)
+    }
+
+    /// Remembers a slot that its owner has released: nobody will ask what became of the grant.
+    #[inline(always)]
+    pub fn note_released(&self, slot: u32) {
         // Relaxed: a hint, as in `take_hint`.
+        let order = Ordering::Relaxed;
+        let before = self.released.load(order);
+        self.released.store(slot + 1, order);
+        if before != 0 {
+            self.note_freed(before - 1);
+        }
+    }
+
+    /// Remembers a slot that was freed, if need be in place of another. It is used after all that
+    /// are remembered: an owner may still ask what became of the grant that had it.
+    #[inline(never)]
+    pub fn note_freed(&self, slot: u32) {
+        // Relaxed: a hint, as in `take_freed`.
         let order = Ordering::Relaxed;
         let next = self.freed_end.load(order);
         self.freed[next as usize % HINTS].store(slot + 1, order);

@@ -43,6 +43,18 @@ impl<T> Table<T> {
         self.cells.get(index as usize)
     }
 
+    /// The cell at `index`.
+    ///
+    /// # Safety
+    ///
+    /// `index` is below [`Table::capacity`].
+    #[inline(always)]
+    pub unsafe fn at(&self, index: u32) -> &T {
+        debug_assert!((index as usize) < self.cells.len());
+        // SAFETY: as the caller promises.
+        unsafe { self.cells.get_unchecked(index as usize) }
+    }
+
     /// How many cells there are.
     #[inline]
     pub fn capacity(&self) -> u32 {

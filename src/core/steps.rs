@@ -15,13 +15,16 @@
 //! While somebody waits, whoever frees bytes or finds claim idle may hand it over as well: steps
 //! that grow with the line (`wait.rs`) come on top.
 
-use super::account::{CHARGE_ROUNDS_MAX, CHARGE_TURNS_MAX, DEPTH_MAX, LEVELS, TRIM_TURNS_MAX};
+use super::account::{
+    CHARGE_AT_ONCE_TURNS_MAX, CHARGE_ROUNDS_MAX, CHARGE_TURNS_MAX, DEPTH_MAX, LEVELS,
+    TRIM_TURNS_MAX,
+};
 use super::admission::RESTARTS_MAX;
 use super::credit::TAKE_TURNS_MAX;
 use super::events::EVENT_WORDS;
 use super::evict::PASS_TURNS_MAX;
 use super::grants::{HOLD_TURNS_MAX, SLOTS};
-use super::queue::{HINTS, QUEUE_TURNS_MAX, SEARCH_SEGMENTS};
+use super::queue::{QUEUE_TURNS_MAX, SEARCH_SEGMENTS};
 use super::rate::ATTEMPTS_MAX;
 use super::ring::PUSH_READ_MODIFY_WRITES_MAX;
 use super::tenant::TYPES;
@@ -104,8 +107,8 @@ const _: () = assert!(LEVELS == 3);
 const LANES: u64 = SLOTS as u64;
 /// Word, generation, exchange, owner, and the store that undoes it.
 const RESERVE_SLOT: u64 = 5;
-/// The hints, and clearing or setting one.
-const HINT: u64 = HINTS as u64 + 1;
+/// The slot released last, or where the hints are and one of them; the same to set one.
+const HINT: u64 = 5;
 /// Where to begin, the segments looked at, where to go on.
 const SEARCH: u64 = 3 + SEARCH_SEGMENTS as u64 * (2 + LANES * RESERVE_SLOT);
 /// Counted as spare or fresh, and given away with the sum of its generations.
@@ -175,24 +178,36 @@ const DENIAL: StepsMax =
         .plus(POOL_FILL)
         .plus(SHED);
 
+// hot_path.rs
+
+/// Changes, used word, gauge, pass, generation, claim; the exchange, changes again, and the
+/// subtraction.
+const CHARGE_AT_ONCE: u64 = 9 + CHARGE_AT_ONCE_TURNS_MAX as u64 * (VIEW + COMMIT);
+/// Rate, policy, hints, slot, bytes; clock, recall, peak and what is published, or all given back.
+const REQUEST_AT_ONCE: u64 = 2 + HINT + RESERVE_SLOT + CHARGE_AT_ONCE + PUBLISH + ABANDON;
+/// Owner and word, the exchange, generation and owner, and the store that undoes it or lets go.
+const HOLD_AT_ONCE: u64 = 6;
+
 /// Of `try_request`.
 pub const REQUEST: StepsMax = PREPARE
     .plus(CHARGE)
     .plus(StepsMax::new(ABANDON))
     .times(RESTARTS_MAX)
-    .plus(StepsMax::new(2 + RATE + PUBLISH + EVENT + CALL))
+    .plus(StepsMax::new(REQUEST_AT_ONCE + 2 + RATE + PUBLISH + EVENT + CALL))
     .plus(DENIAL);
 /// Of `grow`.
 pub const GROW: StepsMax = CHARGE
     .plus(StepsMax::new(2))
     .times(RESTARTS_MAX)
+    .plus(StepsMax::new(HOLD_AT_ONCE + CHARGE_AT_ONCE + 3))
     .plus(StepsMax::new(2 * OWNER + 3 + HOLD + 1 + 3 + EVENT + CALL))
     .plus(DENIAL);
 /// Of `shrink`.
-pub const SHRINK: StepsMax = StepsMax::new(OWNER + HOLD + 1 + UNCHARGE + EVENT + ROOM);
+pub const SHRINK: StepsMax =
+    StepsMax::new(HOLD_AT_ONCE + OWNER + HOLD + 1 + UNCHARGE + EVENT + ROOM);
 /// Of `touch`: whether it is live or held, clock, recency.
-pub const TOUCH: StepsMax = StepsMax::new(OWNER + 3 + 4 + 2 + 2 + ROOM + EVENT);
+pub const TOUCH: StepsMax = StepsMax::new(4 + OWNER + 3 + 4 + 2 + 2 + ROOM + EVENT);
 /// Of `release`: the slot, its count, the used word; for a victim that was deferred also the way
 /// of its bytes to the account that was short.
-pub const RELEASE: StepsMax =
-    StepsMax::new(OWNER + HOLD + 1 + 2 + 1 + HINT + UNCHARGE + RETURN_DEFERRED + EVENT);
+pub const RELEASE: StepsMax = StepsMax::new(HOLD_AT_ONCE + 1)
+    .plus(StepsMax::new(OWNER + HOLD + 1 + 2 + 1 + HINT + UNCHARGE + RETURN_DEFERRED + EVENT));

@@ -153,6 +153,13 @@ impl Tenant {
         self.rate_interval_ns.store(interval, order);
     }
 
+    /// Whether the rate of requests is limited.
+    #[inline]
+    pub fn is_paced(&self) -> bool {
+        // Relaxed: as in `set_rate`.
+        self.rate_interval_ns.load(Ordering::Relaxed) != 0
+    }
+
     /// The limit of the rate of requests, if there is one.
     #[inline]
     pub fn rate_limit(&self) -> Option<super::rate::RateLimit> {

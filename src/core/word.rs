@@ -188,6 +188,58 @@ impl Head {
     }
 }
 
+/// `levels | config version | limit`: all that the usual charge needs of the record in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pass(pub u64);
+
+impl Pass {
+    const LEVELS_SHIFT: u32 = 62;
+    const VERSION: u64 = (CONFIG_VERSIONS as u64 - 1) << BYTES_BITS;
+
+    /// The pass of the configuration in `word`: charges up to `limit`, at any pressure level or
+    /// only at the lowest. With a limit of 0 none.
+    pub fn new(word: UsedWord, limit: u64, any_level: bool) -> Self {
+        debug_assert!(limit <= BYTES_MAX);
+        let levels = if any_level { 0 } else { u64::MAX << Self::LEVELS_SHIFT };
+        Self(levels | word.config_version() << BYTES_BITS | limit)
+    }
+
+    /// Whether `used` bytes are within the limit of the configuration in `word` at this level, the
+    /// lowest of which is 0.
+    #[inline(always)]
+    pub fn admits(self, word: UsedWord, used: u64, level: u32) -> bool {
+        u64::from(level) & self.0 >> Self::LEVELS_SHIFT == 0
+            && used <= self.0 & BYTES_MAX
+            && (self.0 ^ word.0) & Self::VERSION == 0
+    }
+}
+
+/// `depth | parent`: where an account stands in the tree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Above(pub u32);
+
+impl Above {
+    const PARENT_BITS: u32 = 24;
+
+    /// Below `parent`, `depth` levels below the root.
+    pub fn new(parent: u32, depth: u32) -> Self {
+        debug_assert!(parent >> Self::PARENT_BITS == 0 && depth < 1 << 8);
+        Self(depth << Self::PARENT_BITS | parent)
+    }
+
+    /// The account above; the root's own is the root.
+    #[inline]
+    pub fn parent(self) -> u32 {
+        self.0 & ((1 << Self::PARENT_BITS) - 1)
+    }
+
+    /// Levels below the root.
+    #[inline]
+    pub fn depth(self) -> u32 {
+        self.0 >> Self::PARENT_BITS
+    }
+}
+
 /// `sequence | bytes`: bytes being evicted. The sequence makes an exchange fail if anything was
 /// added since the word was read, also when the same amount has left in between.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -356,6 +408,21 @@ impl SlotWord {
         (self.0 >> GRANT_BITS) & ((1 << SLOT_GENERATION_BITS) - 1) == low
     }
 
+    /// Whether the word is that of a live grant with the low bits of `generation`.
+    #[inline(always)]
+    pub fn is_live_of(self, generation: u32) -> bool {
+        const LOW: u64 = (1 << SLOT_GENERATION_BITS) - 1;
+        let live = (State::Live as u64) << (61 - GRANT_BITS) | u64::from(generation) & LOW;
+        (self.0 & !SPECIAL) >> GRANT_BITS == live
+    }
+
+    /// The word of a live grant that is held still.
+    #[inline(always)]
+    pub fn held(self) -> Self {
+        debug_assert_eq!(self.state(), State::Live);
+        Self(self.0 ^ ((State::Live as u64 ^ State::Tuning as u64) << 61))
+    }
+
     /// The same grant in another state.
     #[inline]
     pub fn with_state(self, state: State) -> Self {
@@ -402,5 +469,11 @@ impl Owner {
     #[inline]
     pub fn allocation_type(self) -> u8 {
         ((self.0 >> 1) & 3) as u8
+    }
+
+    /// Whether the account is this one.
+    #[inline]
+    pub fn is_of(self, account: u32, generation: u32) -> bool {
+        self.0 >> 8 == u64::from(generation) << 24 | u64::from(account)
     }
 }

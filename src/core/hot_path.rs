@@ -1,0 +1,218 @@
+//! The usual case of each verb, straight through.
+//!
+//! What `admission.rs` decides in general is decided here where nothing is in the way: the claim
+//! suffices, a slot was freed a moment ago, nothing is limited but bytes, nothing is recorded and
+//! nobody else is at the same grant. Every record is found once, one look at the account serves all
+//! checks, and the exchange that takes the bytes is what makes the look true.
+//!
+//! ```text
+//! request  look -> slot (exchange) -> bytes (exchange) -> published
+//! release  slot (exchange) -> free -> bytes (subtraction)
+//! grow     slot (exchange) -> look -> bytes (exchange) -> let go
+//! shrink   slot (exchange) -> let go -> bytes (subtraction)
+//! ```
+//!
+//! Whoever calls has made sure that nothing is recorded. A verb that meets anything else answers
+//! `None` and has changed nothing: the caller goes on with the general form of it. Whoever has been
+//! answered looks at `scarcity.rs` next (S1).
+//!
+//! What it costs is instructions and stores: an exchange waits for every store before it, and what
+//! follows it goes on at some eight instructions a cycle. So each record is found once, what is
+//! there already is not written again, and a request without key, cookie and flags has a form of
+//! its own. `docs/PERFORMANCE.md` says what each step was worth.
+
+use super::Core;
+use super::account::Account;
+use super::admission::Granted;
+use super::grants::{Fields, Slot};
+use super::policy::{Cost, Recency};
+use super::queue::Queue;
+use super::tenant::Tenant;
+use super::word::{GRANT_BYTES_MAX, Owner};
+
+/// A request as it was made, read where it is needed.
+pub trait Asked {
+    /// Whose slots it uses.
+    fn owner(&self) -> Owner;
+    /// At least 1 and at most [`GRANT_BYTES_MAX`].
+    fn bytes(&self) -> u64;
+    /// Name of the content, 0 if it has none.
+    fn key(&self) -> u64;
+    /// Key, cookie and flags.
+    fn fields(&self) -> Fields;
+    /// What it costs to rebuild the content.
+    fn cost(&self) -> Cost;
+}
+
+impl Core {
+    /// Grants a request of a tenant that exists, or did, for bytes that a grant can have. Without
+    /// `details` its flags, key and cookie are known to be 0.
+    #[inline(always)]
+    pub fn request_at_once(&self, asked: &impl Asked, details: bool) -> Option<Granted> {
+        let (owner, bytes) = (asked.owner(), asked.bytes());
+        let Seat { account, tenant, queue } = self.seat(owner)?;
+        if tenant.is_paced() {
+            return None;
+        }
+        if details {
+            self.expect(queue, owner, asked.key());
+        }
+        let index = queue.take_hint()?;
+        let slot = self.grants.find(index)?;
+        let next = slot.reserve_next(owner)?;
+        let Some(used) = self.charge_at_once(account, owner, bytes) else {
+            self.give_slot_back(owner, index);
+            return None;
+        };
+        tenant.note_used(used);
+        let clock = tenant.tick();
+        if details {
+            let frequency = self.recall(queue, owner, asked.key(), clock);
+            let recency = Recency::of(clock, asked.cost(), frequency);
+            slot.publish(next, bytes, recency.0, &asked.fields());
+        } else {
+            slot.publish_plain(next, bytes, Recency::of(clock, asked.cost(), 1).0);
+        }
+        Some((index, next))
+    }
+
+    /// Asks for what is remembered of the content.
+    #[inline]
+    fn expect(&self, queue: &Queue, owner: Owner, key: u64) {
+        if key != 0 && queue.remembers() {
+            self.ghosts.prefetch(owner, key);
+        }
+    }
+
+    /// The frequency with which content begins that may have been here before.
+    #[inline]
+    fn recall(&self, queue: &Queue, owner: Owner, key: u64, clock: u32) -> u32 {
+        if key == 0 || !queue.remembers() {
+            return 1;
+        }
+        queue.frequency_of(self.ghosts.recall(owner, key, clock))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_slot_back(&self, owner: Owner, index: u32) {
+        self.grants.unreserve(index);
+        self.queue(owner).note_freed(index);
+    }
+
+    /// Ends a live grant and takes its bytes out of use; answers the queue, where the caller notes
+    /// the slot ([`Queue::note_released`]).
+    #[inline(always)]
+    pub fn release_at_once(&self, slot: Slot<'_>, generation: u32, owner: Owner) -> Option<&Queue> {
+        let word = slot.hold_live(generation, owner)?;
+        let Seat { account, queue, .. } = self.seat_of_holder(owner);
+        // While it is held: whoever counts a live grant has counted before it held it.
+        if queue.is_counting() {
+            slot.let_go(word, word.bytes());
+            return None;
+        }
+        slot.free(word);
+        self.accounts.uncharge_at_once(account, word.bytes());
+        Some(queue)
+    }
+
+    /// Adds bytes to a live grant.
+    #[inline(always)]
+    pub fn grow_at_once(
+        &self,
+        slot: Slot<'_>,
+        generation: u32,
+        owner: Owner,
+        bytes: u64,
+    ) -> Option<()> {
+        if !fits_a_grant(bytes) {
+            return None;
+        }
+        let word = slot.hold_live(generation, owner)?;
+        let Seat { account, tenant, .. } = self.seat_of_holder(owner);
+        let then = word.bytes() + bytes;
+        let used =
+            if fits_a_grant(then) { self.charge_at_once(account, owner, bytes) } else { None };
+        slot.let_go(word, if used.is_some() { then } else { word.bytes() });
+        tenant.note_used(used?);
+        Some(())
+    }
+
+    /// Takes bytes off a live grant that has more.
+    #[inline(always)]
+    pub fn shrink_at_once(
+        &self,
+        slot: Slot<'_>,
+        generation: u32,
+        owner: Owner,
+        bytes: u64,
+    ) -> Option<()> {
+        if bytes == 0 {
+            return None;
+        }
+        let word = slot.hold_live(generation, owner)?;
+        let less = word.bytes().checked_sub(bytes).filter(|&less| less != 0);
+        slot.let_go(word, less.unwrap_or(word.bytes()));
+        less?;
+        let Seat { account, .. } = self.seat_of_holder(owner);
+        self.accounts.uncharge_at_once(account, bytes);
+        Some(())
+    }
+
+    /// Tells the eviction queue that the content of a live grant was used.
+    #[inline(always)]
+    pub fn touch_at_once(&self, slot: Slot<'_>, generation: u32, owner: Owner) -> Option<()> {
+        if !slot.is_live(generation, owner) {
+            return None;
+        }
+        let Seat { tenant, .. } = self.seat_of_holder(owner);
+        let clock = tenant.tick();
+        slot.set_recency(Recency(slot.recency()).touched(clock).0);
+        Some(())
+    }
+
+    #[inline(always)]
+    fn charge_at_once(&self, account: &Account, owner: Owner, bytes: u64) -> Option<u64> {
+        self.accounts.charge_at_once(account, owner.account(), owner.generation(), bytes)
+    }
+
+    /// The records of a tenant that a caller names.
+    #[inline(always)]
+    fn seat(&self, owner: Owner) -> Option<Seat<'_>> {
+        let index = owner.account();
+        // SAFETY: the account is one of those there are.
+        (index < self.tenants.capacity()).then(|| unsafe { self.seat_at(index, owner) })
+    }
+
+    /// The records of a tenant that was seen to be the owner of a segment.
+    #[inline(always)]
+    fn seat_of_holder(&self, owner: Owner) -> Seat<'_> {
+        debug_assert!(owner.account() < self.tenants.capacity());
+        // SAFETY: segments are only given to accounts that there are.
+        unsafe { self.seat_at(owner.account(), owner) }
+    }
+
+    /// # Safety
+    ///
+    /// There is an account of this index.
+    #[inline(always)]
+    unsafe fn seat_at(&self, index: u32, owner: Owner) -> Seat<'_> {
+        // SAFETY: both tables have a cell for each account (`Core::new`), and the caller promises
+        // that this is one.
+        let (account, tenant) = unsafe { (self.accounts.at(index), self.tenants.at(index)) };
+        Seat { account, tenant, queue: &tenant.queues[usize::from(owner.allocation_type())] }
+    }
+}
+
+/// Where a verb finds what it needs of a tenant.
+struct Seat<'a> {
+    account: &'a Account,
+    tenant: &'a Tenant,
+    queue: &'a Queue,
+}
+
+/// Whether so many bytes are a size that a grant can have.
+#[inline(always)]
+fn fits_a_grant(bytes: u64) -> bool {
+    bytes.wrapping_sub(1) < GRANT_BYTES_MAX
+}
