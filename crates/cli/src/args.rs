@@ -1,10 +1,12 @@
 //! The command line: what can be asked for, and which options go together.
 //!
 //! - here: the commands, the options of `demo` and `replay`, values as people write them
+//! - `args/bench.rs`: the options of `bench`
 //! - `args/log.rs`: what goes with logs, recorded and read
 //! - `args/trace.rs`: how a trace is read, for all commands that read one
 //! - `args/tune.rs`: the options of `tune`
 
+mod bench;
 mod log;
 mod trace;
 mod tune;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use allotment::Policy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::bench::BenchArgs;
 pub use self::trace::TraceArgs;
 pub use self::tune::TuneArgs;
 use crate::failure::CliError;
@@ -43,6 +46,8 @@ pub enum Command {
     Audit(crate::audit::AuditCommand),
     /// Search guarantees, limits and bursts that suit a recorded trace
     Tune(Box<TuneArgs>),
+    /// Measure what decisions cost on this machine, beside a bare atomic pair
+    Bench(BenchArgs),
 }
 
 /// Options of `allot demo`.
