@@ -47,6 +47,11 @@ pub enum Command {
     /// Search guarantees, limits and bursts that suit a recorded trace
     Tune(Box<TuneArgs>),
     /// Measure what decisions cost on this machine, beside a bare atomic pair
+    ///
+    /// The bare pair is one `fetch_add` and one `fetch_sub` on a cache line: the least that
+    /// counting bytes can cost. It is measured in the same rounds as all else, and every cost is
+    /// shown as a ratio to it too: times differ from machine to machine, ratios hardly. A request
+    /// of the first two tables takes 4 KiB, one of the third 2 MiB where memory is full.
     Bench(BenchArgs),
 }
 

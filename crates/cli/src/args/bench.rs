@@ -6,18 +6,14 @@ use clap::Args;
 const SECONDS_MAX: u64 = 3_600;
 
 /// Options of `allot bench`.
-///
-/// A bare pair is one `fetch_add` and one `fetch_sub` on a cache line of its own: the least that
-/// counting bytes can cost. Every cost is measured beside it, round after round, and shown as a
-/// ratio to it too: times differ from machine to machine, ratios hardly.
 #[derive(Args, Debug)]
 pub struct BenchArgs {
-    /// How long to measure: half of it on one thread, a fifth on all cores, the rest for the
+    /// How long to measure: half of it single costs, a fifth allocations per second, the rest the
     /// slowest of many requests
     #[arg(long, value_name = "N", default_value_t = crate::bench::SECONDS, value_parser = seconds)]
     pub seconds: u64,
 
-    /// Print figures for programs; the keys are stable
+    /// Print one object for programs; its keys are stable, with the unit at the end
     #[arg(long)]
     pub json: bool,
 }

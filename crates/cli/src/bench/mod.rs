@@ -61,6 +61,7 @@ struct Bench {
 pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     let machine = Machine::here();
     if machine.debug_build {
+        // Before the wait, and where the figures go to a program too.
         eprintln!("allot: {}", machine::DEBUG_WARNING);
     }
     let bench = Bench::measured(machine, Duration::from_secs(args.seconds))?;
