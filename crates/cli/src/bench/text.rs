@@ -34,7 +34,7 @@ pub(super) fn text(bench: &Bench) -> String {
     if bench.is_noisy() {
         let _ = writeln!(
             out,
-            "The bare pair spreads by more than {:.0} %: noisy machine: compare ratios.",
+            "noisy machine: compare ratios. The bare pair spreads by more than {:.0} %",
             NOISY_SPREAD * 100.0
         );
     }
