@@ -1,10 +1,12 @@
 //! The command line: what can be asked for, and which options go together.
 //!
 //! - here: the commands, the options of `demo` and `replay`, values as people write them
+//! - `args/bench.rs`: the options of `bench`
 //! - `args/log.rs`: what goes with logs, recorded and read
 //! - `args/trace.rs`: how a trace is read, for all commands that read one
 //! - `args/tune.rs`: the options of `tune`
 
+mod bench;
 mod log;
 mod trace;
 mod tune;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use allotment::Policy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::bench::BenchArgs;
 pub use self::trace::TraceArgs;
 pub use self::tune::TuneArgs;
 use crate::failure::CliError;
@@ -43,6 +46,13 @@ pub enum Command {
     Audit(crate::audit::AuditCommand),
     /// Search guarantees, limits and bursts that suit a recorded trace
     Tune(Box<TuneArgs>),
+    /// Measure what decisions cost on this machine, beside a bare atomic pair
+    ///
+    /// The bare pair is one `fetch_add` and one `fetch_sub` on a cache line: the least that
+    /// counting bytes can cost. It is measured in the same rounds as all else, and every cost is
+    /// shown as a ratio to it too: times differ from machine to machine, ratios hardly. A request
+    /// of the first two tables takes 4 KiB, one of the third 2 MiB where memory is full.
+    Bench(BenchArgs),
 }
 
 /// Options of `allot demo`.

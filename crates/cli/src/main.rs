@@ -10,6 +10,7 @@
 //! | `demo` | one minute of four tenants, with and without a governor |
 //! | `ledger` | independent sums that check the governor |
 //! | `tune` | searching guarantees, limits and bursts that suit a trace |
+//! | `bench` | what decisions cost on this machine |
 //! | `dice` | random numbers from a seed |
 //! | `report` | tables, JSON and HTML |
 //! | `failure` | the one kind of error, exit code 2 |
@@ -18,6 +19,7 @@
 
 mod args;
 mod audit;
+mod bench;
 mod demo;
 mod dice;
 mod failure;
@@ -36,6 +38,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let outcome = match Allot::parse().command {
         Command::Audit(command) => audit::run(&command),
+        Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Replay(args) => replay::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Tune(args) => tune::run(&args).map(|()| ExitCode::SUCCESS),
