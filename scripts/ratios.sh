@@ -8,6 +8,8 @@
 #   median       ns of one iteration, and the interval its median is in with a confidence of 95 %
 #   / bare       how many bare pairs of one thread take as long
 #   / contended  the same with as many threads at the bare pairs, for what many threads do together
+#   ~            before a ratio: one of its two intervals is wider than 5 % of the median. Something
+#                else was at work on the machine: run it again
 #
 # A bench measures the bare pair before anything else, whatever is filtered. So a result that is
 # older than the bare pair of its group is of another run, and is not shown, which is said.
@@ -68,6 +70,7 @@ import sys
 # Whoever reads the table may have seen enough.
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 BARE = "bare pair"
+SPREAD_MAX = 0.05
 
 
 class Result:
@@ -89,7 +92,10 @@ def figure(ns):
 
 
 def ratio(result, other):
-    return f"{result.ns / other.ns:.2f}" if other else ""
+    if not other:
+        return ""
+    spreads = any(one.high - one.low > SPREAD_MAX * one.ns for one in (result, other))
+    return f"{'~' if spreads else ''}{result.ns / other.ns:.2f}"
 
 
 folder, shown = pathlib.Path(sys.argv[1]), sys.argv[2:]
