@@ -38,7 +38,7 @@ run() {
             exit 2
         fi
     done
-    mapfile -t shown < <(printf '%s\n' "${names[@]%%/*}" | sort -u)
+    shown=($(printf '%s\n' "${names[@]%%/*}" | sort -u))
     for bench in "${shown[@]}"; do
         starts=
         for name in "${names[@]}"; do
@@ -60,7 +60,7 @@ case "${1:-print} $#" in
     ;;
 esac
 
-python3 - "${CRITERION_HOME:-${CARGO_TARGET_DIR:-target}/criterion}" "${shown[@]}" << 'END'
+python3 - "${CRITERION_HOME:-${CARGO_TARGET_DIR:-target}/criterion}" ${shown[@]+"${shown[@]}"} << 'END'
 import collections
 import json
 import pathlib
