@@ -110,7 +110,7 @@ fn denied(criterion: &mut Criterion) {
             group.bench_function(format!("a pair {place}, {beside}"), |b| {
                 let of = if place == "beyond it" { here.beyond } else { here.inside };
                 let (request, governor) = (page(of), &here.governor);
-                let mut pairs = || b.iter(|| drop(black_box(governor.try_request(&request))));
+                let mut pairs = || b.iter(|| drop(governor.try_request(&request)));
                 match beside {
                     "alone" => pairs(),
                     "beside a storm" => here.storm(pairs),

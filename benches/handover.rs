@@ -108,7 +108,7 @@ fn serves_nobody(group: &mut Group) {
         group.bench_function(format!("a pair that serves nobody, {named}"), |b| {
             let line: Vec<_> = (1..=waiters).map(|n| stage.enqueue(n, 32 * MIB)).collect();
             let request = stage.ask(0, PAGE);
-            b.iter(|| drop(black_box(stage.governor.try_request(black_box(&request)))));
+            b.iter(|| drop(stage.governor.try_request(black_box(&request))));
             let seen = stage.governor.usage(stage.tenants[0]).expect("a tenant");
             assert_eq!(seen.denied, 0, "all of them fit");
             assert!(line.iter().all(|ticket| !ticket.is_ready()), "nobody was served");

@@ -35,7 +35,7 @@ fn hierarchy(criterion: &mut Criterion) {
         drop(governor.try_request(&ask(64 * MIB)).expect("room in the pool"));
         let (request, unclaimed) = (ask(PAGE), governor.unclaimed_bytes());
         group.bench_function(format!("depth {depth}, claim at hand"), |b| {
-            b.iter(|| drop(black_box(governor.try_request(black_box(&request)))));
+            b.iter(|| drop(governor.try_request(black_box(&request))));
         });
         assert_eq!(governor.unclaimed_bytes(), unclaimed, "nothing had to be bought");
         let denied = governor.usage(of).expect("a tenant").denied;

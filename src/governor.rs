@@ -80,6 +80,9 @@ impl Extent {
     }
 }
 
+/// The number of a grant, or why there is none.
+type Answer = Result<NonZeroU64, Refusal>;
+
 /// The tag of no handle.
 const NO_TAG: u32 = 1 << u8::BITS;
 /// Records of a growth, or of the denial of one.
@@ -216,7 +219,18 @@ impl Governor {
     }
 
     #[inline(never)]
-    fn try_request_in_full(&self, request: &Request) -> Result<NonZeroU64, Refusal> {
+    fn try_request_in_full(&self, request: &Request) -> Answer {
+        match self.denied_at_once(request) {
+            None => self.try_request_in_general(request),
+            Some((used, limit)) if request.bytes <= limit => {
+                self.denied_for_now(request, used, limit)
+            }
+            Some((used, limit)) => Err(denied_by_limit(request, used, limit, false).into()),
+        }
+    }
+
+    #[inline(never)]
+    fn try_request_in_general(&self, request: &Request) -> Answer {
         if let Some(number) = self.detailed_at_once(request) {
             return Ok(number);
         }
@@ -245,7 +259,7 @@ impl Governor {
     }
 
     #[inline(never)]
-    fn request_in_full(&self, request: &Request) -> Result<NonZeroU64, Refusal> {
+    fn request_in_full(&self, request: &Request) -> Answer {
         if let Some(number) = self.detailed_at_once(request) {
             return Ok(number);
         }
@@ -282,6 +296,22 @@ impl Governor {
             return None;
         }
         self.number_of(request, self.core.request_at_once(request, true)?)
+    }
+
+    /// The usual denial: by the tenant's own limit. Answers use and limit.
+    #[inline(always)]
+    fn denied_at_once(&self, request: &Request) -> Option<(u64, u64)> {
+        if request.gate != self.gates.plain {
+            return None;
+        }
+        self.core.refuse_at_once(request)
+    }
+
+    /// The denial of a request that may fit later.
+    #[inline(never)]
+    fn denied_for_now(&self, request: &Request, used: u64, limit: u64) -> Answer {
+        let can_help = self.core.accounts.may_attain(request.tenant.index(), request.bytes);
+        Err(denied_by_limit(request, used, limit, can_help).into())
     }
 
     #[inline(always)]
@@ -919,16 +949,21 @@ impl Governor {
 
     /// Returns a grant whose owner has no way to call again, waiting for a thread that is just
     /// changing it.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn release_certainly(
         &self,
         grant: GrantId,
         owner: Owner,
     ) -> Result<Released, Error> {
-        match self.release_at_once(grant, owner) {
+        match self.release_of(grant, owner) {
             Some(()) => Ok(Released::Returned),
             None => self.release_insistently(grant, owner),
         }
+    }
+
+    #[inline(never)]
+    fn release_of(&self, grant: GrantId, owner: Owner) -> Option<()> {
+        self.release_at_once(grant, owner)
     }
 
     /// The same, whatever became of the grant.
@@ -1152,6 +1187,22 @@ impl Governor {
             account if account == tenant => DenialReason::TenantLimit,
             _ => DenialReason::GroupLimit,
         }
+    }
+}
+
+#[inline(always)]
+fn denied_by_limit(request: &Request, used: u64, limit: u64, waiting_can_help: bool) -> Denial {
+    let Request { tenant, bytes, .. } = *request;
+    Denial {
+        reason: DenialReason::TenantLimit,
+        account: AccountName::Tenant(tenant),
+        asked_bytes: bytes,
+        short_bytes: used + bytes - limit,
+        available_bytes: limit.saturating_sub(used),
+        limit,
+        waiting_can_help,
+        retry_after_ns: None,
+        pins: Pins::default(),
     }
 }
 

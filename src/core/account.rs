@@ -15,14 +15,14 @@
 //! I1  a charge commits only if used + bytes <= limit, the limit of the config version it exchanges
 //! ```
 //!
-//! Beside them stand the *pass*, by which the usual charge (`hot_path.rs`) is told the limit without
-//! a look at the record, and a count of changes:
+//! Beside them stand the *pass*, which tells the usual charge (`hot_path.rs`) the limit without a
+//! look at the record, and a count of changes:
 //!
 //! ```text
 //! pass         levels | config version | limit
 //! P1  a pass of the version in the used word has that version's limit, or 0
 //!     written before the exchange that makes the version current, so an older word refuses it
-//! P2  who reads the same count of changes before and after an exchange has seen the latest versions
+//! P2  who reads the same count of changes before and after an exchange saw the latest versions
 //!     counted before a version is bumped; versions come round only after as many changes
 //! ```
 //!
@@ -606,7 +606,8 @@ impl Accounts {
         let changes = account.changes();
         let word = account.used();
         let then = word.used() + bytes;
-        if !account.pass().admits(word, then, self.gauge().level_bits())
+        let level = self.gauge().level_bits();
+        if !account.pass().admits(word, then, level)
             || account.generation() != generation
             || then > account.claim().claim()
         {
@@ -620,6 +621,34 @@ impl Accounts {
             return account.confirm(changes, bytes).then_some(then);
         }
         Some(then)
+    }
+
+    /// Whether a charge looks to be beyond the limit: then nothing has to be prepared for it.
+    #[inline(always)]
+    pub fn looks_full(&self, account: &Account, bytes: u64) -> bool {
+        account.pass().limit() < account.used().used() + bytes
+    }
+
+    /// The use and the limit at one instant, if a charge of `bytes` was beyond it then. At the
+    /// lowest pressure level, or where the limit is the same at all of them.
+    ///
+    /// Steps: seven accesses.
+    #[inline(always)]
+    pub fn own_refusal(
+        &self,
+        account: &Account,
+        generation: u32,
+        bytes: u64,
+    ) -> Option<(u64, u64)> {
+        let changes = account.changes();
+        let before = self.gauge().level_bits();
+        let (word, pass) = (account.used(), account.pass());
+        let level = before | self.gauge().level_bits();
+        let limit = pass.limit_of(word, level)?;
+        let full = word.used() + bytes > limit;
+        // The limit is that of the word's version (P1), and nothing has changed since (P2).
+        let certain = account.generation() == generation && account.changes() == changes;
+        (full && certain).then_some((word.used(), limit))
     }
 
     /// The same after another thread was faster.
@@ -842,7 +871,7 @@ impl Accounts {
     /// those above it leave it. With `all` the guarantees of others are known too; steps grow with
     /// the number of accounts then.
     pub fn attainable(&self, index: u32, all: bool) -> u64 {
-        let limit = |account| self.settings(account).limits.into_iter().max().unwrap_or(0);
+        let limit = |account| self.highest_limit(account);
         let (mut most, mut at) = (limit(index), index);
         for _ in 0..DEPTH_MAX {
             if at == ROOT {
@@ -860,6 +889,22 @@ impl Accounts {
             at = parent;
         }
         most
+    }
+
+    /// Whether no limit above `index` forbids it to use so many bytes at any time.
+    #[inline]
+    pub fn may_attain(&self, index: u32, bytes: u64) -> bool {
+        let mut at = index;
+        for _ in 0..DEPTH_MAX {
+            if at == ROOT {
+                break;
+            }
+            at = self.parent(at);
+            if bytes > self.highest_limit(at) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Whether `ancestor` is above `index`.
@@ -1208,6 +1253,14 @@ impl Accounts {
     pub fn room(&self, index: u32) -> u64 {
         let view = self.view(index);
         view.limit.saturating_sub(view.word.used())
+    }
+
+    /// The limit in force at the pressure level at which it is highest.
+    #[inline]
+    fn highest_limit(&self, index: u32) -> u64 {
+        let account = &self.table[index];
+        let record = account.record(account.used());
+        record.limit(0).max(record.limit(1)).max(record.limit(2))
     }
 
     /// All settings in force. Exact while nobody configures.

@@ -51,7 +51,7 @@ impl Core {
     pub fn request_at_once(&self, asked: &impl Asked, details: bool) -> Option<Granted> {
         let (owner, bytes) = (asked.owner(), asked.bytes());
         let Seat { account, tenant, queue } = self.seat(owner)?;
-        if tenant.is_paced() {
+        if tenant.is_paced() || self.accounts.looks_full(account, bytes) {
             return None;
         }
         if details {
@@ -74,6 +74,20 @@ impl Core {
             slot.publish_plain(next, bytes, Recency::of(clock, asked.cost(), 1).0);
         }
         Some((index, next))
+    }
+
+    /// Use and limit of the tenant, if its limit is the first check that refuses the request and
+    /// that is certain by one look. Counts the denial.
+    #[inline(always)]
+    pub fn refuse_at_once(&self, asked: &impl Asked) -> Option<(u64, u64)> {
+        let owner = asked.owner();
+        let Seat { account, tenant, .. } = self.seat(owner)?;
+        if tenant.is_paced() || self.batches.any_but(0) {
+            return None;
+        }
+        let full = self.accounts.own_refusal(account, owner.generation(), asked.bytes())?;
+        tenant.tally.note_denied();
+        Some(full)
     }
 
     /// Asks for what is remembered of the content.

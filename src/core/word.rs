@@ -204,12 +204,27 @@ impl Pass {
         Self(levels | word.config_version() << BYTES_BITS | limit)
     }
 
+    /// The limit, or 0 if the usual charge is none.
+    #[inline(always)]
+    pub fn limit(self) -> u64 {
+        self.0 & BYTES_MAX
+    }
+
+    /// The limit of the configuration in `word` at this level, the lowest of which is 0, if there
+    /// is a usual charge.
+    #[inline(always)]
+    pub fn limit_of(self, word: UsedWord, level: u32) -> Option<u64> {
+        let known = (self.0 ^ word.0) & Self::VERSION == 0;
+        let any = u64::from(level) & self.0 >> Self::LEVELS_SHIFT == 0;
+        (known && any && self.limit() != 0).then_some(self.limit())
+    }
+
     /// Whether `used` bytes are within the limit of the configuration in `word` at this level, the
     /// lowest of which is 0.
     #[inline(always)]
     pub fn admits(self, word: UsedWord, used: u64, level: u32) -> bool {
         u64::from(level) & self.0 >> Self::LEVELS_SHIFT == 0
-            && used <= self.0 & BYTES_MAX
+            && used <= self.limit()
             && (self.0 ^ word.0) & Self::VERSION == 0
     }
 }

@@ -86,7 +86,7 @@ pub(super) fn request(tenant: TenantHandle, bytes: u64) -> Request {
 #[inline]
 pub(super) fn once(governor: &Governor, request: &Request) -> bool {
     match governor.request(black_box(request)) {
-        Ok(grant) => matches!(black_box(grant).release(), Ok(Released::Returned)),
+        Ok(grant) => matches!(grant.release(), Ok(Released::Returned)),
         Err(_) => false,
     }
 }
