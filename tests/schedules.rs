@@ -243,16 +243,19 @@ mod scheduled {
         }
     }
 
-    fn run(capacity: u64, threads: usize, waiters_each: usize, iterations: usize) {
+    fn runner(iterations: usize) -> Runner<RandomScheduler> {
         before_access(shuttle::thread::yield_now);
         let mut config = Config::new();
         config.max_steps = MaxSteps::None;
         config.stack_size = 1 << 18;
         config.failure_persistence = FailurePersistence::None;
-        let scheduler = RandomScheduler::new_from_seed(42, iterations);
+        Runner::new(RandomScheduler::new_from_seed(42, iterations), config)
+    }
+
+    fn run(capacity: u64, threads: usize, waiters_each: usize, iterations: usize) {
         let sums = Arc::new(Mutex::new(Tally::default()));
         let sums_of_all = sums.clone();
-        Runner::new(scheduler, config).run(move || {
+        runner(iterations).run(move || {
             let waiters = threads * waiters_each;
             let crowd = Arc::new(Crowd::new(capacity, waiters as u32));
             let seed =
@@ -291,5 +294,45 @@ mod scheduled {
     #[test]
     fn a_thousand_waiters_lose_nothing() {
         run(64, 10, 100, 1);
+    }
+
+    /// Each of three threads asks for its own tenant, whose grants are all caches, in a pool that
+    /// is full of them. While they evict, their tenants change places in the order of eviction.
+    #[test]
+    fn nobody_is_denied_whose_own_grants_may_go() {
+        const EACH: u64 = 3;
+        const REQUESTS: u32 = 6;
+        let denied = Arc::new(Mutex::new(Vec::new()));
+        let denied_of_all = denied.clone();
+        runner(3_000).run(move || {
+            let crowd = Arc::new(Crowd::new(3 * EACH, 2));
+            crowd.governor.on_reclaim(|_| ReclaimAnswer::Freed);
+            let cache = |of| Request::new(of, AllocationType::Cache, 1);
+            let ask = move |crowd: &Crowd, thread: usize| {
+                crowd.governor.request(&cache(crowd.tenants[thread])).map(Grant::into_id)
+            };
+            for thread in 0..3 {
+                let config = |c: &mut TenantConfig| c.priority = Priority::Normal;
+                crowd.governor.set_tenant(crowd.tenants[thread], config).unwrap();
+                (0..EACH).for_each(|_| drop(ask(&crowd, thread).unwrap()));
+            }
+            let start = |thread: usize| {
+                let (crowd, denied) = (crowd.clone(), denied.clone());
+                shuttle::thread::spawn(move || {
+                    for _ in 0..REQUESTS {
+                        if let Err(refusal) = ask(&crowd, thread) {
+                            denied.lock().unwrap().push(refusal);
+                        }
+                    }
+                })
+            };
+            let running: Vec<_> = (0..3).map(start).collect();
+            running.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+        let denied = denied_of_all.lock().unwrap();
+        let contended =
+            |r: &&Refusal| matches!(r, Refusal::Denied(no) if no.reason == DenialReason::Contended);
+        println!("{} denied of {}", denied.len(), 3_000 * 3 * REQUESTS);
+        assert_eq!(denied.iter().find(|r| !contended(r)), None, "denied {}", denied.len());
     }
 }

@@ -147,7 +147,8 @@ impl Core {
                 Step::Raced => {
                     races += 1;
                     relief.raced = races == RACES_MAX;
-                    ahead = Ahead::default();
+                    // What others did may have put queues before those that were looked at.
+                    (ahead, after) = (Ahead::default(), None);
                 }
                 Step::Done => {
                     races = 0;
