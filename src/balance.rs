@@ -248,8 +248,7 @@ impl Governor {
 
     /// Bytes in live grants. Steps grow with the number of tenants.
     pub(crate) fn live_bytes(&self) -> u64 {
-        let tenants = self.core.accounts.tenants();
-        let used: u64 = tenants.map(|t| self.core.accounts.used(t)).sum();
+        let used = self.core.accounts.used_by_tenants();
         used.saturating_sub(self.core.waiting.aside_bytes())
     }
 

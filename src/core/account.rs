@@ -111,6 +111,16 @@ pub struct Account {
 #[repr(align(64))]
 struct Aligned<T>(T);
 
+/// Bytes guaranteed to the children of an account.
+struct Promised(AtomicU64);
+
+// SAFETY: an atomic only; all zero is an account without children.
+unsafe impl Zeroed for Promised {
+    fn empty() -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
+
 #[cfg(not(allot_loom))]
 const _: () = assert!(size_of::<Account>() == 3 * 64, "what changes, then a record on each line");
 
@@ -215,6 +225,8 @@ struct View<'a> {
 pub struct Accounts {
     table: Table<Account>,
     groups_max: u32,
+    /// Of the root and the groups: what is guaranteed to their children, in all.
+    promised: Table<Promised>,
     groups_seen: AtomicU32,
     tenants_seen: AtomicU32,
     quantum: u64,
@@ -426,6 +438,7 @@ impl Accounts {
         let accounts = Self {
             table: Table::new(1 + groups_max as usize + tenants_max as usize),
             groups_max,
+            promised: Table::new(1 + groups_max as usize),
             groups_seen: AtomicU32::new(0),
             tenants_seen: AtomicU32::new(0),
             quantum,
@@ -868,8 +881,8 @@ impl Accounts {
     }
 
     /// The most that `index` can ever use without a change of configuration: what its limits and
-    /// those above it leave it. With `all` the guarantees of others are known too; steps grow with
-    /// the number of accounts then.
+    /// those above it leave it. With `all` the guarantees of others are known too. Exact while
+    /// nobody configures.
     pub fn attainable(&self, index: u32, all: bool) -> u64 {
         let limit = |account| self.highest_limit(account);
         let (mut most, mut at) = (limit(index), index);
@@ -878,13 +891,8 @@ impl Accounts {
                 break;
             }
             let parent = self.parent(at);
-            let other = |&account: &u32| account != at && self.parent(account) == parent;
-            let promised: u64 = if all {
-                let children = self.groups().chain(self.tenants()).filter(other);
-                children.map(|account| self.guarantee(account)).sum()
-            } else {
-                0
-            };
+            let promised =
+                if all { self.promised(parent).saturating_sub(self.guarantee(at)) } else { 0 };
             most = most.min(limit(parent).saturating_sub(promised));
             at = parent;
         }
@@ -957,37 +965,25 @@ impl Accounts {
     /// A fingerprint of all that can lower what is needed below `account`; `None` if bytes are on
     /// their way or idle there.
     fn look_below(&self, account: u32) -> Option<u64> {
-        let mut fingerprint = 0;
+        let mut fingerprint = 0u64;
         // From the top down, so that what a group passes on to a child after it was looked at had
         // to be bought or handed back before, which shows in marks and counters.
         for depth in 1..=DEPTH_MAX {
             for group in self.groups().filter(|&g| self.depth(g) == depth) {
                 if self.is_below(group, account) {
-                    fingerprint = mix(fingerprint, self.table[group].returned());
-                    fingerprint = mix(fingerprint, self.look_at(group)?);
+                    let returned = mix(group, self.table[group].returned());
+                    let looked = mix(group, look_at(&self.table[group])?).rotate_left(32);
+                    fingerprint = returned.wrapping_add(looked).wrapping_add(fingerprint);
                 }
             }
         }
-        for tenant in self.tenants() {
+        let tenants = self.tenants();
+        for (tenant, cell) in tenants.clone().zip(self.table.range(tenants)) {
             if account == ROOT || self.is_below(tenant, account) {
-                fingerprint = mix(fingerprint, self.look_at(tenant)?);
+                fingerprint = mix(tenant, look_at(cell)?).wrapping_add(fingerprint);
             }
         }
         Some(fingerprint)
-    }
-
-    /// The versions of an account that has no bytes on their way and no idle claim.
-    fn look_at(&self, index: u32) -> Option<u64> {
-        let account = &self.table[index];
-        let word = account.used();
-        let guarantee = account.guarantee(word);
-        let claim = account.claim();
-        if claim.marks() > 0 || claim.claim() > word.used().max(guarantee) {
-            return None;
-        }
-        // What is released within the guarantee frees nothing for others.
-        let released = if claim.claim() > guarantee { word.releases() } else { 0 };
-        Some((released << 32) | word.config_version())
     }
 
     /// Trims below `account` until it has room for `needed` bytes or nothing idle is left; false if
@@ -1088,10 +1084,27 @@ impl Accounts {
             // Release: pairs with the Acquire in `pass`. Of a version that is not in force yet it
             // lets nothing pass.
             account.pass.store(settings.pass(next, closed).0, Ordering::Release);
+            let before = account.guarantee(word);
             if account.exchange(word, next) {
+                if index != ROOT {
+                    self.note_promise(account.parent(), before, account.guarantee(next));
+                }
                 return Ok(());
             }
         }
+    }
+
+    /// Keeps the sum of what is guaranteed to the children of `parent`.
+    fn note_promise(&self, parent: u32, before: u64, after: u64) {
+        let change = after.wrapping_sub(before);
+        // Relaxed: a figure of its own; the administrative mutex keeps others from changing it.
+        self.promised[parent].0.fetch_add(change, Ordering::Relaxed);
+    }
+
+    /// What is guaranteed to the children of an account, in all.
+    fn promised(&self, account: u32) -> u64 {
+        // Relaxed: as in `note_promise`.
+        self.promised[account].0.load(Ordering::Relaxed)
     }
 
     /// Pays for the missing part of a guarantee before it is promised.
@@ -1210,6 +1223,11 @@ impl Accounts {
     #[inline]
     pub fn used(&self, index: u32) -> u64 {
         self.table[index].used().used()
+    }
+
+    /// Bytes in use of all tenants together, each as it was when it was looked at.
+    pub fn used_by_tenants(&self) -> u64 {
+        self.table.range(self.tenants()).iter().map(|account| account.used().used()).sum()
     }
 
     /// The used word.
@@ -1344,8 +1362,25 @@ impl Payer {
     }
 }
 
-/// Adds a value to a fingerprint, so that order and every bit count.
-fn mix(fingerprint: u64, value: u64) -> u64 {
-    // The multiplier of Knuth's 64-bit linear congruential generator.
-    (fingerprint ^ value).wrapping_mul(6_364_136_223_846_793_005).rotate_left(29)
+/// The versions of an account that has no bytes on their way and no idle claim.
+#[inline]
+fn look_at(account: &Account) -> Option<u64> {
+    let word = account.used();
+    let guarantee = account.guarantee(word);
+    let claim = account.claim();
+    if claim.marks() > 0 || claim.claim() > word.used().max(guarantee) {
+        return None;
+    }
+    // What is released within the guarantee frees nothing for others.
+    let released = if claim.claim() > guarantee { word.releases() } else { 0 };
+    Some((released << 32) | word.config_version())
+}
+
+/// What an account adds to a fingerprint: every bit counts, and whose it is. Not a chain, in which
+/// each account would wait for the one before it.
+#[inline]
+fn mix(index: u32, value: u64) -> u64 {
+    // Odd numbers without a pattern: the increment and a multiplier of SplitMix64.
+    let told_apart = value ^ u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (told_apart ^ (told_apart >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }

@@ -61,6 +61,11 @@ impl<T> Table<T> {
         self.cells.len() as u32
     }
 
+    /// The cells of these indices.
+    pub fn range(&self, indices: std::ops::Range<u32>) -> &[T] {
+        &self.cells[indices.start as usize..indices.end as usize]
+    }
+
     /// All cells, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, T> {
         self.cells.iter()

@@ -161,7 +161,7 @@ const SETTINGS: u64 = 5 + LEVELS as u64;
 /// What the limits on the way to the root allow.
 const ATTAINABLE: u64 = SETTINGS + LEVELS_UP * (1 + SETTINGS + 2);
 /// Less the guarantees of others on each level.
-const PROMISED: u64 = LEVELS_UP * LOOK;
+const PROMISED: u64 = LEVELS_UP * (1 + LOOK);
 /// Guarantee, priority, use and want of a tenant.
 const PARTY: u64 = 6 + ATTAINABLE;
 /// The water level is found by bisection of the capacity.
@@ -174,9 +174,7 @@ const POOL_FILL: StepsMax = StepsMax {
 const SHED: StepsMax =
     StepsMax { constant: 2, by_account: TYPES as u64 * 9, by_segment: 8 + 5 * LANES };
 const DENIAL: StepsMax =
-    StepsMax { constant: 3 + EVENT + ATTAINABLE, by_account: PROMISED, by_segment: 0 }
-        .plus(POOL_FILL)
-        .plus(SHED);
+    StepsMax::new(3 + EVENT + ATTAINABLE + PROMISED).plus(POOL_FILL).plus(SHED);
 
 // hot_path.rs
 
