@@ -922,7 +922,7 @@ impl Governor {
         if self.core.scarcity.any() {
             return self.after_release(grant, owner);
         }
-        queue.note_released(grant.index());
+        queue.note_released(&self.core.grants, grant.index());
         Some(())
     }
 
@@ -930,7 +930,7 @@ impl Governor {
     #[cold]
     #[inline(never)]
     fn after_release(&self, grant: GrantId, owner: Owner) -> Option<()> {
-        self.core.queue(owner).note_released(grant.index());
+        self.core.queue(owner).note_released(&self.core.grants, grant.index());
         self.after_return(owner);
         Some(())
     }

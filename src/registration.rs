@@ -212,7 +212,7 @@ impl Governor {
             self.note_tried(ROOT, false, || self.detail_of(ROOT, 1, &Kind::Tenant(config.clone())));
         })?;
         let tenant = self.core.tenant(index);
-        tenant.begin(id.as_u128(), generation);
+        self.core.begin(index, id.as_u128(), generation);
         tenant.set_rate(config.rate);
         for (queue, max) in tenant.queues.iter().zip(config.grants_max) {
             queue.set_policy(config.policy);

@@ -53,6 +53,7 @@ pub struct Request {
 
 impl Request {
     /// A request of `tenant` for `bytes` (1 to 16 TiB) of one type.
+    #[inline]
     pub fn new(tenant: TenantHandle, allocation_type: AllocationType, bytes: u64) -> Self {
         let kind = allocation_type as u8;
         Self {
@@ -73,34 +74,40 @@ impl Request {
 
     /// Names the content, so that its frequency is remembered when it is evicted and comes back.
     /// 0 means no name.
+    #[inline]
     pub fn key(self, key: u64) -> Self {
         Self { key, ..self }.gated()
     }
 
     /// A number of the caller's own, handed back with the victim when the grant is evicted.
+    #[inline]
     pub fn cookie(self, cookie: u64) -> Self {
         Self { cookie, ..self }.gated()
     }
 
     /// What it costs to rebuild the content, in any unit the tenant uses for all its requests
     /// (milliseconds, say). Costs are compared within one tenant only; 0 counts as 1.
+    #[inline]
     pub fn cost(self, cost: u32) -> Self {
         Self { cost, packed_cost: Cost::new(cost), ..self }
     }
 
     /// When the content expires; an expired grant goes before all others.
+    #[inline]
     pub fn ttl(self, ttl: Duration) -> Self {
         let ttl_ns = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
         Self { ttl_ns: Some(ttl_ns), ..self }.gated()
     }
 
     /// Whether a loaded model may be evicted. Other types always may.
+    #[inline]
     pub fn evictable(self, evictable: bool) -> Self {
         let model = self.owner.allocation_type() == AllocationType::ModelLoad as u8;
         self.flagged(flag::FIXED, model && !evictable)
     }
 
     /// Whether the grant is pinned from the start: never evicted until it is unpinned.
+    #[inline]
     pub fn pinned(self, pinned: bool) -> Self {
         self.flagged(flag::PINNED, pinned)
     }
@@ -108,15 +115,18 @@ impl Request {
     /// What the caller means to do with the memory. Decides nothing; an audit log that records
     /// calls keeps it, so that "what if" knows how long a request that was denied would have held
     /// its memory.
+    #[inline]
     pub fn intent(self, intent: Intent) -> Self {
         Self { intent: Some(intent), ..self }
     }
 
+    #[inline]
     fn flagged(self, flag: u32, set: bool) -> Self {
         let flags = if set { self.flags | flag } else { self.flags & !flag };
         Self { flags, ..self }.gated()
     }
 
+    #[inline]
     fn gated(self) -> Self {
         let usual = self.ttl_ns.is_none() && (1..=GRANT_BYTES_MAX).contains(&self.bytes);
         let detailed = self.flags != 0 || self.key != 0 || self.cookie != 0;
@@ -157,23 +167,28 @@ impl Gates {
 }
 
 impl Asked for Request {
+    #[inline]
     fn owner(&self) -> Owner {
         self.owner
     }
 
+    #[inline]
     fn bytes(&self) -> u64 {
         self.bytes
     }
 
+    #[inline]
     fn key(&self) -> u64 {
         self.key
     }
 
+    #[inline]
     fn fields(&self) -> Fields {
         let Self { key, cookie, flags, .. } = *self;
         Fields { key, cookie, expires_ns: 0, keep_until_ns: 0, flags }
     }
 
+    #[inline]
     fn cost(&self) -> Cost {
         self.packed_cost
     }

@@ -11,7 +11,7 @@ use crate::core::grants::Segment;
 use crate::core::handle::TenantHandle;
 use crate::core::pressure::Pressure;
 use crate::core::sync::lock;
-use crate::core::tenant::Tenant;
+use crate::core::tenant::{TYPES, Tenant};
 use crate::core::word::Owner;
 use crate::governor::Governor;
 use crate::registration::{Admin, Kind};
@@ -211,6 +211,7 @@ impl Governor {
             + self.core.events.tracking_bytes()
             + self.core.ghosts.tracking_bytes()
             + self.core.grants.backlogs.tracking_bytes()
+            + self.core.grants.pasts.tracking_bytes(accounts.tenants().end * TYPES as u32)
             + self.idle.tracking_bytes()
             + self.measured.tracking_bytes();
         (size_of::<Self>() + nodes + segments + cells) as u64 + tables

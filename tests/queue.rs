@@ -2,8 +2,9 @@
 
 use allotment::Policy;
 use allotment::internals::grants::{Fields, Grants, SLOTS, flag};
+use allotment::internals::past::HINTS;
 use allotment::internals::policy::Recency;
-use allotment::internals::queue::{HINTS, NoSlot, Queue, Sight};
+use allotment::internals::queue::{NoSlot, Queue, Sight};
 use allotment::internals::word::Owner;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -114,7 +115,7 @@ impl Oracle {
         let held = self.grants.hold_to_end(slot, grant.generation, owner(queue)).unwrap();
         self.grants.end(held);
         if noted {
-            self.queues[queue].note_freed(slot);
+            self.queues[queue].note_freed(&self.grants, slot);
         }
     }
 
@@ -267,7 +268,7 @@ fn a_queue_does_not_grow_with_its_age() {
         for (slot, generation) in held {
             let held = grants.hold_to_end(slot, generation, owner(0)).unwrap();
             grants.end(held);
-            queue.note_freed(slot);
+            queue.note_freed(&grants, slot);
         }
     }
     assert_eq!(queue.segments(), 100u32.div_ceil(SLOTS));
@@ -284,7 +285,7 @@ fn freed_slots_are_taken_in_the_order_in_which_they_were_freed() {
     for freed in slots.chunks(HINTS) {
         for &slot in freed {
             grants.unreserve(slot);
-            queue.note_freed(slot);
+            queue.note_freed(&grants, slot);
         }
         let taken: Vec<u32> = freed.iter().map(|_| reserve()).collect();
         assert_eq!(taken, freed);

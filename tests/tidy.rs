@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["word", "handle"],
     &["region"],
     &["lessons"],
-    &["policy", "ghost", "backlog", "pressure"],
+    &["policy", "ghost", "backlog", "pressure", "past"],
     &[
         "account", "grants", "registry", "rate", "share", "ring", "credit", "loss", "scarcity",
         "turnover", "listener",

@@ -222,7 +222,7 @@ impl Core {
     pub fn abandon(&self, ask: &Ask, ready: &Prepared) {
         let queue = self.queue(ask.owner());
         self.grants.unreserve(ready.slot);
-        queue.note_freed(ready.slot);
+        queue.note_freed(&self.grants, ready.slot);
         undo_count(queue, ready.count);
     }
 
@@ -295,7 +295,7 @@ impl Core {
         let clock = tenant.tick();
         let queue = self.queue(ask.owner());
         let frequency = if queue.remembers() {
-            queue.frequency_of(self.ghosts.recall(ask.owner(), fields.key, clock))
+            queue.frequency_of(&self.grants, self.ghosts.recall(ask.owner(), fields.key, clock))
         } else {
             1
         };
@@ -463,11 +463,11 @@ impl Core {
         match ended {
             Ended::WhileEvicting => return Ok((bytes, true)),
             Ended::Free => {
-                queue.note_freed(slot);
+                queue.note_freed(&self.grants, slot);
                 self.uncharge(account, bytes);
             }
             Ended::Deferred { evictor } => {
-                queue.note_freed(slot);
+                queue.note_freed(&self.grants, slot);
                 self.return_deferred(account, evictor, bytes);
             }
         }

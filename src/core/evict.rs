@@ -393,7 +393,7 @@ impl Core {
 
     /// Offers the slot of a victim that has ended to the next request.
     fn slot_is_free(&self, victim: &Victim) {
-        self.queue(victim.owner).note_freed(victim.slot);
+        self.queue(victim.owner).note_freed(&self.grants, victim.slot);
     }
 
     /// Takes an evicted grant's bytes out of use and remembers what it was.
@@ -408,7 +408,7 @@ impl Core {
         if victim.fields.key != 0 && queue.remembers() {
             let frequency = Recency(self.grants.recency(victim.slot)).frequency();
             self.ghosts.remember(victim.owner, victim.fields.key, frequency, tenant.clock());
-            queue.note_evicted(frequency);
+            queue.note_evicted(&self.grants, frequency);
         }
     }
 

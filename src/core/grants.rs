@@ -29,6 +29,7 @@
 //! ```
 
 use super::backlog::Backlogs;
+use super::past::Pasts;
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{Owner, SlotWord, State};
@@ -245,6 +246,8 @@ pub struct Grants {
     segments: Table<Segment>,
     /// The next victims of large queues.
     pub backlogs: Backlogs,
+    /// What queues remember.
+    pub pasts: Pasts,
     returned: Table<Returned>,
     supply: CachePadded<Supply>,
 }
@@ -558,12 +561,18 @@ fn place(slot: u32) -> (u32, u32) {
 }
 
 impl Grants {
-    /// Room for `segments_max` segments.
+    /// Room for `segments_max` segments, of one queue or of several that share their past.
     pub fn new(segments_max: u32) -> Self {
+        Self::of_queues(segments_max, 1)
+    }
+
+    /// Room for `segments_max` segments and the pasts of so many queues.
+    pub fn of_queues(segments_max: u32, queues_max: usize) -> Self {
         let supply = Supply { spare: AtomicU32::new(0), fresh: AtomicU32::new(0) };
         Self {
             segments: Table::new(segments_max as usize),
             backlogs: Backlogs::new(segments_max),
+            pasts: Pasts::new(queues_max),
             returned: Table::new(segments_max.div_ceil(u64::BITS) as usize),
             supply: CachePadded::new(supply),
         }

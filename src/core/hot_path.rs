@@ -57,7 +57,7 @@ impl Core {
         if details {
             self.expect(queue, owner, asked.key());
         }
-        let index = queue.take_hint()?;
+        let index = queue.take_hint(&self.grants)?;
         let slot = self.grants.find(index)?;
         let next = slot.reserve_next(owner)?;
         let Some(used) = self.charge_at_once(account, owner, bytes) else {
@@ -104,14 +104,14 @@ impl Core {
         if key == 0 || !queue.remembers() {
             return 1;
         }
-        queue.frequency_of(self.ghosts.recall(owner, key, clock))
+        queue.frequency_of(&self.grants, self.ghosts.recall(owner, key, clock))
     }
 
     #[cold]
     #[inline(never)]
     fn give_slot_back(&self, owner: Owner, index: u32) {
         self.grants.unreserve(index);
-        self.queue(owner).note_freed(index);
+        self.queue(owner).note_freed(&self.grants, index);
     }
 
     /// Ends a live grant and takes its bytes out of use; answers the queue, where the caller notes

@@ -101,10 +101,21 @@ impl Lessons {
 
     /// Forgets everything: the queue gets another owner.
     pub fn forget(&self) {
+        // What was never written to stays so, and costs no memory.
+        if self.is_blank() {
+            return;
+        }
         for cell in self.moved.iter().chain([&self.returning]) {
             // Relaxed: as in `evicted`.
             cell.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Whether nothing was learned yet.
+    pub fn is_blank(&self) -> bool {
+        let mut cells = self.moved.iter().chain([&self.returning]);
+        // Relaxed: as in `evicted`.
+        cells.all(|cell| cell.load(Ordering::Relaxed) == 0)
     }
 
     fn shift(&self, frequency: u32, by: i32) {

@@ -32,6 +32,8 @@ pub mod ghost;
 pub mod policy;
 pub mod pressure;
 
+pub mod past;
+
 pub mod account;
 pub mod credit;
 pub mod grants;
@@ -139,7 +141,7 @@ impl Core {
         let (groups, tenants) = (sizes.groups_max, sizes.tenants_max);
         Self {
             accounts: Accounts::new(sizes.capacity_bytes, groups, tenants, sizes.quantum_bytes),
-            grants: Grants::new(segments),
+            grants: Grants::of_queues(segments, (1 + groups + tenants) as usize * TYPES),
             tenants: Table::new(1 + groups as usize + tenants as usize),
             ghosts: Ghosts::new(sizes.ghost_keys_max),
             batches: Batches::new(),
@@ -161,6 +163,17 @@ impl Core {
     /// Makes a UUID findable. The caller holds the administrative mutex.
     pub fn enter(&self, uuid: u128, index: u32) -> Result<(), InsertRefused> {
         self.registry.insert(uuid, index, |other| self.tenant(other).uuid() == uuid)
+    }
+
+    /// Gives the record beside an account to its new tenant. The caller holds the administrative
+    /// mutex and the account is closed.
+    pub fn begin(&self, account: u32, uuid: u128, generation: u32) {
+        let tenant = self.tenant(account);
+        for (kind, queue) in (0..).zip(&tenant.queues) {
+            queue.keep_past_at(account * TYPES as u32 + kind);
+            queue.forget_lessons(&self.grants);
+        }
+        tenant.begin(uuid, generation);
     }
 
     /// The tenant record beside an account.

@@ -9,6 +9,8 @@
 //! slots of the queue = SLOTS x segments          grants of the queue <= grants_max, if limited
 //! ```
 //!
+//! What a request reads of its queue lies on one line; the rest is in `past.rs`.
+//!
 //! Segments are linked at the head by anybody (lock-free, bounded turns) and unlinked by one
 //! administrator at a time. Who walks the chain checks the owner of each segment and stops at one
 //! that has changed hands; an answer that needs the whole chain (no slot is left) is given only if
@@ -17,10 +19,10 @@
 use super::backlog::{Backlog, Entry, Source};
 use super::ghost::Ghost;
 use super::grants::{Grants, NoSegment, SLOTS, Segment};
-use super::lessons::{Lessons, Weights};
+use super::lessons::Weights;
+use super::past::Past;
 use super::policy::frequency_at_return;
 use super::policy::{Candidate, EXACT_SLOTS, Judge, Policy, Recency, WINDOW, Worth};
-use super::region::Zeroed;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{CountWord, Owner, QueueHead, SlotWord, State};
 use std::ops::Range;
@@ -29,8 +31,6 @@ use std::ops::Range;
 pub const SEARCH_SEGMENTS: u32 = 8;
 /// Turns of the loops that link a segment or count a grant.
 pub const QUEUE_TURNS_MAX: u32 = 32;
-/// Slots remembered as freed a moment ago: a line of memory.
-pub const HINTS: usize = if cfg!(allot_loom) { 2 } else { 16 };
 /// The hand moves by half a segment.
 const HALF: u32 = SLOTS / 2;
 const WINDOW_HALVES: u32 = WINDOW / HALF;
@@ -41,11 +41,6 @@ const STALE_MAX: u32 = 32;
 /// The slots, and the order of eviction, of one allocation type of one account.
 #[repr(C, align(64))]
 pub struct Queue {
-    /// Slots freed last, plus one, in a ring: where a request looks that finds none released.
-    freed: [AtomicU32; HINTS],
-    /// Where the ring begins and ends; counts up.
-    freed_begin: AtomicU32,
-    freed_end: AtomicU32,
     /// The slot released last, plus one: where the next request looks first.
     released: AtomicU32,
     /// A [`QueueHead`].
@@ -61,10 +56,14 @@ pub struct Queue {
     /// Most grants, plus one; 0: not limited.
     grants_max: AtomicU32,
     policy: AtomicU32,
-    lessons: Lessons,
+    /// Where its past is kept.
+    past: AtomicU32,
     /// Grants seen by the last search, if that was of the whole queue.
     seen: AtomicU32,
 }
+
+#[cfg(not(allot_loom))]
+const _: () = assert!(size_of::<Queue>() == 64, "one line");
 
 /// Why no slot could be reserved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,9 +103,6 @@ impl Queue {
     pub fn empty() -> Self {
         let zero = || AtomicU32::new(0);
         Self {
-            freed: std::array::from_fn(|_| zero()),
-            freed_begin: zero(),
-            freed_end: zero(),
             released: zero(),
             head: AtomicU64::new(0),
             search: zero(),
@@ -116,7 +112,7 @@ impl Queue {
             count: AtomicU64::new(0),
             grants_max: zero(),
             policy: zero(),
-            lessons: Lessons::empty(),
+            past: zero(),
             seen: zero(),
         }
     }
@@ -144,26 +140,30 @@ impl Queue {
     fn judge(&self, sight: &Sight) -> Judge {
         let (clock, now_ns) = (sight.clock, sight.now_ns);
         let policy = self.policy();
-        let weights = if self.remembers() { self.lessons.weights() } else { Weights::EVEN };
+        let weights = if self.remembers() {
+            self.past(sight.grants).lessons.weights()
+        } else {
+            Weights::EVEN
+        };
         Judge { policy, clock, now_ns, weights }
     }
 
     /// Forgets what evictions taught: the queue gets another owner.
-    pub fn forget_lessons(&self) {
-        self.lessons.forget();
+    pub fn forget_lessons(&self, grants: &Grants) {
+        self.past(grants).lessons.forget();
     }
 
     /// Learns that a grant used `frequency` times was evicted and will be remembered.
-    pub fn note_evicted(&self, frequency: u32) {
-        self.lessons.evicted(frequency);
+    pub fn note_evicted(&self, grants: &Grants, frequency: u32) {
+        self.past(grants).lessons.evicted(frequency);
     }
 
     /// Learns that content came back, and says with which frequency it begins.
     #[inline]
-    pub fn frequency_of(&self, ghost: Option<Ghost>) -> u32 {
+    pub fn frequency_of(&self, grants: &Grants, ghost: Option<Ghost>) -> u32 {
         let Some(Ghost { frequency, absent }) = ghost else { return 1 };
         let slots = self.extent();
-        self.lessons.returned(frequency, absent, slots);
+        self.past(grants).lessons.returned(frequency, absent, slots);
         frequency_at_return(frequency, absent, slots)
     }
 
@@ -181,6 +181,18 @@ impl Queue {
     pub fn segments(&self) -> u32 {
         // Relaxed: tells how to search; the chain itself is what is searched.
         self.segments.load(Ordering::Relaxed)
+    }
+
+    /// Says where the past of the queue is kept.
+    pub fn keep_past_at(&self, past: u32) {
+        // Relaxed: always the same place, written before the queue is opened for the first time.
+        self.past.store(past, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn past<'a>(&self, grants: &'a Grants) -> &'a Past {
+        // Relaxed: as in `keep_past_at`.
+        grants.pasts.of(self.past.load(Ordering::Relaxed))
     }
 
     /// Opens the queue to a tenant of this generation. The caller holds the administrative mutex;
@@ -221,7 +233,7 @@ impl Queue {
     /// is full and the whole queue must be searched to say so.
     #[inline]
     pub fn reserve(&self, grants: &Grants, owner: Owner) -> Result<u32, NoSlot> {
-        if let Some(slot) = self.take_hint()
+        if let Some(slot) = self.take_hint(grants)
             && grants.reserve(slot, owner)
         {
             return Ok(slot);
@@ -232,55 +244,40 @@ impl Queue {
     /// A slot that was freed a moment ago: the one released last, whose lines are near, or else of
     /// those that are remembered the one freed longest ago.
     #[inline(always)]
-    pub fn take_hint(&self) -> Option<u32> {
+    pub fn take_hint(&self, grants: &Grants) -> Option<u32> {
         // Relaxed: a hint; the exchange on the slot's word decides.
         let order = Ordering::Relaxed;
         let mut hint = self.released.load(order);
         if hint == 0 {
-            hint = self.take_freed();
+            hint = self.take_freed(grants);
         } else {
             self.released.store(0, order);
         }
         hint.checked_sub(1)
     }
 
-    /// The slot plus one, 0 if none is remembered.
     #[inline(never)]
-    fn take_freed(&self) -> u32 {
-        // Relaxed: hints, also of where the hints are.
-        let order = Ordering::Relaxed;
-        let (begin, end) = (self.freed_begin.load(order), self.freed_end.load(order));
-        if begin == end {
-            return 0;
-        }
-        // The first were overwritten since; or two threads have met, and it is after the end.
-        let lost = end.wrapping_sub(begin) > HINTS as u32;
-        let first = if lost { end.wrapping_sub(HINTS as u32) } else { begin };
-        self.freed_begin.store(first.wrapping_add(1), order);
-        self.freed[first as usize % HINTS].load(order)
+    fn take_freed(&self, grants: &Grants) -> u32 {
+        self.past(grants).take_freed()
     }
 
     /// Remembers a slot that its owner has released: nobody will ask what became of the grant.
     #[inline(always)]
-    pub fn note_released(&self, slot: u32) {
+    pub fn note_released(&self, grants: &Grants, slot: u32) {
         // Relaxed: a hint, as in `take_hint`.
         let order = Ordering::Relaxed;
         let before = self.released.load(order);
         self.released.store(slot + 1, order);
         if before != 0 {
-            self.note_freed(before - 1);
+            self.note_freed(grants, before - 1);
         }
     }
 
-    /// Remembers a slot that was freed, if need be in place of another. It is used after all that
-    /// are remembered: an owner may still ask what became of the grant that had it.
+    /// Remembers a slot that was freed. It is used after all that are remembered: an owner may
+    /// still ask what became of the grant that had it.
     #[inline(never)]
-    pub fn note_freed(&self, slot: u32) {
-        // Relaxed: a hint, as in `take_freed`.
-        let order = Ordering::Relaxed;
-        let next = self.freed_end.load(order);
-        self.freed[next as usize % HINTS].store(slot + 1, order);
-        self.freed_end.store(next.wrapping_add(1), order);
+    pub fn note_freed(&self, grants: &Grants, slot: u32) {
+        self.past(grants).note_freed(slot);
     }
 
     #[cold]

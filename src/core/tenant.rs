@@ -101,7 +101,6 @@ impl Tenant {
         {
             count.store(0, order);
         }
-        self.queues.iter().for_each(Queue::forget_lessons);
     }
 
     /// The tenant's UUID.
