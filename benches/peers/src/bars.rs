@@ -146,7 +146,7 @@ fn scale(measured: &Measured) -> Vec<Bar> {
         ),
         in_unit(
             "µs",
-            at_most("p99.99 of a request that evicts, 2 × cores threads", 100.0, slowest),
+            at_most("p99.99 of `request`, 2 × cores threads, one in eight evicts", 100.0, slowest),
         ),
     ]
 }

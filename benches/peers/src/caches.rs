@@ -1,6 +1,7 @@
 //! A cache of keys as one would write it with each library: the same keys, values of the same
 //! size, room for the same number of entries, each library as it comes.
 
+use crate::ours::governor;
 use allotment::{
     AllocationType, Governor, GovernorConfig, GrantId, Policy, ReclaimAnswer, Request,
     TenantConfig, TenantHandle, TenantId,
@@ -94,7 +95,7 @@ fn governed(entries: usize, policy: Policy) -> (Governor, TenantHandle) {
         pool_pressure: false,
         ..GovernorConfig::new(capacity_bytes)
     };
-    let governor = Governor::new(config).expect("a capacity in range");
+    let governor = governor(config);
     let config = TenantConfig { policy, ..TenantConfig::new(TenantId::from_u128(1), "keys") };
     let tenant = governor.register_tenant(config).expect("room for a tenant");
     (governor, tenant)

@@ -1,7 +1,7 @@
 //! Many tenants in random order: what the caches of the machine no longer hold has to be fetched.
 
 use crate::bare::BYTES;
-use crate::ours::{cached, take_and_drop, tenant};
+use crate::ours::{cached, governor, take_and_drop, tenant};
 use crate::random::Random;
 use crate::rounds::{Plan, Side};
 use crate::timing::alone;
@@ -34,7 +34,7 @@ impl Crowd {
             grants_max: 8_000_000,
             ..GovernorConfig::new(1 << 40)
         };
-        let governor = Governor::new(config).expect("a capacity in range");
+        let governor = governor(config);
         let many: Vec<TenantHandle> = (1..=MANY_TENANTS as u128)
             .map(|n| {
                 let config = TenantConfig { guarantee_bytes: GUARANTEE_BYTES, ..tenant(n) };

@@ -2,7 +2,7 @@
 //! and other tenants should not feel it.
 
 use crate::bare::{BYTES, Word};
-use crate::ours::{cached, take_and_drop, tenant};
+use crate::ours::{cached, governor, take_and_drop, tenant};
 use crate::rounds::{Plan, Side};
 use crate::timing::{alone, beside, each};
 use allotment::{AccountName, Governor, GovernorConfig, Request, TenantConfig, TenantHandle};
@@ -43,7 +43,7 @@ impl FullPool {
             pool_pressure: false,
             ..GovernorConfig::new(TENANTS as u64 * HELD_BYTES + guaranteed + BYTES)
         };
-        let governor = Governor::new(config).expect("a capacity in range");
+        let governor = governor(config);
         let guarantee = TenantConfig { guarantee_bytes: guaranteed, ..tenant(TENANTS + 1) };
         let inside = governor.register_tenant(guarantee).expect("room for a tenant");
         let others: Vec<TenantHandle> = (1..=TENANTS)

@@ -8,8 +8,7 @@ use crate::machine::Machine;
 use crate::memory::Each;
 use crate::rounds::Series;
 use crate::sections::Measured;
-use crate::tail::QUANTILES;
-use hdrhistogram::Histogram;
+use crate::tail::{QUANTILES, Seen, Tails};
 use serde_json::{Map, Value, json};
 
 /// The whole, with an end of line.
@@ -28,11 +27,7 @@ pub fn text(machine: &Machine, measured: &Measured) -> String {
         "bars": bars(measured).iter().map(bar).collect::<Vec<_>>(),
         "sections": sections,
         "evicted_per_request": measured.evicted_per_request,
-        "slowest": {
-            "threads": measured.tail.threads,
-            "request_ns": quantiles(&measured.tail.requests),
-            "bare_pair_ns": quantiles(&measured.tail.pairs),
-        },
+        "slowest": slowest(&measured.tail),
         "memory_bytes": {
             "tenant": bytes(measured.memory.tenant),
             "grant": bytes(measured.memory.grant),
@@ -71,14 +66,26 @@ fn series(series: &Series) -> Value {
     })
 }
 
-fn quantiles(seen: &Histogram<u64>) -> Value {
-    let mut at: Map<String, Value> = QUANTILES
-        .iter()
-        .map(|(name, quantile)| (name.to_string(), json!(seen.value_at_quantile(*quantile))))
-        .collect();
-    at.insert("max".to_string(), json!(seen.max()));
-    at.insert("count".to_string(), json!(seen.len()));
-    Value::Object(at)
+fn slowest(tails: &Tails) -> Value {
+    let answers = |(name, seen): (&String, &Seen)| {
+        let mut ns = Map::new();
+        for (quantile, part) in QUANTILES {
+            ns.insert(quantile.to_string(), json!(seen.answers.value_at_quantile(part)));
+        }
+        let (count, max) = (seen.answers.len(), seen.answers.max());
+        json!({
+            "load": name,
+            "ns": ns,
+            "max_ns": max,
+            "answers": count,
+            "refused": seen.refused,
+        })
+    };
+    json!({
+        "threads": tails.threads,
+        "evicted_per_request": tails.evicted_per_request,
+        "loads": tails.series.names.iter().zip(&tails.seen).map(answers).collect::<Vec<_>>(),
+    })
 }
 
 fn bytes(each: Each) -> Value {

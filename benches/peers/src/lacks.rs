@@ -42,7 +42,7 @@ pub const PEERS: [Peer; 9] = [
         about: "One atomic number, and a mutex with a list for those who wait. Waits in order, so \
                 a large request holds up all behind it. One ceiling for all: no tenants, limits, \
                 guarantees or eviction; permits know only how many they are, and a refusal says \
-                nothing more. At most 2^32 - 1 permits at once, so bytes beyond 4 GiB need \
+                nothing more. A request names its permits in 32 bits: more bytes than that need \
                 another unit.",
     },
     Peer {
@@ -68,13 +68,13 @@ pub const PEERS: [Peer; 9] = [
         about: "A concurrent cache, W-TinyLFU unless set otherwise. Keeps the values itself. \
                 Bookkeeping is put aside and done later by the threads that call, so for a while \
                 it may hold more than its capacity; what is new may be refused admission. One \
-                capacity for one cache: no tenants, no guarantees, nothing but entries counts, \
-                and nothing outside of it can make it give way.",
+                capacity for one cache, of entries or of weights: no tenants, no guarantees, and \
+                nothing outside of it can make it give way.",
     },
     Peer {
         name: "quick_cache",
         package: Some("quick_cache"),
-        about: "A concurrent cache in shards, a variant of S3-FIFO with CLOCK. Keeps the values \
+        about: "A concurrent cache in shards, a form of S3-FIFO. Keeps the values \
                 itself. The capacity is divided by shards and rounded up, so a few entries more fit. \
                 No tenants, guarantees, time to live, costs or anything that could make it give way to others.",
     },

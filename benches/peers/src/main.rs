@@ -48,7 +48,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const FULL: Plan = Plan { rounds: 5, repeats_max: 20, side_ms: 120, keys_max: 4_000_000 };
+const FULL: Plan = Plan { rounds: 5, repeats_max: 20, side_ms: 150, keys_max: 2_000_000 };
 /// Enough to see that everything runs.
 const QUICK: Plan = Plan { rounds: 2, repeats_max: 0, side_ms: 20, keys_max: 100_000 };
 

@@ -2,7 +2,7 @@
 //! says itself. Measured first of all, while nothing was freed that could be used again.
 
 use crate::bare::BYTES;
-use crate::ours::{cached, tenant};
+use crate::ours::{cached, governor, tenant};
 use allotment::{Governor, GovernorConfig, TenantConfig};
 use std::fs;
 
@@ -33,7 +33,7 @@ pub fn measure() -> Memory {
 
 fn of_tenant() -> Each {
     let config = GovernorConfig { tenants_max: TENANTS, ..GovernorConfig::new(1 << 40) };
-    let governor = Governor::new(config).expect("a capacity in range");
+    let governor = governor(config);
     grown(&governor, TENANTS, |n| {
         let config = TenantConfig { name: format!("tenant-{n}"), ..tenant(u128::from(n)) };
         governor.register_tenant(config).expect("room for a tenant");
@@ -42,7 +42,7 @@ fn of_tenant() -> Each {
 
 fn of_grant() -> Each {
     let config = GovernorConfig { grants_max: 2 * GRANTS, ..GovernorConfig::new(1 << 40) };
-    let governor = Governor::new(config).expect("a capacity in range");
+    let governor = governor(config);
     let holder = governor.register_tenant(tenant(1)).expect("room for a tenant");
     grown(&governor, GRANTS, |_| {
         let grant = governor.try_request(&cached(holder, BYTES)).expect("room for a page");

@@ -39,6 +39,13 @@ pub fn tenant(number: u128) -> TenantConfig {
     TenantConfig::new(TenantId::from_u128(number), "bench")
 }
 
+/// A governor that may be dropped with live grants, without a word.
+pub fn governor(config: GovernorConfig) -> Governor {
+    let governor = Governor::new(config).expect("a capacity in range");
+    governor.on_leak(|_| ());
+    governor
+}
+
 /// Registers a tenant that has used 64 MiB before, so that claim is at hand.
 fn register(governor: &Governor, config: TenantConfig) -> TenantHandle {
     let handle = governor.register_tenant(config).expect("room for a tenant");
@@ -66,8 +73,7 @@ impl Ours {
     pub fn new() -> Self {
         let config = GovernorConfig::new(1 << 40);
         let with_events = GovernorConfig { events_max: EVENTS, ..config.clone() };
-        let plain = Governor::new(config).expect("a capacity in range");
-        let observed = Governor::new(with_events).expect("a capacity in range");
+        let (plain, observed) = (governor(config), governor(with_events));
         let guaranteed = |n| TenantConfig { guarantee_bytes: 128 * MIB, ..tenant(n) };
         // More than can be asked for: it is counted, and never refuses.
         let rate = RateLimit::new(1_000_000_000, 1 << 30).expect("a rate in range");

@@ -90,12 +90,19 @@ fn scale(measured: &Measured) -> String {
 }
 
 fn slowest(measured: &Measured) -> String {
+    let tail = &measured.tail;
     format!(
-        "{} threads, each with a tenant of its own, fill one pool: every request evicts. Each \
-         answer is timed by itself. The bare pair is under the same load, with all threads on one \
-         line; what a thread waits while others have the cores is in both.\n\n{}",
-        measured.tail.threads,
-        tables::slowest(&measured.tail)
+        "{} threads, each with a tenant of its own, share one pool that is full of what may be \
+         evicted. Each answer is timed by itself. In the first load, which the bar is about, a \
+         thread keeps every eighth grant and drops the others at once: {:.3} evictions for each \
+         request. In the second it keeps all. The bare pairs are under the same load.\n\n\
+         Whoever is sent off its core in the middle waits until others have had theirs, whatever \
+         it was doing. That happens to an operation as often as it takes long: a stretch of bare \
+         pairs about as long as a request that evicts shows how much of that load's tail is the \
+         system's.\n\n{}",
+        tail.threads,
+        tail.evicted_per_request,
+        tables::slowest(tail)
     )
 }
 

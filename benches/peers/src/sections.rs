@@ -9,7 +9,7 @@ use crate::map::{self, MapManager};
 use crate::memory::{self, Memory};
 use crate::ours::Ours;
 use crate::rounds::{Plan, Series, Side};
-use crate::tail::{Tail, Tails};
+use crate::tail::{self, Tails};
 use crate::victims::Caches;
 use crate::{datafusion, manager, semaphore};
 use std::io::Result;
@@ -58,7 +58,7 @@ impl Measured {
             evicted_per_request,
             denials,
             storm,
-            tail: tail(plan),
+            tail: tail::measure(plan, |sides| alone_checked("slowest answers", plan, sides)),
             keys: traces.map(|folder| recorded(plan, folder)).transpose()?,
         })
     }
@@ -137,13 +137,6 @@ fn victims(plan: &Plan) -> (Series, Vec<f64>) {
     let caches = Caches::new();
     let series = alone_checked("one victim", plan, &mut caches.sides(plan));
     (series, caches.evicted_per_request())
-}
-
-fn tail(plan: &Plan) -> Tails {
-    let tail = Tail::new();
-    let series = alone_checked("slowest answers", plan, &mut tail.sides(plan));
-    let [requests, pairs] = tail.histograms();
-    Tails { threads: tail.threads(), series, requests, pairs }
 }
 
 fn recorded(plan: &Plan, folder: &Path) -> Result<Keys> {

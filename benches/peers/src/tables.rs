@@ -10,8 +10,7 @@ use crate::memory::{Each, Memory};
 use crate::ours::{GROW_BEYOND, GROW_INSIDE, INSIDE};
 use crate::rounds::{SPREAD_MAX, Series};
 use crate::sections::Measured;
-use crate::tail::{QUANTILES, Tails};
-use hdrhistogram::Histogram;
+use crate::tail::{QUANTILES, Seen, Tails};
 use std::fmt::Write;
 
 /// Three digits that count, and no more than two behind the point.
@@ -126,16 +125,16 @@ pub fn plain(title: &str, series: &Series) -> String {
 /// The slowest answers.
 pub fn slowest(tails: &Tails) -> String {
     let names = QUANTILES.map(|(name, _)| name);
-    let head = [&["µs"][..], &names, &["highest", "answers"]].concat();
-    let row = |name: &str, seen: &Histogram<u64>| {
-        let at = |(_, quantile)| number(seen.value_at_quantile(quantile) as f64 / 1e3);
-        let mut row = vec![name.to_string()];
+    let head = [&["µs"][..], &names, &["highest", "answers", "refused"]].concat();
+    let row = |(name, seen): (&String, &Seen)| {
+        let at = |(_, quantile)| number(seen.answers.value_at_quantile(quantile) as f64 / 1e3);
+        let mut row = vec![name.clone()];
         row.extend(QUANTILES.map(at));
-        row.extend([number(seen.max() as f64 / 1e3), thousands(seen.len() as i64)]);
+        row.push(number(seen.answers.max() as f64 / 1e3));
+        row.extend([seen.answers.len(), seen.refused].map(|count| thousands(count as i64)));
         row
     };
-    let rows = [row(crate::tail::REQUEST, &tails.requests), row(crate::tail::BARE, &tails.pairs)];
-    table(&head, rows)
+    table(&head, tails.series.names.iter().zip(&tails.seen).map(row))
 }
 
 /// Bytes of a tenant and a grant.

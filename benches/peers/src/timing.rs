@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Time of one batch on one thread: far above what it costs to look at the clock, far below the
 /// time between two interruptions.
-const BATCH: Duration = Duration::from_millis(4);
+const BATCH: Duration = Duration::from_millis(2);
 /// Time of one batch on several threads: far above what it costs to start them.
 const BATCH_TOGETHER: Duration = Duration::from_millis(20);
 /// Operations of a thread between two looks whether the batch is over.

@@ -1,7 +1,7 @@
 //! A cache that is full: each request evicts exactly one grant, among few or among many.
 
 use crate::bare::BYTES;
-use crate::ours::{cached, tenant};
+use crate::ours::{cached, governor, tenant};
 use crate::rounds::{Plan, Side};
 use crate::timing::alone;
 use allotment::{
@@ -64,7 +64,7 @@ impl Full {
             pool_pressure: false,
             ..GovernorConfig::new(1 << 40)
         };
-        let governor = Governor::new(config).expect("a capacity in range");
+        let governor = governor(config);
         governor.on_reclaim(|victim| {
             black_box(victim.cookie);
             ReclaimAnswer::Freed
