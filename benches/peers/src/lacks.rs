@@ -74,9 +74,10 @@ pub const PEERS: [Peer; 9] = [
     Peer {
         name: "quick_cache",
         package: Some("quick_cache"),
-        about: "A concurrent cache in shards, a form of S3-FIFO. Keeps the values \
-                itself. The capacity is divided by shards and rounded up, so a few entries more fit. \
-                No tenants, guarantees, time to live, costs or anything that could make it give way to others.",
+        about: "A concurrent cache in shards, a form of S3-FIFO. Keeps the values itself. The \
+                capacity is divided by shards and rounded up, so a few entries more fit. No \
+                tenants, guarantees, time to live, costs or anything that could make it give way \
+                to others.",
     },
     Peer {
         name: "foyer",

@@ -8,9 +8,9 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Time of one batch on one thread: far above what it costs to look at the clock, far below the
-/// time between two interruptions.
-const BATCH: Duration = Duration::from_millis(2);
+/// Time of one batch on one thread: far above what it costs to look at the clock, and far below the
+/// time that others have the core once they have it, so that they are in few batches.
+const BATCH: Duration = Duration::from_micros(200);
 /// Time of one batch on several threads: far above what it costs to start them.
 const BATCH_TOGETHER: Duration = Duration::from_millis(20);
 /// Operations of a thread between two looks whether the batch is over.
