@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// time that others have the core once they have it, so that they are in few batches.
 const BATCH: Duration = Duration::from_micros(200);
 /// Time of one batch on several threads: far above what it costs to start them.
-const BATCH_TOGETHER: Duration = Duration::from_millis(20);
+const BATCH_TOGETHER: Duration = Duration::from_millis(10);
 /// Operations of a thread between two looks whether the batch is over.
 const CHUNK: u64 = 512;
 
