@@ -164,11 +164,12 @@ fn method(plan: &Plan, measured: &Measured) -> String {
          `../shared/traces`.\n\n\
          A section is measured in {} rounds. In a round all sides take turns, each for about {} ms \
          in batches of which the median counts; before each of them and at the end the bare pair \
-         is read, on two threads where the section has two. If its readings lie more than {:.0} % \
-         apart, the round was disturbed and is done again, at most {} times in a section. Ratios \
-         are taken within a round; of figures and ratios the median counts, and the lowest and \
-         highest are shown. Events, audit and rate limit are off unless a row says otherwise.\n\n\
-         {}",
+         is read. Where a section has two threads each has a core of its own, and the bare pair is \
+         read on one thread and on two in turns, each its own line, so that a core that is not \
+         free is noticed. If readings lie more than {:.0} % apart, the round was disturbed and is \
+         done again, at most {} times in a section. Ratios are taken within a round; of figures \
+         and ratios the median counts, and the lowest and highest are shown. Events, audit and \
+         rate limit are off unless a row says otherwise.\n\n{}",
         plan.rounds,
         plan.side_ms,
         100.0 * SPREAD_MAX,

@@ -89,13 +89,15 @@ pub fn beside<'a>(
 }
 
 /// Operations of each thread per ns. Runs for a time, not for a number: all threads are there until
-/// the end.
+/// the end. Each is kept on a core of its own: two that take turns on one never meet.
 fn throughputs(threads: usize, time: Duration, run: &(impl Fn(usize, u64) + Sync)) -> Vec<f64> {
     let (begin, over) = (Barrier::new(threads + 1), AtomicBool::new(false));
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
     std::thread::scope(|scope| {
         let work = |k| {
-            let (begin, over) = (&begin, &over);
+            let (begin, over, core) = (&begin, &over, cores.get(k).copied());
             move || {
+                core.map(core_affinity::set_for_current);
                 begin.wait();
                 let (began, mut done) = (Instant::now(), 0);
                 while !over.load(Ordering::Relaxed) {
