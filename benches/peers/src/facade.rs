@@ -3,10 +3,11 @@
 
 use crate::bare::BYTES;
 use crate::rounds::{Plan, Side};
-use crate::timing::{alone, together};
+use crate::tasks::{Runtimes, together_in_tasks};
+use crate::timing::alone;
 use std::collections::HashMap;
 use std::hint::black_box;
-use tokio::runtime::{Builder, Runtime};
+use std::sync::Arc;
 use tokio::sync::RwLock;
 use uuid::Uuid;
 
@@ -65,22 +66,6 @@ impl PlainFacade {
     }
 }
 
-/// A runtime for each thread, so that awaiting costs no move to another one.
-pub struct Runtimes([Runtime; 2]);
-
-impl Runtimes {
-    /// Two runtimes of one thread each.
-    pub fn new() -> Self {
-        let runtime = |_| Builder::new_current_thread().build().expect("a runtime");
-        Self([0, 1].map(runtime))
-    }
-
-    /// The one of a thread.
-    pub fn of(&self, thread: usize) -> &Runtime {
-        &self.0[thread]
-    }
-}
-
 /// The tenants of the two threads.
 pub fn tenants() -> [Uuid; 2] {
     [1, 2].map(Uuid::from_u128)
@@ -90,14 +75,19 @@ pub fn tenants() -> [Uuid; 2] {
 pub fn side<'a>(plan: &Plan, facade: &'a PlainFacade, runtimes: &'a Runtimes) -> Side<'a> {
     let [tenant, _] = tenants();
     alone(plan, FACADE, move |times| {
-        runtimes.of(0).block_on(facade.take_and_give_back(tenant, times));
+        runtimes.alone.block_on(facade.take_and_give_back(tenant, times));
     })
 }
 
-/// On two threads.
-pub fn side_together<'a>(plan: &Plan, facade: &'a PlainFacade, runtimes: &'a Runtimes) -> Side<'a> {
-    together(plan, FACADE_TOGETHER, 2, move |k, times| {
-        runtimes.of(k).block_on(facade.take_and_give_back(tenants()[k], times));
+/// In two tasks of a runtime of two threads.
+pub fn side_together<'a>(
+    plan: &Plan,
+    facade: Arc<PlainFacade>,
+    runtimes: &'a Runtimes,
+) -> Side<'a> {
+    together_in_tasks(plan, FACADE_TOGETHER, &runtimes.workers, move |k, times| {
+        let facade = facade.clone();
+        async move { facade.take_and_give_back(tenants()[k], times).await }
     })
 }
 
@@ -109,7 +99,7 @@ mod tests {
     fn it_counts() {
         let [tenant, other] = tenants();
         let facade = PlainFacade::new(10, &[tenant]);
-        Runtimes::new().of(0).block_on(async {
+        Runtimes::new().alone.block_on(async {
             let id = facade.request_allocation(tenant, 10).await.unwrap();
             assert_eq!(facade.request_allocation(tenant, 1).await, None);
             assert_eq!(facade.request_allocation(other, 1).await, None);

@@ -3,7 +3,7 @@
 //! | I want to see | open |
 //! |---|---|
 //! | how sides take turns, and when a round is done again | `rounds.rs` |
-//! | how one side is timed | `timing.rs`, and what medians are: `figures.rs` |
+//! | how one side is timed | `timing.rs`, `tasks.rs`; what medians are: `figures.rs` |
 //! | the least it can cost | `bare.rs` |
 //! | our own sides | `ours.rs`, `crowd.rs`, `victims.rs`, `denials.rs`, `manager.rs` |
 //! | the slowest answers, and memory | `tail.rs`, `memory.rs` |
@@ -37,6 +37,7 @@ mod sections;
 mod semaphore;
 mod tables;
 mod tail;
+mod tasks;
 mod timing;
 mod trace;
 mod victims;

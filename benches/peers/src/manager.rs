@@ -1,9 +1,10 @@
 //! Our own facade, for who compares a facade with a facade: tenants and allocations by UUID, the
 //! allocation's as a string, verbs that are awaited.
 
-use crate::facade::{Runtimes, tenants};
+use crate::facade::tenants;
 use crate::rounds::{Plan, Side};
-use crate::timing::{alone, together};
+use crate::tasks::{Runtimes, together_in_tasks};
+use crate::timing::alone;
 use allotment::{
     AllocationType, IsolationLevel, MemoryAllocationRequest, MemoryAllocationResponse,
     MemoryConfig, MultiTenantMemoryManager, TenantId, TenantMemoryConfig, TenantPriority,
@@ -47,18 +48,20 @@ pub fn side<'a>(
     runtimes: &'a Runtimes,
 ) -> Side<'a> {
     alone(plan, MANAGER, move |times| {
-        runtimes.of(0).block_on(take_and_give_back(manager, tenants()[0], times));
+        runtimes.alone.block_on(take_and_give_back(manager, tenants()[0], times));
     })
 }
 
-/// On two threads.
+/// In two tasks of a runtime of two threads.
 pub fn side_together<'a>(
     plan: &Plan,
-    manager: &'a MultiTenantMemoryManager,
+    manager: &MultiTenantMemoryManager,
     runtimes: &'a Runtimes,
 ) -> Side<'a> {
-    together(plan, MANAGER_TOGETHER, 2, move |k, times| {
-        runtimes.of(k).block_on(take_and_give_back(manager, tenants()[k], times));
+    let manager = manager.clone();
+    together_in_tasks(plan, MANAGER_TOGETHER, &runtimes.workers, move |k, times| {
+        let manager = manager.clone();
+        async move { take_and_give_back(&manager, tenants()[k], times).await }
     })
 }
 

@@ -66,7 +66,8 @@ fn one_thread(measured: &Measured) -> String {
 fn two_threads(measured: &Measured) -> String {
     format!(
         "Nanoseconds are those of one thread for one operation while the other does the same: \
-         throughput is two over that. The first row is one thread by itself.\n\n{}",
+         throughput is two over that. The first row is one thread by itself. What is awaited is \
+         awaited in two tasks of a runtime of two threads.\n\n{}",
         tables::two_threads(&measured.together)
     )
 }

@@ -3,17 +3,19 @@
 use crate::bare::{self, Word};
 use crate::crowd::Crowd;
 use crate::denials::FullPool;
-use crate::facade::{self, PlainFacade, Runtimes};
+use crate::facade::{self, PlainFacade};
 use crate::keys::Keys;
 use crate::map::{self, MapManager};
 use crate::memory::{self, Memory};
 use crate::ours::Ours;
 use crate::rounds::{Plan, Series, Side};
 use crate::tail::{self, Tails};
+use crate::tasks::Runtimes;
 use crate::victims::Caches;
 use crate::{datafusion, manager, semaphore};
 use std::io::Result;
 use std::path::Path;
+use std::sync::Arc;
 
 const CAPACITY: u64 = 1 << 40;
 
@@ -96,7 +98,7 @@ fn one_thread(plan: &Plan) -> Series {
     let (map, plain) =
         (MapManager::new(CAPACITY, 2), PlainFacade::new(CAPACITY, &facade::tenants()));
     let runtimes = Runtimes::new();
-    let manager = runtimes.of(0).block_on(manager::manager());
+    let manager = runtimes.alone.block_on(manager::manager());
     let mut sides = ours.alone(plan);
     sides.extend(datafusion::sides(plan));
     sides.push(semaphore::side(plan, &semaphore));
@@ -109,15 +111,15 @@ fn one_thread(plan: &Plan) -> Series {
 fn two_threads(plan: &Plan) -> Series {
     let (ours, semaphore, word) = (Ours::new(), semaphore::semaphore(), Word::default());
     let (map, plain) =
-        (MapManager::new(CAPACITY, 2), PlainFacade::new(CAPACITY, &facade::tenants()));
+        (MapManager::new(CAPACITY, 2), Arc::new(PlainFacade::new(CAPACITY, &facade::tenants())));
     let runtimes = Runtimes::new();
-    let manager = runtimes.of(0).block_on(manager::manager());
+    let manager = runtimes.alone.block_on(manager::manager());
     let mut sides = ours.together(plan);
     sides.push(bare::contended(plan, &word));
     sides.extend(datafusion::sides_together(plan));
     sides.push(semaphore::side_together(plan, &semaphore));
     sides.push(map::side_together(plan, &map));
-    sides.push(facade::side_together(plan, &plain, &runtimes));
+    sides.push(facade::side_together(plan, plain, &runtimes));
     sides.push(manager::side_together(plan, &manager, &runtimes));
     apart_checked("two threads", plan, &mut sides)
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// time that others have the core once they have it, so that they are in few batches.
 const BATCH: Duration = Duration::from_micros(200);
 /// Time of one batch on several threads: far above what it costs to start them.
-const BATCH_TOGETHER: Duration = Duration::from_millis(10);
+pub const BATCH_TOGETHER: Duration = Duration::from_millis(10);
 /// Operations of a thread between two looks whether the batch is over.
 const CHUNK: u64 = 512;
 
@@ -27,8 +27,7 @@ pub fn each(mut op: impl FnMut()) -> impl FnMut(u64) {
 
 /// A side on this thread; `run` does the operation so many times.
 pub fn alone<'a>(plan: &Plan, name: impl Into<String>, mut run: impl FnMut(u64) + 'a) -> Side<'a> {
-    let side = Duration::from_millis(plan.side_ms);
-    let batches = (side.as_nanos() / BATCH.as_nanos()).max(1);
+    let batches = batches(plan, BATCH);
     let mut times = 0;
     Side::new(name, move || {
         if times == 0 {
@@ -41,6 +40,11 @@ pub fn alone<'a>(plan: &Plan, name: impl Into<String>, mut run: impl FnMut(u64) 
         };
         median(&(0..batches).map(batch).collect::<Vec<_>>())
     })
+}
+
+/// Batches that fit into the time of a side.
+pub fn batches(plan: &Plan, batch: Duration) -> u128 {
+    (Duration::from_millis(plan.side_ms).as_nanos() / batch.as_nanos()).max(1)
 }
 
 /// How many operations take about one batch. Warms up on the way.
@@ -66,8 +70,7 @@ pub fn together<'a>(
     threads: usize,
     run: impl Fn(usize, u64) + Sync + 'a,
 ) -> Side<'a> {
-    let side = Duration::from_millis(plan.side_ms);
-    let batches = (side.as_nanos() / BATCH_TOGETHER.as_nanos()).max(1);
+    let batches = batches(plan, BATCH_TOGETHER);
     Side::new(name, move || {
         let batch = |_| 1.0 / mean(&throughputs(threads, BATCH_TOGETHER, &run));
         median(&(0..batches).map(batch).collect::<Vec<_>>())
@@ -80,8 +83,7 @@ pub fn beside<'a>(
     name: impl Into<String>,
     run: impl Fn(usize, u64) + Sync + 'a,
 ) -> Side<'a> {
-    let side = Duration::from_millis(plan.side_ms);
-    let batches = (side.as_nanos() / BATCH_TOGETHER.as_nanos()).max(1);
+    let batches = batches(plan, BATCH_TOGETHER);
     Side::new(name, move || {
         let batch = |_| 1.0 / throughputs(2, BATCH_TOGETHER, &run)[0];
         median(&(0..batches).map(batch).collect::<Vec<_>>())
