@@ -31,6 +31,9 @@ use std::ops::Range;
 pub const SEARCH_SEGMENTS: u32 = 8;
 /// Turns of the loops that link a segment or count a grant.
 pub const QUEUE_TURNS_MAX: u32 = 32;
+/// Slots released last that a queue remembers apart, so that threads at work for one tenant rarely
+/// meet at a slot.
+const LANES: usize = if cfg!(allot_loom) { 1 } else { 4 };
 /// The hand moves by half a segment.
 const HALF: u32 = SLOTS / 2;
 const WINDOW_HALVES: u32 = WINDOW / HALF;
@@ -41,8 +44,8 @@ const STALE_MAX: u32 = 32;
 /// The slots, and the order of eviction, of one allocation type of one account.
 #[repr(C, align(64))]
 pub struct Queue {
-    /// The slot released last, plus one: where the next request looks first.
-    released: AtomicU32,
+    /// The slot released last, plus one, by each [`lane`]: where the next request looks first.
+    released: [AtomicU32; LANES],
     /// A [`QueueHead`].
     head: AtomicU64,
     /// Segment where the search for a free slot goes on, plus one.
@@ -103,7 +106,7 @@ impl Queue {
     pub fn empty() -> Self {
         let zero = || AtomicU32::new(0);
         Self {
-            released: zero(),
+            released: std::array::from_fn(|_| zero()),
             head: AtomicU64::new(0),
             search: zero(),
             hand: zero(),
@@ -247,11 +250,12 @@ impl Queue {
     pub fn take_hint(&self, grants: &Grants) -> Option<u32> {
         // Relaxed: a hint; the exchange on the slot's word decides.
         let order = Ordering::Relaxed;
-        let mut hint = self.released.load(order);
+        let released = &self.released[lane()];
+        let mut hint = released.load(order);
         if hint == 0 {
             hint = self.take_freed(grants);
         } else {
-            self.released.store(0, order);
+            released.store(0, order);
         }
         hint.checked_sub(1)
     }
@@ -266,8 +270,9 @@ impl Queue {
     pub fn note_released(&self, grants: &Grants, slot: u32) {
         // Relaxed: a hint, as in `take_hint`.
         let order = Ordering::Relaxed;
-        let before = self.released.load(order);
-        self.released.store(slot + 1, order);
+        let released = &self.released[lane()];
+        let before = released.load(order);
+        released.store(slot + 1, order);
         if before != 0 {
             self.note_freed(grants, before - 1);
         }
@@ -603,7 +608,10 @@ enum Look {
 }
 
 fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
-    (segment * SLOTS..(segment + 1) * SLOTS).find(|&slot| grants.reserve(slot, owner))
+    // Threads begin on different lines.
+    let begin = lane() as u32 * (SLOTS / LANES as u32);
+    let mut slots = (begin..begin + SLOTS).map(|at| segment * SLOTS + at % SLOTS);
+    slots.find(|&slot| grants.reserve(slot, owner))
 }
 
 /// The slots of a segment.
@@ -762,4 +770,19 @@ fn look(sight: &Sight, segment: &Segment, slot: u32) -> Option<Seen> {
         expires_ns = fields.expires_ns;
     }
     Some(Seen { word, recency: Recency(recency), expires_ns })
+}
+
+/// Which of [`LANES`] the calling thread uses: told by where its stack is, which costs less than to
+/// keep a number for each thread. Two threads may share one; it is a hint.
+#[inline(always)]
+fn lane() -> usize {
+    // Tests that choose who goes on want the same choices to have the same outcome.
+    if cfg!(any(allot_loom, allot_steps)) {
+        return 0;
+    }
+    let here = 0u8;
+    // Stacks are half a megabyte apart, or more.
+    let stack = (&raw const here).addr() as u64 >> 19;
+    // The multiplier of Fibonacci hashing: neighbours, and multiples, fall far apart.
+    (stack.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62) as usize % LANES
 }
