@@ -54,9 +54,8 @@ impl Governor {
 
     /// What a tenant has asked for so far: another number after every request.
     pub(crate) fn asked_so_far(&self, tenant: u32) -> u64 {
-        let tenant = self.core.tenant(tenant);
-        let [denied, ..] = tenant.tally.read();
-        denied << u32::BITS | u64::from(tenant.clock())
+        let [denied, ..] = self.core.tenant(tenant).tally.read();
+        denied << u32::BITS | u64::from(self.core.accounts.get(tenant).clock())
     }
 
     /// Whether the ceiling of a tenant is lower than configured.

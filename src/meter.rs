@@ -66,7 +66,7 @@ impl Governor {
         let limit = accounts.limit(index);
         Some(Meter {
             used_bytes: accounts.used(index).saturating_sub(self.core.aside_of(index)),
-            peak_bytes: beside.peak(),
+            peak_bytes: accounts.get(index).peak(),
             claimed_bytes: accounts.claim(index),
             guarantee_bytes: accounts.guarantee(index),
             limit_bytes: if limit < BYTES_MAX { limit } else { accounts.limit(ROOT) },

@@ -168,7 +168,7 @@ impl Governor {
             group,
             used_bytes,
             set_aside_bytes,
-            peak_bytes: tenant.peak(),
+            peak_bytes: accounts.get(index).peak(),
             claimed_bytes: accounts.claim(index),
             guarantee_bytes: guarantee,
             limit_bytes: (limit < crate::core::word::BYTES_MAX).then_some(limit),

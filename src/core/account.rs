@@ -45,6 +45,9 @@
 //! the charge tried again, a bounded number of rounds, and then the answer is
 //! [`Obstacle::Contended`].
 //!
+//! On the same line stand two figures that nothing depends on, because it is written anyway: a clock
+//! of operations, which loses a tick when two threads tick at once, and the highest use.
+//!
 //! Steps of a charge: at most [`CHARGE_TURNS_MAX`] turns of the exchange loop in each of
 //! [`CHARGE_ROUNDS_MAX`] rounds, whatever other threads do. Release: one step.
 
@@ -86,7 +89,8 @@ struct Record {
     traits: AtomicU64,
 }
 
-/// The counting record of a tenant, a group or the whole.
+/// The counting record of a tenant, a group or the whole. What the hot path reads and writes lies
+/// on its first line.
 #[repr(C, align(64))]
 pub struct Account {
     used: AtomicU64,
@@ -96,20 +100,22 @@ pub struct Account {
     changes: AtomicU64,
     /// A [`Pass`].
     pass: AtomicU64,
+    peak: AtomicU64,
     /// Hand-backs received from children.
     returned: AtomicU64,
-    /// Bytes of this account being evicted ([`super::word::OnTheWay`]); kept by `evict.rs`.
-    pub freeing: AtomicU64,
-    /// Bytes that requests refused by this account are short of; kept by `evict.rs`.
-    pub demand: AtomicU64,
+    clock: AtomicU32,
+    generation: AtomicU32,
     /// [`Above`].
     above: AtomicU32,
-    generation: AtomicU32,
-    records: [Aligned<Record>; 2],
+    lines: [Line; 2],
 }
 
+/// A record on a line of its own, and beside it what eviction counts.
 #[repr(align(64))]
-struct Aligned<T>(T);
+struct Line {
+    record: Record,
+    beside: AtomicU64,
+}
 
 /// Bytes guaranteed to the children of an account.
 struct Promised(AtomicU64);
@@ -128,26 +134,25 @@ const _: () = assert!(size_of::<Account>() == 3 * 64, "what changes, then a reco
 unsafe impl Zeroed for Account {
     fn empty() -> Self {
         let zero = || AtomicU64::new(0);
-        let record = || {
-            Aligned(Record {
-                head: zero(),
-                limits: [zero(), zero(), zero()],
-                guarantee: zero(),
-                share_weight: zero(),
-                traits: zero(),
-            })
+        let record = || Record {
+            head: zero(),
+            limits: [zero(), zero(), zero()],
+            guarantee: zero(),
+            share_weight: zero(),
+            traits: zero(),
         };
+        let line = || Line { record: record(), beside: zero() };
         Self {
             used: zero(),
             claim: zero(),
             changes: zero(),
             pass: zero(),
+            peak: zero(),
             returned: zero(),
-            freeing: zero(),
-            demand: zero(),
-            above: AtomicU32::new(0),
+            clock: AtomicU32::new(0),
             generation: AtomicU32::new(0),
-            records: [record(), record()],
+            above: AtomicU32::new(0),
+            lines: [line(), line()],
         }
     }
 }
@@ -340,7 +345,57 @@ impl Account {
 
     #[inline]
     fn record(&self, word: UsedWord) -> &Record {
-        &self.records[(word.config_version() & 1) as usize].0
+        &self.lines[(word.config_version() & 1) as usize].record
+    }
+
+    /// Bytes of this account being evicted ([`super::word::OnTheWay`]); kept by `evict.rs`.
+    pub fn freeing(&self) -> &AtomicU64 {
+        &self.lines[0].beside
+    }
+
+    /// Bytes that requests refused by this account are short of; kept by `evict.rs`.
+    pub fn demand(&self) -> &AtomicU64 {
+        &self.lines[1].beside
+    }
+
+    /// The next tick of the account's clock, the time by which recency is told: two plain accesses,
+    /// no read-modify-write.
+    #[inline]
+    pub fn tick(&self) -> u32 {
+        let next = self.clock().wrapping_add(1);
+        // Relaxed: a lost tick makes two operations look simultaneous, no more.
+        self.clock.store(next, Ordering::Relaxed);
+        next
+    }
+
+    /// Operations so far; wraps.
+    #[inline]
+    pub fn clock(&self) -> u32 {
+        // Relaxed: as in `tick`.
+        self.clock.load(Ordering::Relaxed)
+    }
+
+    /// Notes that `used` bytes are in use now.
+    #[inline]
+    pub fn note_used(&self, used: u64) {
+        if used > self.peak() {
+            // Relaxed: a statistic; the maximum is kept whoever comes first.
+            self.peak.fetch_max(used, Ordering::Relaxed);
+        }
+    }
+
+    /// The most bytes in use at once.
+    #[inline]
+    pub fn peak(&self) -> u64 {
+        // Relaxed: a statistic.
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Forgets the most that the last owner of the slot used; the caller holds the administrative
+    /// mutex.
+    pub fn forget_peak(&self) {
+        // Relaxed: a statistic.
+        self.peak.store(0, Ordering::Relaxed);
     }
 
     /// The guarantee in force, 0 once the account is closed.
@@ -452,8 +507,8 @@ impl Accounts {
             traits: 0,
             counted: 0,
         };
-        for record in &accounts.table[ROOT].records {
-            record.0.write(&settings, Head::new(0, 0, 0, false));
+        for line in &accounts.table[ROOT].lines {
+            line.record.write(&settings, Head::new(0, 0, 0, false));
         }
         accounts
     }

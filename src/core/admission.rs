@@ -286,13 +286,13 @@ impl Core {
     /// Makes a prepared and charged request a live grant.
     #[inline]
     pub fn publish(&self, ask: &Ask, ready: &Prepared, observer: &dyn Observer) -> Granted {
-        let tenant = self.tenant(ask.account);
+        let account = self.accounts.get(ask.account);
         let mut fields = ask.fields;
         let counted = ask.is_counted(ready.counted);
         if counted {
             fields.flags |= flag::COUNTED;
         }
-        let clock = tenant.tick();
+        let clock = account.tick();
         let queue = self.queue(ask.owner());
         let frequency = if queue.remembers() {
             queue.frequency_of(&self.grants, self.ghosts.recall(ask.owner(), fields.key, clock))
@@ -308,7 +308,7 @@ impl Core {
         if ready.count > 0 {
             queue.count_decided(ready.count, true);
         }
-        tenant.note_used(self.accounts.used(ask.account));
+        account.note_used(self.accounts.used(ask.account));
         (ready.slot, generation)
     }
 
@@ -319,7 +319,7 @@ impl Core {
         if !self.grants.is_live(slot, generation, owner) {
             self.bytes_of(slot, generation, owner)?;
         }
-        let clock = self.tenant(owner.account()).tick();
+        let clock = self.accounts.get(owner.account()).tick();
         let recency = Recency(self.grants.recency(slot));
         self.grants.set_recency(slot, recency.touched(clock).0);
         Ok(())
@@ -376,7 +376,7 @@ impl Core {
         let more = if charged.is_ok() { bytes } else { 0 };
         self.grants.let_go(held, held.word.bytes() + more);
         if charged.is_ok() {
-            self.tenant(account).note_used(self.accounts.used(account));
+            self.accounts.get(account).note_used(self.accounts.used(account));
         }
         Ok(charged.map_err(No::from))
     }

@@ -164,7 +164,7 @@ impl Core {
 
     fn join_demand(&self, shortage: &Shortage) -> u64 {
         let Goal::Demand(bytes) = shortage.goal else { return 0 };
-        let demand = &self.accounts.get(shortage.account).demand;
+        let demand = self.accounts.get(shortage.account).demand();
         // AcqRel: pairs with the Acquire in `is_enough`; withdrawn before the next charge.
         demand.fetch_add(bytes, Ordering::AcqRel);
         bytes
@@ -172,7 +172,7 @@ impl Core {
 
     fn leave_demand(&self, shortage: &Shortage, joined: u64) {
         // AcqRel: as in `join_demand`.
-        self.accounts.get(shortage.account).demand.fetch_sub(joined, Ordering::AcqRel);
+        self.accounts.get(shortage.account).demand().fetch_sub(joined, Ordering::AcqRel);
     }
 
     /// The way of a tenant's bytes up to `short`, with what is on it now; none if `short` is not
@@ -212,13 +212,13 @@ impl Core {
     fn count_freeing(&self, account: u32, seen: OnTheWay, bytes: u64) -> bool {
         // AcqRel: pairs with the Acquire in `freeing`. Relaxed on failure: read again.
         let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
-        let word = &self.accounts.get(account).freeing;
+        let word = self.accounts.get(account).freeing();
         word.compare_exchange(seen.0, seen.plus(bytes).0, success, failure).is_ok()
     }
 
     fn leave_freeing(&self, account: u32, bytes: u64) {
         // AcqRel: pairs with the Acquire in `freeing`; the bytes have left the used word before.
-        self.accounts.get(account).freeing.fetch_sub(bytes, Ordering::AcqRel);
+        self.accounts.get(account).freeing().fetch_sub(bytes, Ordering::AcqRel);
     }
 
     /// Bytes are on their way no more: they have left the used words, or stay after all.
@@ -258,7 +258,7 @@ impl Core {
         let used = self.accounts.used(shortage.account);
         let limit = self.accounts.limit(shortage.account);
         // Acquire: pairs with the AcqRel in `join_demand`.
-        let demand = self.accounts.get(shortage.account).demand.load(Ordering::Acquire);
+        let demand = self.accounts.get(shortage.account).demand().load(Ordering::Acquire);
         used.saturating_add(demand) <= limit.saturating_add(freeing)
     }
 
@@ -407,7 +407,8 @@ impl Core {
         tenant.tally.note_evicted(victim.bytes);
         if victim.fields.key != 0 && queue.remembers() {
             let frequency = Recency(self.grants.recency(victim.slot)).frequency();
-            self.ghosts.remember(victim.owner, victim.fields.key, frequency, tenant.clock());
+            let clock = self.accounts.get(victim.owner.account()).clock();
+            self.ghosts.remember(victim.owner, victim.fields.key, frequency, clock);
             queue.note_evicted(&self.grants, frequency);
         }
     }

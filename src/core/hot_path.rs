@@ -60,12 +60,13 @@ impl Core {
         let index = queue.take_hint(&self.grants)?;
         let slot = self.grants.find(index)?;
         let next = slot.reserve_next(owner)?;
+        // Before the exchange, which needs the line for itself anyway.
+        let clock = account.tick();
         let Some(used) = self.charge_at_once(account, owner, bytes) else {
             self.give_slot_back(owner, index);
             return None;
         };
-        tenant.note_used(used);
-        let clock = tenant.tick();
+        account.note_used(used);
         if details {
             let frequency = self.recall(queue, owner, asked.key(), clock);
             let recency = Recency::of(clock, asked.cost(), frequency);
@@ -143,12 +144,12 @@ impl Core {
             return None;
         }
         let word = slot.hold_live(generation, owner)?;
-        let Seat { account, tenant, .. } = self.seat_of_holder(owner);
+        let Seat { account, .. } = self.seat_of_holder(owner);
         let then = word.bytes() + bytes;
         let used =
             if fits_a_grant(then) { self.charge_at_once(account, owner, bytes) } else { None };
         slot.let_go(word, if used.is_some() { then } else { word.bytes() });
-        tenant.note_used(used?);
+        account.note_used(used?);
         Some(())
     }
 
@@ -179,8 +180,8 @@ impl Core {
         if !slot.is_live(generation, owner) {
             return None;
         }
-        let Seat { tenant, .. } = self.seat_of_holder(owner);
-        let clock = tenant.tick();
+        let Seat { account, .. } = self.seat_of_holder(owner);
+        let clock = account.tick();
         slot.set_recency(Recency(slot.recency()).touched(clock).0);
         Some(())
     }

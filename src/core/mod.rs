@@ -173,6 +173,7 @@ impl Core {
             queue.keep_past_at(account * TYPES as u32 + kind);
             queue.forget_lessons(&self.grants);
         }
+        self.accounts.get(account).forget_peak();
         tenant.begin(uuid, generation);
     }
 

@@ -183,7 +183,7 @@ impl Core {
     pub fn freeing(&self, account: u32) -> OnTheWay {
         // Acquire: pairs with the Release half of the changes in `evict.rs`; what has left this
         // count has left the used word that is read next.
-        OnTheWay(self.accounts.get(account).freeing.load(Ordering::Acquire))
+        OnTheWay(self.accounts.get(account).freeing().load(Ordering::Acquire))
     }
 
     /// The queue whose turn it is, behind `after`: nothing may go any more in that and those
@@ -437,18 +437,19 @@ impl Core {
         self.slots(owner).filter(deferred).count() as u64
     }
 
+    fn sight(&self, owner: Owner, now_ns: u64) -> Sight<'_> {
+        let clock = self.accounts.get(owner.account()).clock();
+        Sight { grants: &self.grants, owner, clock, now_ns }
+    }
+
     /// The grant of a queue that should go first.
     pub fn pick(&self, owner: Owner, now_ns: u64) -> Option<Pick> {
-        let tenant = self.tenant(owner.account());
-        let sight = Sight { grants: &self.grants, owner, clock: tenant.clock(), now_ns };
-        self.queue(owner).pick(&sight)
+        self.queue(owner).pick(&self.sight(owner, now_ns))
     }
 
     /// Everything in a queue that may go, in the order in which it would. Allocates; for people.
     pub fn picks(&self, owner: Owner, now_ns: u64) -> Vec<Pick> {
-        let tenant = self.tenant(owner.account());
-        let sight = Sight { grants: &self.grants, owner, clock: tenant.clock(), now_ns };
-        let mut picks = tenant.queues[usize::from(owner.allocation_type())].candidates(&sight);
+        let mut picks = self.queue(owner).candidates(&self.sight(owner, now_ns));
         picks.sort_by_key(|pick| pick.worth);
         picks
     }

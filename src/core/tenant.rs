@@ -1,8 +1,8 @@
-//! What a tenant has beside its account: identity, clock, rate, tallies and its eviction queues.
+//! What a tenant has beside its account: identity, rate, tallies and its eviction queues.
 //!
-//! Nothing on the hot path adds a read-modify-write here. The clock loses a tick when two threads
-//! tick at once, which recency can bear; the number of grants is derived from the generations of
-//! the slots; the peak is exchanged only when it rises.
+//! Nothing on the hot path writes here but the slot released last: the number of grants is derived
+//! from the generations of the slots, and what changes with every grant stands on the account's
+//! first line, which is written anyway.
 
 use super::queue::Queue;
 use super::rate::Rate;
@@ -15,14 +15,11 @@ pub const TYPES: usize = 4;
 /// The record of a tenant beside its account; same generation as the account.
 #[repr(C, align(64))]
 pub struct Tenant {
-    peak: AtomicU64,
     /// Rate of requests, if it is limited.
     pub rate: Rate,
     rate_interval_ns: AtomicU64,
     rate_tolerance_ns: AtomicU64,
     uuid: [AtomicU64; 2],
-    /// Operations of this tenant, the time by which recency is told; wraps.
-    clock: AtomicU32,
     /// Its turns in the fair queue; kept by `wait.rs`.
     pub turns: Turns,
     /// What happened to this tenant, for people.
@@ -59,12 +56,10 @@ unsafe impl Zeroed for Tenant {
     fn empty() -> Self {
         let zero = || AtomicU64::new(0);
         Self {
-            peak: zero(),
             rate: Rate::empty(),
             rate_interval_ns: zero(),
             rate_tolerance_ns: zero(),
             uuid: [zero(), zero()],
-            clock: AtomicU32::new(0),
             turns: Turns {
                 tag: zero(),
                 credit: zero(),
@@ -92,7 +87,6 @@ impl Tenant {
         let order = Ordering::Release;
         self.uuid[0].store((uuid >> 64) as u64, order);
         self.uuid[1].store(uuid as u64, order);
-        self.peak.store(0, order);
         self.turns.set_tag(0);
         self.rate.reset();
         let tally = &self.tally;
@@ -108,38 +102,6 @@ impl Tenant {
         // Acquire: pairs with the Release in `begin`.
         let half = |i: usize| u128::from(self.uuid[i].load(Ordering::Acquire));
         (half(0) << 64) | half(1)
-    }
-
-    /// The next tick of the tenant's clock: two plain accesses, no read-modify-write.
-    #[inline]
-    pub fn tick(&self) -> u32 {
-        let next = self.clock().wrapping_add(1);
-        // Relaxed: a lost tick makes two operations look simultaneous, no more.
-        self.clock.store(next, Ordering::Relaxed);
-        next
-    }
-
-    /// Operations so far.
-    #[inline]
-    pub fn clock(&self) -> u32 {
-        // Relaxed: as in `tick`.
-        self.clock.load(Ordering::Relaxed)
-    }
-
-    /// Notes that `used` bytes are in use now.
-    #[inline]
-    pub fn note_used(&self, used: u64) {
-        if used > self.peak() {
-            // Relaxed: a statistic; the maximum is kept whoever comes first.
-            self.peak.fetch_max(used, Ordering::Relaxed);
-        }
-    }
-
-    /// The most bytes in use at once.
-    #[inline]
-    pub fn peak(&self) -> u64 {
-        // Relaxed: a statistic.
-        self.peak.load(Ordering::Relaxed)
     }
 
     /// Limits the rate of requests; `None` lifts the limit.

@@ -241,7 +241,7 @@ impl Scene {
         for account in 0..self.core.accounts.tenants().end {
             let freeing = self.core.freeing(account).bytes();
             assert_eq!(freeing, 0, "LEFT BEHIND: {freeing} bytes on their way in {account}");
-            let demand = self.core.accounts.get(account).demand.load(Ordering::Acquire);
+            let demand = self.core.accounts.get(account).demand().load(Ordering::Acquire);
             assert_eq!(demand, 0, "LEFT BEHIND: a demand of {demand} bytes in {account}");
         }
     }
