@@ -57,9 +57,7 @@ impl Core {
         if details {
             self.expect(queue, owner, asked.key());
         }
-        let index = queue.take_hint(&self.grants)?;
-        let slot = self.grants.find(index)?;
-        let next = slot.reserve_next(owner)?;
+        let (index, next) = queue.reserve_hinted(&self.grants, owner)?;
         // Before the exchange, which needs the line for itself anyway.
         let clock = account.tick();
         let Some(used) = self.charge_at_once(account, owner, bytes) else {
@@ -67,6 +65,7 @@ impl Core {
             return None;
         };
         account.note_used(used);
+        let slot = self.grants.slot(index);
         if details {
             let frequency = self.recall(queue, owner, asked.key(), clock);
             let recency = Recency::of(clock, asked.cost(), frequency);

@@ -236,45 +236,59 @@ impl Queue {
     /// is full and the whole queue must be searched to say so.
     #[inline]
     pub fn reserve(&self, grants: &Grants, owner: Owner) -> Result<u32, NoSlot> {
-        if let Some(slot) = self.take_hint(grants)
-            && grants.reserve(slot, owner)
-        {
-            return Ok(slot);
+        match self.reserve_hinted(grants, owner) {
+            Some((slot, _)) => Ok(slot),
+            None => self.reserve_slow(grants, owner),
         }
-        self.reserve_slow(grants, owner)
     }
 
-    /// A slot that was freed a moment ago: the one released last, whose lines are near, or else of
-    /// those that are remembered the one freed longest ago.
+    /// Reserves a slot that was freed a moment ago: the one released last, whose lines are near, or
+    /// else of those that are remembered the one freed longest ago. Answers the generation of its
+    /// next grant, too.
+    ///
+    /// What was released last stays remembered while its slot is taken again and again, so that
+    /// nothing has to be written for it.
     #[inline(always)]
-    pub fn take_hint(&self, grants: &Grants) -> Option<u32> {
+    pub fn reserve_hinted(&self, grants: &Grants, owner: Owner) -> Option<(u32, u32)> {
         // Relaxed: a hint; the exchange on the slot's word decides.
-        let order = Ordering::Relaxed;
-        let released = &self.released[lane()];
-        let mut hint = released.load(order);
-        if hint == 0 {
-            hint = self.take_freed(grants);
-        } else {
-            released.store(0, order);
+        let hint = self.released[lane()].load(Ordering::Relaxed);
+        match reserve_if_free(grants, hint, owner) {
+            None => self.reserve_freed(grants, owner),
+            found => found,
         }
-        hint.checked_sub(1)
     }
 
     #[inline(never)]
-    fn take_freed(&self, grants: &Grants) -> u32 {
-        self.past(grants).take_freed()
+    fn reserve_freed(&self, grants: &Grants, owner: Owner) -> Option<(u32, u32)> {
+        let released = &self.released[lane()];
+        // Relaxed: as in `reserve_hinted`.
+        if released.load(Ordering::Relaxed) != 0 {
+            // Relaxed: as above.
+            released.store(0, Ordering::Relaxed);
+        }
+        reserve_if_free(grants, self.past(grants).take_freed(), owner)
     }
 
     /// Remembers a slot that its owner has released: nobody will ask what became of the grant.
     #[inline(always)]
     pub fn note_released(&self, grants: &Grants, slot: u32) {
-        // Relaxed: a hint, as in `take_hint`.
-        let order = Ordering::Relaxed;
         let released = &self.released[lane()];
-        let before = released.load(order);
-        released.store(slot + 1, order);
-        if before != 0 {
-            self.note_freed(grants, before - 1);
+        // Relaxed: a hint, as in `reserve_hinted`.
+        let before = released.load(Ordering::Relaxed);
+        if before != slot + 1 {
+            // Relaxed: as above.
+            released.store(slot + 1, Ordering::Relaxed);
+            self.note_other(grants, before);
+        }
+    }
+
+    /// Remembers the slot released before the last one, given plus one, if it is still free.
+    #[inline(never)]
+    fn note_other(&self, grants: &Grants, before: u32) {
+        if let Some(slot) = before.checked_sub(1)
+            && grants.word(slot).state() == State::Free
+        {
+            self.note_freed(grants, slot);
         }
     }
 
@@ -605,6 +619,13 @@ enum Look {
     Taken { head: QueueHead, published: u64 },
     /// A slot was on its way.
     Unsettled,
+}
+
+/// Reserves a slot, given plus one, if it is a free one of `owner`'s.
+#[inline(always)]
+fn reserve_if_free(grants: &Grants, hint: u32, owner: Owner) -> Option<(u32, u32)> {
+    let slot = hint.checked_sub(1)?;
+    Some((slot, grants.find(slot)?.reserve_next(owner)?))
 }
 
 fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
