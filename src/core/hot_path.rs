@@ -27,6 +27,7 @@ use super::admission::Granted;
 use super::grants::{Fields, Slot};
 use super::policy::{Cost, Recency};
 use super::queue::Queue;
+use super::sync::prefetch_to_write;
 use super::tenant::Tenant;
 use super::word::{GRANT_BYTES_MAX, Owner};
 
@@ -51,6 +52,8 @@ impl Core {
     pub fn request_at_once(&self, asked: &impl Asked, details: bool) -> Option<Granted> {
         let (owner, bytes) = (asked.owner(), asked.bytes());
         let Seat { account, tenant, queue } = self.seat(owner)?;
+        // Where several threads are at it, the line comes once and not first to be read.
+        prefetch_to_write(account);
         if tenant.is_paced() || self.accounts.looks_full(account, bytes) {
             return None;
         }
