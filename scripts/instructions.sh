@@ -3,6 +3,7 @@
 #
 #   scripts/instructions.sh          all cases of benches/instructions.rs
 #   scripts/instructions.sh NAME...  some of them
+#   scripts/instructions.sh write    all, into the table of docs/PERFORMANCE.md
 #
 # Each case runs twice, for so many turns and for twice as many; what is printed is the difference
 # for one turn, with the loop around it. A count says what changed, not how long it takes: an
@@ -16,6 +17,12 @@ if ! command -v valgrind > /dev/null; then
 fi
 
 turns=10000
+page=docs/PERFORMANCE.md
+write=
+if [ "${1:-}" = write ]; then
+    write=yes
+    shift
+fi
 program=$(cargo bench --locked --bench instructions --no-run --message-format=json 2> /dev/null |
     sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 mapfile -t names < <(if [ $# -gt 0 ]; then printf '%s\n' "$@"; else "$program"; fi)
@@ -25,8 +32,24 @@ instructions() {
         sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
 }
 
-for name in "${names[@]}"; do
-    once=$(instructions "$name" "$turns")
-    twice=$(instructions "$name" $((2 * turns)))
-    printf '%-40s %6d\n' "$name" $(((twice - once + turns / 2) / turns))
-done
+count_all() {
+    local name once twice
+    for name in "${names[@]}"; do
+        once=$(instructions "$name" "$turns")
+        twice=$(instructions "$name" $((2 * turns)))
+        printf "$1" "$name" $(((twice - once + turns / 2) / turns))
+    done
+}
+
+if [ -z "$write" ]; then
+    count_all '%-40s %6d\n'
+    exit
+fi
+
+table=$(printf '| one turn, with its loop | instructions |\n|---|---|\n' && count_all '| %s | %d |\n')
+awk -v table="$table" '
+    /^<!-- written by scripts\/instructions.sh/ { print; print table; skipping = 1 }
+    /^<!-- end -->/ { skipping = 0 }
+    !skipping && !/^<!-- written by scripts\/instructions.sh/ { print }
+' "$page" > "$page.new"
+mv "$page.new" "$page"

@@ -802,8 +802,8 @@ fn lane() -> usize {
         return 0;
     }
     let here = 0u8;
-    // Stacks are half a megabyte apart, or more.
     let stack = (&raw const here).addr() as u64 >> 19;
-    // The multiplier of Fibonacci hashing: neighbours, and multiples, fall far apart.
-    (stack.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62) as usize % LANES
+    // Threads that were started one after the other are half a megabyte, two or eight apart: 1, 4
+    // or 16 times 0.35 turns, so the next of them is always in another quarter.
+    (stack.wrapping_mul(0x5999_9999_9999_999a) >> 62) as usize % LANES
 }
