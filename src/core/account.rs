@@ -368,6 +368,12 @@ impl Account {
         next
     }
 
+    /// Takes a tick back.
+    pub fn untick(&self) {
+        // Relaxed: as in `tick`.
+        self.clock.store(self.clock().wrapping_sub(1), Ordering::Relaxed);
+    }
+
     /// Operations so far; wraps.
     #[inline]
     pub fn clock(&self) -> u32 {

@@ -165,6 +165,10 @@ impl Core {
         if self.queue(ask.owner()).remembers() {
             self.ghosts.prefetch(ask.owner(), ask.fields.key);
         }
+        // Nothing has to be prepared for what the own limit refuses at a look.
+        if let Some((used, limit)) = self.own_refusal(ask) {
+            return Err(No::Full { account: ask.account, asked: ask.bytes, used, limit });
+        }
         for _ in 0..RESTARTS_MAX {
             let ready = self.prepare(ask, 1)?;
             match self.charge(ask.account, ask.generation, ready.counted, ask.bytes, 0) {
@@ -178,6 +182,15 @@ impl Core {
             }
         }
         Err(No::Contended)
+    }
+
+    #[inline]
+    fn own_refusal(&self, ask: &Ask) -> Option<(u64, u64)> {
+        if self.batches.any_but(0) {
+            return None;
+        }
+        let account = self.accounts.get(ask.account);
+        self.accounts.own_refusal(account, ask.generation, ask.bytes)
     }
 
     /// The first checks: account in force, rate. A request passes the rate once, however often it
@@ -222,7 +235,7 @@ impl Core {
     pub fn abandon(&self, ask: &Ask, ready: &Prepared) {
         let queue = self.queue(ask.owner());
         self.grants.unreserve(ready.slot);
-        queue.note_freed(&self.grants, ready.slot);
+        queue.note_released(&self.grants, ready.slot);
         undo_count(queue, ready.count);
     }
 
@@ -463,7 +476,7 @@ impl Core {
         match ended {
             Ended::WhileEvicting => return Ok((bytes, true)),
             Ended::Free => {
-                queue.note_freed(&self.grants, slot);
+                queue.note_released(&self.grants, slot);
                 self.uncharge(account, bytes);
             }
             Ended::Deferred { evictor } => {

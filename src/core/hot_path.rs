@@ -60,7 +60,7 @@ impl Core {
         if details {
             self.expect(queue, owner, asked.key());
         }
-        let (index, next) = queue.reserve_hinted(&self.grants, owner)?;
+        let (index, next) = queue.reserve_next(&self.grants, owner).ok()?;
         // Before the exchange, which needs the line for itself anyway.
         let clock = account.tick();
         let Some(used) = self.charge_at_once(account, owner, bytes) else {
@@ -113,8 +113,11 @@ impl Core {
     #[cold]
     #[inline(never)]
     fn give_slot_back(&self, owner: Owner, index: u32) {
+        // As if it had not been here: what is recorded goes the general way alone, and shall find
+        // the same slots and the same time.
+        self.accounts.get(owner.account()).untick();
         self.grants.unreserve(index);
-        self.queue(owner).note_freed(&self.grants, index);
+        self.queue(owner).note_released(&self.grants, index);
     }
 
     /// Ends a live grant and takes its bytes out of use; answers the queue, where the caller notes

@@ -34,6 +34,8 @@ pub const QUEUE_TURNS_MAX: u32 = 32;
 /// Slots released last that a queue remembers apart, so that threads at work for one tenant rarely
 /// meet at a slot.
 const LANES: usize = if cfg!(allot_loom) { 1 } else { 4 };
+/// Lines on which the words of a segment lie.
+const LINES: u32 = if cfg!(allot_loom) { 1 } else { 4 };
 /// The hand moves by half a segment.
 const HALF: u32 = SLOTS / 2;
 const WINDOW_HALVES: u32 = WINDOW / HALF;
@@ -236,10 +238,23 @@ impl Queue {
     /// is full and the whole queue must be searched to say so.
     #[inline]
     pub fn reserve(&self, grants: &Grants, owner: Owner) -> Result<u32, NoSlot> {
+        self.reserve_next(grants, owner).map(|(slot, _)| slot)
+    }
+
+    /// The same, with the generation of the slot's next grant.
+    #[inline(always)]
+    pub fn reserve_next(&self, grants: &Grants, owner: Owner) -> Result<(u32, u32), NoSlot> {
         match self.reserve_hinted(grants, owner) {
-            Some((slot, _)) => Ok(slot),
-            None => self.reserve_slow(grants, owner),
+            Some(found) => Ok(found),
+            None => self.reserve_unhinted(grants, owner),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reserve_unhinted(&self, grants: &Grants, owner: Owner) -> Result<(u32, u32), NoSlot> {
+        let slot = self.reserve_slow(grants, owner)?;
+        Ok((slot, grants.generation(slot) + 1))
     }
 
     /// Reserves a slot that was freed a moment ago: the one released last, whose lines are near, or
@@ -249,7 +264,7 @@ impl Queue {
     /// What was released last stays remembered while its slot is taken again and again, so that
     /// nothing has to be written for it.
     #[inline(always)]
-    pub fn reserve_hinted(&self, grants: &Grants, owner: Owner) -> Option<(u32, u32)> {
+    fn reserve_hinted(&self, grants: &Grants, owner: Owner) -> Option<(u32, u32)> {
         // Relaxed: a hint; the exchange on the slot's word decides.
         let hint = self.released[lane()].load(Ordering::Relaxed);
         match reserve_if_free(grants, hint, owner) {
@@ -269,7 +284,8 @@ impl Queue {
         reserve_if_free(grants, self.past(grants).take_freed(), owner)
     }
 
-    /// Remembers a slot that its owner has released: nobody will ask what became of the grant.
+    /// Remembers a slot that its owner has released, or that no grant was made of: nobody will ask
+    /// what became of one.
     #[inline(always)]
     pub fn note_released(&self, grants: &Grants, slot: u32) {
         let released = &self.released[lane()];
@@ -299,7 +315,6 @@ impl Queue {
         self.past(grants).note_freed(slot);
     }
 
-    #[cold]
     fn reserve_slow(&self, grants: &Grants, owner: Owner) -> Result<u32, NoSlot> {
         if let Some(slot) = self.search_on(grants, owner) {
             return Ok(slot);
@@ -629,9 +644,9 @@ fn reserve_if_free(grants: &Grants, hint: u32, owner: Owner) -> Option<(u32, u32
 }
 
 fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
-    // Threads begin on different lines.
-    let begin = lane() as u32 * (SLOTS / LANES as u32);
-    let mut slots = (begin..begin + SLOTS).map(|at| segment * SLOTS + at % SLOTS);
+    // Neighbours in time lie on different lines: they may be of two threads.
+    let places = (0..SLOTS).map(|turn| turn % LINES * (SLOTS / LINES) + turn / LINES);
+    let mut slots = places.map(|place| segment * SLOTS + place);
     slots.find(|&slot| grants.reserve(slot, owner))
 }
 
@@ -794,7 +809,8 @@ fn look(sight: &Sight, segment: &Segment, slot: u32) -> Option<Seen> {
 }
 
 /// Which of [`LANES`] the calling thread uses: told by where its stack is, which costs less than to
-/// keep a number for each thread. Two threads may share one; it is a hint.
+/// keep a number for each thread. Two threads may share one; it is a hint. Who is alone finds the
+/// same slots whichever it is.
 #[inline(always)]
 fn lane() -> usize {
     // Tests that choose who goes on want the same choices to have the same outcome.
