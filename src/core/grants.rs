@@ -248,6 +248,8 @@ pub struct Grants {
     pub backlogs: Backlogs,
     /// What queues remember.
     pub pasts: Pasts,
+    /// Of the lanes of a queue those that are used: all, or the first alone.
+    pub lanes_mask: usize,
     returned: Table<Returned>,
     supply: CachePadded<Supply>,
 }
@@ -573,9 +575,15 @@ impl Grants {
             segments: Table::new(segments_max as usize),
             backlogs: Backlogs::new(segments_max),
             pasts: Pasts::new(queues_max),
+            lanes_mask: usize::MAX,
             returned: Table::new(segments_max.div_ceil(u64::BITS) as usize),
             supply: CachePadded::new(supply),
         }
+    }
+
+    /// The same with one lane in each queue: which slots are found does not depend on threads.
+    pub fn in_one_lane(self) -> Self {
+        Self { lanes_mask: 0, ..self }
     }
 
     /// The segment at `index`.

@@ -139,9 +139,10 @@ impl Core {
         let segments = sizes.grants_max.div_ceil(SLOTS) + partial.min(sizes.grants_max);
         let segments = segments.min((handle::INDEX_MAX + 1) / SLOTS);
         let (groups, tenants) = (sizes.groups_max, sizes.tenants_max);
+        let grants = Grants::of_queues(segments, (1 + groups + tenants) as usize * TYPES);
         Self {
             accounts: Accounts::new(sizes.capacity_bytes, groups, tenants, sizes.quantum_bytes),
-            grants: Grants::of_queues(segments, (1 + groups + tenants) as usize * TYPES),
+            grants: if sizes.events.capacity > 0 { grants.in_one_lane() } else { grants },
             tenants: Table::new(1 + groups as usize + tenants as usize),
             ghosts: Ghosts::new(sizes.ghost_keys_max),
             batches: Batches::new(),

@@ -266,7 +266,7 @@ impl Queue {
     #[inline(always)]
     fn reserve_hinted(&self, grants: &Grants, owner: Owner) -> Option<(u32, u32)> {
         // Relaxed: a hint; the exchange on the slot's word decides.
-        let hint = self.released[lane()].load(Ordering::Relaxed);
+        let hint = self.released[lane(grants)].load(Ordering::Relaxed);
         match reserve_if_free(grants, hint, owner) {
             None => self.reserve_freed(grants, owner),
             found => found,
@@ -275,7 +275,7 @@ impl Queue {
 
     #[inline(never)]
     fn reserve_freed(&self, grants: &Grants, owner: Owner) -> Option<(u32, u32)> {
-        let released = &self.released[lane()];
+        let released = &self.released[lane(grants)];
         // Relaxed: as in `reserve_hinted`.
         if released.load(Ordering::Relaxed) != 0 {
             // Relaxed: as above.
@@ -288,7 +288,7 @@ impl Queue {
     /// what became of one.
     #[inline(always)]
     pub fn note_released(&self, grants: &Grants, slot: u32) {
-        let released = &self.released[lane()];
+        let released = &self.released[lane(grants)];
         // Relaxed: a hint, as in `reserve_hinted`.
         let before = released.load(Ordering::Relaxed);
         if before != slot + 1 {
@@ -810,9 +810,10 @@ fn look(sight: &Sight, segment: &Segment, slot: u32) -> Option<Seen> {
 
 /// Which of [`LANES`] the calling thread uses: told by where its stack is, which costs less than to
 /// keep a number for each thread. Two threads may share one; it is a hint. Who is alone finds the
-/// same slots whichever it is.
+/// same slots whichever it is; where what happens is recorded there is only one, so that it happens
+/// again whichever threads it is made by.
 #[inline(always)]
-fn lane() -> usize {
+fn lane(grants: &Grants) -> usize {
     // Tests that choose who goes on want the same choices to have the same outcome.
     if cfg!(any(allot_loom, allot_steps)) {
         return 0;
@@ -821,5 +822,6 @@ fn lane() -> usize {
     let stack = (&raw const here).addr() as u64 >> 19;
     // Threads that were started one after the other are half a megabyte, two or eight apart: 1, 4
     // or 16 times 0.35 turns, so the next of them is always in another quarter.
-    (stack.wrapping_mul(0x5999_9999_9999_999a) >> 62) as usize % LANES
+    let lane = (stack.wrapping_mul(0x5999_9999_9999_999a) >> 62) as usize % LANES;
+    lane & grants.lanes_mask
 }
