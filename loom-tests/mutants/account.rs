@@ -33,8 +33,33 @@ pub const MUTANTS: &[Mutant] = &[
     // Trims are not counted, so that check sees nothing.
     account(
         "trims_uncounted",
-        &[("account.trims.store(account.trims().wrapping_add(1), Ordering::Release);", "")],
+        &[("account.note_change();\n        if !self.forbid", "if !self.forbid")],
     ),
+    // The same where a charge takes the short way: nobody looks, or takes what is seen for little.
+    account("changes_not_read_again", &[("if account.changes() != changes {", "if bytes == 0 {")]),
+    account(
+        "no_sleep_is_too_long",
+        &[(
+            "let good = slept < TRIM_VERSIONS.min(CONFIG_VERSIONS.into());",
+            "let good = slept > 0;",
+        )],
+    ),
+    // The change that was counted before the look, and not yet in force, counts for nothing.
+    account(
+        "change_under_way_ignored",
+        &[(
+            "let slept = self.changes().wrapping_sub(changes) + 1;",
+            "let slept = self.changes().wrapping_sub(changes);",
+        )],
+    ),
+    // Configurations are not counted.
+    account(
+        "configurations_uncounted",
+        &[("account.note_change();\n            // Release", "// Release")],
+    ),
+    // The short way does not ask what was paid for, or by whom.
+    account("claim_not_compared", &[("|| then > account.claim().claim()", "|| then > BYTES_MAX")]),
+    account("stranger_not_noticed", &[("|| account.generation() != generation", "")]),
     // The check takes the head it read for the one of the version it read.
     account("head_read_late", &[(" + self.head.ahead_of(self.word);", ";")]),
     // Bytes come back to the root and no counter says so.

@@ -34,6 +34,17 @@ mutants! {
     no_check_after_the_charge =>
         a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
     trims_uncounted => a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
+    changes_not_read_again =>
+        a_charge_at_once_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
+    no_sleep_is_too_long =>
+        a_charge_at_once_that_slept_through_all_config_versions_notices, "OVER-COMMIT";
+    change_under_way_ignored =>
+        a_charge_at_once_that_slept_through_all_config_versions_notices, "OVER-COMMIT";
+    configurations_uncounted =>
+        a_charge_at_once_that_slept_through_all_config_versions_notices, "OVER-COMMIT";
+    claim_not_compared => a_trim_and_a_charge_at_once_never_both_have_the_claim, "OVER-COMMIT";
+    stranger_not_noticed =>
+        a_charge_at_once_of_the_last_tenant_never_reaches_the_next, "WRONG TENANT";
     head_read_late => a_charge_that_slept_through_all_config_versions_notices, "OVER-COMMIT";
     hand_back_uncounted => bytes_being_handed_back_deny_nobody, "FALSE DENIAL";
     refusal_by_an_old_record => limits_that_always_suffice_deny_nobody, "FALSE DENIAL";
