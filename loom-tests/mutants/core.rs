@@ -245,7 +245,11 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         "account",
         "pass_before_its_version",
-        &[("settings.pass(next, closed).0", "settings.pass(word, closed).0")],
+        &[(
+            "            if account.exchange(word, next) {\n",
+            "            account.pass.store(settings.pass(word, closed).0, Ordering::Release);
+            if account.exchange(word, next) {\n",
+        )],
     ),
     // The limit at the lowest level is told at all levels.
     of(
@@ -263,7 +267,7 @@ pub const MUTANTS: &[Mutant] = &[
         &[("let usual = !closed && self.counted == 0;", "let usual = !closed;")],
     ),
     // Nobody reads the count of changes again.
-    of("account", "slept_at_once", &[("if account.changes() != changes {", "if bytes == 0 {")]),
+    of("account", "slept_at_once", &[("self.changes() == changes ||", "changes < u64::MAX ||")]),
     // A release looks whether grants are counted before it holds its own.
     of(
         "hot_path",

@@ -47,6 +47,7 @@ models! {
     a_request_within_its_guarantee_is_granted_whatever_others_do
     a_guarantee_raised_during_requests_is_paid_for
     a_guarantee_raised_and_lowered_again_strands_nothing
+    a_refused_configuration_leaves_the_short_way_open
     of_two_configurations_one_is_in_force_whole
     a_payment_of_the_last_tenant_never_reaches_the_next
     a_charge_of_the_last_tenant_never_reaches_the_next

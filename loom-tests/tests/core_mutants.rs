@@ -71,7 +71,7 @@ mutants! {
     aside_kept => "wait", what_was_set_aside_goes_back(), "LOST BYTES";
     grant_of_nobody_kept => "wait", giving_up_and_being_served_agree(), "LOST BYTES";
     pass_of_any_version =>
-        "hot_path", no_request_at_once_is_ahead_of_its_limit(), "OVER-COMMIT";
+        "hot_path", no_request_at_once_passes_a_lowered_limit(), "OVER-COMMIT";
     pass_before_its_version =>
         "hot_path", no_request_at_once_is_ahead_of_its_limit(), "OVER-COMMIT";
     pass_at_every_level =>
@@ -88,7 +88,7 @@ mutants! {
         "hot_path", a_release_at_once_takes_what_was_counted_out_of_the_count(), "LOST COUNT";
     held_without_comparison =>
         "hot_path", a_stale_release_at_once_ends_nobody_else(), "WRONG GRANT";
-    held_by_store => "hot_path", of_two_releases_at_once_one_counts(), "Ok";
+    held_by_store => "hot_path", of_two_releases_at_once_one_counts(), "more released than used";
     peak_noted_late =>
         "hot_path", what_the_last_tenant_used_is_no_peak_of_the_next(), "WRONG TENANT";
     waiters_missed_at_once =>

@@ -21,9 +21,11 @@
 //! ```text
 //! pass         levels | config version | limit
 //! P1  a pass of the version in the used word has that version's limit, or 0
-//!     written before the exchange that makes the version current, so an older word refuses it
+//!     written after the exchange that makes the version current, and before the next one: whoever
+//!     reads the word first has this pass or the one before, which is of another version
 //! P2  who reads the same count of changes before and after an exchange has seen the latest versions
-//!     counted before a version is bumped; versions come round only after as many changes
+//!     counted before a version is bumped; versions come round only after as many changes, of which
+//!     one of each kind may have been counted before and bumped after the first look
 //! ```
 //!
 //! **Charge.** Read used word, config record, claim word. Over the limit: denied, if the version
@@ -250,11 +252,18 @@ impl Account {
         debug_assert!(before.used() >= bytes, "more released than used");
     }
 
-    /// Whether a charge that has just been committed is good although something has moved since
-    /// it looked; gives the bytes back otherwise, as in [`View::commit`].
+    /// Whether a charge that has just been committed is good: had a version come round to the same
+    /// bits while its thread slept, the exchange would have succeeded by mistake (P2). Gives the
+    /// bytes back otherwise.
+    #[inline(always)]
+    fn confirm(&self, changes: u64, bytes: u64) -> bool {
+        self.changes() == changes || self.confirm_changed(changes, bytes)
+    }
+
     #[cold]
     #[inline(never)]
-    fn confirm(&self, changes: u64, bytes: u64) -> bool {
+    fn confirm_changed(&self, changes: u64, bytes: u64) -> bool {
+        // One that was counted before the first look may have bumped its version after it.
         let slept = self.changes().wrapping_sub(changes) + 1;
         let good = slept < TRIM_VERSIONS.min(CONFIG_VERSIONS.into());
         if !good {
@@ -406,16 +415,10 @@ impl View<'_> {
         if !self.account.exchange(self.word, self.word.plus(bytes)) {
             return Ok(false);
         }
-        // Had either version come round to the same bits while this thread slept, the exchange
-        // would have succeeded by mistake. A trim counts itself before it bumps, hence the one.
-        let trims = self.account.changes().wrapping_sub(self.changes) + 1;
-        // The head was read after the word and may have been ahead of it already.
-        let stamps = self.record.head().stamps_since(self.head) + self.head.ahead_of(self.word);
-        if trims >= TRIM_VERSIONS || stamps >= CONFIG_VERSIONS {
-            self.account.subtract(bytes);
-            return Err(Obstacle::Contended);
+        match self.account.confirm(self.changes, bytes) {
+            true => Ok(true),
+            false => Err(Obstacle::Contended),
         }
-        Ok(true)
     }
 }
 
@@ -615,11 +618,7 @@ impl Accounts {
         if !account.exchange(word, word.plus(bytes)) {
             return self.charge_again(index, generation, bytes);
         }
-        // As in `commit`.
-        if account.changes() != changes {
-            return account.confirm(changes, bytes).then_some(then);
-        }
-        Some(then)
+        account.confirm(changes, bytes).then_some(then)
     }
 
     /// The same after another thread was faster.
@@ -1040,10 +1039,10 @@ impl Accounts {
             let head = Head::new(generation, stamp.wrapping_add(1), settings.counted, closed);
             account.record(next).write(settings, head);
             account.note_change();
-            // Release: pairs with the Acquire in `pass`. Of a version that is not in force yet it
-            // lets nothing pass.
-            account.pass.store(settings.pass(next, closed).0, Ordering::Release);
             if account.exchange(word, next) {
+                // Release: pairs with the Acquire in `pass`; who sees it sees the generation. Until
+                // then the one before lets nothing pass. Not sooner: the version may never come.
+                account.pass.store(settings.pass(next, closed).0, Ordering::Release);
                 return Ok(());
             }
         }

@@ -604,6 +604,28 @@ pub fn a_guarantee_raised_and_lowered_again_strands_nothing() {
     });
 }
 
+/// A guarantee that is paid for when it is looked at, and no more when it is to be put in force:
+/// the configuration is refused, and what there was goes on as before.
+pub fn a_refused_configuration_leaves_the_short_way_open() {
+    model("a_refused_configuration_leaves_the_short_way_open", bound(2, 3), || {
+        let pool = Pool::new(4, 0, &[], &[(ROOT, 4, 0), (ROOT, 4, 0)]);
+        pool.make_idle(1, 4);
+        let other = beside(&pool, |pool| {
+            pool.accounts.trim(1);
+            pool.charge(2, 4).is_ok()
+        });
+        let configured = pool.configure(1, 4, 4);
+        if other.join().unwrap() {
+            pool.uncharge(2, 4);
+        }
+        if configured.is_err() {
+            pool.make_idle(1, 4);
+            assert!(pool.charge_at_once(1, 1, 4), "SHUT: nothing is in the way");
+        }
+        pool.check();
+    });
+}
+
 pub fn of_two_configurations_one_is_in_force_whole() {
     model("of_two_configurations_one_is_in_force_whole", None, || {
         let pool = Pool::new(20, 0, &[], &[(ROOT, 10, 2)]);
