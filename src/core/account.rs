@@ -15,15 +15,15 @@
 //! I1  a charge commits only if used + bytes <= limit, the limit of the config version it exchanges
 //! ```
 //!
-//! Beside them stand the *pass*, by which the usual charge (`hot_path.rs`) is told the limit without
-//! a look at the record, and a count of changes:
+//! Beside them stand the *pass*, by which the usual charge (`hot_path.rs`) is told the limit
+//! without a look at the record, and a count of changes:
 //!
 //! ```text
 //! pass         levels | config version | limit
 //! P1  a pass of the version in the used word has that version's limit, or 0
 //!     written after the exchange that makes the version current, and before the next one: whoever
 //!     reads the word first has this pass or the one before, which is of another version
-//! P2  who reads the same count of changes before and after an exchange has seen the latest versions
+//! P2  who reads one count of changes before and after an exchange has seen the latest versions
 //!     counted before a version is bumped; versions come round only after as many changes, of which
 //!     one of each kind may have been counted before and bumped after the first look
 //! ```
@@ -302,6 +302,8 @@ impl Account {
     }
 
     fn note_change(&self) {
+        // It never comes round. (Where a load comes first, loom tries a tenth as many orders.)
+        debug_assert!(self.changes() < u64::MAX);
         // AcqRel: pairs with the Acquire in `changes`; counted before the version is bumped.
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
