@@ -26,17 +26,47 @@ pub const MUTANTS: &[Mutant] = &[
     account(
         "no_check_after_the_charge",
         &[(
-            "if trims >= TRIM_VERSIONS || stamps >= CONFIG_VERSIONS {",
-            "if trims + u64::from(stamps) == u64::MAX - 1 {",
+            "match self.account.confirm(self.changes, bytes) {",
+            "match self.account.changes() != u64::MAX {",
         )],
     ),
     // Trims are not counted, so that check sees nothing.
     account(
         "trims_uncounted",
-        &[("account.trims.store(account.trims().wrapping_add(1), Ordering::Release);", "")],
+        &[("account.note_change();\n        if !self.forbid", "if !self.forbid")],
     ),
-    // The check takes the head it read for the one of the version it read.
-    account("head_read_late", &[(" + self.head.ahead_of(self.word);", ";")]),
+    // The same where a charge takes the short way: nobody looks, or takes what is seen for little.
+    account("changes_not_read_again", &[("self.changes() == changes ||", "changes < u64::MAX ||")]),
+    account(
+        "no_sleep_is_too_long",
+        &[(
+            "let good = slept < TRIM_VERSIONS.min(CONFIG_VERSIONS.into());",
+            "let good = slept > 0;",
+        )],
+    ),
+    // The change that was counted before the look, and not yet in force, counts for nothing.
+    account(
+        "change_under_way_ignored",
+        &[(
+            "let slept = self.changes().wrapping_sub(changes) + 1;",
+            "let slept = self.changes().wrapping_sub(changes);",
+        )],
+    ),
+    // Configurations are not counted.
+    account("configurations_uncounted", CONFIGURATIONS_UNCOUNTED),
+    account("configurations_uncounted_in_full", CONFIGURATIONS_UNCOUNTED),
+    // What is to be in force is told before, although it may never come to that.
+    account(
+        "pass_before_the_exchange",
+        &[(
+            "            if account.exchange(word, next) {\n",
+            "            account.pass.store(settings.pass(next, closed).0, Ordering::Release);
+            if account.exchange(word, next) {\n",
+        )],
+    ),
+    // The short way does not ask what was paid for, or by whom.
+    account("claim_not_compared", &[("|| then > account.claim().claim()", "|| then > BYTES_MAX")]),
+    account("stranger_not_noticed", &[("|| account.generation() != generation", "")]),
     // Bytes come back to the root and no counter says so.
     account("hand_back_uncounted", &[("parent.returned.fetch_add(1, Ordering::AcqRel);", "")]),
     // A refusal rests on a record that is being rewritten.
@@ -140,3 +170,6 @@ pub const MUTANTS: &[Mutant] = &[
         ],
     ),
 ];
+
+const CONFIGURATIONS_UNCOUNTED: &[(&str, &str)] =
+    &[("account.note_change();\n            if account.exchange", "if account.exchange")];

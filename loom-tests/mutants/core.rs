@@ -239,4 +239,89 @@ pub const MUTANTS: &[Mutant] = &[
             "if account == u32::MAX && self.accounts.hand_up(account) != Trimmed::Nothing {",
         )],
     ),
+    // Which version the limit belongs to is not compared.
+    of("word", "pass_of_any_version", &[("&& (self.0 ^ word.0) & Self::VERSION == 0", "")]),
+    // A limit is told as that of the version before it.
+    of(
+        "account",
+        "pass_before_its_version",
+        &[(
+            "            if account.exchange(word, next) {\n",
+            "            account.pass.store(settings.pass(word, closed).0, Ordering::Release);
+            if account.exchange(word, next) {\n",
+        )],
+    ),
+    // The limit at the lowest level is told at all levels.
+    of(
+        "account",
+        "pass_at_every_level",
+        &[(
+            "self.share_weight == 0 && self.limits.iter().all(|&l| l == self.limits[0]);",
+            "self.share_weight == 0;",
+        )],
+    ),
+    // Grants are counted, and the short way is open.
+    of(
+        "account",
+        "pass_where_grants_are_counted",
+        &[("let usual = !closed && self.counted == 0;", "let usual = !closed;")],
+    ),
+    // Nobody reads the count of changes again.
+    of("account", "slept_at_once", &[("self.changes() == changes ||", "changes < u64::MAX ||")]),
+    // A release looks whether grants are counted before it holds its own.
+    of(
+        "hot_path",
+        "counting_looked_at_early",
+        &[
+            (
+                "let word = slot.hold_live(generation, owner)?;\n        \
+                 let Seat { account, queue, .. }",
+                "let counting = self.queue(owner).is_counting();
+        let word = slot.hold_live(generation, owner)?;
+        let Seat { account, queue, .. }",
+            ),
+            ("if queue.is_counting() {", "if counting {"),
+        ],
+    ),
+    // A grant that is held by its low generation bits is taken for the one that was named.
+    of(
+        "grants",
+        "held_without_comparison",
+        &[("if !self.is_of(generation, owner) {", "if owner == Owner::NOBODY {")],
+    ),
+    // What was charged is noted when the grant may be over, and its tenant gone.
+    of(
+        "hot_path",
+        "peak_noted_late",
+        &[
+            (
+                "            account.note_used(used);\n        }\n",
+                "            let _ = used;\n        }\n",
+            ),
+            ("used.map(|_| ())", "used.map(|used| account.note_used(used))"),
+        ],
+    ),
+    // As `waiters_looked_for_early`.
+    of(
+        "sync",
+        "waiters_missed_at_once",
+        &[(
+            "    fence(Ordering::SeqCst);\n    // SeqCst: pairs with the SeqCst writes",
+            "    let _ = fence;\n    // SeqCst: pairs with the SeqCst writes",
+        )],
+    ),
+    // A release at once takes the bytes of a grant for good before it has the grant alone.
+    of(
+        "grants",
+        "held_by_store",
+        &[(
+            "if !word.is_live_of(generation) || !segment.exchange(lane, word, word.held()) {
+            return None;
+        }",
+            "if !word.is_live_of(generation) {
+            return None;
+        }
+        segment.set_word(lane, word.held());",
+        )],
+    ),
 ];

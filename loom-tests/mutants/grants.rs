@@ -12,13 +12,13 @@ pub const MUTANTS: &[Mutant] = &[
         "live_before_fields",
         &[
             (
-                "segment.set_fields(lane, fields);\n        self.set_recency(slot, recency);",
-                "self.set_recency(slot, recency);",
+                "segment.set_fields(lane, fields);\n        self.set_recency(recency);",
+                "self.set_recency(recency);",
             ),
             (
-                "segment.set_word(lane, word.with_special(fields.special()));\n        generation",
+                "segment.set_word(lane, word.with_special(fields.special()));\n    }",
                 "segment.set_word(lane, word.with_special(fields.special()));\n        \
-                 segment.set_fields(lane, fields);\n        generation",
+                 segment.set_fields(lane, fields);\n    }",
             ),
         ],
     ),
@@ -55,8 +55,8 @@ pub const MUTANTS: &[Mutant] = &[
     grants(
         "owner_not_compared",
         &[(
-            "if segment.owner() != owner || segment.is_worn(lane) {",
-            "if owner == Owner::NOBODY || segment.is_worn(lane) {",
+            "if segment.owner() != owner || next.is_none() {",
+            "if owner == Owner::NOBODY || next.is_none() {",
         )],
     ),
     grants(
@@ -103,12 +103,12 @@ const NO_GENERATION: &str = "taken.then_some(before / u32::MAX)";
 const RESERVE: &str = "
             || !segment.exchange(lane, word, word.with_state(State::Reserved))
         {
-            return false;
+            return None;
         }
         // The segment";
 const RESERVE_BY_STORE: &str = "
         {
-            return false;
+            return None;
         }
         segment.set_word(lane, word.with_state(State::Reserved));
         // The segment";

@@ -37,16 +37,21 @@ models! {
     two_tenants_that_fit_share_a_quantum
     nobody_uses_a_claim_before_it_is_paid
     a_trim_and_a_charge_never_both_have_the_claim
+    a_trim_and_a_charge_at_once_never_both_have_the_claim
     a_charge_that_slept_through_all_trim_versions_notices
+    a_charge_at_once_that_slept_through_all_trim_versions_notices
     a_charge_that_slept_through_all_config_versions_notices
+    a_charge_at_once_that_slept_through_all_config_versions_notices
     no_charge_passes_a_lowered_capacity
     three_levels_stay_in_balance
     a_request_within_its_guarantee_is_granted_whatever_others_do
     a_guarantee_raised_during_requests_is_paid_for
     a_guarantee_raised_and_lowered_again_strands_nothing
+    a_refused_configuration_leaves_the_short_way_open
     of_two_configurations_one_is_in_force_whole
     a_payment_of_the_last_tenant_never_reaches_the_next
     a_charge_of_the_last_tenant_never_reaches_the_next
+    a_charge_at_once_of_the_last_tenant_never_reaches_the_next
     a_slot_is_reused_only_after_the_last_release
     a_release_during_the_close_strands_nothing
     a_payment_during_the_close_strands_nothing

@@ -34,7 +34,19 @@ mutants! {
     no_check_after_the_charge =>
         a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
     trims_uncounted => a_charge_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
-    head_read_late => a_charge_that_slept_through_all_config_versions_notices, "OVER-COMMIT";
+    changes_not_read_again =>
+        a_charge_at_once_that_slept_through_all_trim_versions_notices, "OVER-COMMIT";
+    no_sleep_is_too_long =>
+        a_charge_at_once_that_slept_through_all_config_versions_notices, "OVER-COMMIT";
+    change_under_way_ignored =>
+        a_charge_at_once_that_slept_through_all_config_versions_notices, "OVER-COMMIT";
+    configurations_uncounted =>
+        a_charge_at_once_that_slept_through_all_config_versions_notices, "OVER-COMMIT";
+    claim_not_compared => a_trim_and_a_charge_at_once_never_both_have_the_claim, "OVER-COMMIT";
+    stranger_not_noticed =>
+        a_charge_at_once_of_the_last_tenant_never_reaches_the_next, "WRONG TENANT";
+    configurations_uncounted_in_full =>
+        a_charge_that_slept_through_all_config_versions_notices, "OVER-COMMIT";
     hand_back_uncounted => bytes_being_handed_back_deny_nobody, "FALSE DENIAL";
     refusal_by_an_old_record => limits_that_always_suffice_deny_nobody, "FALSE DENIAL";
     refusal_by_old_use => pressure_that_rises_after_a_release_denies_nobody, "FALSE DENIAL";
@@ -46,6 +58,7 @@ mutants! {
     charge_and_roll_back => a_request_beyond_the_limit_denies_no_smaller_one, "FALSE DENIAL";
     payment_for_a_stranger => a_payment_of_the_last_tenant_never_reaches_the_next, "V3";
     reuse_despite_a_mark => a_payment_of_the_last_tenant_never_reaches_the_next, "V3";
+    pass_before_the_exchange => a_refused_configuration_leaves_the_short_way_open, "SHUT";
     guarantee_before_payment => a_guarantee_raised_during_requests_is_paid_for, "V1";
     trim_into_the_guarantee => a_request_within_its_guarantee_is_granted_whatever_others_do, "V1";
 }

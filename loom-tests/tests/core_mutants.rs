@@ -70,5 +70,28 @@ mutants! {
     decided_by_store => "wait", giving_up_and_being_served_agree(), "LOST BYTES";
     aside_kept => "wait", what_was_set_aside_goes_back(), "LOST BYTES";
     grant_of_nobody_kept => "wait", giving_up_and_being_served_agree(), "LOST BYTES";
+    pass_of_any_version =>
+        "hot_path", no_request_at_once_passes_a_lowered_limit(), "OVER-COMMIT";
+    pass_before_its_version =>
+        "hot_path", no_request_at_once_is_ahead_of_its_limit(), "OVER-COMMIT";
+    pass_at_every_level =>
+        "hot_path",
+        a_request_at_once_keeps_to_the_limit_under(core::pressure::Pressure::High),
+        "OVER-COMMIT";
+    pass_where_grants_are_counted =>
+        "hot_path", a_release_at_once_takes_what_was_counted_out_of_the_count(), "LOST COUNT";
+    slept_at_once =>
+        "hot_path",
+        a_request_at_once_that_slept_through_all_config_versions_notices(),
+        "OVER-COMMIT";
+    counting_looked_at_early =>
+        "hot_path", a_release_at_once_takes_what_was_counted_out_of_the_count(), "LOST COUNT";
+    held_without_comparison =>
+        "hot_path", a_stale_release_at_once_ends_nobody_else(), "WRONG GRANT";
+    held_by_store => "hot_path", of_two_releases_at_once_one_counts(), "more released than used";
+    peak_noted_late =>
+        "hot_path", what_the_last_tenant_used_is_no_peak_of_the_next(), "WRONG TENANT";
+    waiters_missed_at_once =>
+        "hot_path", a_release_at_once_finds_who_begins_to_wait(), "FORGOTTEN";
     rest_withheld => "wait", what_is_bought_beyond_the_need_is_not_withheld(), "FORGOTTEN";
 }

@@ -126,7 +126,7 @@ impl Core {
     pub fn release_at_once(&self, slot: Slot<'_>, generation: u32, owner: Owner) -> Option<&Queue> {
         let word = slot.hold_live(generation, owner)?;
         let Seat { account, queue, .. } = self.seat_of_holder(owner);
-        // While it is held: whoever counts a live grant has counted before it held it.
+        // While it is held: whoever counts a live grant holds it too, and counts before it lets go.
         if queue.is_counting() {
             slot.let_go(word, word.bytes());
             return None;
@@ -153,9 +153,12 @@ impl Core {
         let then = word.bytes() + bytes;
         let used =
             if fits_a_grant(then) { self.charge_at_once(account, owner, bytes) } else { None };
+        if let Some(used) = used {
+            // While it is held: later the account may be the next tenant's.
+            account.note_used(used);
+        }
         slot.let_go(word, if used.is_some() { then } else { word.bytes() });
-        account.note_used(used?);
-        Some(())
+        used.map(|_| ())
     }
 
     /// Takes bytes off a live grant that has more.

@@ -162,19 +162,6 @@ impl Head {
         ((self.0 >> Self::STAMP_SHIFT) & Self::STAMP_MASK) as u32
     }
 
-    /// Configurations between `earlier` and this one.
-    #[inline]
-    pub fn stamps_since(self, earlier: Self) -> u32 {
-        self.stamp().wrapping_sub(earlier.stamp()) & Self::STAMP_MASK as u32
-    }
-
-    /// Configurations by which this head, read after `word`, is ahead of it: the config version
-    /// is the stamp's low bits.
-    #[inline]
-    pub fn ahead_of(self, word: UsedWord) -> u32 {
-        self.stamp().wrapping_sub(word.config_version() as u32) & (CONFIG_VERSIONS - 1)
-    }
-
     /// One bit for each allocation type whose grants are counted.
     #[inline]
     pub fn counted(self) -> u8 {

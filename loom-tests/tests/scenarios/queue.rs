@@ -89,7 +89,7 @@ impl World {
 
     fn release(&self, slot: u32) {
         self.end(slot);
-        self.queues[First as usize].note_freed(slot);
+        self.queues[First as usize].note_freed(&self.grants, slot);
     }
 
     fn shed(&self, whose: Whose, all: bool) {
@@ -308,7 +308,7 @@ pub fn a_late_request_does_not_reach_the_next_tenant() {
             let queue = &w.queues[Second as usize];
             if let Ok(slot) = queue.reserve(&w.grants, Owner::new(1, 9, 2)) {
                 w.grants.unreserve(slot);
-                queue.note_freed(slot);
+                queue.note_freed(&w.grants, slot);
             }
         };
         let next = |w: &World| hand_over(w) && w.request(Second).is_ok();
