@@ -158,7 +158,7 @@ impl Scene {
             })
             && accounts.open(1, ROOT, &settings(ANY, 3, 0, 0)).is_ok();
         if given {
-            tenant.begin(2, 2);
+            self.core.begin(1, 2, 2);
         }
         given
     }
@@ -329,7 +329,7 @@ pub fn a_lowered_capacity_admits_no_growth_at_once() {
 /// its own, and the slot waits; else it is refused.
 pub fn a_request_at_once_of_the_last_tenant_never_reaches_the_next() {
     let name = "hot_path::a_request_at_once_of_the_last_tenant_never_reaches_the_next";
-    both_ways(name, bound(3, 4), |roles| {
+    both_ways(name, bound(2, 4), |roles| {
         let scene = Arc::new(Scene::usual(ANY, &[3]));
         let go = |scene: &Scene| {
             let given = scene.give_slot_away();
