@@ -218,7 +218,7 @@ impl Side {
     /// Some have a key, some a cookie, some are pinned; most have nothing.
     fn request(&mut self, tenant: TenantHandle, kind: usize, bytes: u64, traits: u8) -> String {
         let request = Request::new(tenant, AllocationType::ALL[kind], bytes);
-        let request = request.evictable(traits % 3 == 0).cost(1 + u32::from(traits % 5));
+        let request = request.evictable(traits.is_multiple_of(3)).cost(1 + u32::from(traits % 5));
         let request = match traits % 16 {
             1 => request.key(u64::from(traits / 16)),
             2 => request.cookie(u64::from(traits)),
