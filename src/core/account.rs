@@ -319,8 +319,6 @@ impl Account {
     }
 
     fn note_change(&self) {
-        // It never comes round. (Where a load comes first, loom tries a tenth as many orders.)
-        debug_assert!(self.changes() < u64::MAX);
         // AcqRel: pairs with the Acquire in `changes`; counted before the version is bumped.
         self.changes.fetch_add(1, Ordering::AcqRel);
     }

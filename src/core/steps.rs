@@ -72,11 +72,11 @@ impl StepsMax {
 
 /// Limit in force: level, limit, and at the highest level weight, guarantee and water level.
 const LIMIT: u64 = 5;
-/// Trims, used word, head, limit, guarantee, claim.
+/// Changes, used word, head, limit, guarantee, claim.
 const VIEW: u64 = 5 + LIMIT;
 /// Used word, limit and head once more.
 const REFUSAL: u64 = 2 + LIMIT;
-/// Exchange, trims, head, and the subtraction if a version may have come round.
+/// Exchange, changes; once more, and the subtraction, if a version may have come round.
 const COMMIT: u64 = 4;
 /// A refusal is the longest of the ways on; buying takes a mark, generation, parent, payment.
 const TURN: u64 = VIEW + REFUSAL;
@@ -178,9 +178,8 @@ const DENIAL: StepsMax =
 
 // hot_path.rs
 
-/// Changes, used word, gauge, pass, generation, claim; the exchange, changes again, and the
-/// subtraction.
-const CHARGE_AT_ONCE: u64 = 9 + CHARGE_AT_ONCE_TURNS_MAX as u64 * (VIEW + COMMIT);
+/// Changes, used word, gauge, pass, generation, claim; then as for any charge.
+const CHARGE_AT_ONCE: u64 = 6 + COMMIT + CHARGE_AT_ONCE_TURNS_MAX as u64 * (VIEW + COMMIT);
 /// Rate, policy, hints, slot, bytes; clock, recall, peak and what is published, or all given back.
 const REQUEST_AT_ONCE: u64 = 2 + HINT + RESERVE_SLOT + CHARGE_AT_ONCE + PUBLISH + ABANDON;
 /// Owner and word, the exchange, generation and owner, and the store that undoes it or lets go.
