@@ -44,7 +44,8 @@ proptest! {
         let version = word.config_version() << BYTES_MAX.count_ones();
         let mask = u64::from(CONFIG_VERSIONS - 1) << BYTES_MAX.count_ones();
         let then = configured(UsedWord(later & !mask | version), since);
-        let expected = since.is_multiple_of(CONFIG_VERSIONS) && used <= limit && (any_level || level == 0);
+        let same = since.is_multiple_of(CONFIG_VERSIONS);
+        let expected = same && used <= limit && (any_level || level == 0);
         prop_assert_eq!(pass.admits(then, used, level), expected);
     }
 

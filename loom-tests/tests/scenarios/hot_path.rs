@@ -184,7 +184,7 @@ pub fn requests_at_once_that_fit_are_granted() {
 
 /// I1: of two requests at the limit one is granted.
 pub fn requests_at_once_keep_to_the_limit() {
-    both_ways("hot_path::requests_at_once_keep_to_the_limit", bound(2, 3), |roles| {
+    both_ways("hot_path::requests_at_once_keep_to_the_limit", bound(4, 6), |roles| {
         let scene = Arc::new(Scene::usual(4, &[3, 1]));
         let request = |bytes| move |scene: &Scene| scene.at_once(cache(1), bytes).is_some();
         let (one, other) = roles.race(&scene, request(3), request(2));
@@ -348,7 +348,7 @@ pub fn a_request_at_once_of_the_last_tenant_never_reaches_the_next() {
 /// The last release of a tenant notes its slot when the next tenant has begun: that one is not
 /// misled.
 pub fn a_slot_noted_late_misleads_not_the_next_tenant() {
-    both_ways("hot_path::a_slot_noted_late_misleads_not_the_next_tenant", bound(3, 4), |roles| {
+    both_ways("hot_path::a_slot_noted_late_misleads_not_the_next_tenant", bound(5, 7), |roles| {
         let scene = Scene::usual(ANY, &[3]);
         let granted = scene.request(cache(1), 3).unwrap();
         let scene = Arc::new(scene);
@@ -369,7 +369,7 @@ pub fn a_slot_noted_late_misleads_not_the_next_tenant() {
 
 /// What a tenant used is no peak of the next one's.
 pub fn what_the_last_tenant_used_is_no_peak_of_the_next() {
-    both_ways("hot_path::what_the_last_tenant_used_is_no_peak_of_the_next", bound(3, 4), |roles| {
+    both_ways("hot_path::what_the_last_tenant_used_is_no_peak_of_the_next", bound(5, 7), |roles| {
         let scene = Scene::usual(ANY, &[7]);
         let granted = scene.request(cache(1), 3).unwrap();
         let scene = Arc::new(scene);
@@ -484,7 +484,7 @@ fn two_verbs(
     left: impl Fn(bool, bool) -> u64 + Send + Sync + Copy + 'static,
 ) {
     let name = format!("hot_path::{names}_at_once_agree_on_the_bytes");
-    both_ways(&name, bound(3, 5), move |roles| {
+    both_ways(&name, bound(6, 9), move |roles| {
         let scene = Scene::usual(ANY, &[8]);
         let granted = scene.request(cache(1), 3).unwrap();
         let scene = Arc::new(scene);
