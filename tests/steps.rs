@@ -109,23 +109,24 @@ mod counted {
         let fresh = governor.register_tenant(tenant(2)).unwrap();
         let of = |tenant, bytes| Request::new(tenant, AllocationType::Cache, bytes);
         let mut budget = Budget::default();
-        let no = budget.row("denied at the own limit", 2, || {
+        let no = budget.row("denied at the own limit", 1, || {
             denied(governor.try_request(&of(limited, 9 * MIB)))
         });
         assert_eq!(no.reason, DenialReason::TenantLimit);
-        // The slot takes a segment (spare and back, fresh, linked, counted), the bytes a payment
-        // (mark, the parent's exchange, the payment), the use is a new peak; then slot and
-        // exchange.
-        let first = budget.row("first request of a tenant", 10, || {
+        // The slot takes a segment (spare and back, fresh, linked, counted), which is kept for the
+        // second attempt: the first finds no claim. The bytes take a payment (mark, the parent's
+        // exchange, the payment), the use is a new peak; then slot and exchange.
+        let first = budget.row("first request of a tenant", 11, || {
             governor.try_request(&of(fresh, MIB)).unwrap()
         });
-        let second = budget.row("next request, new peak, claim bought", 6, || {
+        let second = budget.row("next request, new peak, claim bought", 7, || {
             governor.try_request(&of(fresh, MIB)).unwrap()
         });
         drop((first, second));
         governor.try_request(&of(fresh, 3 * MIB / 2)).unwrap().release().unwrap();
-        // Slot; mark and back; two idle claims handed back, five each; mark and back; the tally.
-        let no = budget.row("denied by the pool, idle claim of two", 16, || {
+        // Slot, twice; mark and back; two idle claims handed back, six each; mark and back; the
+        // tally.
+        let no = budget.row("denied by the pool, idle claim of two", 19, || {
             denied(governor.try_request(&of(fresh, 101 * MIB)))
         });
         assert_eq!(no.reason, DenialReason::Capacity);

@@ -20,6 +20,11 @@ fn a_large_refused_request_of_a_tenant_refuses_no_small_one() {
 }
 
 #[test]
+fn a_large_refused_request_of_a_counting_tenant_refuses_no_small_one() {
+    scenario::a_large_refused_request_of_a_counting_tenant_refuses_no_small_one();
+}
+
+#[test]
 fn an_undecided_request_is_not_counted_against_others() {
     scenario::an_undecided_request_is_not_counted_against_others();
 }

@@ -32,7 +32,9 @@ macro_rules! mutants {
 
 mutants! {
     charge_and_roll_back =>
-        "admission", a_large_refused_request_of_a_tenant_refuses_no_small_one(), "FALSE DENIAL";
+        "admission",
+        a_large_refused_request_of_a_counting_tenant_refuses_no_small_one(),
+        "FALSE DENIAL";
     undecided_grants_deny =>
         "admission", an_undecided_request_is_not_counted_against_others(), "FALSE DENIAL";
     counted_again =>

@@ -24,12 +24,12 @@
 use super::Core;
 use super::account::Account;
 use super::admission::Granted;
-use super::grants::{Fields, Slot};
+use super::grants::{Fields, Slot, flag};
 use super::policy::{Cost, Recency};
 use super::queue::Queue;
 use super::sync::prefetch_to_write;
 use super::tenant::Tenant;
-use super::word::{GRANT_BYTES_MAX, Owner};
+use super::word::{GRANT_BYTES_MAX, Owner, SlotWord};
 
 /// A request as it was made, read where it is needed.
 pub trait Asked {
@@ -128,12 +128,24 @@ impl Core {
         let Seat { account, queue, .. } = self.seat_of_holder(owner);
         // While it is held: whoever counts a live grant holds it too, and counts before it lets go.
         if queue.is_counting() {
-            slot.let_go(word, word.bytes());
-            return None;
+            return Some(self.release_counted(slot, word, owner));
         }
         slot.free(word);
         self.accounts.uncharge_at_once(account, word.bytes());
         Some(queue)
+    }
+
+    /// The same of a held grant that may have been counted.
+    #[cold]
+    #[inline(never)]
+    fn release_counted(&self, slot: Slot<'_>, word: SlotWord, owner: Owner) -> &Queue {
+        let (counted, queue) = (slot.flags() & flag::COUNTED != 0, self.queue(owner));
+        slot.free(word);
+        if counted {
+            queue.count_out();
+        }
+        self.accounts.uncharge(owner.account(), word.bytes());
+        queue
     }
 
     /// Adds bytes to a live grant.
@@ -145,7 +157,8 @@ impl Core {
         owner: Owner,
         bytes: u64,
     ) -> Option<()> {
-        if !fits_a_grant(bytes) {
+        let Seat { account, .. } = self.seat(owner)?;
+        if !fits_a_grant(bytes) || self.accounts.looks_full(account, bytes) {
             return None;
         }
         let word = slot.hold_live(generation, owner)?;

@@ -35,6 +35,21 @@ pub fn a_large_refused_request_of_a_tenant_refuses_no_small_one() {
     a_large_request_refuses_no_small_one("a_tenant", 8, 4);
 }
 
+/// The same where grants are counted: one look does not decide there.
+pub fn a_large_refused_request_of_a_counting_tenant_refuses_no_small_one() {
+    let name = "admission::a_large_refused_request_of_a_counting_tenant_refuses_no_small_one";
+    both_ways(name, bound(1, 2), |roles| {
+        let scene = Scene::new(8, &[], &[(ROOT, 4, 0, 0)]);
+        scene.core.accounts.configure(1, &settings(4, 0, 0, 1 << INFERENCE)).unwrap();
+        let scene = Arc::new(scene);
+        let request = |bytes| move |scene: &Scene| scene.admit(1, CACHE, bytes);
+        let (large, small) = roles.race(&scene, request(5), request(4));
+        assert_true(small);
+        assert!(large.is_err(), "OVER-COMMIT: 5 of 4");
+        scene.check();
+    });
+}
+
 /// The number of grants is limited to 2 and 1 is held: a request that is refused for its bytes is
 /// counted for a while, and refuses nobody for that.
 pub fn an_undecided_request_is_not_counted_against_others() {
