@@ -61,7 +61,7 @@ pub(crate) struct Effort {
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { relief: None, patience: REQUEST_ROUNDS_MAX - 2 }
+        Self { relief: None, patience: 2 }
     }
 }
 
