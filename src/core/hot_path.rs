@@ -162,7 +162,6 @@ impl Core {
             return None;
         }
         let word = slot.hold_live(generation, owner)?;
-        let Seat { account, .. } = self.seat_of_holder(owner);
         let then = word.bytes() + bytes;
         let used =
             if fits_a_grant(then) { self.charge_at_once(account, owner, bytes) } else { None };
