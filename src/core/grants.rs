@@ -19,9 +19,11 @@
 //! and looked at before it becomes *evicting*, so one that may not go is never seen in that state.
 //!
 //! Slots come in segments of [`SLOTS`], owned by one account and allocation type. What a scan for
-//! victims reads lies densely, four candidates to a line. A segment changes hands only while all
-//! its slots are reserved by the one who moves it, and they stay so while it belongs to nobody:
-//! whoever still has it in mind finds nothing to take.
+//! victims reads lies densely, four candidates to a line; so does what every grant writes besides,
+//! and who owns the segment is written elsewhere: two threads at work in one segment, on slots of
+//! different lines, write none that the other reads. A segment changes hands only while all its
+//! slots are reserved by the one who moves it, and they stay so while it belongs to nobody: whoever
+//! still has it in mind finds nothing to take.
 //!
 //! ```text
 //! segments = fresh + given back + linked in queues + on their way        (+ worn out)
@@ -41,6 +43,8 @@ pub const SLOTS: u32 = 16;
 /// Slots in a segment: as few as show everything, so that models stay small.
 #[cfg(allot_loom)]
 pub const SLOTS: u32 = 2;
+/// Lines on which the words of a segment lie.
+pub const LINES: u32 = if cfg!(allot_loom) { 1 } else { 4 };
 /// Turns of the loop that takes hold of a slot which another thread is tuning.
 pub const HOLD_TURNS_MAX: u32 = 32;
 
@@ -106,16 +110,6 @@ impl Fields {
     }
 }
 
-struct Details {
-    key: AtomicU64,
-    cookie: AtomicU64,
-    expires_ns: AtomicU64,
-    keep_until_ns: AtomicU64,
-    flags: AtomicU32,
-    /// The account on whose behalf a deferred victim is being evicted.
-    evictor: AtomicU32,
-}
-
 /// [`SLOTS`] slots of one account and allocation type.
 #[repr(C, align(64))]
 pub struct Segment {
@@ -126,11 +120,14 @@ pub struct Segment {
     next: AtomicU32,
     /// Slots that are in the backlog of the queue, one bit each.
     listed: AtomicU32,
-    /// Full generations of the slots' grants.
-    generations: [AtomicU32; SLOTS as usize],
-    fronts: [Front; SLOTS as usize],
-    details: [Details; SLOTS as usize],
+    fronts: Lines<Front>,
+    marks: Lines<Mark>,
+    details: Lines<Details>,
 }
+
+/// One of each slot, from the beginning of a line on.
+#[repr(C, align(64))]
+struct Lines<T>([T; SLOTS as usize]);
 
 /// What a search for victims reads of a slot, and a touch writes: four to a line.
 #[repr(C, align(16))]
@@ -139,29 +136,51 @@ struct Front {
     recency: AtomicU64,
 }
 
+/// What else every grant reads and writes: four to a line.
+#[repr(C, align(16))]
+struct Mark {
+    /// Full generation of the slot's grant.
+    generation: AtomicU32,
+    flags: AtomicU32,
+    /// The account on whose behalf a deferred victim is being evicted.
+    evictor: AtomicU32,
+}
+
+/// What few grants have.
+struct Details {
+    key: AtomicU64,
+    cookie: AtomicU64,
+    expires_ns: AtomicU64,
+    keep_until_ns: AtomicU64,
+}
+
 #[cfg(not(allot_loom))]
-const _: () = assert!(size_of::<Segment>() == 64 * SLOTS as usize);
+const _: () = assert!(size_of::<Segment>() == 64 * (1 + SLOTS as usize));
 
 // SAFETY: atomics only; all zero is a segment that nobody knows of yet.
 unsafe impl Zeroed for Segment {
     fn empty() -> Self {
-        let zero = || AtomicU64::new(0);
+        let (half, zero) = (|| AtomicU32::new(0), || AtomicU64::new(0));
         Self {
             owner: zero(),
             begun: zero(),
-            next: AtomicU32::new(0),
-            listed: AtomicU32::new(0),
-            generations: std::array::from_fn(|_| AtomicU32::new(0)),
-            fronts: std::array::from_fn(|_| Front { word: zero(), recency: zero() }),
-            details: std::array::from_fn(|_| Details {
+            next: half(),
+            listed: half(),
+            fronts: Lines::of(|| Front { word: zero(), recency: zero() }),
+            marks: Lines::of(|| Mark { generation: half(), flags: half(), evictor: half() }),
+            details: Lines::of(|| Details {
                 key: zero(),
                 cookie: zero(),
                 expires_ns: zero(),
                 keep_until_ns: zero(),
-                flags: AtomicU32::new(0),
-                evictor: AtomicU32::new(0),
             }),
         }
+    }
+}
+
+impl<T> Lines<T> {
+    fn of(empty: impl Fn() -> T) -> Self {
+        Self(std::array::from_fn(|_| empty()))
     }
 }
 
@@ -322,7 +341,7 @@ impl Segment {
     #[inline]
     fn word(&self, lane: u32) -> SlotWord {
         // Acquire: pairs with the Release in `set_word`; the fields belong to the word seen.
-        SlotWord(self.fronts[lane as usize].word.load(Ordering::Acquire))
+        SlotWord(self.front(lane).word.load(Ordering::Acquire))
     }
 
     /// Asks for the lines that a scan of the first or second half reads.
@@ -331,8 +350,8 @@ impl Segment {
         const LANES: usize = SLOTS as usize / 2;
         let first = half as usize * LANES;
         super::sync::prefetch(&self.owner);
-        super::sync::prefetch(&self.fronts[first]);
-        super::sync::prefetch(&self.fronts[first + LANES / 2]);
+        super::sync::prefetch(&self.fronts.0[first]);
+        super::sync::prefetch(&self.fronts.0[first + LANES / 2]);
     }
 
     /// Asks for the line with the owner and what is listed.
@@ -344,27 +363,24 @@ impl Segment {
     /// Asks for the lines that are read when a slot is chosen and claimed.
     #[inline]
     pub fn prefetch_slot(&self, lane: u32) {
-        let lane = lane as usize;
         super::sync::prefetch(&self.owner);
-        super::sync::prefetch(&self.fronts[lane]);
-        // May lie on two lines.
-        super::sync::prefetch(&self.details[lane].key);
-        super::sync::prefetch(&self.details[lane].evictor);
-        super::sync::prefetch(&self.generations[lane]);
+        super::sync::prefetch(self.front(lane));
+        super::sync::prefetch(self.mark(lane));
+        super::sync::prefetch(self.details(lane));
     }
 
     /// Word and recency of a slot, as a scan for victims sees them.
     #[inline]
     pub fn look(&self, lane: u32) -> (SlotWord, u64) {
         // Relaxed: recency is a hint for the choice of victims and orders nothing.
-        (self.word(lane), self.fronts[lane as usize].recency.load(Ordering::Relaxed))
+        (self.word(lane), self.front(lane).recency.load(Ordering::Relaxed))
     }
 
     /// Plain store by the one thread that holds the slot.
     #[inline]
     fn set_word(&self, lane: u32, word: SlotWord) {
         // Release: pairs with the Acquire in `word` and `exchange`; publishes the fields.
-        self.fronts[lane as usize].word.store(word.0, Ordering::Release);
+        self.front(lane).word.store(word.0, Ordering::Release);
     }
 
     #[inline]
@@ -374,24 +390,39 @@ impl Segment {
         // count of bytes on their way, above all) before the new state is seen.
         // Relaxed on failure: the word is read again.
         let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
-        self.fronts[lane as usize].word.compare_exchange(from.0, to.0, success, failure).is_ok()
+        self.front(lane).word.compare_exchange(from.0, to.0, success, failure).is_ok()
+    }
+
+    #[inline(always)]
+    fn front(&self, lane: u32) -> &Front {
+        &self.fronts.0[lane as usize]
+    }
+
+    #[inline(always)]
+    fn mark(&self, lane: u32) -> &Mark {
+        &self.marks.0[lane as usize]
+    }
+
+    #[inline(always)]
+    fn details(&self, lane: u32) -> &Details {
+        &self.details.0[lane as usize]
     }
 
     #[inline]
     fn generation(&self, lane: u32) -> u32 {
         // Relaxed: ordered by the word, which was acquired; compared again once the slot is held.
-        self.generations[lane as usize].load(Ordering::Relaxed)
+        self.mark(lane).generation.load(Ordering::Relaxed)
     }
 
     #[inline]
     fn flags(&self, lane: u32) -> u32 {
         // Relaxed: ordered by the word, as for `generation`.
-        self.details[lane as usize].flags.load(Ordering::Relaxed)
+        self.mark(lane).flags.load(Ordering::Relaxed)
     }
 
     #[inline]
     fn fields(&self, lane: u32) -> Fields {
-        let details = &self.details[lane as usize];
+        let details = self.details(lane);
         // Relaxed: ordered by the word, which was acquired; exact for whoever holds the slot, a
         // hint for a scanner.
         let order = Ordering::Relaxed;
@@ -400,20 +431,20 @@ impl Segment {
             cookie: details.cookie.load(order),
             expires_ns: details.expires_ns.load(order),
             keep_until_ns: details.keep_until_ns.load(order),
-            flags: details.flags.load(order) & !flag::DETAILED,
+            flags: self.flags(lane) & !flag::DETAILED,
         }
     }
 
     #[inline(never)]
     fn set_fields(&self, lane: u32, fields: &Fields) {
-        let details = &self.details[lane as usize];
+        let details = self.details(lane);
         // Relaxed: published by the store of the word that follows.
         let order = Ordering::Relaxed;
         details.key.store(fields.key, order);
         details.cookie.store(fields.cookie, order);
         details.expires_ns.store(fields.expires_ns, order);
         details.keep_until_ns.store(fields.keep_until_ns, order);
-        details.flags.store(fields.all_flags(), order);
+        self.mark(lane).flags.store(fields.all_flags(), order);
     }
 
     /// The same for a grant of which there is nothing to say. A store waits for every exchange that
@@ -421,7 +452,7 @@ impl Segment {
     #[inline(always)]
     fn clear_fields(&self, lane: u32) {
         // Relaxed: as in `set_fields`; whoever holds the slot knows what is there.
-        if self.details[lane as usize].flags.load(Ordering::Relaxed) != 0 {
+        if self.mark(lane).flags.load(Ordering::Relaxed) != 0 {
             self.set_fields(lane, &Fields::default());
         }
     }
@@ -471,7 +502,7 @@ impl Slot<'_> {
         let Self { segment, lane } = self;
         // Release: pairs with the Acquire in `taken_by`; who sees the generation sees the slot
         // reserved. For everybody else it is published by the store of the word below.
-        segment.generations[lane as usize].store(next, Ordering::Release);
+        segment.mark(lane).generation.store(next, Ordering::Release);
         segment.set_fields(lane, fields);
         self.set_recency(recency);
         let word = SlotWord::new(State::Live, next, bytes);
@@ -483,7 +514,7 @@ impl Slot<'_> {
     pub fn publish_plain(self, next: u32, bytes: u64, recency: u64) {
         let Self { segment, lane } = self;
         // Release: as in `publish`.
-        segment.generations[lane as usize].store(next, Ordering::Release);
+        segment.mark(lane).generation.store(next, Ordering::Release);
         segment.clear_fields(lane);
         self.set_recency(recency);
         segment.set_word(lane, SlotWord::new(State::Live, next, bytes));
@@ -545,14 +576,14 @@ impl Slot<'_> {
     #[inline(always)]
     pub fn recency(self) -> u64 {
         // Relaxed: recency is a hint for the choice of victims and orders nothing.
-        self.segment.fronts[self.lane as usize].recency.load(Ordering::Relaxed)
+        self.segment.front(self.lane).recency.load(Ordering::Relaxed)
     }
 
     /// Stores the recency; racing touches may lose one another.
     #[inline(always)]
     pub fn set_recency(self, recency: u64) {
         // Relaxed: as in `recency`.
-        self.segment.fronts[self.lane as usize].recency.store(recency, Ordering::Relaxed);
+        self.segment.front(self.lane).recency.store(recency, Ordering::Relaxed);
     }
 }
 
@@ -596,7 +627,7 @@ impl Grants {
     #[inline]
     pub fn slot(&self, slot: u32) -> Slot<'_> {
         let (segment, lane) = place(slot);
-        Slot { segment: &self.segments[segment], lane }
+        Slot { segment: self.segment(segment), lane }
     }
 
     /// The slot of this number, if there is one.
@@ -615,7 +646,7 @@ impl Grants {
     /// Whose slot it is.
     #[inline]
     pub fn owner(&self, slot: u32) -> Owner {
-        self.segments[slot / SLOTS].owner()
+        self.segment(slot / SLOTS).owner()
     }
 
     /// Segments that were ever in use.
@@ -629,7 +660,7 @@ impl Grants {
     #[inline]
     pub fn word(&self, slot: u32) -> SlotWord {
         let (segment, lane) = place(slot);
-        self.segments[segment].word(lane)
+        self.segment(segment).word(lane)
     }
 
     /// The generation of the grant that has the slot, or had it last if the slot is used up; none
@@ -637,10 +668,10 @@ impl Grants {
     /// so two equal answers mean that the slot was taken all the time between them.
     pub fn taken_by(&self, slot: u32) -> Option<u32> {
         let (segment, lane) = place(slot);
-        let segment = &self.segments[segment];
+        let segment = self.segment(segment);
         // Acquire: pairs with the Release in `publish`: the word read next is not older than the
         // reservation in which this generation was written.
-        let before = segment.generations[lane as usize].load(Ordering::Acquire);
+        let before = segment.mark(lane).generation.load(Ordering::Acquire);
         let taken = match segment.word(lane).state() {
             State::Live | State::Evicting | State::Deferred => true,
             State::Free => before == u32::MAX,
@@ -654,7 +685,7 @@ impl Grants {
     #[inline]
     pub fn generation(&self, slot: u32) -> u32 {
         let (segment, lane) = place(slot);
-        self.segments[segment].generation(lane)
+        self.segment(segment).generation(lane)
     }
 
     /// The flags of a slot: exact for whoever holds it, else a hint.
@@ -667,7 +698,7 @@ impl Grants {
     #[inline]
     pub fn fields(&self, slot: u32) -> Fields {
         let (segment, lane) = place(slot);
-        self.segments[segment].fields(lane)
+        self.segment(segment).fields(lane)
     }
 
     /// Recency of a slot: last touch and frequency, packed by `policy.rs`.
@@ -693,7 +724,7 @@ impl Grants {
     #[inline]
     pub fn unreserve(&self, slot: u32) {
         let (segment, lane) = place(slot);
-        let segment = &self.segments[segment];
+        let segment = self.segment(segment);
         let word = segment.word(lane);
         debug_assert_eq!(word.state(), State::Reserved);
         segment.set_word(lane, word.with_state(State::Free));
@@ -735,7 +766,7 @@ impl Grants {
         to_end: bool,
     ) -> Result<Held, Refused> {
         let (index, lane) = place(slot);
-        let segment = &self.segments[index];
+        let segment = self.segment(index);
         for _ in 0..HOLD_TURNS_MAX {
             let word = segment.word(lane);
             let ours = |s: &Segment| s.generation(lane) == generation && s.owner() == owner;
@@ -771,27 +802,27 @@ impl Grants {
     #[inline]
     pub fn let_go(&self, held: Held, bytes: u64) {
         let (segment, lane) = place(held.slot);
-        self.segments[segment].set_word(lane, held.word.with_bytes(bytes));
+        self.segment(segment).set_word(lane, held.word.with_bytes(bytes));
     }
 
     /// Lets a held grant go with other fields.
     pub fn let_go_with(&self, held: Held, fields: &Fields) {
         let (segment, lane) = place(held.slot);
-        self.segments[segment].set_fields(lane, fields);
-        self.segments[segment].set_word(lane, held.word.with_special(fields.special()));
+        self.segment(segment).set_fields(lane, fields);
+        self.segment(segment).set_word(lane, held.word.with_special(fields.special()));
     }
 
     /// Ends a held grant; the caller takes its bytes out of use.
     #[inline]
     pub fn end(&self, held: Held) -> Ended {
         let (segment, lane) = place(held.slot);
-        let segment = &self.segments[segment];
+        let segment = self.segment(segment);
         if held.word.state() == State::Evicting {
             segment.set_word(lane, held.word.with_state(State::Gone));
             return Ended::WhileEvicting;
         }
         // Relaxed: written by the evictor before the word was acquired.
-        let evictor = segment.details[lane as usize].evictor.load(Ordering::Relaxed);
+        let evictor = segment.mark(lane).evictor.load(Ordering::Relaxed);
         segment.set_word(lane, held.word.with_state(State::Free).with_bytes(0));
         match held.word.state() {
             State::Deferred => Ended::Deferred { evictor },
@@ -807,20 +838,20 @@ impl Grants {
     /// [`Refused::Stale`] if nobody waits for it.
     pub fn keep_deferred(&self, held: Held, keep_until_ns: u64) -> Result<u32, Refused> {
         let (segment, lane) = place(held.slot);
-        let segment = &self.segments[segment];
+        let segment = self.segment(segment);
         if held.word.state() != State::Deferred {
             segment.set_word(lane, held.word);
             let asking = held.word.state() == State::Evicting;
             return Err(if asking { Refused::Busy } else { Refused::Stale });
         }
-        let details = &segment.details[lane as usize];
+        let details = segment.details(lane);
         // Relaxed: written by the evictor before the word was acquired; published by the store of
         // the word below.
         let order = Ordering::Relaxed;
-        let evictor = details.evictor.load(order);
+        let evictor = segment.mark(lane).evictor.load(order);
         let keep = details.keep_until_ns.load(order).max(keep_until_ns);
         details.keep_until_ns.store(keep, order);
-        details.flags.store(details.flags.load(order) | flag::DETAILED, order);
+        segment.mark(lane).flags.store(segment.flags(lane) | flag::DETAILED, order);
         segment.set_word(lane, held.word.with_state(State::Live).with_special(true));
         Ok(evictor)
     }
@@ -834,7 +865,7 @@ impl Grants {
         may_go: impl FnOnce(&Victim) -> bool,
     ) -> Option<Victim> {
         let (index, lane) = place(slot);
-        let segment = &self.segments[index];
+        let segment = self.segment(index);
         if seen.state() != State::Live
             || !segment.exchange(lane, seen, seen.with_state(State::Tuning))
         {
@@ -857,7 +888,7 @@ impl Grants {
         self.settle(victim, State::Ending, false, |segment, lane, word| {
             let flags = segment.flags(lane) | flag::EVICTED;
             // Relaxed: published by the store of the word below.
-            segment.details[lane as usize].flags.store(flags, Ordering::Relaxed);
+            segment.mark(lane).flags.store(flags, Ordering::Relaxed);
             segment.set_word(lane, word.with_state(State::Free).with_bytes(0));
             Settled::Ended
         })
@@ -869,9 +900,9 @@ impl Grants {
         let keep = victim.fields.keep_until_ns.max(keep_until_ns);
         // Relaxed: published by the exchange that follows; the slot is pinned to this evictor.
         let order = Ordering::Relaxed;
-        let details = &self.segments[segment].details[lane as usize];
-        details.keep_until_ns.store(keep, order);
-        details.flags.store(details.flags.load(order) | flag::DETAILED, order);
+        let segment = self.segment(segment);
+        segment.details(lane).keep_until_ns.store(keep, order);
+        segment.mark(lane).flags.store(segment.flags(lane) | flag::DETAILED, order);
         let special = keep != 0 || victim.fields.special();
         self.settle(victim, State::Live, special, |_, _, _| Settled::Kept)
     }
@@ -881,7 +912,7 @@ impl Grants {
         let (segment, lane) = place(victim.slot);
         // Relaxed: published by the exchange that follows; the slot is pinned to this evictor.
         let order = Ordering::Relaxed;
-        self.segments[segment].details[lane as usize].evictor.store(evictor, order);
+        self.segment(segment).mark(lane).evictor.store(evictor, order);
         self.settle(victim, State::Deferred, true, |_, _, _| Settled::Kept)
     }
 
@@ -896,7 +927,7 @@ impl Grants {
         then: impl FnOnce(&Segment, u32, SlotWord) -> Settled,
     ) -> Settled {
         let (segment, lane) = place(victim.slot);
-        let segment = &self.segments[segment];
+        let segment = self.segment(segment);
         loop {
             let word = segment.word(lane);
             match word.state() {
@@ -927,7 +958,7 @@ impl Grants {
             let spare = self.supply.spare.load(Ordering::Acquire);
             return Err(if spare == 0 { NoSegment::Exhausted } else { NoSegment::OnTheWay });
         };
-        let segment = &self.segments[index];
+        let segment = self.segment(index);
         // Relaxed: published by the store of the owner.
         segment.begun.store(segment.generations(), Ordering::Relaxed);
         segment.give(owner);
@@ -972,7 +1003,7 @@ impl Grants {
             spare.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        let segment = &self.segments[index];
+        let segment = self.segment(index);
         // Nobody knows of the segment yet, so no exchange is needed.
         (0..SLOTS).for_each(|lane| {
             segment.set_word(lane, segment.word(lane).with_state(State::Reserved))
@@ -983,7 +1014,7 @@ impl Grants {
     /// Offers the slots of a segment that was taken and linked, but for one that the caller keeps
     /// reserved and that is answered.
     pub fn keep_segment(&self, index: u32) -> u32 {
-        let segment = &self.segments[index];
+        let segment = self.segment(index);
         // Segments without such a slot are not given back.
         let kept = (0..SLOTS).find(|&lane| !segment.is_worn(lane)).unwrap_or(0);
         let others = (0..SLOTS).filter(|&lane| lane != kept);
@@ -995,7 +1026,7 @@ impl Grants {
 
     /// Gives back a segment that was taken and not linked. Wait-free.
     pub fn return_segment(&self, index: u32) {
-        let segment = &self.segments[index];
+        let segment = self.segment(index);
         segment.give(Owner::NOBODY);
         if (0..SLOTS).all(|lane| segment.is_worn(lane)) {
             // AcqRel: as in `keep_segment`; the segment is used up.
@@ -1012,7 +1043,7 @@ impl Grants {
     /// are answered, for the statistics. The caller, the only one who unlinks, then calls
     /// [`Grants::recycle_segment`] or [`Grants::unretire_segment`].
     pub fn retire_segment(&self, index: u32) -> Option<u64> {
-        let segment = &self.segments[index];
+        let segment = self.segment(index);
         for lane in 0..SLOTS {
             let word = segment.word(lane);
             let reserved = word.with_state(State::Reserved);

@@ -18,7 +18,7 @@
 
 use super::backlog::{Backlog, Entry, Source};
 use super::ghost::Ghost;
-use super::grants::{Grants, NoSegment, SLOTS, Segment};
+use super::grants::{Grants, LINES, NoSegment, SLOTS, Segment};
 use super::lessons::Weights;
 use super::past::Past;
 use super::policy::frequency_at_return;
@@ -34,8 +34,6 @@ pub const QUEUE_TURNS_MAX: u32 = 32;
 /// Slots released last that a queue remembers apart, so that threads at work for one tenant rarely
 /// meet at a slot.
 const LANES: usize = if cfg!(allot_loom) { 1 } else { 4 };
-/// Lines on which the words of a segment lie.
-const LINES: u32 = if cfg!(allot_loom) { 1 } else { 4 };
 /// The hand moves by half a segment.
 const HALF: u32 = SLOTS / 2;
 const WINDOW_HALVES: u32 = WINDOW / HALF;
