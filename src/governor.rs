@@ -30,7 +30,7 @@ use crate::core::evict::Relief;
 use crate::core::grants::{Fields, Refused, Slot, flag};
 use crate::core::handle::{GrantId, TenantHandle};
 use crate::core::order::{Goal, Sums};
-use crate::core::sync::{AtomicU32, AtomicU64, Mutex};
+use crate::core::sync::{AtomicU32, AtomicU64, Mutex, pause};
 use crate::core::word::{GRANT_BYTES_MAX, Owner};
 use crate::core::{Core, Sizes};
 use crate::details::Details;
@@ -57,11 +57,13 @@ pub(crate) struct Effort {
     relief: Option<Relief>,
     /// Rounds left to wait for bytes that others are freeing.
     patience: u32,
+    /// Rounds in which others were in the way.
+    unclear: u32,
 }
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { relief: None, patience: 2 }
+        Self { relief: None, patience: 4, unclear: 0 }
     }
 }
 
@@ -91,6 +93,10 @@ const GROWTH_RECORDS: u64 = 1;
 const KEPT_WHILE_GROWING: u64 = u64::MAX - 1;
 /// Rounds of evicting and asking again before a request gives up.
 pub(crate) const REQUEST_ROUNDS_MAX: u32 = 8;
+/// Rounds in which others are in the way before a request goes by what it sees.
+const UNCLEAR_MAX: u32 = 3;
+/// Looks at what others are freeing before a request lets them run: about what an eviction takes.
+const LOOKS_MAX: u32 = 64;
 /// Slots looked at to name the pins in the way of a denied request.
 pub(crate) const PINS_LOOK_MAX: usize = 1_024;
 
@@ -404,8 +410,14 @@ impl Governor {
 
     /// Frees what the refusal `no` is short of; says whether asking again makes sense.
     pub(crate) fn make_room(&self, ask: &Ask, no: No, effort: &mut Effort) -> bool {
+        let no = match no {
+            No::Contended | No::Unpaced => match self.held_up(ask, effort) {
+                Some(obstacle) => obstacle,
+                None => return true,
+            },
+            no => no,
+        };
         let (account, goal) = match no {
-            No::Contended | No::Unpaced => return true,
             No::Slots => return self.shed_segments(),
             No::Full { account, asked, limit, .. } if asked <= limit => {
                 (account, Goal::Demand(self.with_headroom(asked, limit)))
@@ -438,8 +450,38 @@ impl Governor {
         }
         // Another thread is freeing enough, or an owner has promised to.
         effort.patience = effort.patience.saturating_sub(u32::from(relief.enough));
+        let again = relief.enough && relief.promised == 0 && effort.patience > 0;
+        if again {
+            self.await_others(ask, account);
+        }
+        again
+    }
+
+    /// What a request is short of that finds others at work again and again: one of them may be off
+    /// its core, and what it holds up meanwhile is as good as in use.
+    fn held_up(&self, ask: &Ask, effort: &mut Effort) -> Option<No> {
+        effort.unclear += 1;
+        if effort.unclear < UNCLEAR_MAX {
+            return None;
+        }
+        let obstacle = self.core.accounts.shortage(ask.account, ask.bytes);
+        if obstacle.is_none() {
+            std::thread::yield_now();
+        }
+        obstacle.map(No::from)
+    }
+
+    /// Waits while others are freeing what is missing in `account`: for a moment, as they are
+    /// likely at work, and else until they have had their turn.
+    fn await_others(&self, ask: &Ask, account: u32) {
+        for _ in 0..LOOKS_MAX {
+            let short = self.core.accounts.shortage(ask.account, ask.bytes).is_some();
+            if !short || self.core.freeing(account).bytes() == 0 {
+                return;
+            }
+            pause();
+        }
         std::thread::yield_now();
-        relief.enough && relief.promised == 0 && effort.patience > 0
     }
 
     /// What is freed for a request of `asked` bytes where the limit allows it.

@@ -297,8 +297,9 @@ mod scheduled {
     }
 
     /// Each of three threads asks for its own tenant, whose grants are all caches, in a pool that
-    /// is full of them. While they evict, their tenants change places in the order of eviction. A
-    /// request gives up when others take what they free twice; it overlooks no queue.
+    /// is full of them. While they evict, their tenants change places in the order of eviction, and
+    /// any of them may sleep in the middle. A request overlooks no queue, and what is held up by
+    /// one that sleeps is nothing to wait for.
     #[test]
     fn few_are_denied_whose_own_grants_may_go() {
         const EACH: u64 = 3;
@@ -333,6 +334,6 @@ mod scheduled {
         let denied = denied_of_all.lock().unwrap();
         let asked = 3_000 * 3 * REQUESTS as usize;
         println!("{} denied of {asked}", denied.len());
-        assert!(denied.len() < asked / 500, "{} denied of {asked}", denied.len());
+        assert!(denied.len() < asked / 5_000, "{} denied of {asked}", denied.len());
     }
 }

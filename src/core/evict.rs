@@ -396,14 +396,11 @@ impl Core {
         self.queue(victim.owner).note_freed(&self.grants, victim.slot);
     }
 
-    /// Takes an evicted grant's bytes out of use and remembers what it was.
+    /// Remembers what an evicted grant was and takes its bytes out of use: last, as they are
+    /// counted as on their way until then, and others wait for them.
     fn end_evicted(&self, victim: &Victim) {
         let tenant = self.tenant(victim.owner.account());
         let queue = self.queue(victim.owner);
-        if victim.fields.flags & flag::COUNTED != 0 {
-            queue.count_out();
-        }
-        self.uncharge(victim.owner.account(), victim.bytes);
         tenant.tally.note_evicted(victim.bytes);
         if victim.fields.key != 0 && queue.remembers() {
             let frequency = Recency(self.grants.recency(victim.slot)).frequency();
@@ -411,6 +408,10 @@ impl Core {
             self.ghosts.remember(victim.owner, victim.fields.key, frequency, clock);
             queue.note_evicted(&self.grants, frequency);
         }
+        if victim.fields.flags & flag::COUNTED != 0 {
+            queue.count_out();
+        }
+        self.uncharge(victim.owner.account(), victim.bytes);
     }
 
     /// The owner of a deferred victim releases it: its bytes leave the used word, go up to the
