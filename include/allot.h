@@ -1284,7 +1284,8 @@ allot_status allot_ticket_wait(struct allot_governor *governor,
                                allot_grant *out_grant,
                                struct allot_denial *out_denial);
 
-// Gives a place in line up. A grant that it was just given goes back.
+// Gives a place in line up. A grant that it was just given goes back: by the time this returns, or
+// when the look at the ticket ends that another thread, or the library's, has begun before.
 //
 // Owns: takes the ticket. Threads: any. Blocks: on mutexes, for moments. Returns: ALLOT_OK;
 // ALLOT_ERROR_STALE_TICKET if its answer was taken, or it was cancelled before. Since: 0.1.
