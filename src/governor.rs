@@ -361,6 +361,13 @@ impl Governor {
         owner.is_of(tenant.index(), tenant.generation()).then_some((slot, owner))
     }
 
+    /// Where a grant is that the caller has as an object, and so is this governor's; none where
+    /// what happens is recorded.
+    #[inline(always)]
+    fn slot_at_hand(&self, grant: GrantId) -> Option<Slot<'_>> {
+        if self.usual_tag == NO_TAG { None } else { self.core.grants.find(grant.index()) }
+    }
+
     /// An admission, and a look at the line if claim went back by it.
     #[inline]
     pub(crate) fn admit(&self, ask: &Ask) -> Result<Granted, No> {
@@ -640,6 +647,16 @@ impl Governor {
         }
     }
 
+    /// The same by who has the grant as an object.
+    #[inline]
+    pub(crate) fn touch_held(&self, grant: GrantId, owner: Owner) -> Result<(), Error> {
+        let slot = self.slot_at_hand(grant);
+        match slot.and_then(|slot| self.core.touch_at_once(slot, grant.generation(), owner)) {
+            Some(()) => Ok(()),
+            None => self.touch_in_full(self.tenant_handle(owner), grant),
+        }
+    }
+
     #[inline(always)]
     fn touch_at_once(&self, tenant: TenantHandle, grant: GrantId) -> Option<()> {
         let (slot, owner) = self.slot_of(tenant, grant)?;
@@ -700,9 +717,24 @@ impl Governor {
         }
     }
 
+    /// The same by who has the grant as an object.
+    #[inline]
+    pub(crate) fn grow_held(&self, grant: GrantId, owner: Owner, by: u64) -> Result<(), Refusal> {
+        let slot = self.slot_at_hand(grant);
+        match slot.and_then(|slot| self.grow_slot(slot, grant, owner, by)) {
+            Some(()) => Ok(()),
+            None => self.grow_in_full(self.tenant_handle(owner), grant, by),
+        }
+    }
+
     #[inline(always)]
     fn grow_at_once(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Option<()> {
         let (slot, owner) = self.slot_of(tenant, grant)?;
+        self.grow_slot(slot, grant, owner, by)
+    }
+
+    #[inline(always)]
+    fn grow_slot(&self, slot: Slot<'_>, grant: GrantId, owner: Owner, by: u64) -> Option<()> {
         self.core.grow_at_once(slot, grant.generation(), owner, by)?;
         if self.core.scarcity.is_waited() {
             self.after_purchase(owner);
@@ -828,9 +860,24 @@ impl Governor {
         }
     }
 
+    /// The same by who has the grant as an object.
+    #[inline]
+    pub(crate) fn shrink_held(&self, grant: GrantId, owner: Owner, by: u64) -> Result<(), Error> {
+        let slot = self.slot_at_hand(grant);
+        match slot.and_then(|slot| self.shrink_slot(slot, grant, owner, by)) {
+            Some(()) => Ok(()),
+            None => self.shrink_in_full(self.tenant_handle(owner), grant, by),
+        }
+    }
+
     #[inline(always)]
     fn shrink_at_once(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Option<()> {
         let (slot, owner) = self.slot_of(tenant, grant)?;
+        self.shrink_slot(slot, grant, owner, by)
+    }
+
+    #[inline(always)]
+    fn shrink_slot(&self, slot: Slot<'_>, grant: GrantId, owner: Owner, by: u64) -> Option<()> {
         self.core.shrink_at_once(slot, grant.generation(), owner, by)?;
         if self.core.scarcity.any() {
             self.after_return(owner);
@@ -952,10 +999,7 @@ impl Governor {
 
     #[inline(always)]
     fn release_at_once(&self, grant: GrantId, owner: Owner) -> Option<()> {
-        if self.usual_tag == NO_TAG {
-            return None;
-        }
-        self.release_slot(self.core.grants.find(grant.index())?, grant, owner)
+        self.release_slot(self.slot_at_hand(grant)?, grant, owner)
     }
 
     #[inline(always)]

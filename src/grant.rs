@@ -87,8 +87,9 @@ impl<G: Borrow<Governor>> HeldGrant<G> {
     /// # Errors
     ///
     /// [`Error::Evicted`] or [`Error::StaleGrant`] if the grant has ended.
+    #[inline]
     pub fn touch(&self) -> Result<(), Error> {
-        self.governor().touch(self.tenant(), self.id)
+        self.governor().touch_held(self.id, self.owner)
     }
 
     /// Adds bytes, without evicting. Bounded.
@@ -96,8 +97,9 @@ impl<G: Borrow<Governor>> HeldGrant<G> {
     /// # Errors
     ///
     /// As [`Governor::grow`].
+    #[inline]
     pub fn grow(&self, by_bytes: u64) -> Result<(), Refusal> {
-        self.governor().grow(self.tenant(), self.id, by_bytes)
+        self.governor().grow_held(self.id, self.owner, by_bytes)
     }
 
     /// Gives back part of the bytes. Bounded.
@@ -105,8 +107,9 @@ impl<G: Borrow<Governor>> HeldGrant<G> {
     /// # Errors
     ///
     /// As [`Governor::shrink`].
+    #[inline]
     pub fn shrink(&self, by_bytes: u64) -> Result<(), Error> {
-        self.governor().shrink(self.tenant(), self.id, by_bytes)
+        self.governor().shrink_held(self.id, self.owner, by_bytes)
     }
 
     /// Grows or shrinks to what was measured.
