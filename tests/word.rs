@@ -47,6 +47,10 @@ proptest! {
         let same = since.is_multiple_of(CONFIG_VERSIONS);
         let expected = same && used <= limit && (any_level || level == 0);
         prop_assert_eq!(pass.admits(then, used, level), expected);
+        prop_assert!(!pass.is_unguaranteed(then));
+        let bare = pass.without_guarantee();
+        prop_assert_eq!(bare.admits(then, used, level), expected);
+        prop_assert_eq!(bare.is_unguaranteed(then), same);
     }
 
     #[test]
@@ -54,6 +58,7 @@ proptest! {
         prop_assert!(!Pass::new(UsedWord(word), 0, true).admits(UsedWord(word), used, 0));
         // Of an account that nobody registered.
         prop_assert!(!Pass(0).admits(UsedWord(0), used, 0));
+        prop_assert!(!Pass(0).is_unguaranteed(UsedWord(0)));
     }
 
     #[test]

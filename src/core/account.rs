@@ -19,8 +19,9 @@
 //! without a look at the record, and a count of changes:
 //!
 //! ```text
-//! pass         levels | config version | limit
-//! P1  a pass of the version in the used word has that version's limit, or 0
+//! pass         levels | nothing guaranteed | config version | limit
+//! P1  a pass of the version in the used word has that version's limit, or 0, and says that nothing
+//!     is guaranteed only if that is so
 //!     written after the exchange that makes the version current, and before the next one: whoever
 //!     reads the word first has this pass or the one before, which is of another version
 //! P2  who reads one count of changes before and after an exchange has seen the latest versions
@@ -180,7 +181,8 @@ impl Settings {
     fn pass(&self, word: UsedWord, closed: bool) -> Pass {
         let usual = !closed && self.counted == 0;
         let any_level = self.share_weight == 0 && self.limits.iter().all(|&l| l == self.limits[0]);
-        Pass::new(word, if usual { self.limits[0] } else { 0 }, any_level)
+        let pass = Pass::new(word, if usual { self.limits[0] } else { 0 }, any_level);
+        if closed || self.guarantee == 0 { pass.without_guarantee() } else { pass }
     }
 }
 
@@ -1426,7 +1428,10 @@ impl Payer {
 #[inline]
 fn look_at(account: &Account) -> Option<u64> {
     let word = account.used();
-    let guarantee = account.guarantee(word);
+    // By P1, and a pass that came round since can only make more seem idle. Of many tenants most
+    // have no guarantee, and then one line says it all.
+    let bare = account.pass().is_unguaranteed(word);
+    let guarantee = if bare { 0 } else { account.guarantee(word) };
     let claim = account.claim();
     if claim.marks() > 0 || claim.claim() > word.used().max(guarantee) {
         return None;

@@ -175,12 +175,14 @@ impl Head {
     }
 }
 
-/// `levels | config version | limit`: all that the usual charge needs of the record in force.
+/// `levels | nothing guaranteed | config version | limit`: all that the usual charge, and a look at
+/// what is idle, need of the record in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pass(pub u64);
 
 impl Pass {
     const LEVELS_SHIFT: u32 = 62;
+    const UNGUARANTEED: u64 = 1 << 61;
     const VERSION: u64 = (CONFIG_VERSIONS as u64 - 1) << BYTES_BITS;
 
     /// The pass of the configuration in `word`: charges up to `limit`, at any pressure level or
@@ -189,6 +191,17 @@ impl Pass {
         debug_assert!(limit <= BYTES_MAX);
         let levels = if any_level { 0 } else { u64::MAX << Self::LEVELS_SHIFT };
         Self(levels | word.config_version() << BYTES_BITS | limit)
+    }
+
+    /// The same, which says that nothing is guaranteed.
+    pub fn without_guarantee(self) -> Self {
+        Self(self.0 | Self::UNGUARANTEED)
+    }
+
+    /// Whether it is known that the configuration in `word` guarantees nothing.
+    #[inline]
+    pub fn is_unguaranteed(self, word: UsedWord) -> bool {
+        self.0 & Self::UNGUARANTEED != 0 && (self.0 ^ word.0) & Self::VERSION == 0
     }
 
     /// The limit, or 0 if the usual charge is none.
