@@ -201,7 +201,8 @@ impl Pass {
     /// Whether it is known that the configuration in `word` guarantees nothing.
     #[inline]
     pub fn is_unguaranteed(self, word: UsedWord) -> bool {
-        self.0 & Self::UNGUARANTEED != 0 && (self.0 ^ word.0) & Self::VERSION == 0
+        let known = (self.0 ^ word.0) & Self::VERSION == 0;
+        known && self.0 & Self::UNGUARANTEED != 0
     }
 
     /// The limit, or 0 if the usual charge is none.
