@@ -287,8 +287,10 @@ impl Governor {
     }
 
     /// The number of the usual grant, of which there is nothing to say: `core/hot_path.rs`.
+    /// For the C interface, like the other verbs `at_once`: they have done all or nothing.
+    #[doc(hidden)]
     #[inline(always)]
-    fn grant_at_once(&self, request: &Request) -> Option<NonZeroU64> {
+    pub fn grant_at_once(&self, request: &Request) -> Option<NonZeroU64> {
         if request.gate != self.gates.plain {
             return None;
         }
@@ -657,8 +659,9 @@ impl Governor {
         }
     }
 
+    #[doc(hidden)]
     #[inline(always)]
-    fn touch_at_once(&self, tenant: TenantHandle, grant: GrantId) -> Option<()> {
+    pub fn touch_at_once(&self, tenant: TenantHandle, grant: GrantId) -> Option<()> {
         let (slot, owner) = self.slot_of(tenant, grant)?;
         self.core.touch_at_once(slot, grant.generation(), owner)
     }
@@ -727,8 +730,9 @@ impl Governor {
         }
     }
 
+    #[doc(hidden)]
     #[inline(always)]
-    fn grow_at_once(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Option<()> {
+    pub fn grow_at_once(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Option<()> {
         let (slot, owner) = self.slot_of(tenant, grant)?;
         self.grow_slot(slot, grant, owner, by)
     }
@@ -870,8 +874,9 @@ impl Governor {
         }
     }
 
+    #[doc(hidden)]
     #[inline(always)]
-    fn shrink_at_once(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Option<()> {
+    pub fn shrink_at_once(&self, tenant: TenantHandle, grant: GrantId, by: u64) -> Option<()> {
         let (slot, owner) = self.slot_of(tenant, grant)?;
         self.shrink_slot(slot, grant, owner, by)
     }
@@ -979,14 +984,15 @@ impl Governor {
     /// tenant's, [`Error::Busy`] if another thread is changing it at this moment.
     #[inline]
     pub fn release(&self, tenant: TenantHandle, grant: GrantId) -> Result<Released, Error> {
-        match self.release_named(tenant, grant) {
+        match self.release_at_once(tenant, grant) {
             Some(()) => Ok(Released::Returned),
             None => self.release_in_full(tenant, grant),
         }
     }
 
+    #[doc(hidden)]
     #[inline(always)]
-    fn release_named(&self, tenant: TenantHandle, grant: GrantId) -> Option<()> {
+    pub fn release_at_once(&self, tenant: TenantHandle, grant: GrantId) -> Option<()> {
         let (slot, owner) = self.slot_of(tenant, grant)?;
         self.release_slot(slot, grant, owner)
     }
@@ -998,7 +1004,7 @@ impl Governor {
     }
 
     #[inline(always)]
-    fn release_at_once(&self, grant: GrantId, owner: Owner) -> Option<()> {
+    fn release_at_hand(&self, grant: GrantId, owner: Owner) -> Option<()> {
         self.release_slot(self.slot_at_hand(grant)?, grant, owner)
     }
 
@@ -1049,13 +1055,13 @@ impl Governor {
 
     #[inline(never)]
     fn release_of(&self, grant: GrantId, owner: Owner) -> Option<()> {
-        self.release_at_once(grant, owner)
+        self.release_at_hand(grant, owner)
     }
 
     /// The same, whatever became of the grant.
     #[inline(never)]
     pub(crate) fn release_quietly(&self, grant: GrantId, owner: Owner) {
-        if self.release_at_once(grant, owner).is_none() {
+        if self.release_at_hand(grant, owner).is_none() {
             self.release_somehow(grant, owner);
         }
     }

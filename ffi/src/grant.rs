@@ -3,7 +3,7 @@
 
 use crate::denial::{allot_denial, refused};
 use crate::governor::allot_governor;
-use crate::guard::{call, call_to_end, call_with_callbacks};
+use crate::guard::{at_once, call, call_to_end, call_with_callbacks};
 use crate::pointer::{out, out_struct_optional};
 use crate::status::{ALLOT_EVICTED, ALLOT_OK, allot_status};
 use crate::tenant::allot_tenant;
@@ -35,6 +35,22 @@ pub unsafe extern "C" fn allot_grant_release(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
+        at_once(governor, |governor| {
+            let (tenant, grant) = named(tenant, grant);
+            governor.inner.release_at_once(tenant, grant).map(|()| ALLOT_OK)
+        })
+        .unwrap_or_else(|| release_in_full(governor, tenant, grant))
+    }
+}
+
+#[inline(never)]
+unsafe fn release_in_full(
+    governor: *mut allot_governor,
+    tenant: allot_tenant,
+    grant: allot_grant,
+) -> allot_status {
+    // SAFETY: the contract of the header.
+    unsafe {
         call_to_end(governor, |governor| {
             let (tenant, grant) = named(tenant, grant);
             match governor.inner.release(tenant, grant)? {
@@ -53,6 +69,25 @@ pub unsafe extern "C" fn allot_grant_release(
 /// Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn allot_grant_grow(
+    governor: *mut allot_governor,
+    tenant: allot_tenant,
+    grant: allot_grant,
+    by_bytes: u64,
+    out_denial: *mut allot_denial,
+) -> allot_status {
+    // SAFETY: the contract of the header.
+    unsafe {
+        at_once(governor, |governor| {
+            let (tenant, grant) = named(tenant, grant);
+            out_struct_optional(out_denial).ok()?;
+            governor.inner.grow_at_once(tenant, grant, by_bytes).map(|()| ALLOT_OK)
+        })
+        .unwrap_or_else(|| grow_in_full(governor, tenant, grant, by_bytes, out_denial))
+    }
+}
+
+#[inline(never)]
+unsafe fn grow_in_full(
     governor: *mut allot_governor,
     tenant: allot_tenant,
     grant: allot_grant,
@@ -108,6 +143,23 @@ pub unsafe extern "C" fn allot_grant_shrink(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
+        at_once(governor, |governor| {
+            let (tenant, grant) = named(tenant, grant);
+            governor.inner.shrink_at_once(tenant, grant, by_bytes).map(|()| ALLOT_OK)
+        })
+        .unwrap_or_else(|| shrink_in_full(governor, tenant, grant, by_bytes))
+    }
+}
+
+#[inline(never)]
+unsafe fn shrink_in_full(
+    governor: *mut allot_governor,
+    tenant: allot_tenant,
+    grant: allot_grant,
+    by_bytes: u64,
+) -> allot_status {
+    // SAFETY: the contract of the header.
+    unsafe {
         call_to_end(governor, |governor| {
             let (tenant, grant) = named(tenant, grant);
             governor.inner.shrink(tenant, grant, by_bytes)?;
@@ -144,6 +196,22 @@ pub unsafe extern "C" fn allot_grant_true_up(
 /// evicted meanwhile; errors as for allot_grant_release. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn allot_grant_touch(
+    governor: *mut allot_governor,
+    tenant: allot_tenant,
+    grant: allot_grant,
+) -> allot_status {
+    // SAFETY: the contract of the header.
+    unsafe {
+        at_once(governor, |governor| {
+            let (tenant, grant) = named(tenant, grant);
+            governor.inner.touch_at_once(tenant, grant).map(|()| ALLOT_OK)
+        })
+        .unwrap_or_else(|| touch_in_full(governor, tenant, grant))
+    }
+}
+
+#[inline(never)]
+unsafe fn touch_in_full(
     governor: *mut allot_governor,
     tenant: allot_tenant,
     grant: allot_grant,

@@ -153,6 +153,29 @@ pub(crate) unsafe fn call_with_callbacks(
     unsafe { call_if::<false>(governor, allot_governor::hold_for_callbacks, body) }
 }
 
+/// The usual case of a call, straight through: all is well, and the body answers at once. None if
+/// not, and then nothing has happened: the call goes on in full.
+///
+/// # Safety
+///
+/// As [`call`].
+#[inline(always)]
+pub(crate) unsafe fn at_once(
+    governor: *mut allot_governor,
+    body: impl FnOnce(&allot_governor) -> Option<allot_status>,
+) -> Option<allot_status> {
+    // SAFETY: as the caller says.
+    let governor = unsafe { crate::pointer::reference(governor) }.ok()?;
+    // Relaxed: as in `new_stamp`.
+    if governor.stamp() != NOW.load(Ordering::Relaxed) {
+        return None;
+    }
+    catch_unwind(AssertUnwindSafe(|| body(governor))).unwrap_or_else(|panic| {
+        governor.mark_broken(BROKEN);
+        Some(tell(of_panic(panic)))
+    })
+}
+
 #[inline(always)]
 unsafe fn call_if<const ALSO_BROKEN: bool>(
     governor: *mut allot_governor,

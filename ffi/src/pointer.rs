@@ -47,13 +47,12 @@ pub(crate) unsafe fn reference<'a, T>(pointer: *const T) -> Result<&'a T, Fault>
 
 #[inline(always)]
 fn check<T>(pointer: *const T) -> Result<(), Fault> {
-    if pointer.is_null() {
-        return Err(ALLOT_ERROR_NULL.into());
+    // One comparison for both: bits below the alignment end up on top, and zero wraps around.
+    let places = pointer.addr().rotate_right(align_of::<T>().trailing_zeros());
+    if places.wrapping_sub(1) < usize::MAX / align_of::<T>() {
+        return Ok(());
     }
-    if !pointer.is_aligned() {
-        return Err(ALLOT_ERROR_MISALIGNED.into());
-    }
-    Ok(())
+    Err(if pointer.is_null() { ALLOT_ERROR_NULL } else { ALLOT_ERROR_MISALIGNED }.into())
 }
 
 /// A struct of the caller's.
@@ -72,6 +71,20 @@ pub(crate) unsafe fn read<T: Versioned>(pointer: *const T) -> Result<T, Fault> {
     }
     // SAFETY: as the caller says.
     unsafe { read_resized(pointer, size) }
+}
+
+/// The same where it lies, if it is as large as this library's.
+///
+/// # Safety
+///
+/// As [`read`].
+#[inline(always)]
+pub(crate) unsafe fn look<'a, T: Versioned>(pointer: *const T) -> Option<&'a T> {
+    check(pointer).ok()?;
+    // SAFETY: every struct begins with its size.
+    let size = unsafe { pointer.cast::<u32>().read() } as usize;
+    // SAFETY: so large it is, and any bytes are a value.
+    (size == size_of::<T>()).then(|| unsafe { &*pointer })
 }
 
 #[cold]

@@ -3,8 +3,8 @@
 use crate::denial::{allot_denial, refused};
 use crate::governor::{ALLOT_FOREVER, ALLOT_UNKNOWN, allot_governor};
 use crate::grant::allot_grant;
-use crate::guard::{Answer, Fault, call, call_held, call_with_callbacks};
-use crate::pointer::{Out, OutStruct, Versioned, out, out_struct_optional, read, read_all};
+use crate::guard::{Answer, Fault, at_once, call, call_held, call_with_callbacks};
+use crate::pointer::{Out, OutStruct, Versioned, look, out, out_struct_optional, read, read_all};
 use crate::status::{ALLOT_ERROR_CONFIG, ALLOT_ERROR_ENUM, ALLOT_OK, allot_status};
 use crate::tenant::allot_tenant;
 use allotment::{AllocationType, Grant, GrantId, Refusal, Request, Reservation, TenantHandle};
@@ -100,6 +100,38 @@ impl allot_request_spec {
     }
 }
 
+/// The usual answer, straight through: bytes of which there is nothing more to say are there. One
+/// for each verb, so that it is compiled into it.
+///
+/// # Safety
+///
+/// As the header says.
+#[inline(always)]
+unsafe fn granted_at_once<const MAY_EVICT: bool>(
+    governor: *mut allot_governor,
+    request: *const allot_request_spec,
+    out_grant: *mut allot_grant,
+    out_denial: *mut allot_denial,
+) -> Option<allot_status> {
+    // SAFETY: as the caller says.
+    unsafe {
+        at_once(governor, |governor| {
+            let spec = look(request)?;
+            let out_grant = out(out_grant).ok()?;
+            out_struct_optional(out_denial).ok()?;
+            let plain = spec.key | spec.cookie | u64::from(spec.flags) == 0;
+            let kind = AllocationType::ALL.get(spec.allocation_type as usize)?;
+            if !plain || spec.ttl_ns != ALLOT_FOREVER {
+                return None;
+            }
+            let tenant = TenantHandle::from_u64(spec.tenant);
+            let request = Request::new(tenant, *kind, spec.bytes).cost(spec.cost);
+            out_grant.write(governor.inner.grant_at_once(&request)?.get());
+            Some(ALLOT_OK)
+        })
+    }
+}
+
 /// Writes the answer to a request.
 #[inline(always)]
 pub(crate) fn answer(
@@ -132,6 +164,22 @@ pub unsafe extern "C" fn allot_try_request(
 ) -> allot_status {
     // SAFETY: the contract of the header.
     unsafe {
+        match granted_at_once::<false>(governor, request, out_grant, out_denial) {
+            Some(status) => status,
+            None => try_request_in_full(governor, request, out_grant, out_denial),
+        }
+    }
+}
+
+#[inline(never)]
+unsafe fn try_request_in_full(
+    governor: *mut allot_governor,
+    request: *const allot_request_spec,
+    out_grant: *mut allot_grant,
+    out_denial: *mut allot_denial,
+) -> allot_status {
+    // SAFETY: the contract of the header.
+    unsafe {
         call(governor, |governor| {
             let request = read(request)?.checked()?;
             let out_grant = out(out_grant)?;
@@ -150,6 +198,22 @@ pub unsafe extern "C" fn allot_try_request(
 /// allot_try_request. Returns: as allot_try_request. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn allot_request(
+    governor: *mut allot_governor,
+    request: *const allot_request_spec,
+    out_grant: *mut allot_grant,
+    out_denial: *mut allot_denial,
+) -> allot_status {
+    // SAFETY: the contract of the header.
+    unsafe {
+        match granted_at_once::<true>(governor, request, out_grant, out_denial) {
+            Some(status) => status,
+            None => request_in_full(governor, request, out_grant, out_denial),
+        }
+    }
+}
+
+#[inline(never)]
+unsafe fn request_in_full(
     governor: *mut allot_governor,
     request: *const allot_request_spec,
     out_grant: *mut allot_grant,
