@@ -236,15 +236,15 @@ impl Worker<'_> {
 
 /// Changes what is not promised to stay.
 fn edit(config: &mut TenantConfig, resident: &Resident, share: u64, dice: u64) {
-    config.policy = [Policy::Lru, Policy::Lfu, Policy::Ttl, Policy::Size, Policy::Hybrid]
-        [(dice % 5) as usize];
+    config.policy =
+        [Policy::Lru, Policy::Lfu, Policy::Ttl, Policy::Size, Policy::Hybrid][(dice % 5) as usize];
     let low = dice >> 8 & 7 == 0;
     match resident.kind {
         1 => config.priority = Priority::ALL[(dice >> 12 & 3) as usize],
         2 => config.limit_bytes = Some(if low { share / 2 } else { 2 * share }),
         3 => config.burst_bytes = Some(if low { share } else { 3 * share }),
         4 => config.guarantee_bytes = (dice >> 16) % (share / 4),
-        5 => config.grants_max[2] = (!low).then_some(20 + (dice >> 16 & 31) as u32),
+        5 => config.grants_max[2] = (!low).then_some(4 + (dice >> 16 & 15) as u32),
         6 => config.rate = if low { RateLimit::new(10_000, 8).ok() } else { None },
         7 => config.isolation = if low { Isolation::Soft } else { Isolation::None },
         _ => {}

@@ -13,10 +13,10 @@ use crate::dice::Dice;
 pub(super) const HELD_MAX: usize = 384;
 
 /// Reservations of one thread that wait to be committed.
-pub(super) const RESERVED_MAX: usize = 16;
+pub(super) const RESERVED_MAX: usize = 32;
 
 /// Places in line of one thread.
-pub(super) const TICKETS_MAX: usize = 4;
+pub(super) const TICKETS_MAX: usize = 12;
 
 /// Grants of one thread that nobody ever releases.
 pub(super) const LEAKED_MAX: usize = 8;
@@ -88,7 +88,6 @@ impl Book<'_> {
     pub fn new(number: u64, dice: Dice) -> Self {
         let first = number as u32 * CELLS;
         Self {
-
             dice,
             deck: Deck::new(),
             decks: 0,

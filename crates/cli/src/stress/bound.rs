@@ -8,8 +8,8 @@
 //! The ceiling goes up before the capacity does. It comes down once a look, made after the capacity
 //! was lowered, finds no more claimed than that: from then on nothing above it may be charged.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::sync::Mutex;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use allotment::{Error, Governor};
 

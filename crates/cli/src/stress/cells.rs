@@ -64,7 +64,8 @@ impl Cells {
 
     /// Its owner said that its bytes are free, or a release that it was evicted. Also late.
     pub fn gone(&self, cookie: Cookie) {
-        let _ = self.step(cookie, LIVE, GONE) || self.step(cookie, ASKED, GONE);
+        // In this order: it may be published in between, and never the other way.
+        let _ = self.step(cookie, ASKED, GONE) || self.step(cookie, LIVE, GONE);
     }
 
     /// A release said that its bytes went back.

@@ -24,6 +24,8 @@ pub(super) enum Sort {
     Lost,
     /// A promise of another kind.
     Promise,
+    /// Nothing of the governor's: the run was not what it should be.
+    Run,
 }
 
 impl Fault {
@@ -38,6 +40,10 @@ impl Fault {
 
     pub fn lost(what: impl Into<String>, expected: u64, seen: u64) -> Self {
         Self { sort: Sort::Lost, ..Self::new(what, expected, seen) }
+    }
+
+    pub fn of_run(what: impl Into<String>, expected: u64, seen: u64) -> Self {
+        Self { sort: Sort::Run, ..Self::new(what, expected, seen) }
     }
 
     /// By how many bytes, if it is of that sort.

@@ -16,6 +16,9 @@ const KEEP_NS_MAX: u64 = 1_000_000;
 /// Most bytes of one growth.
 const GROWTH_MAX: u64 = 8 << 10;
 
+/// Grants looked at for one of a guest.
+const GUESTS_FIRST: usize = 6;
+
 /// Once in so many releases of a grant that was returned before.
 const AGAIN: u64 = 128;
 
@@ -59,7 +62,7 @@ impl Worker<'_> {
             }
             Err(Refusal::Denied(denial)) => Some(Outcome::Denied(denial.reason)),
             Err(Refusal::Misuse(Error::ZeroBytes)) if *bytes == after => Some(Outcome::Misuse),
-            Err(Refusal::Misuse(error)) => Some(self.ended_or_wrong(error)),
+            Err(Refusal::Misuse(error)) => Some(self.ended_or_wrong(at, error)),
         }
     }
 
@@ -79,7 +82,7 @@ impl Worker<'_> {
             (_, Some(owned)) => owned.keep_alive(keep),
             (_, None) => governor.keep_alive(tenant, id, keep),
         };
-        Some(answer.map_or_else(|error| self.ended_or_wrong(error), |()| Outcome::Done))
+        Some(answer.map_or_else(|error| self.ended_or_wrong(at, error), |()| Outcome::Done))
     }
 
     /// What only its holder changes has to be what its holder knows.
@@ -92,7 +95,7 @@ impl Worker<'_> {
                 self.report(Fault::new(format!("bytes of grant {id}"), bytes, seen));
                 Some(Outcome::Done)
             }
-            Err(error) => Some(self.ended_or_wrong(error)),
+            Err(error) => Some(self.ended_or_wrong(at, error)),
         }
     }
 
@@ -105,7 +108,7 @@ impl Worker<'_> {
             }
             return Some(Outcome::Misuse);
         }
-        let at = self.pick()?;
+        let at = self.pick_for_release()?;
         let mut entry = self.book.held.swap_remove(at);
         let answer = match entry.owned.take() {
             Some(owned) => owned.release(),
@@ -116,6 +119,14 @@ impl Worker<'_> {
             return Some(Outcome::Done);
         }
         Some(self.not_released(entry, answer))
+    }
+
+    /// Rather one of a guest: those that drain take a place until their last grant has ended.
+    fn pick_for_release(&mut self) -> Option<usize> {
+        let first = self.pick()?;
+        let others: [usize; GUESTS_FIRST] = std::array::from_fn(|_| self.pick().unwrap_or(first));
+        let is_guest = |&at: &usize| !self.scene.stays(self.book.held[at].tenant);
+        Some(others.into_iter().find(is_guest).unwrap_or(first))
     }
 
     /// A release that was refused.
@@ -168,12 +179,16 @@ impl Worker<'_> {
     }
 
     /// What a grant answers that has ended, or is just changing hands.
-    fn ended_or_wrong(&self, error: Error) -> Outcome {
+    fn ended_or_wrong(&mut self, at: usize, error: Error) -> Outcome {
         match error {
-            Error::Busy(_) | Error::Evicted(_) | Error::StaleGrant(_) | Error::Gone { .. } => {
-                Outcome::Misuse
+            // A grant of a tenant that drains lives on, but it does not grow.
+            Error::Busy(_) | Error::Evicted(_) | Error::Gone { .. } => {}
+            Error::StaleGrant(_) => {
+                let entry = self.book.held.swap_remove(at);
+                self.doubt(entry);
             }
-            error => self.wrong(error),
+            error => return self.wrong(error),
         }
+        Outcome::Misuse
     }
 }

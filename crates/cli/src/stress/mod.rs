@@ -61,7 +61,7 @@ const SECONDS: u64 = 10;
 /// Time between two quiet points.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// Quiet points at least of a run of so many calls.
+/// Quiet points of a run of so many calls, about.
 const ROUNDS: u64 = 8;
 
 /// How long threads of the governor have to let go of it in the end.
@@ -103,7 +103,11 @@ pub fn run(args: &StressArgs) -> Result<ExitCode, CliError> {
     let stress = Stress::of(args)?;
     output::print(&if args.json { json::json(&stress) } else { text::text(&stress) })?;
     let Some(fault) = &stress.fault else { return Ok(ExitCode::SUCCESS) };
-    eprintln!("allot: seed {}, {fault}; please report it", stress.seed);
+    let advice = match fault.sort {
+        Sort::Run => "ask for more --operations",
+        _ => "please report it",
+    };
+    eprintln!("allot: seed {}, {fault}; {advice}", stress.seed);
     Ok(ExitCode::from(EXIT_FAULT))
 }
 
@@ -120,9 +124,12 @@ impl Stress {
         let mut tally = Tally::new();
         books.iter().for_each(|book| tally.add(&book.tally));
         let visitors = books.iter().map(|book| book.visitors).sum::<u64>();
-        let leaked = finish(&scene, &mut books);
-        if let Err(fault) = leaked.as_ref().map(|_| ()).map_err(Clone::clone).and(shares(&tally)) {
-            scene.report(fault);
+        let leaked = finish(&scene, &mut books).unwrap_or_else(|fault| {
+            scene.report(fault.at(quiet_points));
+            (0, 0)
+        });
+        if let Err(fault) = shares(&tally) {
+            scene.report(fault.at(quiet_points));
         }
         drop(books);
         let answers = &scene.owners.answers;
@@ -141,12 +148,13 @@ impl Stress {
             calls_within: count::of(&answers.calls_within),
             panics: panics.into_iter().map(count::of).sum(),
             threads_ended: visitors + threads * quiet_points,
-            leaked: leaked.unwrap_or_default(),
+            leaked,
             quiet_points,
             fault: scene.fault(),
         };
         if stress.fault.is_none() {
-            stress.fault = drop_governor(scene, stress.leaked).err();
+            let told = drop_governor(scene, stress.leaked);
+            stress.fault = told.err().map(|fault| fault.at(quiet_points));
         }
         Ok(stress)
     }
@@ -179,7 +187,8 @@ struct Plan {
 impl Plan {
     fn of(args: &StressArgs, threads: u64) -> Self {
         let seconds = args.seconds.or(args.operations.is_none().then_some(SECONDS));
-        let decks = args.operations.map_or(u64::MAX, |calls| calls.div_ceil(Deck::size() * threads));
+        let decks =
+            args.operations.map_or(u64::MAX, |calls| calls.div_ceil(Deck::size() * threads));
         let length = seconds.map_or(decks, |seconds| seconds * 1_000);
         Self {
             end: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
@@ -213,7 +222,8 @@ fn rounds<'g>(scene: &'g Scene, books: &mut Vec<Book<'g>>, plan: &Plan) -> u64 {
             scene.report(if at { fault.at(quiet_points) } else { fault });
             break;
         }
-        let done = if plan.end.is_some() { begin.elapsed().as_millis() as u64 } else { plan.decks - left };
+        let done =
+            if plan.end.is_some() { begin.elapsed().as_millis() as u64 } else { plan.decks - left };
         bar.set_position(done);
         if left == 0 || plan.end.is_some_and(|end| Instant::now() >= end) {
             break;
@@ -247,7 +257,7 @@ fn shares(tally: &Tally) -> Result<(), Fault> {
     }
     let least = (tally.all() as f64 * SHARE_MIN) as u64;
     let what = format!("calls of {}, at least 1 % of all", rarest.name());
-    Err(Fault::new(what, least, tally.calls(rarest)))
+    Err(Fault::of_run(what, least, tally.calls(rarest)))
 }
 
 /// Gives everything back but what is leaked, which has to be all that the governor knows then.
@@ -257,7 +267,8 @@ fn finish(scene: &Scene, books: &mut [Book<'_>]) -> Result<(u64, u64), Fault> {
     }
     for book in &mut *books {
         book.places.clear();
-        for entry in book.held.drain(..).chain(book.reserved.drain(..).map(|r| r.entry)) {
+        let reserved = book.reserved.drain(..).map(|reserved| reserved.entry);
+        for entry in book.held.drain(..).chain(book.doubtful.drain(..)).chain(reserved) {
             if entry.owned.is_none() {
                 while let Err(allotment::Error::Busy(_)) =
                     scene.governor.release(entry.tenant, entry.id)
@@ -266,9 +277,9 @@ fn finish(scene: &Scene, books: &mut [Book<'_>]) -> Result<(u64, u64), Fault> {
                 }
             }
         }
-        book.doubtful.clear();
     }
-    quiet::check(scene, books).map_err(|fault| Fault { what: format!("in the end, {}", fault.what), ..fault })?;
+    quiet::check(scene, books)
+        .map_err(|fault| Fault { what: format!("in the end, {}", fault.what), ..fault })?;
     let kept = books.iter().flat_map(|book| &book.leaked);
     let leaked = kept.fold((0, 0), |(grants, bytes), entry| (grants + 1, bytes + entry.bytes));
     let told = scene.governor.leak_report().map_or((0, 0), |leak| (leak.grants, leak.bytes));
@@ -294,5 +305,70 @@ fn drop_governor(scene: Scene, leaked: (u64, u64)) -> Result<(), Fault> {
     match told == leaked {
         true => Ok(()),
         false => Err(Fault::lost("leaked bytes told of in the end", leaked.1, told.1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use allotment::{AllocationType, Grant, Request};
+
+    use super::*;
+
+    /// Rounds in which something was taken of which the books know nothing.
+    fn faulty(meddle: impl Fn(&Scene)) -> Fault {
+        let scene = Scene::new(7, 2, 8, false).unwrap();
+        let mut books = books(&scene, 2);
+        meddle(&scene);
+        let plan = Plan { end: None, decks: 2, decks_of_round: 1, length: 2 };
+        assert_eq!(rounds(&scene, &mut books, &plan), 1, "it ends where the fault is found");
+        scene.fault().expect("a fault")
+    }
+
+    #[test]
+    fn a_run_without_faults_rests_as_often_as_it_should() {
+        let scene = Scene::new(7, 2, 8, false).unwrap();
+        let mut books = books(&scene, 2);
+        let plan = Plan { end: None, decks: 6, decks_of_round: 2, length: 6 };
+        assert_eq!(rounds(&scene, &mut books, &plan), 3);
+        assert_eq!(scene.fault(), None);
+        let leaked = finish(&scene, &mut books).unwrap();
+        drop(books);
+        assert_eq!(drop_governor(scene, leaked), Ok(()));
+    }
+
+    #[test]
+    fn a_run_ends_with_the_first_byte_that_the_books_do_not_know() {
+        let fault = faulty(|scene| {
+            let of = &scene.residents[0];
+            let request = Request::new(of.tenant, AllocationType::ModelLoad, 1);
+            scene.governor.request(&request).map(Grant::into_id).unwrap();
+        });
+        assert_eq!((fault.sort, fault.quiet_point), (Sort::Lost, Some(1)), "{fault}");
+        assert_eq!((fault.tenant.as_deref(), fault.bytes(Sort::Lost)), (Some("t0"), 1));
+        assert!(fault.to_string().starts_with("quiet point 1, tenant t0: bytes"), "{fault}");
+    }
+
+    #[test]
+    fn a_run_ends_where_more_is_claimed_than_there_may_be() {
+        let fault = faulty(|scene| {
+            // The pool is larger than the run believes.
+            scene.governor.set_capacity(scene.capacity_bytes * 2).unwrap();
+            let tenant = scene.residents[1].tenant;
+            let bytes = scene.capacity_bytes;
+            let request = Request::new(tenant, AllocationType::ModelLoad, bytes);
+            scene.governor.request(&request).map(Grant::into_id).unwrap();
+        });
+        assert_eq!((fault.sort, fault.tenant.is_none()), (Sort::Over, true), "{fault}");
+    }
+
+    #[test]
+    fn a_verb_that_was_hardly_called_is_a_fault_of_the_run() {
+        let mut tally = Tally::new();
+        for verb in verb::Verb::ALL {
+            (0..100).for_each(|_| tally.count(verb, tally::Outcome::Done));
+        }
+        assert_eq!(shares(&tally), Ok(()));
+        (0..2_000).for_each(|_| tally.count(verb::Verb::Touch, tally::Outcome::Done));
+        assert_eq!(shares(&tally).unwrap_err().sort, Sort::Run);
     }
 }

@@ -72,7 +72,12 @@ pub(super) enum Runs {
 }
 
 impl Owners {
-    pub fn new(governor: &Arc<Governor>, seed: u64, cells: Cells, tenants: Box<[TenantHandle]>) -> Self {
+    pub fn new(
+        governor: &Arc<Governor>,
+        seed: u64,
+        cells: Cells,
+        tenants: Box<[TenantHandle]>,
+    ) -> Self {
         Self {
             cells,
             answers: Answers::default(),
@@ -134,7 +139,7 @@ impl Owners {
         answer
     }
 
-        fn free(&self, victim: &Victim) -> (&Word, ReclaimAnswer) {
+    fn free(&self, victim: &Victim) -> (&Word, ReclaimAnswer) {
         self.cells.gone(victim.cookie);
         (&self.answers.freed, ReclaimAnswer::Freed)
     }

@@ -130,7 +130,7 @@ fn panics(scene: &Scene, snapshot: &Snapshot) -> Result<(), Fault> {
 
 /// Takes out of a book what has ended for certain.
 fn clear(scene: &Scene, book: &mut Book<'_>) {
-    let Book { free, held, doubtful, reserved, leaked, .. } = book;
+    let Book { free, held, doubtful, reserved, leaked, places, .. } = book;
     let mut end = |cookie| free.push(super::cells::index(cookie));
     for entries in [held, doubtful, leaked] {
         entries.retain(|entry| {
@@ -145,6 +145,14 @@ fn clear(scene: &Scene, book: &mut Book<'_>) {
         let ended = reserved.brief || scene.has_ended(&reserved.entry);
         if ended {
             end(reserved.entry.cookie);
+        }
+        !ended
+    });
+    // What they were given has ended as well.
+    places.retain(|place| {
+        let ended = scene.is_forced(place.asked.tenant);
+        if ended {
+            end(place.asked.cookie);
         }
         !ended
     });
@@ -165,4 +173,67 @@ fn keep_guarantees(scene: &Scene) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use allotment::{Released, TenantConfig};
+
+    use super::super::fault::Sort;
+    use super::super::worker::{Until, Worker};
+    use super::super::{books, scene};
+    use super::*;
+
+    /// A scene in which one thread has worked for a while.
+    fn scene() -> Scene {
+        Scene::new(11, 1, 8, false).unwrap()
+    }
+
+    fn worked(scene: &Scene) -> Vec<Book<'_>> {
+        let until = Until { time: None, decks: 3 };
+        let worked: Vec<_> =
+            books(scene, 1).into_iter().map(|book| Worker::new(scene, book).work(until)).collect();
+        assert!(scene.fault().is_none(), "{:?}", scene.fault());
+        worked
+    }
+
+    #[test]
+    fn a_release_that_the_books_were_not_told_of_is_found() {
+        let scene = scene();
+        let mut books = worked(&scene);
+        check(&scene, &mut books).unwrap();
+        let mut held = books[0].held.iter().filter(|entry| scene.stays(entry.tenant));
+        let released = held
+            .find(|entry| scene.governor.release(entry.tenant, entry.id) == Ok(Released::Returned));
+        let (tenant, bytes) = released.map(|entry| (entry.tenant, entry.bytes)).unwrap();
+        let fault = check(&scene, &mut books).unwrap_err();
+        assert_eq!((fault.sort, fault.expected - fault.seen), (Sort::Lost, bytes), "{fault}");
+        let name = scene.governor.usage(tenant).unwrap().name;
+        assert_eq!(fault.tenant, Some(name));
+    }
+
+    #[test]
+    fn a_tenant_that_the_books_do_not_know_is_found() {
+        let scene = scene();
+        let mut books = worked(&scene);
+        let config = TenantConfig::new(scene.fresh_id(), "stranger");
+        scene.governor.register_tenant(config).unwrap();
+        let fault = check(&scene, &mut books).unwrap_err();
+        assert_eq!((fault.what.as_str(), fault.seen - fault.expected), ("registered tenants", 1));
+    }
+
+    #[test]
+    fn an_owner_that_panicked_behind_the_books_is_found() {
+        let scene = scene();
+        let mut books = worked(&scene);
+        count::one(&scene.owners.answers.panics);
+        let fault = check(&scene, &mut books).unwrap_err();
+        assert_eq!(fault.what, "owners that panicked");
+    }
+
+    #[test]
+    fn threads_have_numbers_of_their_own() {
+        let [mut one, mut two] = [0, 1].map(|thread| scene::dice(5, thread));
+        assert_ne!(one.next(), two.next());
+    }
 }

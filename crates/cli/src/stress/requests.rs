@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use allotment::{Error, Grant, OwnedGrant, Refusal, Request};
+use allotment::{AllocationType, Error, Grant, OwnedGrant, Refusal, Request};
 
 use super::book::{Asked, RESERVED_MAX, Reserved};
 use super::fault::Fault;
@@ -15,6 +15,9 @@ const NONSENSE: u64 = 256;
 
 /// Requests of one batch at most.
 const BATCH: u64 = 4;
+
+/// Most bytes of a request that ought to find room.
+const SMALL_MAX: u64 = 256;
 
 /// Time to commit that nobody waits for, and one that is over at once.
 const LONG: Duration = Duration::from_secs(1_000_000);
@@ -83,11 +86,7 @@ impl<'g> Worker<'g> {
         self.refused(refusal)
     }
 
-    pub fn granted_owned(
-        &mut self,
-        asked: Asked,
-        answer: Result<OwnedGrant, Refusal>,
-    ) -> Outcome {
+    pub fn granted_owned(&mut self, asked: Asked, answer: Result<OwnedGrant, Refusal>) -> Outcome {
         match answer {
             Ok(grant) => {
                 self.hold(asked, grant.id(), Some(grant));
@@ -98,20 +97,14 @@ impl<'g> Worker<'g> {
     }
 
     /// A request that has to be refused as misuse.
-    fn nonsense(
-        &mut self,
-        ask: impl FnOnce(&Request) -> Result<Grant<'g>, Refusal>,
-    ) -> Outcome {
-        let (asked, request) = self.ask();
+    fn nonsense(&mut self, ask: impl FnOnce(&Request) -> Result<Grant<'g>, Refusal>) -> Outcome {
+        let (asked, _) = self.ask();
         self.forget(asked);
-        let (request, means) = match self.dice(2) {
-            0 => (Request::new(self.scene.foreign, allotment::AllocationType::Cache, 1), "foreign"),
-            _ => {
-                let kind = allotment::AllocationType::Cache;
-                let _ = request;
-                (Request::new(asked.tenant, kind, 0), "empty")
-            }
+        let (tenant, bytes, means) = match self.dice(2) {
+            0 => (self.scene.foreign, 1, "foreign"),
+            _ => (asked.tenant, 0, "empty"),
         };
+        let request = Request::new(tenant, AllocationType::Cache, bytes);
         match ask(&request).map(Grant::into_id) {
             Err(Refusal::Misuse(_)) => {}
             _ => self.report(Fault::new(format!("a {means} request refused as misuse"), 1, 0)),
@@ -119,9 +112,10 @@ impl<'g> Worker<'g> {
         Outcome::Misuse
     }
 
-    /// The grant of a request, as an object that can be stored.
+    /// The grant of a request, as an object that can be stored; of one who stays.
     fn into_owned(&mut self) -> Option<Outcome> {
-        let (asked, request) = self.ask();
+        let tenant = self.resident().tenant;
+        let (asked, request) = self.ask_for(tenant, SMALL_MAX);
         let answer = self.governor().try_request(&request);
         match answer {
             Ok(grant) => {

@@ -1,7 +1,7 @@
 //! The governor that is hammered, who is registered in it, and what all threads share.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::collections::HashSet;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Mutex};
 
 use allotment::{
@@ -27,7 +27,7 @@ const BOARD: usize = 16;
 pub(super) const CELLS: u32 = 2_048;
 
 /// Guests of one thread at a time.
-pub(super) const GUESTS_MAX: usize = 6;
+pub(super) const GUESTS_MAX: usize = 8;
 
 /// Groups of one thread at a time.
 pub(super) const GROUPS_MAX: usize = 3;
@@ -74,17 +74,17 @@ pub(super) struct Scene {
 impl Scene {
     pub fn new(seed: u64, threads: u64, tenants: u64, events: bool) -> Result<Self, Error> {
         let capacity_bytes = BYTES_PER_THREAD * threads;
-        let guests = threads * 2 * GUESTS_MAX as u64 + 64;
+        let guests = 16 + threads * (GUESTS_MAX as u64 + 24);
         let config = GovernorConfig {
             tenants_max: (tenants + guests) as u32,
             groups_max: 8 + (threads * GROUPS_MAX as u64) as u32,
-            grants_max: (8_192 * threads + 128 * tenants) as u32,
+            grants_max: (320 * threads + 64 * tenants) as u32,
             ghost_keys_max: 1 << 12,
             events_max: if events { 1 << 12 } else { 0 },
-            waiters_max: 8,
+            waiters_max: 4 * (threads as u32 + 1),
             patience_ns: 200_000,
             quantum_bytes: 64 << 10,
-            busy_cooldown_ns: 100_000,
+            busy_cooldown_ns: 5_000_000,
             promise_ns: 500_000,
             freed_shows_ns: 1_000_000,
             idle_claim_ns: 1_000_000,
@@ -102,7 +102,8 @@ impl Scene {
         let other = Governor::new(GovernorConfig::new(1))?;
         let foreign = other.register_tenant(TenantConfig::new(TenantId::from_u128(1), "other"))?;
         let cells = Cells::new(CELLS * threads as u32);
-        let owners = Owners::new(&governor, seed, cells, residents.iter().map(|r| r.tenant).collect());
+        let owners =
+            Owners::new(&governor, seed, cells, residents.iter().map(|r| r.tenant).collect());
         Ok(Self {
             seed,
             capacity_bytes,
@@ -135,6 +136,11 @@ impl Scene {
     /// A tenant that stays, of any kind.
     pub fn resident(&self, dice: u64) -> &Resident {
         &self.residents[(dice % self.residents.len() as u64) as usize]
+    }
+
+    /// Whether a tenant stays to the end: those were registered first.
+    pub fn stays(&self, tenant: TenantHandle) -> bool {
+        self.residents.last().is_some_and(|last| tenant.index() <= last.tenant.index())
     }
 
     /// Shows a guest to all.
@@ -236,7 +242,7 @@ fn resident(
         },
         4 => TenantConfig { priority: Priority::High, parent: group(1), ..plain },
         5 => TenantConfig {
-            grants_max: [None, Some(40), Some(40), None],
+            grants_max: [None, Some(12), Some(12), None],
             policy: Policy::Lru,
             parent: group(2),
             ..plain

@@ -38,15 +38,15 @@ macro_rules! verbs {
 }
 
 verbs! {
-    TryRequest, "try_request", 20;
-    Request, "request", 20;
+    TryRequest, "try_request", 10;
+    Request, "request", 10;
     RequestOwned, "request_owned", 10;
-    Reserve, "reserve", 10;
+    Reserve, "reserve", 13;
     Commit, "commit", 10;
     RequestAll, "request_all", 10;
     Acquire, "acquire", 10;
     Enqueue, "enqueue", 10;
-    EnqueueOwned, "enqueue_owned", 10;
+    EnqueueOwned, "enqueue_owned", 20;
     RequestOrEnqueueOwned, "request_or_enqueue_owned", 10;
     Poll, "ticket.poll", 10;
     Await, "ticket.await", 10;
@@ -66,8 +66,8 @@ verbs! {
     Unpin, "unpin", 10;
     KeepAlive, "keep_alive", 10;
     BytesOf, "bytes_of", 10;
-    IntoOwned, "grant.into_owned", 10;
-    Release, "release", 40;
+    IntoOwned, "grant.into_owned", 12;
+    Release, "release", 60;
     Drop, "drop", 10;
     OnReclaim, "on_reclaim", 10;
     OnReclaimWithin, "on_reclaim_within", 10;
@@ -78,7 +78,7 @@ verbs! {
     NextVictim, "next_victim", 10;
     Decline, "decline", 10;
     EvictFor, "evict_for", 10;
-    RegisterTenant, "register_tenant", 10;
+    RegisterTenant, "register_tenant", 30;
     UnregisterIfIdle, "unregister_tenant, if idle", 10;
     UnregisterDrain, "unregister_tenant, drain", 10;
     UnregisterForce, "unregister_tenant, force", 10;

@@ -22,7 +22,7 @@ use super::tally::Outcome;
 use super::verb::{Deck, Verb};
 
 /// Tries to make a verb possible before its card is left.
-const PREPARE_MAX: u32 = 8;
+const PREPARE_MAX: u32 = 16;
 
 /// Most bytes of a usual request.
 const BYTES_MAX: u64 = 64 << 10;
@@ -120,8 +120,8 @@ impl<'g> Worker<'g> {
     /// Any tenant, which may be gone by now if it is a guest.
     pub fn anybody(&mut self) -> TenantHandle {
         let dice = self.book.dice.next();
-        let guest = if dice & 7 == 0 { self.scene.guest(dice >> 3) } else { None };
-        guest.unwrap_or_else(|| self.scene.resident(dice >> 8).tenant)
+        let guest = if dice & 63 == 0 { self.scene.guest(dice >> 6) } else { None };
+        guest.unwrap_or_else(|| self.scene.resident(dice >> 12).tenant)
     }
 
     pub fn report(&self, fault: Fault) {
@@ -130,10 +130,15 @@ impl<'g> Worker<'g> {
 
     /// A request, with a record in the ledger.
     pub fn ask(&mut self) -> (Asked, Request) {
-        let dice = self.book.dice.next();
         let tenant = self.anybody();
+        let huge = self.dice(64) == 0;
+        self.ask_for(tenant, if huge { self.scene.capacity_bytes / 8 } else { BYTES_MAX })
+    }
+
+    /// The same of one tenant, for so many bytes at most.
+    pub fn ask_for(&mut self, tenant: TenantHandle, most: u64) -> (Asked, Request) {
+        let dice = self.book.dice.next();
         let kind = AllocationType::ALL[(dice & 3) as usize];
-        let most = if dice >> 2 & 63 == 0 { self.scene.capacity_bytes / 8 } else { BYTES_MAX };
         let bytes = 1 + (dice >> 16) % most;
         let index = self.book.free.pop().expect("there was room when it was looked for");
         let cookie = self.scene.cells().open(index);
@@ -164,8 +169,7 @@ impl<'g> Worker<'g> {
             return self.end(entry);
         }
         let leaks = entry.owned.is_none() && self.book.leaked.len() < LEAKED_MAX;
-        let stays = self.scene.residents.iter().any(|r| r.tenant == entry.tenant);
-        if leaks && self.dice(2_048) == 0 && stays {
+        if leaks && self.dice(2_048) == 0 && self.scene.stays(entry.tenant) {
             return self.book.leaked.push(entry);
         }
         self.book.held.push(entry);
@@ -203,7 +207,8 @@ impl<'g> Worker<'g> {
     }
 
     /// The governor says that a grant has ended: then somebody has said so who knows, or will, or
-    /// its tenant was unregistered by force. Until that is clear it counts as live.
+    /// its tenant was unregistered by force; or it is a victim now. Until that is clear it counts as
+    /// live.
     pub fn doubt(&mut self, entry: Entry) {
         match self.scene.has_ended(&entry) {
             true => self.end(entry),
@@ -211,13 +216,12 @@ impl<'g> Worker<'g> {
         }
     }
 
-    /// Forgets those of the doubtful that turned out to have ended.
-    pub fn settle_doubts(&mut self) {
-        let scene = self.scene;
-        for at in (0..self.book.doubtful.len()).rev() {
-            if scene.has_ended(&self.book.doubtful[at]) {
-                let entry = self.book.doubtful.swap_remove(at);
-                self.end(entry);
+    /// Those of the doubtful that have not ended by now were only being asked for.
+    fn settle_doubts(&mut self) {
+        for entry in std::mem::take(&mut self.book.doubtful) {
+            match self.scene.has_ended(&entry) {
+                true => self.end(entry),
+                false => self.book.held.push(entry),
             }
         }
     }
