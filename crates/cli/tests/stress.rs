@@ -104,7 +104,7 @@ fn what_makes_no_sense_is_refused() {
         (["--threads", "65"], "from 1 to 64"),
         (["--tenants", "0"], "from 1 to 1024"),
         (["--operations", "0"], "from 1 to 1000000000000"),
-        (["--seed", "-1"], "--seed"),
+        (["--seed", "one"], "--seed"),
         (["--json", "figures.json"], "figures.json"),
     ] {
         let output = stress(&options);
