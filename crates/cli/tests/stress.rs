@@ -1,6 +1,8 @@
 //! `allot stress` from the outside: short runs, what their figures have to do with each other, and
 //! what is refused. That a fault is found is tested beside the ledger, which can be lied to.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -58,6 +60,42 @@ fn a_run_of_so_many_calls_is_sound_and_adds_up() {
     }
     for seen in ["evicted", "busy", "deferred", "panics_survived", "threads_ended_holding"] {
         assert!(number(&report, seen) > 0, "no {seen} in {report}");
+    }
+}
+
+/// Names of the public functions of a type, as its source in `src/` has them.
+fn interface(of: &str) -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src");
+    let mut names = BTreeSet::new();
+    for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let mut within = false;
+        for line in text.lines() {
+            if line.starts_with("impl") || line.starts_with('}') {
+                within = line.ends_with(&format!(" {of} {{"));
+            }
+            let name = line.strip_prefix("    pub fn ").filter(|_| within);
+            names.extend(name.and_then(|rest| rest.split(['(', '<']).next()).map(str::to_string));
+        }
+    }
+    names
+}
+
+#[test]
+fn no_verb_of_the_interface_is_left_out() {
+    let report = report(&["--operations", "1", "--threads", "1", "--json"]);
+    let verbs = report["verbs"].as_array().unwrap().iter().filter_map(|verb| verb["verb"].as_str());
+    let called: BTreeSet<&str> = verbs.filter_map(|verb| verb.split(',').next()).collect();
+    // How one is made, and what it was made of.
+    let plain = ["new", "config", "clock"];
+    let of_governor = interface("Governor");
+    let of_ticket = interface("HeldTicket<G>");
+    assert!(of_governor.len() > 60 && of_ticket.len() > 8, "{of_governor:?}, {of_ticket:?}");
+    for verb in of_governor.iter().filter(|verb| !plain.contains(&verb.as_str())) {
+        assert!(called.contains(verb.as_str()), "{verb} is not called");
+    }
+    for verb in of_ticket.iter().filter(|verb| !["number", "tenant"].contains(&verb.as_str())) {
+        assert!(called.contains(format!("ticket.{verb}").as_str()), "ticket.{verb} is not called");
     }
 }
 

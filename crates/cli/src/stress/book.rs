@@ -16,7 +16,7 @@ pub(super) const HELD_MAX: usize = 384;
 pub(super) const RESERVED_MAX: usize = 32;
 
 /// Places in line of one thread.
-pub(super) const TICKETS_MAX: usize = 12;
+pub(super) const TICKETS_MAX: usize = 8;
 
 /// Grants of one thread that nobody ever releases.
 pub(super) const LEAKED_MAX: usize = 8;

@@ -142,6 +142,14 @@ impl<'g> Worker<'g> {
                 self.forget(asked);
                 Outcome::Done
             }
+            Ok(reservation) if self.dice(8) == 0 => {
+                // What cannot be committed any more is given back.
+                match reservation.commit() {
+                    Ok(grant) => self.hold(asked, grant.into_id(), None),
+                    Err(_) => self.forget(asked),
+                }
+                Outcome::Done
+            }
             Ok(reservation) => {
                 let entry = self.entry(asked, reservation.into_id(), None);
                 // An owner was asked for it, although it is none's yet.

@@ -9,7 +9,7 @@ use allotment::{
     Priority, RateLimit, TenantConfig, TenantHandle, TenantId,
 };
 
-use super::book::Entry;
+use super::book::{Entry, TICKETS_MAX};
 use super::bound::Bound;
 use super::cells::Cells;
 use super::count::{Word, lock};
@@ -78,10 +78,11 @@ impl Scene {
         let config = GovernorConfig {
             tenants_max: (tenants + guests) as u32,
             groups_max: 8 + (threads * GROUPS_MAX as u64) as u32,
-            grants_max: (320 * threads + 64 * tenants) as u32,
+            grants_max: (288 * threads + 24 * tenants) as u32,
             ghost_keys_max: 1 << 12,
             events_max: if events { 1 << 12 } else { 0 },
-            waiters_max: 4 * (threads as u32 + 1),
+            // Fewer than all threads together would take.
+            waiters_max: (TICKETS_MAX as u32) * threads as u32 - 2,
             patience_ns: 200_000,
             quantum_bytes: 64 << 10,
             busy_cooldown_ns: 5_000_000,

@@ -46,8 +46,8 @@ verbs! {
     RequestAll, "request_all", 10;
     Acquire, "acquire", 10;
     Enqueue, "enqueue", 10;
-    EnqueueOwned, "enqueue_owned", 20;
-    RequestOrEnqueueOwned, "request_or_enqueue_owned", 10;
+    EnqueueOwned, "enqueue_owned", 10;
+    RequestOrEnqueueOwned, "request_or_enqueue_owned", 20;
     Poll, "ticket.poll", 10;
     Await, "ticket.await", 10;
     Wait, "ticket.wait", 10;
@@ -135,7 +135,7 @@ impl Verb {
             | Self::IsReady
             | Self::IsGranted
             | Self::Estimate
-            | Self::BytesBefore => Self::EnqueueOwned,
+            | Self::BytesBefore => Self::RequestOrEnqueueOwned,
             Self::Enqueue | Self::EnqueueOwned | Self::RequestOrEnqueueOwned => Self::Cancel,
             Self::UnregisterIfIdle | Self::UnregisterDrain | Self::UnregisterForce => {
                 Self::RegisterTenant
