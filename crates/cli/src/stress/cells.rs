@@ -4,9 +4,9 @@
 //!
 //! ```text
 //! word    = generation:40 | life:24
-//! asked -> live -> gone       an owner answered that it was freed, or a release that it was evicted
-//!               -> returned   a release said that its bytes went back: once at most
-//! asked -> gone               it was evicted before the one who asked had read the answer
+//! asked -> live -> gone      an owner said that it was freed, or a release that it was evicted
+//!               -> returned  a release said that its bytes went back: once at most
+//! asked -> gone              it was evicted before the one who asked had read the answer
 //! ```
 //!
 //! The owner of a record begins a new generation only when the grant before has ended, so what is

@@ -60,7 +60,7 @@ impl<'g> Worker<'g> {
                 let answer = self.scene.governor.request_owned(&request);
                 Some(self.granted_owned(asked, answer))
             }
-            Verb::IntoOwned => self.into_owned(),
+            Verb::IntoOwned => self.own(),
             Verb::Reserve => Some(self.reserve()),
             Verb::RequestAll => Some(self.request_all()),
             _ => None,
@@ -113,7 +113,7 @@ impl<'g> Worker<'g> {
     }
 
     /// The grant of a request, as an object that can be stored; of one who stays.
-    fn into_owned(&mut self) -> Option<Outcome> {
+    fn own(&mut self) -> Option<Outcome> {
         let tenant = self.resident().tenant;
         let (asked, request) = self.ask_for(tenant, SMALL_MAX);
         let answer = self.governor().try_request(&request);

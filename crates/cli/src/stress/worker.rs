@@ -207,8 +207,8 @@ impl<'g> Worker<'g> {
     }
 
     /// The governor says that a grant has ended: then somebody has said so who knows, or will, or
-    /// its tenant was unregistered by force; or it is a victim now. Until that is clear it counts as
-    /// live.
+    /// its tenant was unregistered by force; or it is a victim now. Until that is clear it counts
+    /// as live.
     pub fn doubt(&mut self, entry: Entry) {
         match self.scene.has_ended(&entry) {
             true => self.end(entry),
