@@ -470,7 +470,7 @@ fn groups_move_while_a_request_is_explained() {
             for turn in 0..40_000 {
                 let at = turn * 7 % GROUPS;
                 governor.unregister_group(groups[at]).unwrap();
-                groups[at] = group((turn / GROUPS % 2 == 0).then_some(top)).unwrap();
+                groups[at] = group((turn / GROUPS).is_multiple_of(2).then_some(top)).unwrap();
             }
         });
         while !moving.is_finished() {
