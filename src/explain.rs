@@ -230,7 +230,9 @@ impl Governor {
             *needs.entry(accounts.parent(tenant)).or_default() += need;
         }
         let mut groups: Vec<u32> = accounts.groups().collect();
-        groups.sort_by_key(|&g| std::cmp::Reverse(accounts.depth(g)));
+        // Each depth is read once: a slot may get another group meanwhile, and a sort that sees two
+        // depths of one panics.
+        groups.sort_by_cached_key(|&g| std::cmp::Reverse(accounts.depth(g)));
         for group in groups {
             let below = needs.get(&group).copied().unwrap_or(0);
             let need = below.max(accounts.guarantee(group));

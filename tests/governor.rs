@@ -453,3 +453,29 @@ fn the_bytes_of_the_next_grant_in_a_slot_are_not_told() {
         }
     });
 }
+
+#[test]
+fn groups_move_while_a_request_is_explained() {
+    const GROUPS: usize = 60;
+    let config = GovernorConfig { groups_max: 64, ..small(100) };
+    let governor = Governor::new(config).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let request = Request::new(one, AllocationType::Cache, 1);
+    let top = governor.register_group(GroupConfig::new("top")).unwrap();
+    let group = |parent| governor.register_group(GroupConfig { parent, ..GroupConfig::new("g") });
+    let mut groups: Vec<_> = (0..GROUPS).map(|_| group(None).unwrap()).collect();
+    std::thread::scope(|scope| {
+        let moving = scope.spawn(|| {
+            // From one level to the other and back, so that no order of levels stays true.
+            for turn in 0..40_000 {
+                let at = turn * 7 % GROUPS;
+                governor.unregister_group(groups[at]).unwrap();
+                groups[at] = group((turn / GROUPS).is_multiple_of(2).then_some(top)).unwrap();
+            }
+        });
+        while !moving.is_finished() {
+            assert!(governor.explain(&request).unwrap().reason.is_none());
+            assert_eq!(governor.attainable(&request), Ok(1));
+        }
+    });
+}

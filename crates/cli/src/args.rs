@@ -3,11 +3,13 @@
 //! - here: the commands, the options of `demo` and `replay`, values as people write them
 //! - `args/bench.rs`: the options of `bench`
 //! - `args/log.rs`: what goes with logs, recorded and read
+//! - `args/stress.rs`: the options of `stress`
 //! - `args/trace.rs`: how a trace is read, for all commands that read one
 //! - `args/tune.rs`: the options of `tune`
 
 mod bench;
 mod log;
+mod stress;
 mod trace;
 mod tune;
 
@@ -18,6 +20,7 @@ use allotment::Policy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::bench::BenchArgs;
+pub use self::stress::StressArgs;
 pub use self::trace::TraceArgs;
 pub use self::tune::TuneArgs;
 use crate::failure::CliError;
@@ -53,6 +56,13 @@ pub enum Command {
     /// shown as a ratio to it too: times differ from machine to machine, ratios hardly. A request
     /// of the first two tables takes 4 KiB, one of the third 2 MiB where memory is full.
     Bench(BenchArgs),
+    /// Call every verb of one governor from several threads, and prove that no byte is lost
+    ///
+    /// Limits and capacity change meanwhile, tenants come and go, owners answer, promise, call the
+    /// governor again and panic, threads end while they hold grants. A ledger of its own is held
+    /// against the governor once a second, while all threads rest; the first discrepancy ends the
+    /// run with exit code 1. Each verb has at least one call in a hundred.
+    Stress(StressArgs),
 }
 
 /// Options of `allot demo`.

@@ -11,6 +11,7 @@
 //! | `ledger` | independent sums that check the governor |
 //! | `tune` | searching guarantees, limits and bursts that suit a trace |
 //! | `bench` | what decisions cost on this machine |
+//! | `stress` | every verb at once, and the proof that no byte is lost |
 //! | `dice` | random numbers from a seed |
 //! | `report` | tables, JSON and HTML |
 //! | `failure` | the one kind of error, exit code 2 |
@@ -27,6 +28,7 @@ mod ledger;
 mod recording;
 mod replay;
 mod report;
+mod stress;
 mod trace;
 mod tune;
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Replay(args) => replay::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Stress(args) => stress::run(&args),
         Command::Tune(args) => tune::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
