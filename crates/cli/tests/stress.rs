@@ -63,18 +63,20 @@ fn a_run_of_so_many_calls_is_sound_and_adds_up() {
     }
 }
 
-/// Names of the public functions of a type, as its source in `src/` has them.
+/// Names of the public functions of a type, as its source in `src/` has them; those that are hidden
+/// are parts of others.
 fn interface(of: &str) -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src");
     let mut names = BTreeSet::new();
     for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
         let Ok(text) = std::fs::read_to_string(&file) else { continue };
-        let mut within = false;
+        let (mut within, mut hidden) = (false, false);
         for line in text.lines() {
             if line.starts_with("impl") || line.starts_with('}') {
                 within = line.ends_with(&format!(" {of} {{"));
             }
-            let name = line.strip_prefix("    pub fn ").filter(|_| within);
+            let name = line.strip_prefix("    pub fn ").filter(|_| within && !hidden);
+            hidden = line == "    #[doc(hidden)]" || hidden && line.starts_with("    #[");
             names.extend(name.and_then(|rest| rest.split(['(', '<']).next()).map(str::to_string));
         }
     }
