@@ -1,6 +1,6 @@
 //! Calls of one thread on a governor and on the naive model of the tests: every answer and every
-//! victim must be equal. Between them come handles that are stale, of another governor or of another
-//! tenant, which are refused and change nothing; at the end nobody holds anything.
+//! victim must be equal. Between them come handles that are stale, of another governor or of
+//! another tenant, which are refused and change nothing; at the end nobody holds anything.
 
 #![no_main]
 

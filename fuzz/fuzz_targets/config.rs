@@ -1,6 +1,6 @@
 //! The configuration file: any text is read, or refused with a message that names the file and a
 //! line within it. What was read is written and read again as the same, and a governor is made of
-//! it with everyone registered, or refuses with a message; no governor holds what was not asked for.
+//! it with everyone registered, or refuses with a message; nothing is held in it.
 
 #![no_main]
 
@@ -50,7 +50,7 @@ fn becomes_a_governor(setup: &Setup) {
     }
 }
 
-/// `allot.toml:LINE: what`, where the text has such a line; without a line only for what is missing.
+/// `allot.toml:LINE: what`, where the text has such a line; without one for what is missing.
 fn names_a_line(message: &str, text: &str) {
     let rest = message.strip_prefix(NAME).and_then(|rest| rest.strip_prefix(':'));
     let rest = rest.unwrap_or_else(|| panic!("names no file: {message}"));

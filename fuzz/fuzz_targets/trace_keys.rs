@@ -35,10 +35,14 @@ fn fixed<const WIDTH: usize>(file: &[u8], key: impl Fn(&[u8; WIDTH]) -> u64) -> 
     rest.is_empty().then(|| records.iter().map(key).collect())
 }
 
-/// The numbers of each line.
-fn lines(file: &[u8]) -> Option<Vec<Vec<u64>>> {
+/// The first fields of each line, which are numbers; what stands behind them is not looked at.
+fn lines<const FIELDS: usize>(file: &[u8]) -> Option<Vec<[u64; FIELDS]>> {
     let text = std::str::from_utf8(file).ok()?;
-    let line = |line: &str| line.split_ascii_whitespace().map(|field| field.parse().ok()).collect();
+    let line = |line: &str| {
+        let fields = line.split_ascii_whitespace().take(FIELDS);
+        let numbers: Option<Vec<u64>> = fields.map(|field| field.parse().ok()).collect();
+        numbers?.try_into().ok()
+    };
     text.lines().map(line).collect()
 }
 
@@ -57,13 +61,15 @@ fn naive(kind: Kind, file: &[u8]) -> Option<Vec<(u64, u64)>> {
             rest.is_empty().then(|| records.iter().map(use_of).collect())
         }
         Kind::Sized => {
-            lines(file)?.iter().map(|line| Some((*line.get(1)?, *line.get(2)?))).collect()
+            let uses = lines::<3>(file)?;
+            Some(uses.into_iter().map(|[_, key, bytes]| (key, bytes)).collect())
         }
         Kind::Arc => {
-            let runs = lines(file)?;
             let mut keys = Vec::new();
-            for run in &runs {
-                let (first, count) = (*run.first()?, *run.get(1)?);
+            for [first, count] in lines::<2>(file)? {
+                if count > RUN_MAX {
+                    return None;
+                }
                 keys.extend((first..first.checked_add(count)?).map(|key| (key, 1)));
             }
             Some(keys)

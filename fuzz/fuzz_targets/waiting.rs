@@ -1,11 +1,10 @@
 //! Requests that stand in line, in one thread, with a clock that is moved by hand.
 //!
 //! ```text
-//! L1  used(tenant) = what its grants hold and what was handed to its tickets; the same of the whole
+//! L1  used(tenant) = what its grants hold and what was handed to its tickets; so for the whole
 //! L2  nothing is handed out beyond capacity or limit
 //! L3  whoever waits alone and fits is served; whoever is late has an answer
-//! L4  once there is room for all, all are served, each with what it asked for, and an answer comes
-//!     once
+//! L4  once there is room for all, all are served, each with what it asked for, and each once
 //! ```
 
 #![no_main]
