@@ -201,12 +201,15 @@ fn change(log: &mut Log, change: &Change<'_>) {
     }
 }
 
-/// Whether the end was cut off and nothing else was done. What is less than a record at the end,
-/// and zeros, were never finished: as good as cut off.
-fn is_prefix(changed: &Log, log: &Log) -> bool {
+/// Whether the end was cut off and nothing else was done. What is less than a record or a header at
+/// the end, and zeros, were never finished: as good as cut off.
+fn is_prefix(changed: &[(u64, Vec<u8>)], log: &Log) -> bool {
     let Some(((number, bytes), before)) = changed.split_last() else { return true };
-    let Some(whole) = log.get(before.len()) else { return false };
     let zeros = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    if zeros < HEADER_BYTES && is_prefix(before, log) {
+        return true;
+    }
+    let Some(whole) = log.get(before.len()) else { return false };
     let part = bytes.len() - bytes.len().saturating_sub(HEADER_BYTES) % RECORD_BYTES;
     let is_cut = |end: usize| whole.1.starts_with(&bytes[..end]);
     *before == log[..before.len()] && *number == whole.0 && (is_cut(zeros) || is_cut(part))
