@@ -616,7 +616,7 @@ fn cut(bytes: &mut [u8]) {
         if let Some(word) = bytes.get_mut(at..at + 4) {
             let size = u32::from_le_bytes(*word.first_chunk().unwrap());
             if size <= 1 << 28 {
-                word.copy_from_slice(&(size % TABLE_MAX).to_le_bytes());
+                word.copy_from_slice(&size.min(TABLE_MAX).to_le_bytes());
             }
         }
     }
