@@ -62,6 +62,8 @@ memory=/dev/shm
 TMPDIR=$(mktemp -d "$memory/allotment-fuzz-XXXXXX")
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
+# What was freed comes back after a while: fresh pages cost more than the calls themselves.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-quarantine_size_mb=16}
 
 # Runs a target, with its output in a file beside its program. Answers as the target does.
 run() {

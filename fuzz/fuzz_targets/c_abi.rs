@@ -32,7 +32,7 @@ use std::ptr::{null, null_mut};
 
 const CALLS_MAX: usize = 60;
 /// Tables are at most this large: a governor is made for each case.
-const TABLE_MAX: u32 = 1 << 10;
+const TABLE_MAX: u32 = 1 << 6;
 const ALIGN: usize = 16;
 
 /// Memory of the caller's of a size to the byte.
