@@ -242,8 +242,11 @@ impl Line {
         let (sum, sum_before) = (used.iter().sum::<u64>(), before.iter().sum::<u64>());
         assert_eq!(snapshot.live_bytes, sum, "L1: the whole");
         assert!(sum <= self.capacity.max(sum_before), "L2: the whole");
-        let waiting: Vec<_> = self.standing.iter().filter(|s| !s.ticket.is_ready()).collect();
-        if let [alone] = waiting[..] {
+        // Who is late stands there, with what was set aside for it, until somebody looks.
+        let waiting: Vec<_> = self.standing.iter().filter(|s| !s.ticket.is_granted()).collect();
+        if let [alone] = waiting[..]
+            && !alone.ticket.is_ready()
+        {
             let limit = self.limits[alone.tenant].unwrap_or(u64::MAX);
             let fits = sum + alone.bytes <= self.capacity;
             let allowed = used[alone.tenant] + alone.bytes <= limit;
