@@ -152,7 +152,7 @@ impl Governor {
     /// Looks only: takes no bytes and no place, evicts nothing, and asks neither rate nor number of
     /// grants. Steps grow with the line, and if nobody waits with the number of tenants.
     pub fn estimated_wait(&self, request: &Request) -> Option<Duration> {
-        let ask = self.ask(request).ok()?;
+        let ask = self.ask_in_line(request).ok()?;
         let free = self.core.accounts.shortage(ask.account, ask.bytes).is_none();
         let in_turn = !self.core.scarcity.is_waited();
         if free || in_turn && self.attainable(request).ok()? >= ask.bytes {
@@ -176,7 +176,7 @@ impl Governor {
     ///
     /// As [`Governor::evict_for`].
     pub fn bytes_ahead(&self, request: &Request) -> Result<u64, Error> {
-        Ok(self.core.owed_before(&self.ask(request)?))
+        Ok(self.core.owed_before(&self.ask_in_line(request)?))
     }
 
     /// Evicts what may go for a request that stands in line, as [`Governor::request`] would: what
@@ -186,17 +186,22 @@ impl Governor {
     ///
     /// [`Error::Gone`], [`Error::Foreign`], [`Error::ZeroBytes`], [`Error::TooLarge`].
     pub fn evict_for(&self, request: &Request) -> Result<(), Error> {
-        let mut ask = self.ask(request)?;
-        if self.core.is_gone(&ask) {
-            let number = self.tenant_handle(ask.owner()).as_u64();
-            return Err(Error::Gone { what: "tenant", number });
-        }
+        let mut ask = self.ask_in_line(request)?;
         ask.now_ns = self.clock().now_ns();
         self.note_evict_for(request, &ask);
         self.serve_waiters();
         self.evict_for_waiter(&ask);
         self.tell_pressure();
         Ok(())
+    }
+
+    /// The request of a tenant that is registered: its handle may be of an earlier one in its slot.
+    fn ask_in_line(&self, request: &Request) -> Result<Ask, Error> {
+        let ask = self.ask(request)?;
+        if self.core.is_gone(&ask) {
+            return Err(Error::Gone { what: "tenant", number: request.tenant.as_u64() });
+        }
+        Ok(ask)
     }
 
     /// Serves whoever fits by now. Called after bytes, slots or limits have changed; costs a load

@@ -83,12 +83,15 @@ impl Scene {
     /// Calls everything that takes a tenant alone.
     fn on_tenant(&self, tenant: TenantHandle) -> Vec<Error> {
         let request = Request::new(tenant, Cache, 1);
+        assert_eq!(self.governor.estimated_wait(&request), None);
         vec![
             self.refuses(|g| g.try_request(&request).map(drop)),
             self.refuses(|g| g.request(&request).map(drop)),
             self.refuses(|g| g.reserve(&request, SECOND).map(drop)),
             self.refuses(|g| g.request_all(&[request]).map(drop)),
             self.refuses(|g| g.explain(&request)),
+            self.refuses(|g| g.bytes_ahead(&request)),
+            self.refuses(|g| g.evict_for(&request)),
             self.refuses(|g| g.usage(tenant)),
             self.refuses(|g| g.tenant_config(tenant)),
             self.refuses(|g| g.set_tenant(tenant, |_| panic!("nothing to change"))),

@@ -286,7 +286,7 @@ impl<'a> Verifier<'a> {
         } else if !is_first && header.first_sequence > next {
             let last = header.first_sequence - 1;
             let what = format!("records {next} to {last} are missing before this segment");
-            let is_next = number == before + 1;
+            let is_next = before.checked_add(1) == Some(number);
             let kind = if is_next { FindingKind::Truncated } else { FindingKind::Removed };
             self.find(kind, 0, Some(next), what);
         } else if !is_first && header.first_sequence < next {

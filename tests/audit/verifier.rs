@@ -95,6 +95,14 @@ fn samples_verify() {
     assert!(seen.iter().all(|&count| count > 3), "the samples are too plain: {seen:?}");
 }
 
+#[test]
+fn no_segment_comes_after_the_last_number_of_all() {
+    let mut samples = (0..40).map(|seed| sample(seed).log);
+    let mut log = samples.find(|log| log.len() > 2).expect("a sample of three segments");
+    log[1].0 = u64::MAX;
+    assert!(is_found(&log, None));
+}
+
 /// How many tamperings are tried.
 const TAMPERINGS: u64 = 100_000;
 

@@ -1,56 +1,7 @@
-//! The command `allot`.
-//!
-//! | file | what is there |
-//! |---|---|
-//! | `args` | the command line |
-//! | `trace` | decoders of recorded traces |
-//! | `replay` | driving a governor with a trace |
-//! | `audit` | proving, showing and accounting for an audit log |
-//! | `recording` | logs of runs, made again and asked what if |
-//! | `demo` | one minute of four tenants, with and without a governor |
-//! | `ledger` | independent sums that check the governor |
-//! | `tune` | searching guarantees, limits and bursts that suit a trace |
-//! | `bench` | what decisions cost on this machine |
-//! | `stress` | every verb at once, and the proof that no byte is lost |
-//! | `dice` | random numbers from a seed |
-//! | `report` | tables, JSON and HTML |
-//! | `failure` | the one kind of error, exit code 2 |
-//!
-//! Tenants, groups and limits from a file come from the crate `allotment_config`.
-
-mod args;
-mod audit;
-mod bench;
-mod demo;
-mod dice;
-mod failure;
-mod ledger;
-mod recording;
-mod replay;
-mod report;
-mod stress;
-mod trace;
-mod tune;
+//! The command `allot`; what it does is in the library beside it.
 
 use std::process::ExitCode;
 
-use args::{Allot, Command};
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let outcome = match Allot::parse().command {
-        Command::Audit(command) => audit::run(&command),
-        Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Replay(args) => replay::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Stress(args) => stress::run(&args),
-        Command::Tune(args) => tune::run(&args).map(|()| ExitCode::SUCCESS),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(failure) => {
-            eprintln!("allot: {failure}");
-            ExitCode::from(failure::EXIT_CODE)
-        }
-    }
+    allot_cli::run()
 }

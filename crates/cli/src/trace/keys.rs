@@ -206,7 +206,7 @@ impl Keys {
         }
         let footprint_bytes = match self.unit {
             Unit::Objects => self.items.len() as u64,
-            Unit::Bytes => self.sizes.iter().sum(),
+            Unit::Bytes => self.sizes.iter().copied().fold(0, u64::saturating_add),
         };
         let use_bytes = match self.unit {
             Unit::Objects => UseBytes::Each(1),
@@ -225,5 +225,27 @@ impl Keys {
             requests,
             footprint_bytes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::stretch::Stretch;
+
+    #[test]
+    fn a_footprint_beyond_all_numbers_is_the_largest() {
+        let scale = Scale {
+            stretch: Stretch { sitting: None, since_ns: None, until_ns: None },
+            unit: Unit::Bytes,
+            tenant_shift: None,
+            kv_bytes_per_token: 1,
+            decode_ns_per_token: 1,
+            model_bytes: 1,
+            inference_bytes: 1,
+        };
+        let mut keys = Keys::new(&scale);
+        keys.sizes = vec![u64::MAX, 5];
+        assert_eq!(keys.into_workload("t".to_string()).footprint_bytes, u64::MAX);
     }
 }

@@ -37,7 +37,7 @@ fn days(year: u64, month: u64, day: u64) -> u64 {
 fn second_ns(text: &str) -> Option<u64> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let whole: u64 = whole.parse().ok().filter(|second| *second <= 60)?;
-    let decimals = &decimals[..decimals.len().min(9)];
+    let decimals = decimals.get(..decimals.len().min(9))?;
     let scale = 10_u64.pow(9 - decimals.len() as u32);
     let part: u64 = if decimals.is_empty() { 0 } else { decimals.parse().ok()? };
     Some(whole * 1_000_000_000 + part * scale)
@@ -66,5 +66,7 @@ mod tests {
         for text in ["", "2023-11-16", "2023-13-16 00:00:00", "2023-11-16 24:00:00", "x y"] {
             assert_eq!(parse_ns(text), None, "{text}");
         }
+        // The ninth decimal ends within a letter.
+        assert_eq!(parse_ns("2023-11-16 00:00:00.12345678é"), None);
     }
 }
