@@ -6,6 +6,7 @@
 //! every grant that ends here, once.
 
 use super::Core;
+use super::bugs::{Bug, planted};
 use super::events::{End, Observer};
 use super::grants::{Victim, flag};
 use super::word::{Owner, State};
@@ -31,7 +32,7 @@ impl Core {
                 let place = (slot, self.grants.generation(slot));
                 self.end_chosen(place, owner, End::Forced, observer)
             }
-            State::Reserved | State::Tuning | State::Ending => false,
+            State::Reserved | State::Tuning | State::Ending => planted(Bug::ForceForgets),
         }
     }
 

@@ -17,6 +17,7 @@
 //! nothing was unlinked meanwhile.
 
 use super::backlog::{Backlog, Entry, Source};
+use super::bugs::{Bug, planted};
 use super::ghost::Ghost;
 use super::grants::{Grants, LINES, NoSegment, SLOTS, Segment};
 use super::lessons::Weights;
@@ -534,7 +535,8 @@ impl Queue {
             let word = CountWord(self.count.load(Ordering::Acquire));
             let after = word.count() + u64::from(grants);
             if self.grants_max().is_some_and(|max| after > u64::from(max)) {
-                return Err((word.pending() == 0).then_some(word.count()));
+                let certain = word.pending() == 0 || planted(Bug::CountTransient);
+                return Err(certain.then_some(word.count()));
             }
             let next = word.0 + u64::from(grants) + CountWord::PENDING;
             // AcqRel: every change follows the one it builds on. Relaxed on failure: read again.
