@@ -245,13 +245,13 @@ impl Author {
 
     fn waiting(&mut self) -> Action {
         match self.random.below(8) {
-            0..4 => {
+            0..3 => {
                 // Never evicted: it may be there before it is seen.
                 let ask = Ask { kind: 0, pinned: false, ..self.ask() };
                 Action::Enqueue(ask)
             }
-            4..6 => Action::Poll(self.random.next()),
-            6 => Action::Cancel(self.random.next()),
+            3 => Action::Poll(self.random.next()),
+            4..6 => Action::Cancel(self.random.next()),
             _ => Action::Release(self.random.next(), false),
         }
     }

@@ -21,7 +21,7 @@
 //! chosen and when a waiter is served are operations of their own, that happen somewhere between
 //! the call and the return of what caused them.
 //!
-//! The governor does less than a lock around it would in two respects, which are said here.
+//! The governor does less than a lock around it would in three respects, which are said here.
 //!
 //! 1. Bytes that a release, a shrink or an eviction takes off a grant are free somewhat later than
 //!    the grant is over ([`Operation::Back`], [`Operation::BackAll`]), though before that call
@@ -30,6 +30,10 @@
 //!    thread is just moving. Until it is taken away, what was claimed before may be taken into use,
 //!    though no more than the bound before ([`State`], `slack`). Where calls never overlap there is
 //!    none of that.
+//! 3. A waiter that gives up may be served all the same by who is at the line: its bytes come back
+//!    when those calls that were beside its last one have returned ([`Operation::Returned`]).
+//!    And who looks may find that it waits still when its bytes are taken already, until whoever
+//!    serves it has returned.
 
 use crate::checker::Specification;
 
@@ -133,6 +137,8 @@ struct Ticket {
     place: u8,
     /// How many had asked when it did not fit last.
     short: u8,
+    /// Whether it holds bytes although it gave up.
+    holds: bool,
 }
 
 /// Everything later answers depend on.
@@ -245,6 +251,8 @@ pub enum Operation {
     TakenGone(u8),
     /// It gave up.
     Cancelled(u8),
+    /// What it was served all the same is free, if it ever was.
+    Returned(u8),
 }
 
 impl State {
@@ -269,8 +277,14 @@ impl State {
             groups: std::array::from_fn(|i| groups.get(i).copied().unwrap_or(none)),
             tenants: std::array::from_fn(|i| tenants.get(i).copied().unwrap_or(nobody)),
             grants: [nothing; GRANTS_MAX],
-            tickets: [Ticket { turn: Turn::Absent, tenant: 0, bytes: 0, place: 0, short: 0 };
-                TICKETS_MAX],
+            tickets: [Ticket {
+                turn: Turn::Absent,
+                tenant: 0,
+                bytes: 0,
+                place: 0,
+                short: 0,
+                holds: false,
+            }; TICKETS_MAX],
             asked: 0,
         }
     }
@@ -496,6 +510,12 @@ impl State {
         }
     }
 
+    fn holding(&self, ticket: u8, holds: bool) -> Self {
+        let mut state = *self;
+        state.tickets[usize::from(ticket)].holds = holds;
+        state
+    }
+
     fn turned(&self, ticket: u8, turn: Turn) -> Self {
         let mut state = *self;
         state.tickets[usize::from(ticket)].turn = turn;
@@ -523,7 +543,8 @@ impl Specification for Governing {
             | Operation::WaitsInVain(_)
             | Operation::Taken(_)
             | Operation::TakenGone(_)
-            | Operation::Cancelled(_) => follow_ticket(state, operation, to),
+            | Operation::Cancelled(_)
+            | Operation::Returned(_) => follow_ticket(state, operation, to),
             Operation::Capacity(..)
             | Operation::CapacityExceeded(_)
             | Operation::Configured(..)
@@ -598,11 +619,18 @@ fn follow_grant(state: &State, operation: &Operation, to: &mut Vec<State>) {
         Operation::Shrunk(_, by) if live && by < bytes => to.push(shrunk(by)),
         Operation::ShrunkTooMuch(_, by) if held && by >= bytes => to.push(*state),
         Operation::Released(_) if live => to.push(becomes(Life::Over)),
-        Operation::Evicted(_) if !live && life != Life::Over => to.push(*state),
+        // Who unregisters its tenant by force has it in hand.
+        Operation::Evicted(_) | Operation::ReleasedEvicted(_)
+            if live && state.tenants[usize::from(tenant)].closed =>
+        {
+            to.push(becomes(Life::Told));
+        }
+        Operation::Evicted(_) if !live => to.push(*state),
         Operation::ReleasedEvicted(_) => match life {
             // Either the owner or the evictor takes the bytes off.
             Life::Chosen => to.extend([state.ended(grant), becomes(Life::Told)]),
-            Life::Told | Life::Taken => to.push(*state),
+            // Also over: its slot may hold the next grant by now, which is what was seen.
+            Life::Told | Life::Taken | Life::Over => to.push(*state),
             _ => {}
         },
         Operation::Stale(_) if !live => to.push(*state),
@@ -702,13 +730,22 @@ fn follow_ticket(state: &State, operation: &Operation, to: &mut Vec<State>) {
             let Ask { tenant, bytes, .. } = ask;
             after.asked += 1;
             let place = after.asked;
-            let waits = Ticket { turn: Turn::Waiting, tenant, bytes, place, short: 0 };
+            let waits =
+                Ticket { turn: Turn::Waiting, tenant, bytes, place, short: 0, holds: false };
             after.tickets[usize::from(ticket)] = waits;
             to.push(after);
         }
         Operation::Served(ticket, None) => {
             to.push(*state);
-            to.extend(state.served(ticket));
+            let Ticket { turn, tenant, bytes, holds, .. } = state.tickets[usize::from(ticket)];
+            match turn {
+                Turn::Waiting => to.extend(state.served(ticket)),
+                Turn::Done if !holds => {
+                    let charged = state.charged(tenant, bytes);
+                    to.extend(charged.map(|after| after.holding(ticket, true)));
+                }
+                _ => {}
+            }
         }
         Operation::Served(ticket, Some((grant, kind))) => {
             let Ticket { tenant, bytes, .. } = state.tickets[usize::from(ticket)];
@@ -716,7 +753,9 @@ fn follow_ticket(state: &State, operation: &Operation, to: &mut Vec<State>) {
             let served = state.served(ticket).and_then(|_| state.granted(&ask, grant));
             to.extend(served.map(|after| after.turned(ticket, Turn::Served)));
         }
-        Operation::WaitsStill(ticket) if turn(ticket) == Turn::Waiting => to.push(*state),
+        Operation::WaitsStill(ticket) if [Turn::Waiting, Turn::Served].contains(&turn(ticket)) => {
+            to.push(*state);
+        }
         Operation::WaitsInVain(ticket) if turn(ticket) == Turn::Waiting => {
             let Ticket { tenant, bytes, .. } = state.tickets[usize::from(ticket)];
             if !state.fits(tenant, bytes) {
@@ -738,10 +777,21 @@ fn follow_ticket(state: &State, operation: &Operation, to: &mut Vec<State>) {
             match turn {
                 Turn::Waiting => to.push(after),
                 Turn::Served => {
+                    to.push(after.holding(ticket, true));
                     after.take_off(tenant, bytes);
                     to.push(after);
                 }
                 Turn::Absent | Turn::Done => {}
+            }
+        }
+        Operation::Returned(ticket) => {
+            let Ticket { turn, tenant, bytes, holds, .. } = state.tickets[usize::from(ticket)];
+            let mut after = state.holding(ticket, false);
+            if holds {
+                after.take_off(tenant, bytes);
+            }
+            if turn == Turn::Done {
+                to.push(after);
             }
         }
         _ => {}

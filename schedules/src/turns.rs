@@ -23,6 +23,9 @@ pub const THREADS_MAX: usize = 4;
 /// Steps in a row after which a thread is taken to wait for another one.
 pub const STALLED: u64 = 20_000;
 
+/// Steps of one schedule after which it has no end.
+pub const STEPS_MAX: u64 = 2_000_000;
+
 /// How threads take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -86,7 +89,7 @@ pub fn install() {
 }
 
 fn before_access() {
-    let switched = TURNS.with(|turns| turns.on.get() && turns.step());
+    let switched = TURNS.with(Turns::step);
     if switched {
         let me = TURNS.with(|turns| turns.running.get());
         shuttle::thread::yield_now();
@@ -105,6 +108,11 @@ impl Turns {
 
     #[cold]
     fn decide(&self, me: usize, step: u64) -> bool {
+        assert!(step < STEPS_MAX, "a schedule without an end");
+        if !self.on.get() {
+            self.decide_at.set(step + STALLED);
+            return false;
+        }
         let mut choice = self.choice.borrow_mut();
         let change = match choice.order {
             Order::AtRandom(_) => {
@@ -179,13 +187,17 @@ pub fn begin(threads: usize, order: Order, mut random: Random) {
             Order::AtRandom(_) => choice.any(),
             _ => choice.highest(),
         };
-        turns.decide_at.set(choice.decide_next(0));
+        turns.decide_at.set(STALLED);
     });
 }
 
 /// From now on threads take turns.
 pub fn start() {
-    TURNS.with(|turns| turns.on.set(true));
+    TURNS.with(|turns| {
+        turns.steps.set(0);
+        turns.decide_at.set(turns.choice.borrow_mut().decide_next(0));
+        turns.on.set(true);
+    });
 }
 
 /// From now on whoever runs goes on. Answers the steps made in turns, and how often a thread that
@@ -193,6 +205,7 @@ pub fn start() {
 pub fn stop() -> (u64, u64) {
     TURNS.with(|turns| {
         turns.on.set(false);
+        turns.decide_at.set(turns.steps.get() + STALLED);
         (turns.steps.get(), turns.choice.borrow().stalls)
     })
 }

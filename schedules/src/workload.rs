@@ -54,6 +54,8 @@ struct Scene {
     /// Grants that were answered, with their tenants: what threads pick from.
     known: Vec<(GrantId, u8)>,
     waiting: Vec<Waiting>,
+    /// Tickets that were given up: number, since when, and the times of that call.
+    cancelled: Vec<(u8, u32, u32, u32)>,
     /// Those that wait to the end.
     left: Vec<Waiting>,
     tickets: u8,
@@ -147,6 +149,7 @@ impl Scene {
             numbers: HashMap::new(),
             known: Vec::new(),
             waiting: Vec::new(),
+            cancelled: Vec::new(),
             left: Vec::new(),
             tickets: 0,
             calling: Default::default(),
@@ -191,6 +194,17 @@ impl Scene {
             {
                 let came = Came::To(Operation::Forced(grant));
                 self.events.push(Event { called: false, came, ..event });
+            }
+        }
+    }
+
+    /// What those may have been served that gave up.
+    fn add_cancelled(&mut self) {
+        for (ticket, since, call, ret) in std::mem::take(&mut self.cancelled) {
+            let beside = self.events.iter().filter(|e| e.call <= ret && call <= e.ret);
+            let last = beside.map(|event| event.ret).max().unwrap_or(ret);
+            for operation in [Operation::Served(ticket, None), Operation::Returned(ticket)] {
+                self.enter(false, since, last, Came::To(operation));
             }
         }
     }
@@ -648,11 +662,8 @@ fn poll(mut waiting: Waiting, last: bool) {
 fn cancel(waiting: Waiting) {
     let Waiting { number, ask, since, ticket } = waiting;
     let cancelled = |_: &mut Scene, ()| Operation::Cancelled(number).into();
-    let (_, ret) = called(ask.tenant, None, |_| drop(ticket), cancelled);
-    scene(|scene| {
-        let operation = Operation::Served(number, None);
-        scene.enter(false, since, ret, Came::To(operation));
-    });
+    let (call, ret) = called(ask.tenant, None, |_| drop(ticket), cancelled);
+    scene(|scene| scene.cancelled.push((number, since, call, ret)));
 }
 
 /// Runs a program as one schedule; called as the first task of shuttle, in `order`.
@@ -676,12 +687,15 @@ pub fn run(program: &Program) -> Outcome {
     let sound = tasks.into_iter().fold(true, |sound, task| sound & task.join().unwrap_or(false));
     let (steps, stalls) = turns::stop();
     turns::enter(turns::ALONE);
-    if sound {
-        look_at_rest(program);
-    }
+    let sound = sound && std::panic::catch_unwind(|| look_at_rest(program)).is_ok();
     let mut scene = SCENE.with(|cell| cell.borrow_mut().take()).expect("a schedule is running");
     scene.add_forced();
-    let broken = if sound { scene.broken.take() } else { Some("a thread panicked".to_string()) };
+    scene.add_cancelled();
+    let broken = if sound {
+        scene.broken.take()
+    } else {
+        Some("a thread panicked, or had no end".to_string())
+    };
     let events = std::mem::take(&mut scene.events);
     Outcome {
         history: History { begin: program.begin, events },

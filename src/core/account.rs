@@ -1032,10 +1032,11 @@ impl Accounts {
         let second = self.look_below(account)?;
         // Idle claim that was taken into use before the first look counts as used in `used`: true only
         // of the limit that was in force then, and so it has to be in force still.
-        let stands = self.use_and_limit(&view).is_some();
+        let stands = self.use_and_limit(&view).is_some() || planted(Bug::LimitNotKept);
         let same = stands && first == second && self.table[account].returned() == returned;
         // Above a limit that was lowered, an account still gives what nothing is asked of it for.
-        let full = asked > 0 && used.saturating_add(asked) > limit;
+        let some = asked > 0 || planted(Bug::NothingAsked);
+        let full = some && used.saturating_add(asked) > limit;
         (same && full).then_some(Obstacle::Full { account, asked, used, limit })
     }
 

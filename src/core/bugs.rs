@@ -21,6 +21,8 @@ pub enum Bug {
     TrimWithoutVersion,
     HandBackLost,
     Uncertified,
+    LimitNotKept,
+    NothingAsked,
     GuaranteeUnpaid,
     GroupLimitIgnored,
     ClosedWhileGranting,
@@ -41,7 +43,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::BatchHalfKept,
         Self::BatchUnseen,
         Self::CountKept,
@@ -54,6 +56,8 @@ impl Bug {
         Self::TrimWithoutVersion,
         Self::HandBackLost,
         Self::Uncertified,
+        Self::LimitNotKept,
+        Self::NothingAsked,
         Self::GuaranteeUnpaid,
         Self::GroupLimitIgnored,
         Self::ClosedWhileGranting,
@@ -87,6 +91,8 @@ impl Bug {
             Self::TrimWithoutVersion => "trim-without-version",
             Self::HandBackLost => "hand-back-lost",
             Self::Uncertified => "uncertified",
+            Self::LimitNotKept => "limit-not-kept",
+            Self::NothingAsked => "nothing-asked",
             Self::GuaranteeUnpaid => "guarantee-unpaid",
             Self::GroupLimitIgnored => "group-limit-ignored",
             Self::ClosedWhileGranting => "closed-while-granting",
@@ -123,6 +129,10 @@ impl Bug {
             Self::TrimWithoutVersion => "claim is taken away without a new version",
             Self::HandBackLost => "claim that was taken away does not come to the parent",
             Self::Uncertified => "an ancestor's refusal counts as true whatever is idle below it",
+            Self::LimitNotKept => {
+                "a refusal counts as true although the limit was raised meanwhile"
+            }
+            Self::NothingAsked => "an ancestor refuses what nothing is asked of it for",
             Self::GuaranteeUnpaid => "a higher guarantee is promised before it is paid for",
             Self::GroupLimitIgnored => "a group gives more than its limit",
             Self::ClosedWhileGranting => {
