@@ -228,7 +228,9 @@ impl Author {
 
     fn configuration(&mut self) -> Action {
         match self.random.below(8) {
-            0..3 => Action::Capacity(1 + self.random.below(2 * u64::from(self.capacity)) as u16),
+            0 => Action::Capacity(1 + self.random.below(2 * u64::from(self.capacity)) as u16),
+            // A little more or less: what is asked for just fits, or just does not.
+            1..3 => Action::Capacity(self.capacity - 3 + self.random.below(7) as u16),
             3..6 => {
                 let mut left = self.capacity;
                 let guarantee = self.share(&mut left);

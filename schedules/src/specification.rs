@@ -126,6 +126,8 @@ enum Turn {
     Waiting,
     Served,
     Done,
+    /// Nothing can be served to it any more.
+    Over,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -781,7 +783,7 @@ fn follow_ticket(state: &State, operation: &Operation, to: &mut Vec<State>) {
                     after.take_off(tenant, bytes);
                     to.push(after);
                 }
-                Turn::Absent | Turn::Done => {}
+                Turn::Absent | Turn::Done | Turn::Over => {}
             }
         }
         Operation::Returned(ticket) => {
@@ -791,7 +793,7 @@ fn follow_ticket(state: &State, operation: &Operation, to: &mut Vec<State>) {
                 after.take_off(tenant, bytes);
             }
             if turn == Turn::Done {
-                to.push(after);
+                to.push(after.turned(ticket, Turn::Over));
             }
         }
         _ => {}
