@@ -1,8 +1,8 @@
 //! Many schedules, one after the other or on several threads of the machine, and what they come to.
 //!
-//! Schedule number i of a seed is the same whatever ran before it: program i / [`EACH`], in the order
-//! that i chooses. The first schedule of a program runs its threads in turn and so tells how many
-//! steps there are, which those by priority need to know.
+//! Schedule number i of a seed is the same whatever ran before it: program i / [`EACH`], in the
+//! order that i chooses. The first schedule of a program runs its threads in turn and so tells how
+//! many steps there are, which those by priority need to know.
 
 use crate::histories::{Fault, History};
 use crate::programs::{self, Program};

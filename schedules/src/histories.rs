@@ -1,8 +1,8 @@
 //! What was called and answered when.
 //!
 //! Time is a count of calls and returns. What an operation causes beside its answer (a victim is
-//! chosen, bytes come back, a waiter is served) is an operation of its own, within the times of what
-//! causes it.
+//! chosen, bytes come back, a waiter is served) is an operation of its own, within the times of
+//! what causes it.
 
 use crate::checker::{Interval, Violation, check};
 use crate::specification::{Governing, Operation, State};
@@ -187,6 +187,8 @@ impl Operation {
             | Self::Evicted(grant)
             | Self::ReleasedEvicted(grant)
             | Self::Stale(grant)
+            | Self::Back(grant, _)
+            | Self::BackAll(grant)
             | Self::Chosen(grant, _)
             | Self::Spared(grant)
             | Self::Ended(grant)
@@ -213,6 +215,7 @@ impl Operation {
                 | Self::Denied(..)
                 | Self::Waits(..)
                 | Self::Configured(..)
+                | Self::PerhapsConfigured(..)
                 | Self::Counted(..)
                 | Self::Closed(..)
                 | Self::Gone(..)

@@ -214,8 +214,8 @@ impl Author {
     }
 
     fn charge(&mut self) -> Action {
-        // A batch shows before it is decided; and what was paid for before a limit was lowered shows
-        // after that.
+        // A batch shows before it is decided; and what was paid for before a limit was lowered
+        // shows after that.
         let looks = matches!(self.theme, Theme::Charging | Theme::Evicting | Theme::Waiting);
         match self.random.below(16) {
             0..6 => Action::Try(self.ask()),

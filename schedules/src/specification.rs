@@ -16,10 +16,10 @@
 //!     only if that one did not fit at some moment since (I8)
 //! ```
 //!
-//! An answer *contended* (or *busy*) says that the governor gave up: it is allowed anywhere, changes
-//! nothing, and never comes here. What is not decided by an answer is left open: which victim is
-//! chosen and when a waiter is served are operations of their own, that happen somewhere between
-//! the call and the return of what caused them.
+//! An answer *contended* (or *busy*) says that the governor gave up: it is allowed anywhere,
+//! changes nothing, and never comes here. What is not decided by an answer is left open: which
+//! victim is chosen and when a waiter is served are operations of their own, that happen somewhere
+//! between the call and the return of what caused them.
 //!
 //! The governor does less than a lock around it would in three respects, which are said here.
 //!
@@ -586,25 +586,9 @@ fn requested(state: &State, operation: &Operation) -> Option<State> {
     }
 }
 
-fn follow_grant(state: &State, operation: &Operation, to: &mut Vec<State>) {
-    let grant = match *operation {
-        Operation::Grown(grant, _)
-        | Operation::GrowthDenied(grant, ..)
-        | Operation::Shrunk(grant, _)
-        | Operation::ShrunkTooMuch(grant, _)
-        | Operation::Released(grant)
-        | Operation::Evicted(grant)
-        | Operation::ReleasedEvicted(grant)
-        | Operation::Stale(grant)
-        | Operation::Back(grant, _)
-        | Operation::BackAll(grant)
-        | Operation::Chosen(grant, _)
-        | Operation::Spared(grant)
-        | Operation::Ended(grant)
-        | Operation::Forced(grant) => grant,
-        _ => return,
-    };
-    let Grant { tenant, life, bytes, owed, .. } = state.grants[usize::from(grant)];
+/// What its owner does with a grant.
+fn follow_owner(state: &State, grant: u8, operation: &Operation, to: &mut Vec<State>) {
+    let Grant { tenant, life, bytes, .. } = state.grants[usize::from(grant)];
     let live = life == Life::Live;
     // An evictor looks at a grant before it takes hold of it: meanwhile it is as if it were live.
     let held = live || life == Life::Chosen;
@@ -636,6 +620,16 @@ fn follow_grant(state: &State, operation: &Operation, to: &mut Vec<State>) {
             _ => {}
         },
         Operation::Stale(_) if !live => to.push(*state),
+        _ => {}
+    }
+}
+
+/// What comes of it without its owner.
+fn follow_grant(state: &State, operation: &Operation, to: &mut Vec<State>) {
+    let Some(grant) = operation.grant() else { return };
+    let Grant { tenant, life, bytes, owed, .. } = state.grants[usize::from(grant)];
+    let becomes = |next: Life| state.with_grant(grant, |g| g.life = next);
+    match *operation {
         Operation::Back(_, by) if owed >= by => {
             let mut free = state.with_grant(grant, |g| g.owed -= by);
             free.take_off(tenant, by);
@@ -667,7 +661,7 @@ fn follow_grant(state: &State, operation: &Operation, to: &mut Vec<State>) {
             }
             _ => to.push(*state),
         },
-        _ => {}
+        _ => follow_owner(state, grant, operation, to),
     }
 }
 
@@ -773,6 +767,13 @@ fn follow_ticket(state: &State, operation: &Operation, to: &mut Vec<State>) {
                 to.push(state.turned(ticket, Turn::Done));
             }
         }
+        _ => follow_leaving(state, operation, to),
+    }
+}
+
+/// What becomes of one that gives up.
+fn follow_leaving(state: &State, operation: &Operation, to: &mut Vec<State>) {
+    match *operation {
         Operation::Cancelled(ticket) => {
             let Ticket { turn, tenant, bytes, .. } = state.tickets[usize::from(ticket)];
             let mut after = state.turned(ticket, Turn::Done);

@@ -7,12 +7,12 @@
 //! | by priority | the thread of the highest priority; it becomes the lowest at `depth - 1` steps |
 //!
 //! The last is PCT (Burckhardt, Kothari, Musuvathi, Nagarakatti, "A randomized scheduler with
-//! probabilistic guarantees of finding bugs", ASPLOS 2010): of n threads with k steps in all it finds
-//! a bug of depth d with a probability of at least 1 / (n k^(d-1)).
+//! probabilistic guarantees of finding bugs", ASPLOS 2010): of n threads with k steps in all it
+//! finds a bug of depth d with a probability of at least 1 / (n k^(d-1)).
 //!
-//! The choice is made in the hook that the counted atomics call, so that a thread that goes on costs
-//! a few instructions; only a change of threads goes through shuttle, whose tasks the threads are.
-//! A thread that makes [`STALLED`] steps in a row waits for another one and steps back.
+//! The choice is made in the hook that the counted atomics call, so that a thread that goes on
+//! costs a few instructions; only a change of threads goes through shuttle, whose tasks the threads
+//! are. A thread that makes [`STALLED`] steps in a row waits for another one and steps back.
 
 use crate::random::Random;
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};

@@ -1,7 +1,8 @@
 //! Runs a program against a real governor, and records what it answers.
 //!
 //! The threads of a program are tasks of shuttle and take turns on one thread of the machine, so
-//! what they share here is a cell of that thread. It is never borrowed while the governor is called.
+//! what they share here is a cell of that thread. It is never borrowed while the governor is
+//! called.
 
 use crate::histories::{Came, Event, Fault, History};
 use crate::programs::{Action, Leaving, Program};

@@ -1030,13 +1030,12 @@ impl Accounts {
         let first = self.look_below(account)?;
         let asked = self.missing(account, index, need)?;
         let second = self.look_below(account)?;
-        // Idle claim that was taken into use before the first look counts as used in `used`: true only
-        // of the limit that was in force then, and so it has to be in force still.
-        let stands = self.use_and_limit(&view).is_some() || planted(Bug::LimitNotKept);
+        // What is in use may have been idle when `used` was read, and the limit higher since: it
+        // has to be in force still.
+        let stands = self.use_and_limit(&view).is_some();
         let same = stands && first == second && self.table[account].returned() == returned;
         // Above a limit that was lowered, an account still gives what nothing is asked of it for.
-        let some = asked > 0 || planted(Bug::NothingAsked);
-        let full = some && used.saturating_add(asked) > limit;
+        let full = asked > 0 && used.saturating_add(asked) > limit;
         (same && full).then_some(Obstacle::Full { account, asked, used, limit })
     }
 
@@ -1170,11 +1169,12 @@ impl Accounts {
             if let Some(limit) = close.filter(over) {
                 return Err(Obstacle::Full { account: index, asked: 0, used, limit });
             }
-            let unpaid = account.claim().claim() < settings.guarantee;
-            if index != ROOT && unpaid && !planted(Bug::GuaranteeUnpaid) {
+            if index != ROOT && account.claim().claim() < settings.guarantee {
                 // Again from the start: a trim may take it back before it is promised.
-                self.buy_guarantee(index, settings.guarantee)?;
-                continue;
+                if !planted(Bug::GuaranteeUnpaid) {
+                    self.buy_guarantee(index, settings.guarantee)?;
+                    continue;
+                }
             }
             let stamp = account.record(word).head().stamp();
             let next = word.next_config();

@@ -146,8 +146,8 @@ pub struct Prepared {
 impl Core {
     /// Decides a request. Steps: two read-modify-writes when the account's claim suffices, one
     /// more for the rate and two for the number of grants where they are limited; bounded always.
-    /// While somebody waits, or there is excess, claim that was bought beyond the need, or collected
-    /// for a request that was refused all the same, goes back at once.
+    /// Where bytes are scarce, claim that was bought beyond the need, or collected for a request
+    /// that was refused all the same, goes back at once.
     #[inline]
     pub fn admit(&self, ask: &Ask, observer: &dyn Observer) -> Result<Granted, No> {
         let answer = self.decide(ask, observer);

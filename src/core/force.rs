@@ -21,6 +21,10 @@ impl Core {
         if self.grants.owner(slot) != owner {
             return true;
         }
+        let held = [State::Reserved, State::Tuning, State::Ending].contains(&word.state());
+        if planted(Bug::ForceForgets) && held {
+            return true;
+        }
         match word.state() {
             State::Free | State::Gone => true,
             State::Live => {
@@ -32,7 +36,7 @@ impl Core {
                 let place = (slot, self.grants.generation(slot));
                 self.end_chosen(place, owner, End::Forced, observer)
             }
-            State::Reserved | State::Tuning | State::Ending => planted(Bug::ForceForgets),
+            State::Reserved | State::Tuning | State::Ending => false,
         }
     }
 

@@ -535,8 +535,10 @@ impl Queue {
             let word = CountWord(self.count.load(Ordering::Acquire));
             let after = word.count() + u64::from(grants);
             if self.grants_max().is_some_and(|max| after > u64::from(max)) {
-                let certain = word.pending() == 0 || planted(Bug::CountTransient);
-                return Err(certain.then_some(word.count()));
+                if planted(Bug::CountTransient) {
+                    return Err(Some(word.count()));
+                }
+                return Err((word.pending() == 0).then_some(word.count()));
             }
             let next = word.0 + u64::from(grants) + CountWord::PENDING;
             // AcqRel: every change follows the one it builds on. Relaxed on failure: read again.
