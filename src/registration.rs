@@ -11,6 +11,7 @@
 
 use crate::config::{AllocationType, GovernorConfig, GroupConfig, TenantConfig, TenantId, Traits};
 use crate::core::account::{LEVELS, Obstacle, ROOT, Settings};
+use crate::core::bugs::{Bug, planted};
 use crate::core::events::EventKind;
 use crate::core::grants::SLOTS;
 use crate::core::handle::{GrantId, GroupHandle, TenantHandle};
@@ -632,8 +633,9 @@ impl Governor {
             let parent = "the pool".to_string();
             return Err(Error::GuaranteesExceed { sum, bound: capacity_bytes, parent });
         }
+        let kept = if planted(Bug::CapacityIgnored) { admin.capacity_bytes } else { 0 };
         let settings = Settings {
-            limits: [capacity_bytes.min(BYTES_MAX); LEVELS],
+            limits: [capacity_bytes.max(kept).min(BYTES_MAX); LEVELS],
             ..self.core.accounts.settings(ROOT)
         };
         self.take_room_for_change()?;
@@ -678,6 +680,11 @@ impl Governor {
             return Err(Error::GrantsLive { bytes });
         }
         self.take_room_for_change()?;
+        // What is granted after that look is seen by who closes.
+        if how == Unregister::IfIdle && !self.core.accounts.close_within(index, used) {
+            let bytes = self.core.accounts.used(index);
+            return self.or_give_back(Err(Error::GrantsLive { bytes }));
+        }
         self.core.registry.remove(self.core.tenant(index).uuid(), index);
         self.leave(&mut admin, TENANTS, index, how);
         drop(admin);

@@ -54,6 +54,7 @@
 //! Steps of a charge: at most [`CHARGE_TURNS_MAX`] turns of the exchange loop in each of
 //! [`CHARGE_ROUNDS_MAX`] rounds, whatever other threads do. Release: one step.
 
+use super::bugs::{Bug, planted};
 use super::pressure::Gauge;
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
@@ -260,6 +261,13 @@ impl Account {
         // Relaxed on failure: the caller reads everything again.
         let (success, failure) = (Ordering::SeqCst, Ordering::Relaxed);
         self.used.compare_exchange(from.0, to.0, success, failure).is_ok()
+    }
+
+    /// What [`Bug::AddThenRollBack`] does.
+    fn add_and_roll_back(&self, bytes: u64) {
+        // SeqCst: as in `subtract`.
+        self.used.fetch_add(bytes, Ordering::SeqCst);
+        self.subtract(bytes);
     }
 
     #[inline]
@@ -643,6 +651,9 @@ impl Accounts {
         let record = account.record(word);
         let head = record.head();
         let limit = self.limit_in_force(record);
+        let group = self.is_inner(index) && index != ROOT;
+        let limit = if group && planted(Bug::GroupLimitIgnored) { BYTES_MAX } else { limit };
+        let word = if planted(Bug::LimitBeforeVersion) { account.used() } else { word };
         // The guarantee counts even while a trim that will be taken back has lowered the claim.
         let top = match index {
             ROOT => BYTES_MAX,
@@ -808,6 +819,9 @@ impl Accounts {
     fn clear(&self, obstacle: Obstacle, index: u32, need: Need) -> Result<(), Obstacle> {
         match obstacle {
             Obstacle::Full { account, .. } if account != index => {
+                if planted(Bug::Uncertified) {
+                    return Err(obstacle);
+                }
                 self.certify(account, index, need).map_or(Ok(()), Err)?;
                 self.collect(account, need.bytes());
                 Ok(())
@@ -831,6 +845,9 @@ impl Accounts {
             }
             let wanted = view.word.used().saturating_add(min);
             if wanted > view.limit {
+                if planted(Bug::AddThenRollBack) {
+                    account.add_and_roll_back(min);
+                }
                 match self.refusal(payer.index, &view, min) {
                     Some(full) => return Err(full),
                     None => continue,
@@ -861,6 +878,11 @@ impl Accounts {
     fn pay(&self, account: &Account, want: u64, min: u64, turns: &mut u32) -> Result<(), Obstacle> {
         let parent = Payer { index: account.parent(), identity: None };
         let bought = self.attempt(parent, want, min, turns);
+        if planted(Bug::MarkKept) && bought.is_err() {
+            return bought.map(|_| ());
+        }
+        let bought =
+            bought.map(|bytes| bytes - u64::from(planted(Bug::PaymentLost) && bytes > min));
         account.change_claim(bought.unwrap_or(0).wrapping_sub(ClaimWord::MARK));
         bought.map(|_| ())
     }
@@ -895,7 +917,7 @@ impl Accounts {
         let word = account.used();
         let guarantee = account.guarantee(word);
         let claim = account.claim();
-        if claim.marks() > 0 {
+        if claim.marks() > 0 && !planted(Bug::TrimmedWhileMarked) {
             return Trimmed::Busy;
         }
         let idle = claim.claim().saturating_sub(word.used().max(guarantee));
@@ -926,6 +948,9 @@ impl Accounts {
             if needed > account.claim().claim() {
                 return false;
             }
+            if planted(Bug::TrimWithoutVersion) {
+                return true;
+            }
             if account.exchange(word, word.next_trim()) {
                 return true;
             }
@@ -934,6 +959,7 @@ impl Accounts {
     }
 
     fn hand_back(&self, account: &Account, bytes: u64) {
+        let bytes = if planted(Bug::HandBackLost) { 0 } else { bytes };
         let parent = &self.table[account.parent()];
         parent.subtract(bytes);
         // AcqRel: Release pairs with the Acquire in `returned`; counted after the bytes left the
@@ -1001,12 +1027,17 @@ impl Accounts {
     /// asked for more than it needs.
     fn certify(&self, account: u32, index: u32, need: Need) -> Option<Obstacle> {
         let returned = self.table[account].returned();
-        let (used, limit) = self.use_and_limit(&self.view(account))?;
+        let view = self.view(account);
+        let (used, limit) = self.use_and_limit(&view)?;
         let first = self.look_below(account)?;
         let asked = self.missing(account, index, need)?;
         let second = self.look_below(account)?;
-        let same = first == second && self.table[account].returned() == returned;
-        let full = used.saturating_add(asked) > limit;
+        // What is in use may have been idle when `used` was read, and the limit higher since: it
+        // has to be in force still.
+        let stands = self.use_and_limit(&view).is_some();
+        let same = stands && first == second && self.table[account].returned() == returned;
+        // Above a limit that was lowered, an account still gives what nothing is asked of it for.
+        let full = asked > 0 && used.saturating_add(asked) > limit;
         (same && full).then_some(Obstacle::Full { account, asked, used, limit })
     }
 
@@ -1115,7 +1146,7 @@ impl Accounts {
     /// [`Obstacle::Full`] if a higher guarantee cannot be paid for, [`Obstacle::Contended`] if that
     /// is not certain; nothing has changed then.
     pub fn configure(&self, index: u32, settings: &Settings) -> Result<(), Obstacle> {
-        self.configure_as(index, settings, self.table[index].generation(), false)?;
+        self.configure_as(index, settings, self.table[index].generation(), None)?;
         if self.is_inner(index) && self.room(index) == 0 {
             // Idle claim below must not carry use beyond a limit that was lowered.
             self.collect(index, 1);
@@ -1123,20 +1154,29 @@ impl Accounts {
         Ok(())
     }
 
+    /// The same for a generation; or to close the account, if no more than `close` is in use.
     fn configure_as(
         &self,
         index: u32,
         settings: &Settings,
         generation: u32,
-        closed: bool,
+        close: Option<u64>,
     ) -> Result<(), Obstacle> {
         let account = &self.table[index];
+        let closed = close.is_some();
         loop {
             let word = account.used();
+            let used = word.used();
+            let over = |&most: &u64| used > most && !planted(Bug::ClosedWhileGranting);
+            if let Some(limit) = close.filter(over) {
+                return Err(Obstacle::Full { account: index, asked: 0, used, limit });
+            }
             if index != ROOT && account.claim().claim() < settings.guarantee {
                 // Again from the start: a trim may take it back before it is promised.
-                self.buy_guarantee(index, settings.guarantee)?;
-                continue;
+                if !planted(Bug::GuaranteeUnpaid) {
+                    self.buy_guarantee(index, settings.guarantee)?;
+                    continue;
+                }
             }
             let stamp = account.record(word).head().stamp();
             let next = word.next_config();
@@ -1189,16 +1229,25 @@ impl Accounts {
 
     /// Refuses every further charge. The caller holds the administrative mutex.
     pub fn close(&self, index: u32) {
+        let closed = self.close_within(index, u64::MAX);
+        debug_assert!(closed, "no account uses more than it can");
+    }
+
+    /// Refuses every further charge if no more than `most` bytes are in use at that moment; says
+    /// whether. The caller holds the administrative mutex.
+    pub fn close_within(&self, index: u32, most: u64) -> bool {
         let account = &self.table[index];
         let generation = account.generation();
         let settings = Settings { limits: [0; LEVELS], guarantee: 0, ..self.settings(index) };
-        // Cannot fail: a guarantee of zero needs no payment.
-        let closed = self.configure_as(index, &settings, generation, true);
-        debug_assert!(closed.is_ok());
+        // A guarantee of zero needs no payment.
+        if self.configure_as(index, &settings, generation, Some(most)).is_err() {
+            return false;
+        }
         // AcqRel: pairs with the AcqRel of the mark in `attempt`: whoever marks later sees the
         // flag, whoever marked earlier is seen by `is_drained`.
         account.claim.fetch_or(ClaimWord::CLOSED, Ordering::AcqRel);
         self.trim(index);
+        true
     }
 
     /// Whether a closed account holds nothing and nobody is paying for it any more.
@@ -1238,7 +1287,7 @@ impl Accounts {
         let order = Ordering::Release;
         account.above.store(Above::new(parent, depth).0, order);
         account.generation.store(generation, order);
-        self.configure_as(index, settings, generation, false).inspect_err(|_| {
+        self.configure_as(index, settings, generation, None).inspect_err(|_| {
             self.trim(index);
         })?;
         // AcqRel: pairs with the AcqRel of the mark in `attempt`.

@@ -15,6 +15,7 @@
 
 use super::Core;
 use super::account::{Obstacle, Trimmed};
+use super::bugs::{Bug, planted};
 use super::events::{End, Observer};
 use super::grants::{Ended, Fields, Refused, flag};
 use super::policy::Recency;
@@ -145,11 +146,12 @@ pub struct Prepared {
 impl Core {
     /// Decides a request. Steps: two read-modify-writes when the account's claim suffices, one
     /// more for the rate and two for the number of grants where they are limited; bounded always.
-    /// While somebody waits, claim that was bought beyond the need goes back at once.
+    /// Where bytes are scarce, claim that was bought beyond the need, or collected for a request
+    /// that was refused all the same, goes back at once.
     #[inline]
     pub fn admit(&self, ask: &Ask, observer: &dyn Observer) -> Result<Granted, No> {
         let answer = self.decide(ask, observer);
-        if self.scarcity.is_waited() {
+        if self.scarcity.any() {
             self.give_up_rest(ask.account);
             if answer.is_err() {
                 // What it collected before it was refused, others may be waiting for.
@@ -186,11 +188,10 @@ impl Core {
 
     #[inline]
     fn own_refusal(&self, ask: &Ask) -> Option<(u64, u64)> {
-        if self.batches.any_but(0) {
-            return None;
-        }
         let account = self.accounts.get(ask.account);
-        self.accounts.own_refusal(account, ask.generation, ask.bytes)
+        let full = self.accounts.own_refusal(account, ask.generation, ask.bytes)?;
+        // After the look: what of the use may be a batch's, which has begun before it charged.
+        (!self.batches.any_but(0)).then_some(full)
     }
 
     /// The first checks: account in force, rate. A request passes the rate once, however often it
@@ -288,7 +289,7 @@ impl Core {
         }
     }
 
-    /// Hands up what was bought beyond the need while somebody waits for it, and says so.
+    /// Hands up what was bought beyond the need where bytes are scarce, and says so.
     #[cold]
     pub fn give_up_rest(&self, account: u32) {
         if self.accounts.hand_up(account) != Trimmed::Nothing {
@@ -380,7 +381,7 @@ impl Core {
                 break;
             }
         }
-        if self.scarcity.is_waited() {
+        if self.scarcity.any() {
             self.give_up_rest(account);
         }
         if charged.is_ok() && self.events.is_enabled() {
@@ -499,6 +500,6 @@ fn count_in(queue: &Queue, count: u32) -> Result<(), No> {
 #[inline]
 fn undo_count(queue: &Queue, count: u32) {
     if count > 0 {
-        queue.count_decided(count, false);
+        queue.count_decided(count, planted(Bug::CountKept));
     }
 }

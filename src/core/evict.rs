@@ -17,6 +17,7 @@
 
 use super::Core;
 use super::account::{DEPTH_MAX, ROOT, Trimmed};
+use super::bugs::{Bug, planted};
 use super::events::{End, Observer};
 use super::grants::{Refused, Settled, Victim, flag};
 use super::order::{Ahead, Goal, Rank, Shortage, Sums};
@@ -325,6 +326,10 @@ impl Core {
             Some(ReclaimAnswer::Busy) => self.grants.settle_busy(victim, shortage.keep_until_ns),
             _ => self.grants.settle_deferred(victim, shortage.account),
         };
+        let early = planted(Bug::FreedBeforeUsed) && settled != Settled::Kept;
+        if early {
+            self.leave(way.accounts(), victim.bytes);
+        }
         match (settled, answer) {
             (Settled::Kept, Some(ReclaimAnswer::Busy)) => relief.busy += 1,
             (Settled::Kept, _) => {
@@ -345,7 +350,9 @@ impl Core {
                 *joined -= covered;
             }
         }
-        self.leave(way.accounts(), victim.bytes);
+        if !early {
+            self.leave(way.accounts(), victim.bytes);
+        }
     }
 
     /// Brings freed bytes up to where they meet the requester. If that is below the account that is
@@ -383,6 +390,7 @@ impl Core {
 
     fn after_settled(&self, victim: &Victim, settled: Settled, note: impl FnOnce()) {
         self.slot_is_free(victim);
+        let settled = if planted(Bug::EvictedTwice) { Settled::Ended } else { settled };
         if settled == Settled::Ended {
             if self.events.is_enabled() {
                 note();

@@ -24,6 +24,7 @@
 use super::Core;
 use super::account::Account;
 use super::admission::Granted;
+use super::bugs::{Bug, planted};
 use super::grants::{Fields, Slot, flag};
 use super::policy::{Cost, Recency};
 use super::queue::Queue;
@@ -85,10 +86,14 @@ impl Core {
     pub fn refuse_at_once(&self, asked: &impl Asked) -> Option<(u64, u64)> {
         let owner = asked.owner();
         let Seat { account, tenant, .. } = self.seat(owner)?;
-        if tenant.is_paced() || self.batches.any_but(0) {
+        if tenant.is_paced() {
             return None;
         }
         let full = self.accounts.own_refusal(account, owner.generation(), asked.bytes())?;
+        // After the look: what of the use may be a batch's, which has begun before it charged.
+        if self.batches.any_but(0) {
+            return None;
+        }
         tenant.tally.note_denied();
         Some(full)
     }
@@ -130,7 +135,11 @@ impl Core {
         if queue.is_counting() {
             return Some(self.release_counted(slot, word, owner));
         }
-        slot.free(word);
+        if planted(Bug::ReleasedTwice) {
+            slot.let_go(word, word.bytes());
+        } else {
+            slot.free(word);
+        }
         self.accounts.uncharge_at_once(account, word.bytes());
         Some(queue)
     }
@@ -169,7 +178,8 @@ impl Core {
             // While it is held: later the account may be the next tenant's.
             account.note_used(used);
         }
-        slot.let_go(word, if used.is_some() { then } else { word.bytes() });
+        let grown = used.is_some() && !planted(Bug::GrowthForgotten);
+        slot.let_go(word, if grown { then } else { word.bytes() });
         used.map(|_| ())
     }
 

@@ -3,6 +3,7 @@
 //! | files | what |
 //! |---|---|
 //! | `sync` `word` `handle` `region` | the door to atomics, packed words, names of slots, tables |
+//! | `bugs` | mistakes that tests plant |
 //! | `account` `share` `scarcity` | the counting: who uses, has paid for and may have how much |
 //! | `grants` `queue` | a grant's life in one word; the eviction queue of a tenant and type |
 //! | `policy` `lessons` `ghost` `backlog` | who goes first within a queue |
@@ -17,6 +18,7 @@
 //!
 //! No clock, no I/O, no allocation after creation: time and machine samples come in as arguments.
 
+pub mod bugs;
 pub mod sync;
 
 pub mod handle;

@@ -20,6 +20,7 @@
 
 use super::Core;
 use super::account::{DEPTH_MAX, ROOT};
+use super::bugs::{Bug, planted};
 use super::grants::SLOTS;
 use super::queue::{Pick, Sight};
 use super::sync::Ordering;
@@ -299,7 +300,7 @@ impl Core {
             let after = bytes_as_i64((sums.leaving)(tenant).saturating_add(bytes));
             self.above_share(tenant) - after >= self.requester_after(shortage, sums)
         };
-        bytes <= spare && (!equal || stays())
+        (bytes <= spare || planted(Bug::GuaranteeEvicted)) && (!equal || stays())
     }
 
     /// What E2 allows the tenant to lose: the least that it, or a group between it and where its

@@ -17,6 +17,7 @@
 //! nothing was unlinked meanwhile.
 
 use super::backlog::{Backlog, Entry, Source};
+use super::bugs::{Bug, planted};
 use super::ghost::Ghost;
 use super::grants::{Grants, LINES, NoSegment, SLOTS, Segment};
 use super::lessons::Weights;
@@ -534,6 +535,9 @@ impl Queue {
             let word = CountWord(self.count.load(Ordering::Acquire));
             let after = word.count() + u64::from(grants);
             if self.grants_max().is_some_and(|max| after > u64::from(max)) {
+                if planted(Bug::CountTransient) {
+                    return Err(Some(word.count()));
+                }
                 return Err((word.pending() == 0).then_some(word.count()));
             }
             let next = word.0 + u64::from(grants) + CountWord::PENDING;

@@ -87,9 +87,9 @@ const LOOK: u64 = 4;
 const TRIM: u64 = LOOK + 3 + TRIM_TURNS_MAX as u64 * (LOOK + 1) + 4;
 const LEVELS_UP: u64 = DEPTH_MAX as u64;
 const COLLECT_ABOVE: u64 = 1 + LEVELS_UP * (TRIM + 1) + VIEW;
-/// Two looks below, from the top down.
+/// Two looks below, from the top down, between two at the account.
 const CERTIFY: StepsMax = StepsMax {
-    constant: VIEW + REFUSAL + 2 + 2 * (LEVELS_UP + 1),
+    constant: VIEW + 2 * REFUSAL + 2 + 2 * (LEVELS_UP + 1),
     by_account: 2 * (LEVELS_UP + LEVELS_UP + 1 + LOOK + 1),
     by_segment: 0,
 };
@@ -190,14 +190,14 @@ pub const REQUEST: StepsMax = PREPARE
     .plus(CHARGE)
     .plus(StepsMax::new(ABANDON))
     .times(RESTARTS_MAX)
-    .plus(StepsMax::new(REQUEST_AT_ONCE + 2 + RATE + PUBLISH + EVENT + CALL))
+    .plus(StepsMax::new(REQUEST_AT_ONCE + 2 + RATE + PUBLISH + UNCHARGE + EVENT + CALL))
     .plus(DENIAL);
 /// Of `grow`.
 pub const GROW: StepsMax = CHARGE
     .plus(StepsMax::new(2))
     .times(RESTARTS_MAX)
     .plus(StepsMax::new(HOLD_AT_ONCE + CHARGE_AT_ONCE + 3))
-    .plus(StepsMax::new(2 * OWNER + 3 + HOLD + 1 + 3 + EVENT + CALL))
+    .plus(StepsMax::new(2 * OWNER + 3 + HOLD + 1 + 3 + UNCHARGE + EVENT + CALL))
     .plus(DENIAL);
 /// Of `shrink`.
 pub const SHRINK: StepsMax =

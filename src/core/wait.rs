@@ -39,6 +39,7 @@
 use super::Core;
 use super::account::{DEPTH_MAX, Obstacle, ROOT};
 use super::admission::{Ask, Granted, No, RESTARTS_MAX};
+use super::bugs::{Bug, planted};
 use super::events::{GRANT_RECORDS, Nobody, Observer};
 use super::order::priority;
 use super::region::{Table, Zeroed};
@@ -215,6 +216,10 @@ impl Waiting {
         // AcqRel: pairs with the Acquire half in `take_line`.
         // Acquire on failure: pairs with the Release half in `take_line`.
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        if planted(Bug::NoteIgnored) {
+            // AcqRel: as below.
+            return self.door.swap(0, success) > 0;
+        }
         self.door.compare_exchange(BUSY, 0, success, failure).is_ok()
     }
 
@@ -726,7 +731,9 @@ impl Core {
             return true;
         }
         // An evictor may have been faster; either way the bytes leave the used word once.
-        let _ = self.release(granted.0, granted.1, ask.owner(), decided.observer);
+        if !planted(Bug::ServedLate) {
+            let _ = self.release(granted.0, granted.1, ask.owner(), decided.observer);
+        }
         false
     }
 
@@ -803,6 +810,7 @@ impl Core {
             };
             let charge = || {
                 let (generation, counted) = (ask.generation, ready.counted);
+                let bytes = if planted(Bug::ServedTwice) { 2 * bytes } else { bytes };
                 self.accounts.charge_once(ask.account, generation, counted, bytes)
             };
             let obstacle = match if bytes == 0 { Ok(()) } else { charge() } {
