@@ -24,7 +24,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     grants(
         "word_without_release",
-        &[("self.fronts[lane as usize].word.store(word.0, Ordering::Release);", STORE_RELAXED)],
+        &[("self.front(lane).word.store(word.0, Ordering::Release);", STORE_RELAXED)],
     ),
     grants(
         "generation_of_another_word",
@@ -85,7 +85,7 @@ pub const MUTANTS: &[Mutant] = &[
 
 const LOOKED_FOR_NOTHING: &str = "let _ = may_go(&victim);
         let claimed = true;";
-const STORE_RELAXED: &str = "self.fronts[lane as usize].word.store(word.0, Ordering::Relaxed);";
+const STORE_RELAXED: &str = "self.front(lane).word.store(word.0, Ordering::Relaxed);";
 const CLAIM_AT_ONCE: &str = "!segment.exchange(lane, seen, seen.with_state(State::Evicting))";
 const NOT_PINNED: &str = "if held.word.state() == State::Evicting {
             segment.set_word(lane, held.word.with_state(State::Free).with_bytes(0));
