@@ -324,4 +324,241 @@ pub const MUTANTS: &[Mutant] = &[
         segment.set_word(lane, word.held());",
         )],
     ),
+    // A ghost is written in two steps.
+    of(
+        "ghost",
+        "ghost_in_two_halves",
+        &[(
+            "cell.store(newer.0, order);",
+            "cell.store(newer.0 & 0xffff_ffff, order);
+                cell.store(newer.0, order);",
+        )],
+    ),
+    // A key recalls the first ghost of its set.
+    of("ghost", "any_ghost_of_a_set", &[("found.tag() == tag)?", "found.tag() != 0)?")]),
+    // A hint is added to what was remembered in its place.
+    of(
+        "past",
+        "hints_added_up",
+        &[(
+            "self.freed[next as usize % HINTS].store(slot + 1, order);",
+            "self.freed[next as usize % HINTS].fetch_or(slot + 1, order);",
+        )],
+    ),
+    // The last of those that are remembered is taken for one that was not overwritten.
+    of(
+        "past",
+        "hints_counted",
+        &[(
+            "self.freed[first as usize % HINTS].load(order)",
+            "self.freed[first as usize % HINTS].load(order) + u32::from(lost)",
+        )],
+    ),
+    // A lesson is added to a weight before it is known whether there is room for it.
+    of(
+        "lessons",
+        "weight_added_first",
+        &[(
+            "let moved = (cell.load(order) as i32 + by)",
+            "let moved = (cell.fetch_add(by as u32, order) as i32 + by)",
+        )],
+    ),
+    // A weight is cleared before it is written.
+    of(
+        "lessons",
+        "weight_cleared_first",
+        &[(
+            "cell.store(moved as u32, order);",
+            "cell.store(1, order);\n        cell.store(moved as u32, order);",
+        )],
+    ),
+    // Who begins to wait looks for bytes before it is certain to be seen.
+    of(
+        "scarcity",
+        "entered_without_fence",
+        &[(
+            "        fence(Ordering::SeqCst);\n        before < WAITER",
+            "        let _ = fence;\n        before < WAITER",
+        )],
+    ),
+    // Who frees bytes looks for waiters by any load.
+    of(
+        "scarcity",
+        "looked_at_out_of_order",
+        &[("load_in_order(&self.0)", "self.0.load(Ordering::Acquire)")],
+    ),
+    // What was left idle need not be seen by who takes the word of it back.
+    of(
+        "scarcity",
+        "settled_without_order",
+        &[("fetch_and(!UNSETTLED, Ordering::AcqRel)", "fetch_and(!UNSETTLED, Ordering::Relaxed)")],
+    ),
+    // The end of excess overwrites the count of those who wait.
+    of(
+        "scarcity",
+        "excess_by_store",
+        &[(
+            "self.0.fetch_and(!EXCESS, order);",
+            "self.0.store(self.0.load(Ordering::Acquire) & !EXCESS, Ordering::Release);",
+        )],
+    ),
+    // Evicted bytes are added up in two steps.
+    of(
+        "tenant",
+        "evictions_by_store",
+        &[(
+            "self.evicted_bytes.fetch_add(bytes, order);",
+            "self.evicted_bytes.store(self.evicted_bytes.load(order) + bytes, order);",
+        )],
+    ),
+    // As `decided_by_store`.
+    of(
+        "waiters",
+        "waiter_decided_by_store",
+        &[(
+            "&& self.cells[index].word.compare_exchange(word.0, next.0, success, failure).is_ok()",
+            "&& (self.cells[index].word.swap(next.0, success), success != failure).1",
+        )],
+    ),
+    // A waiter that was served need not see with what.
+    of(
+        "waiters",
+        "served_without_release",
+        &[(
+            "(Ordering::AcqRel, Ordering::Relaxed);\n        word.is(Phase::Waiting)",
+            "(Ordering::Relaxed, Ordering::Relaxed);\n        word.is(Phase::Waiting)",
+        )],
+    ),
+    // Who enters overwrites who entered at the same time.
+    of(
+        "waiters",
+        "entered_by_store",
+        &[(
+            "if self.inbox.compare_exchange(first, index + 1, success, failure).is_ok() {",
+            "let before = self.inbox.swap(index + 1, success);
+            if (before, failure) != (u32::MAX, success) {",
+        )],
+    ),
+    // The first of the two who let go of a cell frees it.
+    of(
+        "waiters",
+        "freed_by_the_first",
+        &[("if before | part as u32 != BOTH || before == BOTH {", "if before == BOTH {")],
+    ),
+    // A request is written while an earlier one is still being read.
+    of(
+        "waiters",
+        "written_without_fence",
+        &[(
+            "fence(Ordering::Release);\n        // Relaxed: published by the Release of the word",
+            "// Relaxed: published by the Release of the word",
+        )],
+    ),
+    // Who looks at a waiter does not look whether it was still there in the end.
+    of(
+        "waiters",
+        "looked_at_once",
+        &[(
+            "before.is(Phase::Waiting) && self.word(index) == before;",
+            "before.is(Phase::Waiting);",
+        )],
+    ),
+    // A ticket decides whoever is in its cell.
+    of(
+        "waiters",
+        "any_waiter_of_a_cell",
+        &[(
+            "word.generation() == ticket.generation && self.exchange(",
+            "word.generation() != 0 && self.exchange(",
+        )],
+    ),
+    // Records are written whether or not there is room for them.
+    of(
+        "events",
+        "room_for_all",
+        &[(
+            "Some(credits) => credits.take(records),",
+            "Some(credits) => credits.take(records).or(Ok(())),",
+        )],
+    ),
+    // What is lost is counted in two steps.
+    of(
+        "loss",
+        "loss_by_store",
+        &[(
+            "self.stripes[account as usize % STRIPES].fetch_add(1, Ordering::Relaxed);",
+            "let stripe = &self.stripes[account as usize % STRIPES];
+        stripe.store(stripe.load(Ordering::Relaxed) + 1, Ordering::Relaxed);",
+        )],
+    ),
+    // What the keeper has taken is not remembered.
+    of(
+        "loss",
+        "losses_taken_again",
+        &[(
+            "total - self.taken.swap(total, Ordering::Relaxed)",
+            "total - self.taken.load(Ordering::Relaxed)",
+        )],
+    ),
+    // The count of refused requests is taken in two steps.
+    of(
+        "events",
+        "refused_taken_by_store",
+        &[(
+            "self.refused[at].swap(0, Ordering::Relaxed)",
+            "{
+                let taken = self.refused[at].load(Ordering::Relaxed);
+                self.refused[at].store(0, Ordering::Relaxed);
+                taken
+            }",
+        )],
+    ),
+    // What is known of pressure overwrites what another thread has found.
+    of(
+        "account",
+        "gauge_by_store",
+        &[(
+            "self.gauge.compare_exchange(from.0, to.0, success, failure).is_ok()",
+            "(self.gauge.swap(to.0, success), from.0, failure) != (u32::MAX, 0, success)",
+        )],
+    ),
+    // As above; that it was overwritten is noticed afterwards.
+    of(
+        "account",
+        "gauge_exchanged_blindly",
+        &[(
+            "self.gauge.compare_exchange(from.0, to.0, success, failure).is_ok()",
+            "(self.gauge.swap(to.0, success), failure) == (from.0, Ordering::Relaxed)",
+        )],
+    ),
+    // A grant is held by a store, so that two may hold it to end it.
+    of(
+        "grants",
+        "held_to_end_by_store",
+        &[(
+            "if segment.exchange(lane, word, word.with_state(State::Tuning)) {
+                // Held still",
+            "segment.set_word(lane, word.with_state(State::Tuning));
+            if word.state() != State::Free {
+                // Held still",
+        )],
+    ),
+    // A victim is claimed by a store, so that two may claim it.
+    of(
+        "grants",
+        "claimed_by_store",
+        &[(
+            "!segment.exchange(lane, seen, seen.with_state(State::Tuning))",
+            "(segment.set_word(lane, seen.with_state(State::Tuning)), seen == SlotWord(0)).1",
+        )],
+    ),
+    // Whatever has expired ends, committed or not.
+    of(
+        "force",
+        "committed_grants_expire",
+        &[(
+            "let uncommitted = fields.flags & flag::UNCOMMITTED != 0 && fields.is_expired(now_ns);",
+            "let uncommitted = fields.flags != u32::MAX && now_ns > 0;",
+        )],
+    ),
 ];

@@ -8,18 +8,7 @@ mod scenario {
     include!("scenarios/account.rs");
 }
 
-macro_rules! models {
-    ($($name:ident)*) => {
-        $(
-            #[test]
-            fn $name() {
-                scenario::$name();
-            }
-        )*
-    };
-}
-
-models! {
+loom_tests::models! {
     requests_racing_for_a_limit_deny_nobody_else
     a_quantum_bought_in_vain_denies_nobody_else
     bytes_being_handed_back_deny_nobody

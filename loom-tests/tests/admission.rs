@@ -9,42 +9,13 @@ mod scenario {
     include!("scenarios/admission.rs");
 }
 
-#[test]
-fn a_large_refused_request_of_the_pool_refuses_no_small_one() {
-    scenario::a_large_refused_request_of_the_pool_refuses_no_small_one();
-}
-
-#[test]
-fn a_large_refused_request_of_a_tenant_refuses_no_small_one() {
-    scenario::a_large_refused_request_of_a_tenant_refuses_no_small_one();
-}
-
-#[test]
-fn a_large_refused_request_of_a_counting_tenant_refuses_no_small_one() {
-    scenario::a_large_refused_request_of_a_counting_tenant_refuses_no_small_one();
-}
-
-#[test]
-fn an_undecided_request_is_not_counted_against_others() {
-    scenario::an_undecided_request_is_not_counted_against_others();
-}
-
-#[test]
-fn grants_are_counted_from_the_moment_they_are_limited() {
-    scenario::grants_are_counted_from_the_moment_they_are_limited();
-}
-
-#[test]
-fn a_guarantee_that_rises_is_kept_against_requests() {
-    scenario::a_guarantee_that_rises_is_kept_against_requests();
-}
-
-#[test]
-fn a_lowered_capacity_admits_no_growth() {
-    scenario::a_lowered_capacity_admits_no_growth();
-}
-
-#[test]
-fn a_request_of_the_last_tenant_never_reaches_the_next() {
-    scenario::a_request_of_the_last_tenant_never_reaches_the_next();
+loom_tests::models! {
+    a_large_refused_request_of_the_pool_refuses_no_small_one
+    a_large_refused_request_of_a_tenant_refuses_no_small_one
+    a_large_refused_request_of_a_counting_tenant_refuses_no_small_one
+    an_undecided_request_is_not_counted_against_others
+    grants_are_counted_from_the_moment_they_are_limited
+    a_guarantee_that_rises_is_kept_against_requests
+    a_lowered_capacity_admits_no_growth
+    a_request_of_the_last_tenant_never_reaches_the_next
 }

@@ -8,18 +8,7 @@ mod scenario {
     include!("scenarios/backlog.rs");
 }
 
-macro_rules! models {
-    ($($name:ident)*) => {
-        $(
-            #[test]
-            fn $name() {
-                scenario::$name();
-            }
-        )*
-    };
-}
-
-models! {
+loom_tests::models! {
     one_search_at_a_time_has_the_backlog
     the_next_search_finds_what_was_added
     the_next_queue_begins_without_entries

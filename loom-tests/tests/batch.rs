@@ -9,27 +9,10 @@ mod scenario {
     include!("scenarios/batch.rs");
 }
 
-#[test]
-fn a_refused_batch_refuses_no_request() {
-    scenario::a_refused_batch_refuses_no_request();
-}
-
-#[test]
-fn a_refused_batch_refuses_no_request_of_the_pool() {
-    scenario::a_refused_batch_refuses_no_request_of_the_pool();
-}
-
-#[test]
-fn a_refused_batch_refuses_no_growth() {
-    scenario::a_refused_batch_refuses_no_growth();
-}
-
-#[test]
-fn a_refused_batch_refuses_no_batch() {
-    scenario::a_refused_batch_refuses_no_batch();
-}
-
-#[test]
-fn of_two_batches_that_do_not_fit_together_none_is_torn() {
-    scenario::of_two_batches_that_do_not_fit_together_none_is_torn();
+loom_tests::models! {
+    a_refused_batch_refuses_no_request
+    a_refused_batch_refuses_no_request_of_the_pool
+    a_refused_batch_refuses_no_growth
+    a_refused_batch_refuses_no_batch
+    of_two_batches_that_do_not_fit_together_none_is_torn
 }

@@ -1,6 +1,6 @@
-//! Negative controls of the models in `admission.rs`, `evict.rs`, `batch.rs` and `wait.rs`: each
-//! runs a scenario against a copy of all of `src/core` with one mistake in one file
-//! (`mutants/core.rs`), and the scenario must fail.
+//! Negative controls of the models whose scenarios are played on the whole core, or on a file of it
+//! that has no `*_mutants.rs` of its own: each runs a scenario against a copy of all of `src/core`
+//! with one mistake in one file (`mutants/core.rs`), and the scenario must fail.
 #![cfg(allot_loom)]
 
 /// `mutant => file of the scenario, scenario(arguments), "what the scenario says"`.
@@ -10,12 +10,12 @@ macro_rules! mutants {
     )*) => {
         $(
             mod $mutant {
-                #[expect(unused, reason = "a copy of the core, of which one scenario uses a part")]
+                #[allow(unused, reason = "a copy of the core, of which one scenario uses a part")]
                 mod core {
                     include!(concat!(env!("OUT_DIR"), "/core_", stringify!($mutant), ".rs"));
                 }
 
-                #[expect(unused, reason = "one scenario of many")]
+                #[allow(unused, reason = "one scenario of many, or the only one")]
                 mod scenario {
                     include!(concat!("scenarios/", $file, ".rs"));
                 }
@@ -23,7 +23,8 @@ macro_rules! mutants {
                 #[test]
                 #[should_panic(expected = $expected)]
                 fn is_caught() {
-                    scenario::$scenario($($argument),*);
+                    let scenario = || scenario::$scenario($($argument),*);
+                    loom_tests::control(stringify!($mutant), scenario);
                 }
             }
         )*
@@ -96,4 +97,43 @@ mutants! {
     waiters_missed_at_once =>
         "hot_path", a_release_at_once_finds_who_begins_to_wait(), "FORGOTTEN";
     rest_withheld => "wait", what_is_bought_beyond_the_need_is_not_withheld(), "FORGOTTEN";
+    ghost_in_two_halves => "ghost", a_ghost_is_recalled_whole(), "MIXED GHOST";
+    any_ghost_of_a_set => "ghost", those_remembered_at_once_are_not_mixed(), "MIXED GHOST";
+    hints_added_up => "past", a_hint_names_a_slot_that_was_freed(), "STRANGE HINT";
+    hints_counted => "past", takers_that_meet_get_slots_that_were_freed(), "STRANGE HINT";
+    weight_added_first =>
+        "lessons", weights_keep_their_bounds_whoever_learns(), "OUT OF BOUNDS";
+    weight_cleared_first => "lessons", a_weight_moves_by_whole_lessons(), "HALF A LESSON";
+    entered_without_fence =>
+        "scarcity", who_begins_to_wait_finds_the_bytes_or_is_found(), "FORGOTTEN";
+    looked_at_out_of_order =>
+        "scarcity", two_releases_find_who_begins_to_wait_or_leave_it_all(), "FORGOTTEN";
+    settled_without_order =>
+        "scarcity", what_was_left_idle_is_known_to_who_settles(), "FORGOTTEN";
+    excess_by_store =>
+        "scarcity", waiters_are_counted_while_excess_comes_and_goes(), "LOST COUNT";
+    evictions_by_store => "tenant", counts_of_slow_paths_add_up(), "LOST COUNT";
+    waiter_decided_by_store => "waiters", a_waiter_is_decided_once(), "DECIDED TWICE";
+    served_without_release => "waiters", who_sees_a_grant_sees_its_slot(), "ANOTHER SLOT";
+    entered_by_store =>
+        "waiters", each_of_those_who_enter_has_a_cell_of_its_own(), "LOST WAITER";
+    freed_by_the_first => "waiters", a_cell_goes_on_once_both_have_let_go(), "SHARED CELL";
+    written_without_fence => "waiters", a_look_shows_one_waiter_whole(), "MIXED REQUEST";
+    looked_at_once => "waiters", a_look_shows_one_waiter_whole(), "MIXED REQUEST";
+    any_waiter_of_a_cell => "waiters", a_stale_ticket_decides_nobody(), "WRONG WAITER";
+    room_for_all => "events", with_room_no_event_is_lost(), "LOST EVENT";
+    loss_by_store => "events", an_event_without_room_is_counted(), "LOST EVENT";
+    losses_taken_again => "events", a_keeper_far_behind_knows_what_it_lost(), "LOST EVENT";
+    refused_taken_by_store => "events", refused_requests_are_taken_once(), "LOST COUNT";
+    gauge_by_store => "pressure", a_report_and_a_fill_are_both_in_force(), "LOST REPORT";
+    gauge_exchanged_blindly =>
+        "pressure", the_level_in_force_is_the_worse_of_the_two(), "LOST REPORT";
+    held_to_end_by_store =>
+        "force", a_late_end_and_a_release_count_the_bytes_once(), "more released than used";
+    claimed_by_store =>
+        "force", a_late_end_and_an_eviction_count_the_bytes_once(), "more released than used";
+    committed_grants_expire =>
+        "force",
+        a_reservation_that_runs_out_while_it_is_committed_is_one_or_the_other(),
+        "LOST GRANT";
 }

@@ -3,8 +3,7 @@
 
 use allotment::internals::credit::{Credits, NoRoom};
 use loom::sync::atomic::{AtomicU64, Ordering};
-use loom::thread;
-use loom_tests::model;
+use loom_tests::{control, model, thread};
 use std::sync::Arc;
 
 /// C1: two takers and one who gives back, and nothing is made or lost.
@@ -39,7 +38,8 @@ fn a_refused_taker_refuses_nobody_else() {
 #[test]
 #[should_panic(expected = "the modest one was refused")]
 fn subtracting_first_refuses_somebody_else() {
-    model("credit::subtracting_first_refuses_somebody_else", None, || {
+    let claim = "credit::a_refused_taker_refuses_nobody_else";
+    let scenario = || {
         let free = Arc::new(AtomicU64::new(2));
         let take = |free: &AtomicU64, records: u64| {
             let before = free.fetch_sub(records, Ordering::AcqRel) as i64;
@@ -53,7 +53,8 @@ fn subtracting_first_refuses_somebody_else() {
         let greedy = thread::spawn(move || take(&greedy, 3));
         assert!(take(&free, 2), "the modest one was refused");
         greedy.join().unwrap();
-    });
+    };
+    control("credit::subtracting_first", || model(claim, None, scenario));
 }
 
 /// What was read from a place is read before the next record is written there.

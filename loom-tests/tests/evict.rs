@@ -4,6 +4,7 @@
 
 use allotment::internals as core;
 
+#[expect(unused, reason = "a scene made for more than evictions")]
 mod scenario {
     include!("scenarios/evict.rs");
 }
@@ -21,21 +22,6 @@ fn two_short_requests_evict_what_both_need_that_share_one() {
 }
 
 #[test]
-fn two_requests_short_of_the_pool_evict_what_both_need() {
-    scenario::two_requests_short_of_the_pool_evict_what_both_need();
-}
-
-#[test]
-fn two_evictors_keep_a_guarantee() {
-    scenario::two_evictors_keep_a_guarantee();
-}
-
-#[test]
-fn two_evictors_keep_the_guarantee_of_a_group() {
-    scenario::two_evictors_keep_the_guarantee_of_a_group();
-}
-
-#[test]
 fn a_release_and_an_eviction_count_the_bytes_once_freed() {
     scenario::a_release_and_an_eviction_count_the_bytes_once(ReclaimAnswer::Freed);
 }
@@ -50,37 +36,15 @@ fn a_release_and_an_eviction_count_the_bytes_once_deferred() {
     scenario::a_release_and_an_eviction_count_the_bytes_once(ReclaimAnswer::Deferred);
 }
 
-#[test]
-fn what_its_owner_releases_while_asked_is_enough() {
-    scenario::what_its_owner_releases_while_asked_is_enough();
-}
-
-#[test]
-fn promised_bytes_are_not_taken_twice() {
-    scenario::promised_bytes_are_not_taken_twice();
-}
-
-#[test]
-fn bytes_promised_to_the_pool_are_not_taken_twice() {
-    scenario::bytes_promised_to_the_pool_are_not_taken_twice();
-}
-
-#[test]
-fn a_promise_is_declined_during_an_eviction() {
-    scenario::a_promise_is_declined_during_an_eviction();
-}
-
-#[test]
-fn growth_and_eviction_agree_on_the_bytes() {
-    scenario::growth_and_eviction_agree_on_the_bytes();
-}
-
-#[test]
-fn force_ends_what_a_request_publishes() {
-    scenario::force_ends_what_a_request_publishes();
-}
-
-#[test]
-fn force_and_an_evictor_count_the_bytes_once() {
-    scenario::force_and_an_evictor_count_the_bytes_once();
+loom_tests::models! {
+    two_requests_short_of_the_pool_evict_what_both_need
+    two_evictors_keep_a_guarantee
+    two_evictors_keep_the_guarantee_of_a_group
+    what_its_owner_releases_while_asked_is_enough
+    promised_bytes_are_not_taken_twice
+    bytes_promised_to_the_pool_are_not_taken_twice
+    a_promise_is_declined_during_an_eviction
+    growth_and_eviction_agree_on_the_bytes
+    force_ends_what_a_request_publishes
+    force_and_an_evictor_count_the_bytes_once
 }

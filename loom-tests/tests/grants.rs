@@ -8,18 +8,7 @@ mod scenario {
     include!("scenarios/grants.rs");
 }
 
-macro_rules! models {
-    ($($name:ident)*) => {
-        $(
-            #[test]
-            fn $name() {
-                scenario::$name();
-            }
-        )*
-    };
-}
-
-models! {
+loom_tests::models! {
     a_claimed_victim_shows_its_own_fields
     a_word_that_came_round_shows_its_new_fields
     a_grant_ends_exactly_once

@@ -20,7 +20,7 @@ macro_rules! mutants {
                 #[test]
                 #[should_panic(expected = $expected)]
                 fn is_caught() {
-                    scenario::$scenario();
+                    loom_tests::control(stringify!($mutant), scenario::$scenario);
                 }
             }
         )*

@@ -11,18 +11,7 @@ mod scenario {
 
 use core::pressure::Pressure;
 
-macro_rules! models {
-    ($($name:ident)*) => {
-        $(
-            #[test]
-            fn $name() {
-                scenario::$name();
-            }
-        )*
-    };
-}
-
-models! {
+loom_tests::models! {
     requests_at_once_that_fit_are_granted
     requests_at_once_keep_to_the_limit
     a_request_at_once_and_a_trim_never_both_have_the_claim

@@ -8,12 +8,7 @@ mod scenario {
     include!("scenarios/listener.rs");
 }
 
-#[test]
-fn a_listener_is_told_last_what_is_in_force() {
-    scenario::a_listener_is_told_last_what_is_in_force();
-}
-
-#[test]
-fn a_listener_is_told_by_one_of_three() {
-    scenario::a_listener_is_told_by_one_of_three();
+loom_tests::models! {
+    a_listener_is_told_last_what_is_in_force
+    a_listener_is_told_by_one_of_three
 }

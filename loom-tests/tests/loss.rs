@@ -4,8 +4,7 @@
 use allotment::internals::loss::Losses;
 use allotment::internals::ring::{Cursor, Read, Ring};
 use loom::sync::atomic::{AtomicU64, Ordering};
-use loom::thread;
-use loom_tests::model;
+use loom_tests::{control, model, thread};
 use std::sync::Arc;
 
 /// S2, of a loss and a record by one thread, and a reader.
@@ -31,7 +30,8 @@ fn a_loss_is_known_before_the_record_that_follows_it() {
 #[test]
 #[should_panic(expected = "S2")]
 fn a_loss_that_is_counted_late_is_not_known() {
-    model("loss::a_loss_that_is_counted_late_is_not_known", None, || {
+    let claim = "loss::a_loss_is_known_before_the_record_that_follows_it";
+    let scenario = || {
         let shared = Arc::new((AtomicU64::new(0), Ring::<1>::new(2)));
         let writer = shared.clone();
         let writer = thread::spawn(move || {
@@ -43,5 +43,6 @@ fn a_loss_that_is_counted_late_is_not_known() {
             assert_eq!(losses.load(Ordering::Relaxed), 1, "S2");
         }
         writer.join().unwrap();
-    });
+    };
+    control("loss::counted_late", || model(claim, None, scenario));
 }

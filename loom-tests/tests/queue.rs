@@ -8,18 +8,7 @@ mod scenario {
     include!("scenarios/queue.rs");
 }
 
-macro_rules! models {
-    ($($name:ident)*) => {
-        $(
-            #[test]
-            fn $name() {
-                scenario::$name();
-            }
-        )*
-    };
-}
-
-models! {
+loom_tests::models! {
     two_first_requests_have_a_slot_each
     the_last_segment_goes_to_one_queue
     a_free_slot_that_moves_is_not_missed

@@ -2,8 +2,7 @@
 #![cfg(allot_loom)]
 
 use allotment::internals::rate::{Rate, RateLimit, RateRefused};
-use loom::thread;
-use loom_tests::model;
+use loom_tests::{control, model, thread};
 use std::sync::Arc;
 
 const INTERVAL_NS: u64 = 10;
@@ -119,16 +118,21 @@ mod weakened {
         let word = std::sync::Arc::new(AtomicU64::new(used * INTERVAL_NS));
         let threads = times_ns.map(|now_ns| {
             let word = word.clone();
-            loom::thread::spawn(move || passes(&word, how, bucket_depth, now_ns))
+            loom_tests::thread::spawn(move || passes(&word, how, bucket_depth, now_ns))
         });
         threads.map(|thread| thread.join().unwrap())
     }
 }
 
+/// A mistake that contradicts a claim.
+fn caught(mistake: &str, claim: &str, f: impl Fn() + Send + Sync + 'static) {
+    control(&format!("rate::{mistake}"), || model(&format!("rate::{claim}"), None, f));
+}
+
 #[test]
 #[should_panic(expected = "more passed than the depth")]
 fn control_a_plain_store_passes_too_many() {
-    model("rate::control with a plain store", None, || {
+    caught("a_plain_store", "exactly_the_depth_passes", || {
         let answers = weakened::two_at_once(weakened::Move::Store, 1, 0, [0, 0]);
         assert_ne!(answers, [true, true], "more passed than the depth");
     });
@@ -137,7 +141,7 @@ fn control_a_plain_store_passes_too_many() {
 #[test]
 #[should_panic(expected = "refused with room for both")]
 fn control_one_attempt_refuses_for_a_race() {
-    model("rate::control with one attempt", None, || {
+    caught("one_attempt", "with_room_nobody_is_refused", || {
         let answers = weakened::two_at_once(weakened::Move::OneAttempt, 2, 0, [0, 0]);
         assert_eq!(answers, [true, true], "refused with room for both");
     });
@@ -146,7 +150,7 @@ fn control_one_attempt_refuses_for_a_race() {
 #[test]
 #[should_panic(expected = "refused for another's transient")]
 fn control_adding_first_refuses_for_a_transient() {
-    model("rate::control adding first", None, || {
+    caught("adding_first", "a_refused_request_refuses_nobody_else", || {
         let times_ns = [0, INTERVAL_NS];
         let [_, due] = weakened::two_at_once(weakened::Move::AddAndTakeBack, 1, 1, times_ns);
         assert!(due, "refused for another's transient");

@@ -7,8 +7,7 @@
 
 use allotment::internals::registry::{InsertRefused, Lookup, Registry, SEARCHES_MAX};
 use allotment::internals::sync::{AtomicU64, Ordering};
-use loom::thread;
-use loom_tests::model;
+use loom_tests::{ALL, bound, control, model, thread};
 use std::sync::Arc;
 
 /// With seed 7 and four cells U and V have the same home cell, and W the one before it.
@@ -232,7 +231,7 @@ fn a_name_is_given_once() {
 /// Two searching threads and a writer: each finds what stays, in all orders.
 #[test]
 fn searches_do_not_disturb_each_other() {
-    model("registry::searches_do_not_disturb_each_other", Some(3), || {
+    model("registry::searches_do_not_disturb_each_other", bound(3, ALL), || {
         let names = Arc::new(Names::new(1));
         names.insert(U, 0);
         let searching = [0, 1].map(|_| {
@@ -328,19 +327,25 @@ fn copy_with_all_rules_is_sound() {
 #[should_panic(expected = "missed an entry that stays")]
 fn control_a_search_that_does_not_look_at_the_version_again_misses() {
     let rules = weakened::Rules { version_checked: false, ..weakened::ALL };
-    search_during_two_rebuilds("registry::control without the second look", rules);
+    control("registry::without the second look", || {
+        search_during_two_rebuilds("registry::an_entry_that_stays_is_found_during_rebuilds", rules);
+    });
 }
 
 #[test]
 #[should_panic(expected = "missed an entry that stays")]
 fn control_a_clearing_without_order_is_missed() {
     let rules = weakened::Rules { clearing_ordered: false, ..weakened::ALL };
-    search_during_two_rebuilds("registry::control without order", rules);
+    control("registry::without order", || {
+        search_during_two_rebuilds("registry::an_entry_that_stays_is_found_during_rebuilds", rules);
+    });
 }
 
 #[test]
 #[should_panic(expected = "missed an entry that stays")]
 fn control_a_rebuild_in_place_is_seen() {
     let rules = weakened::Rules { two_tables: false, ..weakened::ALL };
-    search_during_two_rebuilds("registry::control in place", rules);
+    control("registry::in place", || {
+        search_during_two_rebuilds("registry::an_entry_that_stays_is_found_during_rebuilds", rules);
+    });
 }

@@ -4,8 +4,7 @@
 #![cfg(allot_loom)]
 
 use allotment::internals::ring::{Cursor, Read, Ring};
-use loom::thread;
-use loom_tests::model;
+use loom_tests::{control, model, thread};
 use std::sync::Arc;
 
 fn record(x: u64) -> [u64; 2] {
@@ -248,19 +247,25 @@ fn copy_with_all_rules_is_sound() {
 #[should_panic(expected = "torn record")]
 fn control_without_the_readers_fence_records_tear() {
     let rules = weakened::Rules { reader_fence: false, ..weakened::ALL };
-    one_writer_two_laps("ring::control without the reader's fence", rules);
+    control("ring::without the reader's fence", || {
+        one_writer_two_laps("ring::a_record_read_is_whole", rules);
+    });
 }
 
 #[test]
 #[should_panic(expected = "torn record")]
 fn control_without_the_writers_fence_records_tear() {
     let rules = weakened::Rules { writer_fence: false, ..weakened::ALL };
-    one_writer_two_laps("ring::control without the writer's fence", rules);
+    control("ring::without the writer's fence", || {
+        one_writer_two_laps("ring::a_record_read_is_whole", rules);
+    });
 }
 
 #[test]
 #[should_panic(expected = "torn record")]
 fn control_writers_that_take_an_owned_cell_mix() {
     let rules = weakened::Rules { owner_respected: false, ..weakened::ALL };
-    two_writers_of_one_cell("ring::control taking an owned cell", rules);
+    control("ring::taking an owned cell", || {
+        two_writers_of_one_cell("ring::writers_a_lap_apart_do_not_mix", rules);
+    });
 }

@@ -9,37 +9,12 @@ mod scenario {
     include!("scenarios/wait.rs");
 }
 
-#[test]
-fn a_release_of_its_own_finds_who_begins_to_wait() {
-    scenario::a_release_of_its_own_finds_who_begins_to_wait();
-}
-
-#[test]
-fn a_release_of_another_finds_who_begins_to_wait() {
-    scenario::a_release_of_another_finds_who_begins_to_wait();
-}
-
-#[test]
-fn what_is_bought_beyond_the_need_is_not_withheld() {
-    scenario::what_is_bought_beyond_the_need_is_not_withheld();
-}
-
-#[test]
-fn giving_up_and_being_served_agree() {
-    scenario::giving_up_and_being_served_agree();
-}
-
-#[test]
-fn coming_too_late_and_being_served_agree() {
-    scenario::coming_too_late_and_being_served_agree();
-}
-
-#[test]
-fn what_was_set_aside_goes_back() {
-    scenario::what_was_set_aside_goes_back();
-}
-
-#[test]
-fn closing_a_tenant_answers_who_waits() {
-    scenario::closing_a_tenant_answers_who_waits();
+loom_tests::models! {
+    a_release_of_its_own_finds_who_begins_to_wait
+    a_release_of_another_finds_who_begins_to_wait
+    what_is_bought_beyond_the_need_is_not_withheld
+    giving_up_and_being_served_agree
+    coming_too_late_and_being_served_agree
+    what_was_set_aside_goes_back
+    closing_a_tenant_answers_who_waits
 }

@@ -20,7 +20,7 @@ use super::sync::{AtomicU64, Ordering};
 use super::word::Owner;
 
 /// Ghosts in a set.
-pub const CELLS: usize = 8;
+pub const CELLS: usize = if cfg!(allot_loom) { 2 } else { 8 };
 
 /// `clock:32 | frequency:16 | tag:16`: 0 is empty, since no tag is 0.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,7 @@
 use super::account::{Accounts, LEVELS, Obstacle, ROOT, Settings, Trimmed};
 use allotment::internals::pressure::Pressure;
 use loom::sync::{Arc, Mutex};
-use loom::thread;
-use loom_tests::model;
+use loom_tests::{ALL, bound, thread};
 
 /// (parent, limit, guarantee) of an account.
 type Node = (u32, u64, u64);
@@ -33,9 +32,8 @@ fn settings(limit: u64, guarantee: u64) -> Settings {
     Settings { limits: [limit; LEVELS], guarantee, share_weight: 0, traits: 0, counted: 0 }
 }
 
-/// The bound given, or what `ALLOT_LOOM=full` asks for.
-fn bound(usual: usize, full: usize) -> Option<usize> {
-    Some(if loom_tests::full() { full } else { usual })
+fn model(claim: &str, bound: Option<usize>, f: impl Fn() + Send + Sync + 'static) {
+    loom_tests::model(&format!("account::{claim}"), bound, f);
 }
 
 impl Pool {
@@ -219,7 +217,7 @@ pub fn a_quantum_bought_in_vain_denies_nobody_else() {
 
 /// The idle bytes of tenant 1 leave its claim before they reach the root.
 pub fn bytes_being_handed_back_deny_nobody() {
-    model("bytes_being_handed_back_deny_nobody", bound(2, 4), || {
+    model("bytes_being_handed_back_deny_nobody", bound(2, 2), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 10, 0)]);
         pool.make_idle(1, 5);
         let balancer = beside(&pool, |pool| pool.accounts.trim(1));
@@ -240,7 +238,7 @@ pub fn a_request_beyond_the_limit_denies_no_smaller_one() {
 }
 
 pub fn a_large_refused_request_denies_no_small_one() {
-    model("a_large_refused_request_denies_no_small_one", bound(1, 3), || {
+    model("a_large_refused_request_denies_no_small_one", bound(1, 2), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 50, 0)]);
         let large = beside(&pool, |pool| pool.charge(2, 20));
         assert_not_denied(pool.charge(1, 6));
@@ -263,7 +261,7 @@ pub fn a_payment_on_its_way_through_a_group_denies_no_sibling() {
 /// 4 idle bytes of a group move down to its tenant while the root, which is short of them,
 /// refuses somebody else and looks.
 pub fn idle_bytes_of_a_group_that_move_down_deny_nobody() {
-    model("idle_bytes_of_a_group_that_move_down_deny_nobody", bound(4, 5), || {
+    model("idle_bytes_of_a_group_that_move_down_deny_nobody", bound(4, 4), || {
         let tenants = [(1, 10, 0), (1, 5, 0), (ROOT, 10, 0)];
         let pool = Pool::new(10, 0, &[(ROOT, 10, 0)], &tenants);
         pool.make_idle(2, 5);
@@ -282,7 +280,7 @@ pub fn idle_bytes_of_a_group_that_move_down_deny_nobody() {
 /// Tenant 2 holds idle claim. Use moves from tenant 1 to tenant 2 while tenant 3 is refused and
 /// looks: it sees 1 before and 2 after the move, both in use, and yet 5 bytes were always free.
 pub fn use_that_moves_between_tenants_denies_nobody() {
-    model("use_that_moves_between_tenants_denies_nobody", bound(2, 4), || {
+    model("use_that_moves_between_tenants_denies_nobody", bound(2, 3), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 10, 0), (ROOT, 10, 0)]);
         pool.charge(1, 5).unwrap();
         pool.make_idle(2, 5);
@@ -298,7 +296,7 @@ pub fn use_that_moves_between_tenants_denies_nobody() {
 
 /// As above, there and back and there again: each of two looks finds both in use.
 pub fn use_that_moves_to_and_fro_denies_nobody() {
-    model("use_that_moves_to_and_fro_denies_nobody", bound(1, 4), || {
+    model("use_that_moves_to_and_fro_denies_nobody", bound(1, 2), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 10, 0), (ROOT, 10, 0)]);
         pool.charge(1, 5).unwrap();
         pool.make_idle(2, 5);
@@ -319,7 +317,7 @@ pub fn use_that_moves_to_and_fro_denies_nobody() {
 /// The limit falls and rises again while it always suffices: no use that an earlier limit allowed
 /// ever met the low one.
 pub fn limits_that_always_suffice_deny_nobody() {
-    model("limits_that_always_suffice_deny_nobody", bound(2, 3), || {
+    model("limits_that_always_suffice_deny_nobody", bound(2, 2), || {
         let pool = Pool::new(50, 0, &[], &[(ROOT, 12, 0)]);
         pool.charge(1, 6).unwrap();
         let admin = beside(&pool, |pool| {
@@ -356,7 +354,7 @@ pub fn pressure_that_rises_after_a_release_denies_nobody() {
 }
 
 pub fn pressure_that_comes_and_goes_denies_nobody() {
-    model("pressure_that_comes_and_goes_denies_nobody", bound(3, 5), || {
+    model("pressure_that_comes_and_goes_denies_nobody", bound(3, 4), || {
         let pool = Pool::new(50, 0, &[], &[(ROOT, 11, 0)]);
         pool.accounts.configure(1, &limits_by_level()).unwrap();
         pool.charge(1, 6).unwrap();
@@ -374,7 +372,7 @@ pub fn pressure_that_comes_and_goes_denies_nobody() {
 
 /// As `bytes_being_handed_back_deny_nobody`, for an administrator who raises a guarantee.
 pub fn bytes_being_handed_back_refuse_no_guarantee() {
-    model("bytes_being_handed_back_refuse_no_guarantee", bound(2, 4), || {
+    model("bytes_being_handed_back_refuse_no_guarantee", bound(2, 2), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 10, 0)]);
         pool.make_idle(1, 5);
         let balancer = beside(&pool, |pool| pool.accounts.trim(1));
@@ -385,7 +383,7 @@ pub fn bytes_being_handed_back_refuse_no_guarantee() {
 }
 
 pub fn a_registration_denies_nobody() {
-    model("a_registration_denies_nobody", bound(4, 6), || {
+    model("a_registration_denies_nobody", bound(4, 5), || {
         let pool = Pool::new(100, 40, &[], &[(ROOT, 100, 0)]);
         let newcomer = beside(&pool, |pool| {
             pool.ledger.lock().unwrap().add(ROOT, 100);
@@ -401,7 +399,7 @@ pub fn a_registration_denies_nobody() {
 // ---- Nothing is over-committed, nothing is lost.
 
 pub fn two_tenants_that_fit_share_a_quantum() {
-    model("two_tenants_that_fit_share_a_quantum", bound(1, 4), || {
+    model("two_tenants_that_fit_share_a_quantum", bound(1, 2), || {
         let pool = Pool::new(100, 80, &[], &[(ROOT, 100, 0), (ROOT, 100, 0)]);
         let other = beside(&pool, |pool| pool.charge(2, 60));
         assert_not_denied(pool.charge(1, 40));
@@ -412,7 +410,7 @@ pub fn two_tenants_that_fit_share_a_quantum() {
 
 /// Two requests of tenant 1, of which the larger can not be paid for.
 pub fn nobody_uses_a_claim_before_it_is_paid() {
-    model("nobody_uses_a_claim_before_it_is_paid", bound(5, 9), || {
+    model("nobody_uses_a_claim_before_it_is_paid", bound(5, 7), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 10, 0)]);
         pool.charge(2, 8).unwrap();
         let large = beside(&pool, |pool| pool.charge(1, 5));
@@ -424,7 +422,7 @@ pub fn nobody_uses_a_claim_before_it_is_paid() {
 
 /// The claim is trimmed away for tenant 2 while tenant 1 takes it into use.
 pub fn a_trim_and_a_charge_never_both_have_the_claim() {
-    model("a_trim_and_a_charge_never_both_have_the_claim", bound(2, 4), || {
+    model("a_trim_and_a_charge_never_both_have_the_claim", bound(2, 2), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 10, 0)]);
         pool.make_idle(1, 5);
         let other = beside(&pool, |pool| pool.charge(2, 8));
@@ -437,7 +435,7 @@ pub fn a_trim_and_a_charge_never_both_have_the_claim() {
 
 /// As above, by the short way.
 pub fn a_trim_and_a_charge_at_once_never_both_have_the_claim() {
-    model("a_trim_and_a_charge_at_once_never_both_have_the_claim", bound(3, 5), || {
+    model("a_trim_and_a_charge_at_once_never_both_have_the_claim", bound(3, ALL), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 10, 0)]);
         pool.make_idle(1, 5);
         let other = beside(&pool, |pool| pool.charge(2, 8));
@@ -451,7 +449,7 @@ pub fn a_trim_and_a_charge_at_once_never_both_have_the_claim() {
 /// As many trims as there are versions, and as many releases, while a charge sleeps that has read
 /// a claim of 8 bytes: the used word looks the same again, and the claim is 5.
 fn sleep_through_trims(name: &str, usual: usize, charge: fn(&Pool)) {
-    model(name, bound(usual, 3), move || {
+    model(name, bound(usual, usual + 1), move || {
         let pool = Pool::new(20, 0, &[], &[(ROOT, 10, 0), (ROOT, 20, 0)]);
         pool.charge(1, 8).unwrap();
         pool.uncharge(1, 4);
@@ -486,7 +484,7 @@ pub fn a_charge_at_once_that_slept_through_all_trim_versions_notices() {
 /// As many configurations as there are versions, while a charge sleeps between the used word and
 /// the record: what it reads of the record was in force, but not at that version.
 fn sleep_through_configurations(name: &str, usual: usize, claim: u64, charge: fn(&Pool)) {
-    model(name, bound(usual, 3), move || {
+    model(name, bound(usual, usual + 1), move || {
         let pool = Pool::new(50, 0, &[], &[(ROOT, 10, 0)]);
         if claim > 0 {
             pool.make_idle(1, claim);
@@ -610,7 +608,7 @@ pub fn a_guarantee_raised_and_lowered_again_strands_nothing() {
 /// A guarantee that is paid for when it is looked at, and no more when it is to be put in force:
 /// the configuration is refused, and what there was goes on as before.
 pub fn a_refused_configuration_leaves_the_short_way_open() {
-    model("a_refused_configuration_leaves_the_short_way_open", bound(2, 3), || {
+    model("a_refused_configuration_leaves_the_short_way_open", bound(2, 2), || {
         let pool = Pool::new(4, 0, &[], &[(ROOT, 4, 0), (ROOT, 4, 0)]);
         pool.make_idle(1, 4);
         let other = beside(&pool, |pool| {
@@ -645,7 +643,7 @@ pub fn of_two_configurations_one_is_in_force_whole() {
 
 /// Tenant 3 moves from group 1 to group 2; the request of its predecessor is under way.
 fn reuse(name: &str, guarantee: u64) {
-    model(name, bound(2, 5), move || {
+    model(name, bound(2, 2), move || {
         let groups = [(ROOT, 20, 0), (ROOT, 20, 0)];
         let pool = Pool::new(40, 0, &groups, &[(1, 20, guarantee)]);
         let admin = beside(&pool, |pool| {
@@ -675,7 +673,7 @@ pub fn a_charge_of_the_last_tenant_never_reaches_the_next() {
 /// The next tenant has claim for what its predecessor asks for, so nothing has to be bought.
 pub fn a_charge_at_once_of_the_last_tenant_never_reaches_the_next() {
     let name = "a_charge_at_once_of_the_last_tenant_never_reaches_the_next";
-    model(name, bound(3, 5), || {
+    model(name, bound(3, 4), || {
         let groups = [(ROOT, 20, 0), (ROOT, 20, 0)];
         let pool = Pool::new(40, 0, &groups, &[(1, 20, 5)]);
         let admin = beside(&pool, |pool| pool.close_and_reuse(3, 2, 5));
@@ -687,7 +685,7 @@ pub fn a_charge_at_once_of_the_last_tenant_never_reaches_the_next() {
 }
 
 pub fn a_slot_is_reused_only_after_the_last_release() {
-    model("a_slot_is_reused_only_after_the_last_release", bound(2, 5), || {
+    model("a_slot_is_reused_only_after_the_last_release", bound(2, 2), || {
         let groups = [(ROOT, 20, 0), (ROOT, 20, 0)];
         let pool = Pool::new(40, 2, &groups, &[(1, 20, 3)]);
         pool.charge(3, 5).unwrap();
@@ -713,7 +711,7 @@ pub fn a_release_during_the_close_strands_nothing() {
 }
 
 pub fn a_payment_during_the_close_strands_nothing() {
-    model("a_payment_during_the_close_strands_nothing", bound(5, 9), || {
+    model("a_payment_during_the_close_strands_nothing", bound(5, 6), || {
         let pool = Pool::new(20, 2, &[(ROOT, 20, 0)], &[(1, 20, 0)]);
         let admin = beside(&pool, |pool| pool.accounts.close(2));
         pool.use_once(2, 5);

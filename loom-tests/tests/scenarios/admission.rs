@@ -54,7 +54,7 @@ pub fn a_large_refused_request_of_a_counting_tenant_refuses_no_small_one() {
 /// counted for a while, and refuses nobody for that.
 pub fn an_undecided_request_is_not_counted_against_others() {
     let name = "admission::an_undecided_request_is_not_counted_against_others";
-    both_ways(name, bound(4, 5), |roles| {
+    both_ways(name, bound(4, ALL), |roles| {
         let scene = Scene::new(4, &[], &[(ROOT, ANY, 0, 0)]);
         scene.core.tenant(1).queues[usize::from(CACHE)].set_grants_max(Some(2));
         scene.core.accounts.configure(1, &settings(ANY, 0, 0, 1 << CACHE)).unwrap();
@@ -71,7 +71,7 @@ pub fn an_undecided_request_is_not_counted_against_others() {
 /// A type becomes counted while requests run: each live grant is counted, once.
 pub fn grants_are_counted_from_the_moment_they_are_limited() {
     let name = "admission::grants_are_counted_from_the_moment_they_are_limited";
-    both_ways(name, bound(2, 3), |roles| {
+    both_ways(name, bound(2, 2), |roles| {
         let scene = Arc::new(Scene::new(8, &[], &[(ROOT, ANY, 0, 0)]));
         let first = scene.admit(1, CACHE, 1).unwrap();
         let limit = |scene: &Scene| {
@@ -120,7 +120,7 @@ pub fn a_guarantee_that_rises_is_kept_against_requests() {
 /// The capacity is lowered below what is in use while the tenant that uses it releases and asks
 /// again. Once it is lowered what is released does not come back.
 pub fn a_lowered_capacity_admits_no_growth() {
-    both_ways("admission::a_lowered_capacity_admits_no_growth", bound(2, 3), |roles| {
+    both_ways("admission::a_lowered_capacity_admits_no_growth", bound(2, 2), |roles| {
         let scene = Arc::new(Scene::new(4, &[], &[(ROOT, ANY, 0, 0)]));
         let grant = scene.admit(1, CACHE, 3).unwrap();
         let lowered = Arc::new(AtomicU64::new(0));
@@ -149,7 +149,7 @@ pub fn a_lowered_capacity_admits_no_growth() {
 /// and the slot waits; else it is refused.
 pub fn a_request_of_the_last_tenant_never_reaches_the_next() {
     let name = "admission::a_request_of_the_last_tenant_never_reaches_the_next";
-    both_ways(name, bound(3, 4), |roles| {
+    both_ways(name, bound(3, 3), |roles| {
         let scene = Arc::new(Scene::new(4, &[], &[(ROOT, ANY, 0, 0)]));
         let request = |scene: &Scene| scene.admit(1, CACHE, 2).is_ok();
         let (reused, granted) = roles.race(&scene, Scene::hand_over, request);

@@ -6,8 +6,7 @@
 
 use super::backlog::{Backlog, Backlogs, Entry, Source};
 use loom::sync::Arc;
-use loom::thread;
-use loom_tests::model;
+use loom_tests::{model, thread};
 
 /// Two queues, by their owner's word.
 const FIRST: u64 = 1;

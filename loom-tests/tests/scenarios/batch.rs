@@ -25,7 +25,7 @@ fn paid_for() -> Arc<Scene> {
 /// A batch over two tenants that cannot fit charges the first one and gives it back. A request of
 /// that tenant's that always fits is not refused because of that.
 pub fn a_refused_batch_refuses_no_request() {
-    both_ways("batch::a_refused_batch_refuses_no_request", bound(4, 5), |roles| {
+    both_ways("batch::a_refused_batch_refuses_no_request", bound(4, ALL), |roles| {
         let scene = paid_for();
         let refused = |scene: &Scene| batch(scene, CACHE, [(1, 4), (2, 4)]);
         let (refused, charged) = roles.race(&scene, refused, |scene| scene.charge(1, 1));
@@ -49,7 +49,7 @@ pub fn a_refused_batch_refuses_no_request_of_the_pool() {
 
 /// The same for growth.
 pub fn a_refused_batch_refuses_no_growth() {
-    both_ways("batch::a_refused_batch_refuses_no_growth", bound(4, 5), |roles| {
+    both_ways("batch::a_refused_batch_refuses_no_growth", bound(4, ALL), |roles| {
         let scene = paid_for();
         let (slot, generation) = scene.admit(1, INFERENCE, 1).unwrap();
         let refused = |scene: &Scene| batch(scene, CACHE, [(1, 3), (2, 4)]);
@@ -66,7 +66,7 @@ pub fn a_refused_batch_refuses_no_growth() {
 
 /// Two batches: one that cannot fit refuses none that can.
 pub fn a_refused_batch_refuses_no_batch() {
-    both_ways("batch::a_refused_batch_refuses_no_batch", bound(2, 3), |roles| {
+    both_ways("batch::a_refused_batch_refuses_no_batch", bound(2, 2), |roles| {
         let scene = paid_for();
         let refused = |scene: &Scene| batch(scene, CACHE, [(1, 4), (2, 4)]);
         let fits = |scene: &Scene| batch(scene, INFERENCE, [(2, 3), (1, 1)]);

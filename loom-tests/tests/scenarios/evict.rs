@@ -59,7 +59,7 @@ pub fn two_evictors_keep_a_guarantee() {
 /// E2 for a group: its tenants have no guarantee of their own. The owners promise to release, so
 /// that what is leaving stays to be seen.
 pub fn two_evictors_keep_the_guarantee_of_a_group() {
-    model("evict::two_evictors_keep_the_guarantee_of_a_group", bound(2, 3), || {
+    model("evict::two_evictors_keep_the_guarantee_of_a_group", bound(2, 2), || {
         let group = [(ROOT, ANY, 2)];
         let tenants = [(1, ANY, 0, 0), (1, ANY, 0, 0)];
         let scene = Arc::new(Scene::answering(ReclaimAnswer::Deferred, 4, &group, &tenants));
@@ -122,7 +122,7 @@ pub fn what_its_owner_releases_while_asked_is_enough() {
 
 /// Bytes that were promised are on their way until they are back: nobody else goes for them.
 pub fn promised_bytes_are_not_taken_twice() {
-    both_ways("evict::promised_bytes_are_not_taken_twice", bound(3, 4), |roles| {
+    both_ways("evict::promised_bytes_are_not_taken_twice", bound(3, ALL), |roles| {
         let mut scene = Scene::answering(ReclaimAnswer::Deferred, 4, &[], &[(ROOT, 4, 4, 0)]);
         let promised = scene.admit(1, CACHE, 2).unwrap();
         scene.fill(1, 1, 2);
@@ -158,7 +158,7 @@ pub fn bytes_promised_to_the_pool_are_not_taken_twice() {
 
 /// The owner of a promised grant keeps it while another request goes for its bytes.
 pub fn a_promise_is_declined_during_an_eviction() {
-    both_ways("evict::a_promise_is_declined_during_an_eviction", bound(3, 4), |roles| {
+    both_ways("evict::a_promise_is_declined_during_an_eviction", bound(3, ALL), |roles| {
         let tenants = [(ROOT, ANY, 0, 0), (ROOT, ANY, 0, 3)];
         let mut scene = Scene::answering(ReclaimAnswer::Deferred, 4, &[], &tenants);
         let (slot, generation) = scene.admit(1, CACHE, 4).unwrap();
@@ -176,7 +176,7 @@ pub fn a_promise_is_declined_during_an_eviction() {
 
 /// Growth races an eviction: the bytes in use are those of the slots.
 pub fn growth_and_eviction_agree_on_the_bytes() {
-    both_ways("evict::growth_and_eviction_agree_on_the_bytes", bound(4, 5), |roles| {
+    both_ways("evict::growth_and_eviction_agree_on_the_bytes", bound(4, ALL), |roles| {
         let scene = Arc::new(Scene::new(8, &[], &[(ROOT, ANY, 0, 0)]));
         let (slot, generation) = scene.admit(1, CACHE, 2).unwrap();
         let owner = Owner::new(1, 1, CACHE);
@@ -190,7 +190,7 @@ pub fn growth_and_eviction_agree_on_the_bytes() {
 /// Force against a request in flight: what was granted before the account closed ends, what comes
 /// later is refused, and nothing stays.
 pub fn force_ends_what_a_request_publishes() {
-    both_ways("evict::force_ends_what_a_request_publishes", bound(3, 4), |roles| {
+    both_ways("evict::force_ends_what_a_request_publishes", bound(3, 3), |roles| {
         let scene = Arc::new(Scene::new(4, &[], &[(ROOT, ANY, 0, 0)]));
         let unregister = |scene: &Scene| {
             scene.core.accounts.close(1);

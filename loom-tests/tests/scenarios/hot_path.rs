@@ -172,7 +172,7 @@ impl Scene {
 
 /// Two requests that fit are granted, whoever of them is disturbed by the other.
 pub fn requests_at_once_that_fit_are_granted() {
-    both_ways("hot_path::requests_at_once_that_fit_are_granted", bound(2, 3), |roles| {
+    both_ways("hot_path::requests_at_once_that_fit_are_granted", bound(2, ALL), |roles| {
         let scene = Arc::new(Scene::usual(4, &[3, 1]));
         let request = |bytes| move |scene: &Scene| scene.request(cache(1), bytes);
         let (large, small) = roles.race(&scene, request(3), request(1));
@@ -184,7 +184,7 @@ pub fn requests_at_once_that_fit_are_granted() {
 
 /// I1: of two requests at the limit one is granted.
 pub fn requests_at_once_keep_to_the_limit() {
-    both_ways("hot_path::requests_at_once_keep_to_the_limit", bound(4, 6), |roles| {
+    both_ways("hot_path::requests_at_once_keep_to_the_limit", bound(4, ALL), |roles| {
         let scene = Arc::new(Scene::usual(4, &[3, 1]));
         let request = |bytes| move |scene: &Scene| scene.at_once(cache(1), bytes).is_some();
         let (one, other) = roles.race(&scene, request(3), request(2));
@@ -196,7 +196,7 @@ pub fn requests_at_once_keep_to_the_limit() {
 /// V1 and V3: claim that goes to another tenant is not used by the one that had it.
 pub fn a_request_at_once_and_a_trim_never_both_have_the_claim() {
     let name = "hot_path::a_request_at_once_and_a_trim_never_both_have_the_claim";
-    both_ways(name, bound(2, 3), |roles| {
+    both_ways(name, bound(2, ALL), |roles| {
         let scene = Scene::new(5, &[], &[(ROOT, ANY, 0, 0), (ROOT, ANY, 0, 0)]);
         scene.warm(1, &[4]);
         let scene = Arc::new(scene);
@@ -210,7 +210,7 @@ pub fn a_request_at_once_and_a_trim_never_both_have_the_claim() {
 
 /// I1: once a limit is in force nothing is charged beyond it, also before `configure` returns.
 pub fn no_request_at_once_passes_a_lowered_limit() {
-    both_ways("hot_path::no_request_at_once_passes_a_lowered_limit", bound(3, 4), |roles| {
+    both_ways("hot_path::no_request_at_once_passes_a_lowered_limit", bound(3, ALL), |roles| {
         let scene = Arc::new(Scene::usual(8, &[8]));
         let lower = |scene: &Scene| {
             scene.limit([3; LEVELS], 0);
@@ -233,7 +233,7 @@ pub fn no_request_at_once_passes_a_lowered_limit() {
 /// I1: nothing is charged under a limit before it is in force. This limit only rises, so what is in
 /// use is within it at every instant.
 pub fn no_request_at_once_is_ahead_of_its_limit() {
-    both_ways("hot_path::no_request_at_once_is_ahead_of_its_limit", bound(2, 4), |roles| {
+    both_ways("hot_path::no_request_at_once_is_ahead_of_its_limit", bound(2, ALL), |roles| {
         let scene = Scene::usual(8, &[8]);
         scene.limit([3; LEVELS], 0);
         let scene = Arc::new(scene);
@@ -253,7 +253,7 @@ pub fn no_request_at_once_is_ahead_of_its_limit() {
 /// the used word looks the same again, and the limit is 3.
 pub fn a_request_at_once_that_slept_through_all_config_versions_notices() {
     let name = "hot_path::a_request_at_once_that_slept_through_all_config_versions_notices";
-    both_ways(name, bound(2, 3), |roles| {
+    both_ways(name, bound(2, 2), |roles| {
         let scene = Arc::new(Scene::usual(8, &[8]));
         let configure = |scene: &Scene| {
             [8, 8, 3].map(|limit| scene.limit([limit; LEVELS], 0));
@@ -348,7 +348,7 @@ pub fn a_request_at_once_of_the_last_tenant_never_reaches_the_next() {
 /// The last release of a tenant notes its slot when the next tenant has begun: that one is not
 /// misled.
 pub fn a_slot_noted_late_misleads_not_the_next_tenant() {
-    both_ways("hot_path::a_slot_noted_late_misleads_not_the_next_tenant", bound(5, 7), |roles| {
+    both_ways("hot_path::a_slot_noted_late_misleads_not_the_next_tenant", bound(5, ALL), |roles| {
         let scene = Scene::usual(ANY, &[3]);
         let granted = scene.request(cache(1), 3).unwrap();
         let scene = Arc::new(scene);
@@ -369,7 +369,7 @@ pub fn a_slot_noted_late_misleads_not_the_next_tenant() {
 
 /// What a tenant used is no peak of the next one's.
 pub fn what_the_last_tenant_used_is_no_peak_of_the_next() {
-    both_ways("hot_path::what_the_last_tenant_used_is_no_peak_of_the_next", bound(5, 7), |roles| {
+    both_ways("hot_path::what_the_last_tenant_used_is_no_peak_of_the_next", bound(5, 5), |roles| {
         let scene = Scene::usual(ANY, &[7]);
         let granted = scene.request(cache(1), 3).unwrap();
         let scene = Arc::new(scene);
@@ -387,7 +387,7 @@ pub fn what_the_last_tenant_used_is_no_peak_of_the_next() {
 
 /// I3: two releases of one grant, of which one counts.
 pub fn of_two_releases_at_once_one_counts() {
-    both_ways("hot_path::of_two_releases_at_once_one_counts", bound(4, 6), |roles| {
+    both_ways("hot_path::of_two_releases_at_once_one_counts", bound(4, ALL), |roles| {
         let scene = Scene::usual(ANY, &[3]);
         let granted = scene.request(cache(1), 3).unwrap();
         let scene = Arc::new(scene);
@@ -401,7 +401,7 @@ pub fn of_two_releases_at_once_one_counts() {
 
 /// I4: a release by an id whose low generation bits have come round ends nothing.
 pub fn a_stale_release_at_once_ends_nobody_else() {
-    both_ways("hot_path::a_stale_release_at_once_ends_nobody_else", bound(3, 4), |roles| {
+    both_ways("hot_path::a_stale_release_at_once_ends_nobody_else", bound(3, 3), |roles| {
         let scene = Scene::usual(ANY, &[3]);
         let first = scene.request(cache(1), 3).unwrap();
         let scene = Arc::new(scene);
@@ -427,7 +427,7 @@ pub fn a_stale_release_at_once_ends_nobody_else() {
 /// there for the next request.
 pub fn a_release_at_once_and_an_eviction_count_the_bytes_once() {
     let name = "hot_path::a_release_at_once_and_an_eviction_count_the_bytes_once";
-    both_ways(name, bound(2, 3), |roles| {
+    both_ways(name, bound(2, 2), |roles| {
         let scene = Scene::new(4, &[], &[(ROOT, ANY, 0, 0), (ROOT, ANY, 0, 3)]);
         scene.warm(1, &[4]);
         let granted = scene.request(cache(1), 4).unwrap();
@@ -449,7 +449,7 @@ pub fn a_release_at_once_and_an_eviction_count_the_bytes_once() {
 /// A type becomes counted while its grants come and go: each live one is counted, once.
 pub fn a_release_at_once_takes_what_was_counted_out_of_the_count() {
     let name = "hot_path::a_release_at_once_takes_what_was_counted_out_of_the_count";
-    both_ways(name, bound(2, 3), |roles| {
+    both_ways(name, bound(2, 2), |roles| {
         let scene = Scene::usual(8, &[1, 1]);
         let first = scene.request(cache(1), 1).unwrap();
         let scene = Arc::new(scene);
@@ -484,7 +484,7 @@ fn two_verbs(
     left: impl Fn(bool, bool) -> u64 + Send + Sync + Copy + 'static,
 ) {
     let name = format!("hot_path::{names}_at_once_agree_on_the_bytes");
-    both_ways(&name, bound(6, 9), move |roles| {
+    both_ways(&name, bound(6, ALL), move |roles| {
         let scene = Scene::usual(ANY, &[8]);
         let granted = scene.request(cache(1), 3).unwrap();
         let scene = Arc::new(scene);
@@ -519,7 +519,7 @@ pub fn a_shrinkage_and_a_release_at_once_agree_on_the_bytes() {
 /// Growth races an eviction: the bytes in use are those of the slots.
 pub fn a_growth_at_once_and_an_eviction_agree_on_the_bytes() {
     let name = "hot_path::a_growth_at_once_and_an_eviction_agree_on_the_bytes";
-    both_ways(name, bound(3, 4), |roles| {
+    both_ways(name, bound(3, ALL), |roles| {
         let scene = Scene::usual(ANY, &[8]);
         let granted = scene.request(cache(1), 2).unwrap();
         let scene = Arc::new(scene);

@@ -6,8 +6,7 @@ use super::listener::Notes;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
-use loom::thread;
-use loom_tests::model;
+use loom_tests::{model, thread};
 
 /// A level that threads change, and a listener that is told.
 struct World {

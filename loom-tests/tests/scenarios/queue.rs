@@ -9,8 +9,7 @@ use super::grants::{Fields, Grants, SLOTS};
 use super::queue::{NoSlot, Queue, Sight};
 use allotment::internals::word::{Owner, State};
 use loom::sync::Arc;
-use loom::thread::{self, JoinHandle};
-use loom_tests::{full, model};
+use loom_tests::{ALL, bound, model, thread::{self, JoinHandle}};
 use std::collections::BTreeMap;
 
 /// A queue that belongs to an account of generation 1.
@@ -128,16 +127,6 @@ impl World {
     }
 }
 
-/// Two threads and much to do: the bound given, or none with `ALLOT_LOOM=full`.
-fn two(usual: usize) -> Option<usize> {
-    if full() { None } else { Some(usual) }
-}
-
-/// Three threads: the bound given, or one more with `ALLOT_LOOM=full`.
-fn three(usual: usize) -> Option<usize> {
-    Some(usual + usize::from(full()))
-}
-
 /// Runs a scenario, once for each way to give two roles to the thread that starts and the thread
 /// that is started: loom overlooks some orders in the one and some in the other.
 fn run(
@@ -188,7 +177,7 @@ fn start<T: 'static>(world: &Arc<World>, f: impl FnOnce(&World) -> T + 'static) 
 
 /// The first two requests of a queue link a segment each, or share one; both have a slot.
 pub fn two_first_requests_have_a_slot_each() {
-    run("two_first_requests_have_a_slot_each", two(3), 2, |world| {
+    run("two_first_requests_have_a_slot_each", bound(3, 4), 2, |world| {
         let request = |w: &World| w.request(First);
         let (ours, theirs) = race(world, request, request);
         assert!(ours.is_ok() && theirs.is_ok(), "two segments, {ours:?} {theirs:?}");
@@ -207,7 +196,7 @@ pub fn the_last_segment_goes_to_one_queue() {
 /// One slot is always free, but never the same one: nobody is told that there is none. Whenever a
 /// searcher looks at the second slot, the free one may have moved to where it looked before.
 pub fn a_free_slot_that_moves_is_not_missed() {
-    run_as(false, "a_free_slot_that_moves_is_not_missed", two(3), 1, |world| {
+    run_as(false, "a_free_slot_that_moves_is_not_missed", bound(3, 3), 1, |world| {
         world.fill_and_release(2, &[]);
         world.end(1);
         let mover = |w: &World| {
@@ -246,13 +235,13 @@ pub fn shedding_takes_no_slot_from_a_request() {
         let _ = race(world, |w| w.request(First), shed_to_second);
     };
     let name = "shedding_takes_no_slot_from_a_request";
-    run_as(false, name, two(2), 2, shed_during_a_request);
-    run_as(true, name, two(1), 2, shed_during_a_request);
+    run_as(false, name, bound(2, 2), 2, shed_during_a_request);
+    run_as(true, name, bound(1, 2), 2, shed_during_a_request);
 }
 
 /// The head is shed while a new head is linked before it.
 pub fn shedding_the_head_loses_no_new_head() {
-    run("shedding_the_head_loses_no_new_head", two(3), 3, |world| {
+    run("shedding_the_head_loses_no_new_head", bound(3, 4), 3, |world| {
         world.fill_and_release(1, &[0]);
         let request_three = |w: &World| {
             for _ in 0..3 {
@@ -266,7 +255,7 @@ pub fn shedding_the_head_loses_no_new_head() {
 /// A segment is unlinked from the middle and goes to another queue while the first one is
 /// searched: a slot free behind it is found, or the answer is not certain.
 pub fn a_chain_that_is_cut_hides_no_slot() {
-    run("a_chain_that_is_cut_hides_no_slot", two(3), 3, |world| {
+    run("a_chain_that_is_cut_hides_no_slot", bound(3, 3), 3, |world| {
         world.fill_and_release(6, &[0, 2, 3]);
         let shed_to_second = |w: &World| {
             w.shed(First, false);
@@ -279,7 +268,7 @@ pub fn a_chain_that_is_cut_hides_no_slot() {
 
 /// Who looks for victims along a chain that is being cut claims none of another queue.
 pub fn a_search_for_victims_stays_in_its_queue() {
-    run("a_search_for_victims_stays_in_its_queue", two(3), 2, |world| {
+    run("a_search_for_victims_stays_in_its_queue", bound(3, ALL), 2, |world| {
         world.fill_and_release(3, &[2]);
         let shed_to_second = |w: &World| {
             w.shed(First, true);
@@ -302,7 +291,7 @@ fn claim_a_victim(world: &World) {
 
 /// A request that slept since the last tenant links nothing into the next tenant's queue.
 pub fn a_late_request_does_not_reach_the_next_tenant() {
-    run("a_late_request_does_not_reach_the_next_tenant", two(4), 2, |world| {
+    run("a_late_request_does_not_reach_the_next_tenant", bound(4, ALL), 2, |world| {
         world.queues[Second as usize].begin(9);
         let late = |w: &World| {
             let queue = &w.queues[Second as usize];
@@ -330,7 +319,7 @@ fn hand_over(world: &World) -> bool {
 
 /// Two slots are freed and two wanted, all at once, with the hints in between.
 pub fn hints_lose_no_slot() {
-    run("hints_lose_no_slot", two(3), 1, |world| {
+    run("hints_lose_no_slot", bound(3, 3), 1, |world| {
         world.fill_and_release(2, &[]);
         let exchange = |slot| {
             move |w: &World| {
@@ -345,7 +334,7 @@ pub fn hints_lose_no_slot() {
 
 /// However requests and releases race, no more grants are counted in than the limit allows.
 pub fn a_count_keeps_its_limit() {
-    run("a_count_keeps_its_limit", three(2), 1, |world| {
+    run("a_count_keeps_its_limit", bound(2, 3), 1, |world| {
         let queue = &world.queues[0];
         queue.set_grants_max(Some(1));
         let held = std::sync::Arc::new(std::sync::Mutex::new(0));

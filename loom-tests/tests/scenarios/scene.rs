@@ -12,8 +12,7 @@ use super::core::sync::Ordering;
 use super::core::word::Owner;
 use super::core::{Core, Sizes};
 use loom::sync::Arc;
-use loom::thread;
-use loom_tests::model;
+use loom_tests::{ALL, bound, model, thread};
 
 /// (parent, limit, guarantee) of a group.
 type Group = (u32, u64, u64);
@@ -30,6 +29,8 @@ struct Scene {
     evicted: std::sync::Mutex<u64>,
     /// Bytes charged without a slot.
     charged: std::sync::Mutex<u64>,
+    /// Whether one who waits was woken to look at the line.
+    woken: std::sync::Mutex<bool>,
 }
 
 impl Owners for Scene {
@@ -49,11 +50,6 @@ impl Owners for Scene {
 
 fn settings(limit: u64, guarantee: u64, priority: u64, counted: u8) -> Settings {
     Settings { limits: [limit; LEVELS], guarantee, share_weight: 0, traits: priority, counted }
-}
-
-/// The bound given, or what `ALLOT_LOOM=full` asks for.
-fn bound(usual: usize, full: usize) -> Option<usize> {
-    Some(if loom_tests::full() { full } else { usual })
 }
 
 /// Which of two roles the thread has that starts, and which one the thread that is started.
@@ -137,8 +133,8 @@ impl Scene {
             core.accounts.open(index, parent, &settings(limit, guarantee, priority, 0)).unwrap();
             core.tenant(index).begin(u128::from(index), 1);
         }
-        let (evicted, charged) = Default::default();
-        Self { core, answer, evicted, charged }
+        let (evicted, charged, woken) = Default::default();
+        Self { core, answer, evicted, charged, woken }
     }
 
     fn ask(tenant: u32, kind: u8, bytes: u64) -> Ask {
