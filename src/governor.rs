@@ -420,7 +420,9 @@ impl Governor {
     /// Frees what the refusal `no` is short of; says whether asking again makes sense.
     pub(crate) fn make_room(&self, ask: &Ask, no: No, effort: &mut Effort) -> bool {
         let no = match no {
-            No::Contended | No::Unpaced => match self.held_up(ask, effort) {
+            // Nothing is evicted for a request that has not passed its rate.
+            No::Unpaced => return true,
+            No::Contended => match self.held_up(ask, effort) {
                 Some(obstacle) => obstacle,
                 None => return true,
             },
