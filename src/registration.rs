@@ -612,13 +612,14 @@ impl Governor {
         // Before the collection, so that what is released from now on is handed up at once.
         self.core.scarcity.set_excess(true);
         for account in above() {
-            accounts.collect(account, u64::MAX);
+            accounts.settle(account, std::thread::yield_now);
         }
         self.core.scarcity.set_excess(above().next().is_some());
     }
 
     /// Changes the capacity while everything runs. Below what is in use, nothing is revoked:
-    /// requests are denied until enough was released or evicted.
+    /// requests are denied until enough was released or evicted. It waits then for requests that
+    /// other threads are paying for at the moment, off their core as they may be.
     ///
     /// # Errors
     ///

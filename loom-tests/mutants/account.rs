@@ -107,6 +107,11 @@ pub const MUTANTS: &[Mutant] = &[
             ("let asked = self.missing(account, index, need)?;", "let asked = need.bytes();"),
         ],
     ),
+    // What is on its way when the capacity falls is not waited for.
+    account(
+        "capacity_lowered_beside_a_purchase",
+        &[("while self.trim(index) == Trimmed::Busy {", "if self.trim(index) == Trimmed::Busy {")],
+    ),
     // No mark says that a payment is on its way.
     account(
         "payment_without_mark",

@@ -32,6 +32,7 @@ loom_tests::models! {
     a_charge_that_slept_through_all_config_versions_notices
     a_charge_at_once_that_slept_through_all_config_versions_notices
     no_charge_passes_a_lowered_capacity
+    nothing_bought_before_carries_use_beyond_a_lowered_capacity
     three_levels_stay_in_balance
     a_request_within_its_guarantee_is_granted_whatever_others_do
     a_guarantee_raised_during_requests_is_paid_for

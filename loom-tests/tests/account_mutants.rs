@@ -29,6 +29,8 @@ macro_rules! mutants {
 
 mutants! {
     configured_in_place => no_charge_passes_a_lowered_capacity, "OVER-COMMIT";
+    capacity_lowered_beside_a_purchase =>
+        nothing_bought_before_carries_use_beyond_a_lowered_capacity, "OVER-COMMIT";
     handed_back_past_the_group => three_levels_stay_in_balance, "V3";
     trim_without_version => a_trim_and_a_charge_never_both_have_the_claim, "OVER-COMMIT";
     no_check_after_the_charge =>

@@ -26,10 +26,11 @@
 //! 1. Bytes that a release, a shrink or an eviction takes off a grant are free somewhat later than
 //!    the grant is over ([`Operation::Back`], [`Operation::BackAll`]), though before that call
 //!    returns.
-//! 2. Where the capacity, or the limit of a group, was lowered, idle claim is left that another
-//!    thread is just moving. Until it is taken away, what was claimed before may be taken into use,
-//!    though no more than the bound before ([`State`], `slack`). Where calls never overlap there is
-//!    none of that.
+//! 2. Where the capacity, or the limit of a group, was lowered below what is in use, bytes that are
+//!    released while another thread is buying for the same tenant stay with it for that long, and
+//!    may be taken into use again, though no more than the bound before ([`State`], `slack`). What
+//!    was claimed before is gone when the call that lowers it returns. Where calls never overlap
+//!    there is none of that.
 //! 3. A waiter that gives up may be served all the same by who is at the line: its bytes come back
 //!    when those calls that were beside its last one have returned ([`Operation::Returned`]).
 //!    And who looks may find that it waits still when its bytes are taken already, until whoever

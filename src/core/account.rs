@@ -1148,10 +1148,30 @@ impl Accounts {
     pub fn configure(&self, index: u32, settings: &Settings) -> Result<(), Obstacle> {
         self.configure_as(index, settings, self.table[index].generation(), None)?;
         if self.is_inner(index) && self.room(index) == 0 {
-            // Idle claim below must not carry use beyond a limit that was lowered.
+            // Idle claim below must not carry use beyond a limit that was lowered. What is on its
+            // way there the caller waits for, by `settle`.
             self.collect(index, 1);
         }
         Ok(())
+    }
+
+    /// Takes away all that is idle below `account`, what is on its way there too: while another
+    /// thread is buying or handing back, `wait` is called. That is for a bounded number of that
+    /// thread's own steps, but it may be off its core: for administrative verbs.
+    pub fn settle(&self, account: u32, wait: impl Fn()) {
+        let below = |&index: &u32| self.is_below(index, account);
+        let trim_at_last = |index| {
+            while self.trim(index) == Trimmed::Busy {
+                wait();
+            }
+        };
+        self.tenants().filter(below).for_each(trim_at_last);
+        for depth in (1..=DEPTH_MAX).rev() {
+            self.groups()
+                .filter(|&group| self.depth(group) == depth)
+                .filter(below)
+                .for_each(trim_at_last);
+        }
     }
 
     /// The same for a generation; or to close the account, if no more than `close` is in use.

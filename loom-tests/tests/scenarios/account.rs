@@ -545,6 +545,26 @@ pub fn no_charge_passes_a_lowered_capacity() {
     });
 }
 
+/// A quantum is bought while the capacity falls below it: what nobody uses of it has gone when the
+/// capacity is in force, and carries no charge.
+pub fn nothing_bought_before_carries_use_beyond_a_lowered_capacity() {
+    let name = "nothing_bought_before_carries_use_beyond_a_lowered_capacity";
+    model(name, bound(2, 3), || {
+        let pool = Pool::new(60, 40, &[], &[(ROOT, 60, 0)]);
+        pool.charge(1, 2).unwrap();
+        let idle = pool.accounts.claim(1) - 2;
+        let other = beside(&pool, |pool| {
+            pool.configure(ROOT, 10, 0).unwrap();
+            pool.accounts.settle(ROOT, thread::yield_now);
+            pool.charge(1, 9)
+        });
+        let _ = pool.charge(1, idle + 1);
+        let late = other.join().unwrap();
+        assert!(late.is_err(), "OVER-COMMIT: 11 bytes at least, 10 when the capacity fell");
+        pool.check();
+    });
+}
+
 pub fn three_levels_stay_in_balance() {
     model("three_levels_stay_in_balance", bound(2, 2), || {
         let tenants = [(1, 100, 20), (1, 100, 0), (ROOT, 120, 0)];
