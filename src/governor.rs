@@ -614,7 +614,9 @@ impl Governor {
         self.begin_all(requests, &asks)?;
         let answer = self.core.admit_all(&asks, &mut granted, self);
         if self.core.scarcity.any() {
-            asks.iter().for_each(|ask| self.core.give_up_rest(ask.account));
+            for ask in &asks {
+                self.core.give_up_rest(ask.account);
+            }
             self.serve_waiters();
         }
         match answer {

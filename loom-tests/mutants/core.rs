@@ -235,8 +235,17 @@ pub const MUTANTS: &[Mutant] = &[
         "admission",
         "rest_withheld",
         &[(
-            "if self.accounts.hand_up(account) != Trimmed::Nothing {",
-            "if account == u32::MAX && self.accounts.hand_up(account) != Trimmed::Nothing {",
+            "let withheld = self.accounts.hand_up(account) != Trimmed::Nothing;",
+            "let withheld = account == u32::MAX && self.accounts.hand_up(account) != Trimmed::Nothing;",
+        )],
+    ),
+    // A waiter that does not fit after all keeps what was bought for it.
+    of(
+        "wait",
+        "bought_in_vain_and_kept",
+        &[(
+            "let withheld = self.give_up_rest(ask.account);",
+            "let withheld = ask.bytes == u64::MAX;",
         )],
     ),
     // Which version the limit belongs to is not compared.

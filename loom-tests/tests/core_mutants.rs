@@ -96,6 +96,8 @@ mutants! {
         "hot_path", what_the_last_tenant_used_is_no_peak_of_the_next(), "WRONG TENANT";
     waiters_missed_at_once =>
         "hot_path", a_release_at_once_finds_who_begins_to_wait(), "FORGOTTEN";
+    bought_in_vain_and_kept =>
+        "wait", what_is_bought_in_vain_for_a_waiter_goes_to_the_next(), "FORGOTTEN";
     rest_withheld => "wait", what_is_bought_beyond_the_need_is_not_withheld(), "FORGOTTEN";
     ghost_in_two_halves => "ghost", a_ghost_is_recalled_whole(), "MIXED GHOST";
     any_ghost_of_a_set => "ghost", those_remembered_at_once_are_not_mixed(), "MIXED GHOST";

@@ -289,12 +289,15 @@ impl Core {
         }
     }
 
-    /// Hands up what was bought beyond the need where bytes are scarce, and says so.
+    /// Hands up what was bought beyond the need where bytes are scarce, and says so: to those who
+    /// look at the line next, and to the caller.
     #[cold]
-    pub fn give_up_rest(&self, account: u32) {
-        if self.accounts.hand_up(account) != Trimmed::Nothing {
+    pub fn give_up_rest(&self, account: u32) -> bool {
+        let withheld = self.accounts.hand_up(account) != Trimmed::Nothing;
+        if withheld {
             self.scarcity.unsettle();
         }
+        withheld
     }
 
     /// Makes a prepared and charged request a live grant.

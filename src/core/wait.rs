@@ -498,8 +498,7 @@ impl Core {
         }
         waiting.set_senior(Some(oldest));
         waiting.set_gained_ns(now_ns);
-        self.set_aside(oldest, now_ns);
-        freed
+        self.set_aside(oldest, now_ns) | freed
     }
 
     /// Collects what may be idle; false if some of it is on its way.
@@ -566,6 +565,7 @@ impl Core {
         if decided.is_full() {
             return false;
         }
+        // What went up again is there for those who are looked at next.
         self.set_aside(cell, now_ns);
         match self.serve(cell, now_ns, decided.observer) {
             Served::Granted(granted) => {
@@ -588,8 +588,9 @@ impl Core {
         }
     }
 
-    /// Sets aside for the senior what it can get now.
-    fn set_aside(&self, cell: u32, now_ns: u64) {
+    /// Sets aside for the senior what it can get now; says whether claim that was bought in vain
+    /// went up again.
+    fn set_aside(&self, cell: u32, now_ns: u64) -> bool {
         let waiting = &self.waiting;
         let ask = waiting.waiters.ask(cell, now_ns);
         let aside = waiting.aside_bytes();
@@ -605,7 +606,7 @@ impl Core {
                 Ok(()) => {
                     waiting.set_gained_ns(now_ns);
                     self.give_up_claim(ask.account);
-                    return;
+                    return false;
                 }
                 Err(Obstacle::Full { asked, used, limit, .. }) => {
                     // The account that refused has so much less than it was asked for.
@@ -616,6 +617,7 @@ impl Core {
             }
         }
         waiting.set_aside_bytes(aside);
+        self.give_up_rest(ask.account)
     }
 
     /// Bytes of an account that are set aside for the senior.
@@ -821,7 +823,10 @@ impl Core {
                 Err(obstacle) => obstacle,
             };
             self.abandon(&ask, &ready);
+            let withheld = self.give_up_rest(ask.account);
             match obstacle {
+                // Others may want what was bought for it in vain.
+                Obstacle::Full { .. } if withheld => return Served::Unclear,
                 Obstacle::Full { account, .. } => return Served::Short(account),
                 Obstacle::Changed => {}
                 Obstacle::Contended | Obstacle::Closed => return Served::Unclear,

@@ -129,6 +129,39 @@ pub fn what_is_bought_beyond_the_need_is_not_withheld() {
     });
 }
 
+/// W4 and W5: what was bought for a waiter that does not fit after all goes to one that does.
+pub fn what_is_bought_in_vain_for_a_waiter_goes_to_the_next() {
+    let name = "wait::what_is_bought_in_vain_for_a_waiter_goes_to_the_next";
+    both_ways(name, bound(2, 3), |roles| {
+        let scene = Arc::new(Scene::new(4, &[], &[(ROOT, ANY, 2, 0), (ROOT, ANY, 0, 0)]));
+        let held = scene.admit(1, CACHE, 2).unwrap();
+        let large = scene.enter(1, 4, NEVER);
+        assert!(scene.release(1, CACHE, held));
+        let release = |scene: &Scene| scene.serve_waiters(0);
+        let others = |scene: &Scene| {
+            // Of what is guaranteed, so that nothing is bought for it.
+            let small = scene.admit(1, CACHE, 1);
+            scene.serve_noted();
+            (small, scene.enter(2, 2, NEVER))
+        };
+        let ((), (small, next)) = roles.race(&scene, release, others);
+        let large_first = small.is_err();
+        if let Ok(small) = small {
+            let next = scene.served(next);
+            scene.let_go(1, CACHE, small, 0);
+            scene.let_go(2, MODEL_LOAD, next, 0);
+        }
+        let large = scene.served(large);
+        scene.let_go(1, MODEL_LOAD, large, 0);
+        if large_first {
+            let next = scene.served(next);
+            scene.let_go(2, MODEL_LOAD, next, 0);
+        }
+        scene.check_line();
+        scene.check();
+    });
+}
+
 /// W2: a waiter that gives up while it is served has a grant or has none, and no byte is lost.
 pub fn giving_up_and_being_served_agree() {
     both_ways("wait::giving_up_and_being_served_agree", bound(2, ALL), |roles| {
