@@ -236,7 +236,8 @@ pub const MUTANTS: &[Mutant] = &[
         "rest_withheld",
         &[(
             "let withheld = self.accounts.hand_up(account) != Trimmed::Nothing;",
-            "let withheld = account == u32::MAX && self.accounts.hand_up(account) != Trimmed::Nothing;",
+            "let withheld = account == u32::MAX
+            && self.accounts.hand_up(account) != Trimmed::Nothing;",
         )],
     ),
     // A waiter that does not fit after all keeps what was bought for it.
