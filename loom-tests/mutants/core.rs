@@ -249,6 +249,12 @@ pub const MUTANTS: &[Mutant] = &[
             "let withheld = ask.bytes == u64::MAX;",
         )],
     ),
+    // A look is enough to let a later waiter of the same tenant pass.
+    of(
+        "wait",
+        "passed_by_a_look",
+        &[("        !(short && certain)\n", "        !(short && certain) && least == u64::MAX\n")],
+    ),
     // Which version the limit belongs to is not compared.
     of("word", "pass_of_any_version", &[("&& (self.0 ^ word.0) & Self::VERSION == 0", "")]),
     // A limit is told as that of the version before it.

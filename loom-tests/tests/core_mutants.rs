@@ -98,6 +98,8 @@ mutants! {
         "hot_path", a_release_at_once_finds_who_begins_to_wait(), "FORGOTTEN";
     bought_in_vain_and_kept =>
         "wait", what_is_bought_in_vain_for_a_waiter_goes_to_the_next(), "FORGOTTEN";
+    passed_by_a_look =>
+        "wait", bytes_on_their_way_let_no_later_waiter_pass(), "OVERTAKEN";
     rest_withheld => "wait", what_is_bought_beyond_the_need_is_not_withheld(), "FORGOTTEN";
     ghost_in_two_halves => "ghost", a_ghost_is_recalled_whole(), "MIXED GHOST";
     any_ghost_of_a_set => "ghost", those_remembered_at_once_are_not_mixed(), "MIXED GHOST";

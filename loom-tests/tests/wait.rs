@@ -14,6 +14,7 @@ loom_tests::models! {
     a_release_of_another_finds_who_begins_to_wait
     what_is_bought_beyond_the_need_is_not_withheld
     what_is_bought_in_vain_for_a_waiter_goes_to_the_next
+    bytes_on_their_way_let_no_later_waiter_pass
     giving_up_and_being_served_agree
     coming_too_late_and_being_served_agree
     what_was_set_aside_goes_back

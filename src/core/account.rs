@@ -790,6 +790,20 @@ impl Accounts {
         None
     }
 
+    /// Whether a charge of `bytes` does not fit at one instant of this call for certain. What is
+    /// idle is collected to find out.
+    ///
+    /// Steps: grow with the number of accounts.
+    pub fn is_short(&self, index: u32, bytes: u64) -> bool {
+        match self.shortage(index, bytes) {
+            Some(Obstacle::Full { account, .. }) if account != index => {
+                self.collect(account, bytes);
+                self.certify(account, index, Need::More(bytes)).is_some()
+            }
+            obstacle => obstacle.is_some(),
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn charge_slow(

@@ -35,9 +35,12 @@ pub struct Turns {
     tag: AtomicU64,
     /// What waiters that left unserved in walk `credited` had added to the tags behind them.
     credit: AtomicU64,
-    credited: AtomicU32,
     /// The tag of the last one that was moved; counts in walk `credited`.
     moved: AtomicU64,
+    /// The fewest bytes that one of its waiters lacked in walk `found_short`.
+    least: AtomicU64,
+    credited: AtomicU32,
+    found_short: AtomicU32,
     /// The walk along the line in which later waiters are not served.
     held_up: AtomicU32,
 }
@@ -63,8 +66,10 @@ unsafe impl Zeroed for Tenant {
             turns: Turns {
                 tag: zero(),
                 credit: zero(),
-                credited: AtomicU32::new(0),
                 moved: zero(),
+                least: zero(),
+                credited: AtomicU32::new(0),
+                found_short: AtomicU32::new(0),
                 held_up: AtomicU32::new(0),
             },
             tally: Tally {
@@ -187,6 +192,23 @@ impl Turns {
         let this = self.credited.load(Ordering::Relaxed) == walk;
         // Relaxed: as in `tag`.
         if this { self.credit.load(Ordering::Relaxed) } else { 0 }
+    }
+
+    /// A waiter of so many bytes finds some account above its tenant short.
+    pub fn note_short(&self, bytes: u64, walk: u32) {
+        let least = self.least_short(walk).map_or(bytes, |least| least.min(bytes));
+        // Relaxed: as in `tag`.
+        self.least.store(least, Ordering::Relaxed);
+        // Relaxed: as in `tag`.
+        self.found_short.store(walk, Ordering::Relaxed);
+    }
+
+    /// The fewest bytes of a waiter that was found short in this walk.
+    pub fn least_short(&self, walk: u32) -> Option<u64> {
+        // Relaxed: as in `tag`.
+        let this = self.found_short.load(Ordering::Relaxed) == walk;
+        // Relaxed: as in `tag`.
+        this.then(|| self.least.load(Ordering::Relaxed))
     }
 
     /// Whether later waiters are not served in this walk along the line.

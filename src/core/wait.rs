@@ -16,10 +16,12 @@
 //! W4  nobody is forgotten: after the last change that could let a waiter in, somebody looks
 //! W5  while somebody waits no claim is idle, save what is on its way: who begins to wait collects
 //!     it, and whoever frees bytes or buys claim hands it up and looks at the line (S1)
+//! W6  who is passed by a later waiter of its tenant did not fit at some moment since that came
 //! ```
 //!
 //! **Hand-over.** One thread at a time walks the line from its front and tries to serve everyone:
-//! a waiter that does not fit does not hold up one that does (backfill). Who finds another thread
+//! a waiter that does not fit does not hold up one that does (backfill), though that it does not is
+//! made certain before a later one of its own tenant passes it (W6). Who finds another thread
 //! at it leaves a *note*, and the holder looks again before it goes (W4); nobody waits for it. A
 //! holder makes a bounded number of walks. If there are notes even then it leaves them to whoever
 //! was woken, or wakes one who waits: who looks at its ticket looks at the line if it is noted.
@@ -684,6 +686,10 @@ impl Core {
         if turns.is_held_up(walk) {
             return Look::Stays;
         }
+        if self.would_overtake(&ask, walk) {
+            turns.hold_up(walk);
+            return Look::Unclear;
+        }
         let served = self.serve(at.cell, now_ns, decided.observer);
         let aged = waiting.is_aged(at.cell, now_ns);
         if aged && !matches!(served, Served::Granted(_)) {
@@ -700,6 +706,9 @@ impl Core {
                 Look::Leaves
             }
             Served::Short(account) => {
+                if account != ask.account {
+                    turns.note_short(ask.bytes, walk);
+                }
                 let of_others = aged && account != ask.account;
                 let gains = of_others && !self.lacks_count(&ask) && self.can_ever_fit(&ask);
                 if gains { Look::Aged } else { Look::Stays }
@@ -710,6 +719,19 @@ impl Core {
             }
             Served::Unclear => Look::Unclear,
         }
+    }
+
+    /// Whether one that fits would be served before one of its tenant that may fit as well: bytes
+    /// on their way, of others and of batches, hid that from the look at it in this walk.
+    fn would_overtake(&self, ask: &Ask, walk: u32) -> bool {
+        let Some(least) = self.tenant(ask.account).turns.least_short(walk) else { return false };
+        if self.accounts.shortage(ask.account, ask.bytes).is_some() {
+            return false;
+        }
+        let before = self.batches.read();
+        let short = self.accounts.is_short(ask.account, least);
+        let certain = before.in_flight() == 0 && self.batches.read() == before;
+        !(short && certain)
     }
 
     /// Virtual time goes on to what was served.

@@ -162,6 +162,33 @@ pub fn what_is_bought_in_vain_for_a_waiter_goes_to_the_next() {
     });
 }
 
+/// W6: a purchase that takes more than it needs, for a moment, lets nobody be overtaken.
+pub fn bytes_on_their_way_let_no_later_waiter_pass() {
+    model("wait::bytes_on_their_way_let_no_later_waiter_pass", bound(1, 1), || {
+        let tenants = [(ROOT, ANY, 0, 0), (ROOT, ANY, 0, 0)];
+        let scene = Arc::new(Scene::buying(8, ReclaimAnswer::Freed, 16, &[], &tenants));
+        let held = scene.admit(2, CACHE, 5).unwrap();
+        let first = scene.enter(1, 15, NEVER);
+        let second = scene.enter(1, 14, NEVER);
+        assert!(scene.release(2, CACHE, held));
+        let walking = scene.clone();
+        let walk = thread::spawn(move || walking.serve_waiters(0));
+        // Of the 16 bytes that are free it needs one, and takes two.
+        let small = scene.admit(2, CACHE, 1);
+        scene.serve_noted();
+        walk.join().unwrap();
+        if *scene.woken.lock().unwrap() {
+            scene.serve_noted();
+        }
+        if small.is_ok() {
+            let outcome = scene.core.take_outcome(second);
+            assert_eq!(outcome, Outcome::Waiting, "OVERTAKEN: the first one fits");
+        }
+        scene.served(first);
+        scene.core.accounts.assert_at_rest();
+    });
+}
+
 /// W2: a waiter that gives up while it is served has a grant or has none, and no byte is lost.
 pub fn giving_up_and_being_served_agree() {
     both_ways("wait::giving_up_and_being_served_agree", bound(2, ALL), |roles| {
