@@ -1,0 +1,73 @@
+// A million grants in every way to own one: an empty ledger, and no memory that stays.
+
+import Allotment
+import Foundation
+import Testing
+
+/// Bytes of memory that this process has of its own.
+func residentBytes() throws -> Int {
+    #if os(Linux)
+        let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+        return Int(fields[1])! * sysconf(Int32(_SC_PAGESIZE))
+    #else
+        var info = task_vm_info_data_t()
+        var count = mach_msg_type_number_t(
+            MemoryLayout<task_vm_info_data_t>.size / MemoryLayout<natural_t>.size)
+        let status = withUnsafeMutablePointer(to: &info) {
+            $0.withMemoryRebound(to: integer_t.self, capacity: Int(count)) {
+                task_info(mach_task_self_, task_flavor_t(TASK_VM_INFO), $0, &count)
+            }
+        }
+        #expect(status == KERN_SUCCESS)
+        return Int(info.phys_footprint)
+    #endif
+}
+
+@Suite(.serialized, .timeLimit(.minutes(5))) struct LeakTests {
+    @Test func aMillionGrantsLeaveNothingBehind() async throws {
+        let governor = try Governor(capacity: .mib(64))
+        let chat = try governor.registerTenant("chat")
+        /// A share of the million, by each way to own a grant and to end it.
+        func some(_ count: Int) async throws {
+            for number in 0..<count {
+                switch number % 4 {
+                case 0: _ = try chat.request(.kib(4), for: .cache)
+                case 1: try chat.request(.kib(4), for: .cache).release()
+                case 2: _ = try chat.tryRequest(.kib(4), for: .inference).shared()
+                default: _ = try await chat.acquire(.kib(4), for: .inference)
+                }
+            }
+        }
+        try await some(100_000)
+        let before = try residentBytes()
+        try await some(1_000_000)
+        let grown = try residentBytes() - before
+        print("a million grants: \(grown) bytes more in memory, ledger \(try governor.usage().live)")
+        // What is kept of each grant, were it 16 bytes only, would be more. Other tests run beside.
+        #expect(grown < 12 << 20)
+        #expect(try governor.snapshot().tenants[0].granted == 1_100_000)
+        try governor.expectEmpty()
+    }
+
+    @Test func waitsAndCancellationsLeaveNothingBehind() async throws {
+        let governor = try Governor(capacity: .mib(1))
+        let chat = try governor.registerTenant("chat")
+        func some(_ count: Int) async throws {
+            for number in 0..<count {
+                let full = try chat.request(.mib(1), for: .inference)
+                let task = Task { try await chat.acquire(.mib(1), for: .inference).release() }
+                while try governor.usage().waiters == 0 { await Task.yield() }
+                if number % 2 == 0 { task.cancel() }
+                _ = consume full
+                _ = await task.result
+            }
+        }
+        try await some(1_000)
+        let before = try residentBytes()
+        try await some(10_000)
+        let grown = try residentBytes() - before
+        print("ten thousand waits: \(grown) bytes more in memory")
+        #expect(grown < 12 << 20)
+        try governor.expectEmpty()
+    }
+}
