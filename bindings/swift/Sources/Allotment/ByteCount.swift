@@ -79,7 +79,7 @@ extension ByteCount: CustomStringConvertible {
         if self == .max { return "unlimited" }
         for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] as [(UInt64, String)]
         where bytes >> shift > 0 {
-            let tenths = (bytes & ((1 << shift) - 1)) * 10 >> shift
+            let tenths = ((bytes & ((1 << shift) - 1)) * 10) >> shift
             return "\(bytes >> shift).\(tenths) \(unit)"
         }
         return "\(bytes) B"

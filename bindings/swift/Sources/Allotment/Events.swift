@@ -120,13 +120,19 @@ extension Tenant {
 
 extension Governor {
     /// The events of some kinds from now on; the newest `count` of them are kept. It ends with the
-    /// governor, and with ``close()``.
+    /// governor, and with ``close()``. It throws where no events are kept, as by default:
+    /// ``Configuration/eventsMax`` says how many.
     ///
     /// - Parameter pause: How long it is between two looks.
     public func events(
         _ kinds: Set<Event.Kind> = .alerts, keeping count: Int = 256,
         every pause: Duration = .milliseconds(100)
-    ) -> AsyncStream<Event> {
+    ) throws(Fault) -> AsyncStream<Event> {
+        try checkOpen()
+        guard keepsEvents else {
+            let message = "eventsMax is 0, no events are kept: set it in the configuration"
+            throw Fault(code: .unsupported, message: message)
+        }
         let (stream, continuation) = AsyncStream.makeStream(
             of: Event.self, bufferingPolicy: .bufferingNewest(max(count, 1)))
         var reader = callot_event_reader()

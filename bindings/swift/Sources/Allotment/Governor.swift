@@ -24,6 +24,7 @@ public final class Governor: @unchecked Sendable {
     let pointer: OpaquePointer
     /// Raised by ``close()``. Beside the C object, which lives on for the grants that are held.
     private let closed: UnsafeMutablePointer<UInt32>
+    let keepsEvents: Bool
     let waiting = WaitingRoom()
     let pressureListeners = Listeners<Pressure>()
     let failureListeners = Listeners<HandlerFailure>()
@@ -38,7 +39,7 @@ public final class Governor: @unchecked Sendable {
         var pointer: OpaquePointer?
         var config = configuration.c
         try okay(allot_governor_new(&config, &pointer))
-        self.init(taking: pointer)
+        self.init(taking: pointer, keepsEvents: config.events_max > 0)
     }
 
     /// A governor by the text of a configuration file, with its groups and tenants registered:
@@ -50,12 +51,13 @@ public final class Governor: @unchecked Sendable {
         var config = (configuration ?? Configuration(capacity: 1)).c
         try okay(
             with(toml) { allot_governor_new_toml($0, $1, &config, &pointer) })
-        self.init(taking: pointer)
+        self.init(taking: pointer, keepsEvents: config.events_max > 0)
     }
 
-    private init(taking pointer: OpaquePointer?) {
+    private init(taking pointer: OpaquePointer?, keepsEvents: Bool) {
         guard let pointer else { preconditionFailure("the library answers ok without a governor") }
         self.pointer = pointer
+        self.keepsEvents = keepsEvents
         closed = .allocate(capacity: 1)
         closed.initialize(to: 0)
         // By the objects that listen, not by this one: a callback of the library keeps nothing alive.
@@ -136,7 +138,8 @@ extension Governor {
         public var grantsMax: Int
         /// Content keys whose frequency is remembered after eviction.
         public var ghostKeysMax: Int
-        /// Events kept for streams; 0: none are recorded.
+        /// Events kept for ``Governor/events(_:keeping:every:)``; 0, the default: none are recorded,
+        /// and requests are quicker.
         public var eventsMax: Int
         /// Most requests that wait at once; 0: nobody can wait.
         public var waitersMax: Int

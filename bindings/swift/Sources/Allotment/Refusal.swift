@@ -104,7 +104,7 @@ public struct Fault: Error, Sendable, Hashable {
         self.message = message.isEmpty ? String(cString: allot_status_text(status)) : message
     }
 
-    private init(code: Code, message: String) {
+    init(code: Code, message: String) {
         self.code = code
         self.message = message
     }
@@ -115,9 +115,9 @@ extension Fault: CustomStringConvertible {
 }
 
 /// A text of the library's, however long it is.
-func text(_ call: (UnsafeMutablePointer<CChar>?, UInt64, UnsafeMutablePointer<UInt64>?) -> allot_status)
-    -> String
-{
+func text(
+    _ call: (UnsafeMutablePointer<CChar>?, UInt64, UnsafeMutablePointer<UInt64>?) -> allot_status
+) -> String {
     var capacity = 256
     while true {
         var length: UInt64 = 0

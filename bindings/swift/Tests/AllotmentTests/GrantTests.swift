@@ -119,8 +119,8 @@ import Testing
         let late = try chat.reserve(.mib(8), for: .modelLoad, ttl: .seconds(5))
         try governor.advanceClock(by: .seconds(6))
         #expect(refusal { () throws(Refusal) in try late.commit() }?.code == .expired)
+        #expect(late.release() == .released)
         #expect(try chat.used() == .mib(8))
-        #expect(late.release() == .evicted)
     }
 
     @Test func ofABatchAllAreGrantedOrNone() throws {

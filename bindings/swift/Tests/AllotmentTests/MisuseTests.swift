@@ -84,7 +84,7 @@ import Testing
             Issue.record("it was taken")
         } catch {
             #expect(error.code == .configuration)
-            #expect(error.message.contains("line 1"))
+            #expect(error.message.contains("configuration:1: `capacity`"))
         }
     }
 

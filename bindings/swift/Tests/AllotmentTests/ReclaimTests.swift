@@ -24,7 +24,9 @@ private struct NotNow: Error, Equatable {
     let cache: Tenant
 
     init() throws {
-        governor = try Governor(capacity: .mib(64))
+        var configuration = Governor.Configuration(capacity: .mib(64))
+        configuration.eventsMax = 1_024
+        governor = try Governor(configuration)
         cache = try governor.registerTenant("cache")
     }
 
@@ -169,7 +171,7 @@ private struct NotNow: Error, Equatable {
     }
 
     @Test func aHandlerThatHangsHoldsNobodyUp() async throws {
-        var events = governor.events(every: .milliseconds(5)).makeAsyncIterator()
+        var events = try governor.events(every: .milliseconds(5)).makeAsyncIterator()
         try governor.onReclaim(within: .milliseconds(20)) { _ in
             Thread.sleep(forTimeInterval: 0.2)
             return .busy

@@ -85,12 +85,12 @@ import Testing
         #expect(explanation.victims.map(\.bytes) == [.mib(700)])
         #expect(explanation.planGrants == 1)
         #expect(explanation.planMissing == 0)
-        #expect(explanation.text.contains("chat asks 100.0 MiB for inference"))
+        #expect(explanation.text.contains("chat asks 100 MiB for inference"))
         #expect("\(explanation)" == explanation.text)
         #expect(try readBack(explanation) == explanation)
         #expect(try chat.explain(1, for: .cache).reason == nil)
         #expect(try chat.attainable(.gib(2), for: .inference) <= .mib(768))
-        #expect(try chat.estimatedWait(.mib(100), for: .inference) == nil)
+        #expect(try chat.estimatedWait(.mib(100), for: .inference) == .zero)
     }
 
     @Test func aTenantIsChangedWhileItRuns() throws {
@@ -120,7 +120,8 @@ import Testing
             toml: """
                 capacity = "2 GiB"
 
-                [tenants.chat]
+                [[tenants]]
+                name = "chat"
                 guarantee = "1 GiB"
                 """)
         #expect(try governor.usage().capacity == .gib(2))

@@ -9,7 +9,9 @@ import Testing
     let chat: Tenant
 
     init() throws {
-        governor = try Governor(capacity: .mib(64))
+        var configuration = Governor.Configuration(capacity: .mib(64))
+        configuration.eventsMax = 4_096
+        governor = try Governor(configuration)
         chat = try governor.registerTenant("chat")
     }
 
@@ -57,7 +59,7 @@ import Testing
 
     @Test func eventsAreStreamedFromTheSubscriptionOn() async throws {
         _ = try chat.request(.mib(1), for: .cache)
-        var events = governor.events([.granted, .denied, .released], every: .milliseconds(2))
+        var events = try governor.events([.granted, .denied, .released], every: .milliseconds(2))
             .makeAsyncIterator()
         let grant = try chat.request(.mib(8), for: .inference)
         _ = refusal { () throws(Refusal) in _ = try chat.tryRequest(.mib(60), for: .cache) }
@@ -79,7 +81,7 @@ import Testing
     }
 
     @Test func alertsLeaveOutWhatIsUsual() async throws {
-        var alerts = governor.events(every: .milliseconds(2)).makeAsyncIterator()
+        var alerts = try governor.events(every: .milliseconds(2)).makeAsyncIterator()
         for _ in 0..<100 { _ = try chat.request(1, for: .cache) }
         try governor.reportPressure(.high)
         let first = try #require(await alerts.next())
@@ -89,7 +91,7 @@ import Testing
     }
 
     @Test func ofEventsTheNewestAreKept() async throws {
-        let slow = governor.events([.granted], keeping: 3, every: .milliseconds(1))
+        let slow = try governor.events([.granted], keeping: 3, every: .milliseconds(1))
         for bytes in 1...50 as ClosedRange<UInt64> { _ = try chat.request(ByteCount(bytes), for: .cache) }
         try await Task.sleep(for: .milliseconds(200))
         governor.close()
@@ -102,7 +104,7 @@ import Testing
         configuration.eventsMax = 8
         let governor = try Governor(configuration)
         let chat = try governor.registerTenant("chat")
-        let stream = governor.events(every: .milliseconds(20))
+        let stream = try governor.events(every: .milliseconds(20))
         for _ in 0..<100 { _ = try chat.request(1, for: .cache) }
         var alerts = stream.makeAsyncIterator()
         let lost = try #require(await alerts.next())
@@ -116,10 +118,12 @@ import Testing
         let events: AsyncStream<Event>
         let failures: AsyncStream<HandlerFailure>
         do {
-            let governor = try Governor(capacity: .mib(1))
+            var configuration = Governor.Configuration(capacity: .mib(64))
+            configuration.eventsMax = 64
+            let governor = try Governor(configuration)
             gone = governor
             pressures = governor.pressures()
-            events = governor.events(every: .milliseconds(1))
+            events = try governor.events(every: .milliseconds(1))
             failures = governor.handlerFailures()
         }
         try await soon("gone") { gone == nil }
@@ -128,9 +132,14 @@ import Testing
         #expect(await failures.reduce(0) { count, _ in count + 1 } == 0)
     }
 
+    @Test func whereNoEventsAreKeptThereIsNoStreamOfThem() throws {
+        let governor = try Governor(capacity: .mib(1))
+        #expect(fault { () throws(Fault) in _ = try governor.events() } == .unsupported)
+    }
+
     @Test func aStreamOfAClosedGovernorHasEnded() async throws {
         governor.close()
         #expect(await governor.pressures().first { _ in true } == nil)
-        #expect(await governor.events().first { _ in true } == nil)
+        #expect(fault { () throws(Fault) in _ = try governor.events() } == .closed)
     }
 }
