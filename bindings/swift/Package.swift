@@ -26,6 +26,9 @@ let package = Package(
             dependencies: isBuilt ? ["Allot"] : [],
             linkerSettings: linked),
         .target(name: "Allotment", dependencies: ["CAllotment"]),
+        .target(name: "OverheadInC", dependencies: ["CAllotment"], path: "Benches/OverheadInC"),
+        .executableTarget(
+            name: "Overhead", dependencies: ["Allotment", "OverheadInC"], path: "Benches/Overhead"),
         .testTarget(name: "AllotmentTests", dependencies: ["Allotment"]),
     ],
     swiftLanguageModes: [.v6]

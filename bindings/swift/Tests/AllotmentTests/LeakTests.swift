@@ -23,6 +23,18 @@ func residentBytes() throws -> Int {
     #endif
 }
 
+/// The least that `body` adds to memory in one of three rounds. Other tests run beside: what they
+/// need for a while adds to some rounds, what is left behind adds to each.
+func growth(_ body: () async throws -> Void) async throws -> Int {
+    var least = Int.max
+    for _ in 0..<3 {
+        let before = try residentBytes()
+        try await body()
+        least = min(least, try residentBytes() - before)
+    }
+    return least
+}
+
 @Suite(.serialized, .timeLimit(.minutes(5))) struct LeakTests {
     @Test func aMillionGrantsLeaveNothingBehind() async throws {
         let governor = try Governor(capacity: .mib(64))
@@ -39,13 +51,11 @@ func residentBytes() throws -> Int {
             }
         }
         try await some(100_000)
-        let before = try residentBytes()
-        try await some(1_000_000)
-        let grown = try residentBytes() - before
+        let grown = try await growth { try await some(1_000_000) }
         print("a million grants: \(grown) bytes more in memory, ledger \(try governor.usage().live)")
-        // What is kept of each grant, were it 16 bytes only, would be more. Other tests run beside.
-        #expect(grown < 12 << 20)
-        #expect(try governor.snapshot().tenants[0].granted == 1_100_000)
+        // What is kept of each grant, were it 16 bytes only, would be twice as much.
+        #expect(grown < 8 << 20)
+        #expect(try governor.snapshot().tenants[0].granted == 3_100_000)
         try governor.expectEmpty()
     }
 
@@ -63,11 +73,10 @@ func residentBytes() throws -> Int {
             }
         }
         try await some(1_000)
-        let before = try residentBytes()
-        try await some(10_000)
-        let grown = try residentBytes() - before
+        let grown = try await growth { try await some(10_000) }
         print("ten thousand waits: \(grown) bytes more in memory")
-        #expect(grown < 12 << 20)
+        // A wait that is kept, with its task, would be a hundred bytes and more.
+        #expect(grown < 1 << 20)
         try governor.expectEmpty()
     }
 }
