@@ -16,6 +16,11 @@ skip() {
     exit 0
 }
 
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
 source bindings/swift/toolchain-linux.sh
 
 scratch=$PWD/target/swift
@@ -29,9 +34,69 @@ cp "${CARGO_TARGET_DIR:-target}/release/liballot.a" "$scratch/lib"
 swift_package() {
     local verb=$1
     shift
-    swift_run swift "$verb" --jobs "${CARGO_BUILD_JOBS:-2}" --scratch-path "$build" \
+    swift_run swift "$verb" --scratch-path "$build" --jobs "${CARGO_BUILD_JOBS:-2}" \
         -Xswiftc -warnings-as-errors -Xlinker "-L$swift_checkout/target/swift/lib" "$@"
 }
 
+
+# What the compiler has to refuse: the first line of each file says in which words.
+does_not_compile() {
+    local file words said
+    for file in bindings/swift/Tests/DoesNotCompile/*.swift; do
+        words=$(sed -n '1s,^// refused: ,,p' "$file")
+        [ -n "$words" ] || fail "$file does not begin with \`// refused: \`"
+        said=$(swift_run swiftc -swift-version 6 -emit-sil -o /dev/null -I "$build/debug/Modules" \
+            -Xcc -fmodule-map-file=bindings/swift/Sources/CAllotment/include/module.modulemap \
+            "$file" 2>&1) && fail "$file compiles"
+        grep --quiet --fixed-strings "error: " <<< "$said" &&
+            grep --quiet --fixed-strings "$words" <<< "$said" ||
+            fail "$file is refused in other words than \`$words\`: $said"
+        echo "refused, as it has to be: $(basename "$file" .swift)"
+    done
+}
+
+# Each Swift block of the page that imports the package is a program of a package that depends on
+# this one, and prints what the next block says.
+page() {
+    local page=$scratch/page programs place
+    rm -rf "$page/Sources" "$page/expected"
+    mkdir -p "$page/Sources" "$page/expected"
+    awk -v page="$page" '
+        /^```/ && inside { close(file); inside = 0; next }
+        /^```swift$/ { getline; if ($0 == "import Allotment") {
+            place++; folder = page "/Sources/Page" place; system("mkdir -p " folder)
+            file = folder "/main.swift"; inside = 1; expects = 1 } }
+        /^```text$/ && expects { file = page "/expected/Page" place; inside = 1; expects = 0
+            printf "" > file; next }
+        inside { print > file }
+    ' bindings/swift/README.md
+    programs=$(ls "$page/Sources")
+    [ -n "$programs" ] || fail "README.md has no program"
+    {
+        echo '// swift-tools-version: 6.0'
+        echo 'import PackageDescription'
+        echo 'let package = Package('
+        echo '    name: "Page",'
+        echo '    dependencies: [.package(path: "../../../bindings/swift")],'
+        echo '    targets: ['
+        for place in $programs; do
+            echo "        .executableTarget(name: \"$place\", dependencies: ["
+            echo '            .product(name: "Allotment", package: "swift")]),'
+        done
+        echo '    ])'
+    } > "$page/Package.swift"
+    for place in $programs; do
+        [ -e "$page/expected/$place" ] || fail "the page does not say what $place prints"
+        swift_package run --quiet --package-path target/swift/page --scratch-path "$build-page" \
+            "$place" > "$page/$place.out"
+        diff "$page/expected/$place" "$page/$place.out" ||
+            fail "$place of README.md prints something else (>) than the page says (<)"
+        echo "the page: $place prints what it says"
+    done
+}
+
 swift_run swift --version 2> /dev/null
-swift_package test --package-path bindings/swift
+swift_package test --package-path bindings/swift --disable-xctest
+does_not_compile
+page
+swift_package run --quiet --package-path bindings/swift --configuration release Overhead
