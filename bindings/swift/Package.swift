@@ -18,7 +18,7 @@ let linked: [LinkerSetting] = isBuilt ? [] : [.linkedLibrary("allot")]
 
 let package = Package(
     name: "Allotment",
-    platforms: [.macOS(.v13), .iOS(.v16), .tvOS(.v16), .visionOS(.v1)],
+    platforms: [.macOS(.v13), .iOS(.v16)],
     products: [.library(name: "Allotment", targets: ["Allotment"])],
     targets: library + [
         .target(
@@ -29,6 +29,12 @@ let package = Package(
         .target(name: "OverheadInC", dependencies: ["CAllotment"], path: "Benches/OverheadInC"),
         .executableTarget(
             name: "Overhead", dependencies: ["Allotment", "OverheadInC"], path: "Benches/Overhead"),
+        // Empty where there is no Metal, and here always: MLXBudget has a package of its own.
+        .executableTarget(
+            name: "MetalBudget", dependencies: ["Allotment"], path: "Examples/MetalBudget"),
+        .target(
+            name: "MLXBudget", dependencies: ["Allotment"],
+            path: "Examples/MLXBudget/Sources/MLXBudget"),
         .testTarget(name: "AllotmentTests", dependencies: ["Allotment"]),
     ],
     swiftLanguageModes: [.v6]
