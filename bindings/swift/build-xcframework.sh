@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds Allot.xcframework beside this script, on a Mac with Xcode and rustup: the library for macOS,
-# iOS and its simulator, which Package.swift links as soon as it is there.
+# Builds Allot.xcframework beside this script, on a Mac with Xcode and rustup: the library for
+# macOS, iOS and its simulator, which Package.swift links as soon as it is there.
 #
 #   build-xcframework.sh            dynamic: a framework for each platform
 #   build-xcframework.sh --static   static: for an app that has no other Rust in it
 #
-# README.md says why dynamic is the default. What is exported is checked: `allot_*` and nothing else.
-# Targets that cannot be had are an error, not a gap in what is shipped.
+# README.md says why dynamic is the default. What is exported is checked: `allot_*` and nothing
+# else. Targets that cannot be had are an error, not a gap in what is shipped.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -33,8 +33,8 @@ done
 scratch=$PWD/target/xcframework
 made=$PWD/bindings/swift/Allot.xcframework
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
-# A platform, its least version as Package.swift has it, its targets. For visionOS and tvOS Rust ships
-# no standard library that is ready made: they are not in it.
+# A platform, its least version as Package.swift has it, its targets. For visionOS and tvOS Rust
+# ships no standard library that is ready made: they are not in it.
 platforms=(
     "macos 13.0 aarch64-apple-darwin x86_64-apple-darwin"
     "ios 16.0 aarch64-apple-ios"
@@ -74,7 +74,8 @@ check_exports() {
 plist() {
     cat << END
 <?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN"
+    "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
 <dict>
     <key>CFBundleExecutable</key><string>Allot</string>

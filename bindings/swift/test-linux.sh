@@ -2,9 +2,11 @@
 # The Swift package with a real Swift 6 on Linux: built with all warnings as errors, tested, used by
 # a program of its own as a stranger would, and measured beside the C calls it makes.
 #
+#   the form            swift-format, by .swift-format; every public declaration is documented
 #   the tests           Tests/AllotmentTests
 #   does not compile    Tests/DoesNotCompile: what the compiler has to refuse, and in which words
 #   the page            each program of README.md, built as a package that depends on this one
+#   the catalogue       DocC, all links resolved
 #   the cost            Benches/Overhead, optimised
 #
 # Where Swift cannot be had, one line says "skipped: ..." and the answer is 0.
@@ -25,6 +27,9 @@ source bindings/swift/toolchain-linux.sh
 
 scratch=$PWD/target/swift
 build=target/swift/build
+# For each command of Swift: all take a few of them.
+seconds_max=900
+module_map=-fmodule-map-file=bindings/swift/Sources/CAllotment/include/module.modulemap
 # Beside a shared library of the same name a linker would take that.
 cargo build --quiet --locked --release --package allotment-ffi
 mkdir -p "$scratch/lib"
@@ -34,7 +39,7 @@ cp "${CARGO_TARGET_DIR:-target}/release/liballot.a" "$scratch/lib"
 swift_package() {
     local verb=$1
     shift
-    swift_run swift "$verb" --scratch-path "$build" --jobs "${CARGO_BUILD_JOBS:-2}" \
+    swift_run timeout --kill-after 10 "$seconds_max" swift "$verb" --scratch-path "$build" --jobs "${CARGO_BUILD_JOBS:-2}" \
         -Xswiftc -warnings-as-errors -Xlinker "-L$swift_checkout/target/swift/lib" "$@"
 }
 
@@ -46,8 +51,7 @@ does_not_compile() {
         words=$(sed -n '1s,^// refused: ,,p' "$file")
         [ -n "$words" ] || fail "$file does not begin with \`// refused: \`"
         said=$(swift_run swiftc -swift-version 6 -emit-sil -o /dev/null -I "$build/debug/Modules" \
-            -Xcc -fmodule-map-file=bindings/swift/Sources/CAllotment/include/module.modulemap \
-            "$file" 2>&1) && fail "$file compiles"
+            -Xcc "$module_map" "$file" 2>&1) && fail "$file compiles"
         grep --quiet --fixed-strings "error: " <<< "$said" &&
             grep --quiet --fixed-strings "$words" <<< "$said" ||
             fail "$file is refused in other words than \`$words\`: $said"
@@ -95,8 +99,38 @@ page() {
     done
 }
 
+form() {
+    local sources=(Package.swift Sources Tests Benches Examples)
+    swift_run swift format lint --strict --recursive --configuration bindings/swift/.swift-format \
+        "${sources[@]/#/bindings/swift/}"
+    echo "the form is that of .swift-format"
+}
+
+# The catalogue as Xcode shows it, of what the compiler says is public.
+catalogue() {
+    local tools triple
+    tools=$(swift_run sh -c 'dirname "$(readlink -f "$(command -v swift)")"')
+    if ! swift_run test -x "$tools/docc"; then
+        echo "the catalogue is not built: this Swift has no docc"
+        return
+    fi
+    triple=$(swift_run swiftc -print-target-info | sed -n 's/.*"triple": "\(.*\)".*/\1/p' | head -n 1)
+    rm -rf "$scratch/graph" "$scratch/docs"
+    mkdir -p "$scratch/graph"
+    swift_run "$tools/swift-symbolgraph-extract" -module-name Allotment -target "$triple" \
+        -I "$build/debug/Modules" -Xcc "$module_map" -minimum-access-level public \
+        -output-dir target/swift/graph
+    swift_run "$tools/docc" convert bindings/swift/Sources/Allotment/Allotment.docc \
+        --fallback-display-name Allotment --fallback-bundle-identifier org.allotment.Allotment \
+        --additional-symbol-graph-dir target/swift/graph --output-path target/swift/docs \
+        --warnings-as-errors
+    echo "the catalogue is built, all its links lead somewhere"
+}
+
 swift_run swift --version 2> /dev/null
+form
 swift_package test --package-path bindings/swift --disable-xctest
 does_not_compile
 page
+catalogue
 swift_package run --quiet --package-path bindings/swift --configuration release Overhead

@@ -59,7 +59,8 @@ swift_install() {
             swift_enter apt-get update &&
             swift_enter apt-get install --yes --no-install-recommends "${swift_packages[@]}" &&
             swift_enter apt-get clean
-    } > "$log" 2>&1 || skip "it could not be installed ($(grep -m 1 '^E: ' "$log" || tail -n 1 "$log"))"
+    } > "$log" 2>&1 ||
+        skip "it could not be installed ($(grep -m 1 '^E: ' "$log" || tail -n 1 "$log"))"
     echo "$swift_release ${swift_packages[*]}" > "$made"
 }
 
@@ -73,9 +74,11 @@ else
     [ "$(id -u)" -eq 0 ] && command -v apt-get > /dev/null ||
         skip "there is no Swift 6, and this is not root on a machine with apt-get"
     for command in unshare chroot dpkg-deb perl wget; do
-        command -v "$command" > /dev/null || skip "there is no Swift 6, and no $command to install it"
+        command -v "$command" > /dev/null ||
+            skip "there is no Swift 6, and no $command to install it"
     done
-    unshare --mount true 2> /dev/null || skip "there is no Swift 6, and no mount namespace to install it"
+    unshare --mount true 2> /dev/null ||
+        skip "there is no Swift 6, and no mount namespace to install it"
     swift_install
     swift_checkout=/checkout
     swift_run() {

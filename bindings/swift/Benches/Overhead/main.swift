@@ -44,7 +44,9 @@ func sides() throws -> [Side] {
     return [
         cSide("C: allot_request", overhead_request),
         cSide("C: allot_try_request", overhead_try_request),
-        Side(name: "request, dropped") { for _ in 0..<$0 { _ = try tenant.request(size, for: .cache) } },
+        Side(name: "request, dropped") {
+            for _ in 0..<$0 { _ = try tenant.request(size, for: .cache) }
+        },
         Side(name: "request, released") {
             for _ in 0..<$0 { try tenant.request(size, for: .cache).release() }
         },
@@ -91,5 +93,6 @@ print("request + release of \(size), medians of \(rounds) rounds of \(pairs) pai
 for (place, side) in all.enumerated() {
     let ratios = zip(times[place], times[0]).map { $0 / $1 }
     let ns = padded(shown(median(times[place]), 1), 8, right: true)
-    print("  \(padded(side.name, 24))\(ns) ns  \(padded(shown(median(ratios), 2), 6, right: true))x")
+    print(
+        "  \(padded(side.name, 24))\(ns) ns  \(padded(shown(median(ratios), 2), 6, right: true))x")
 }

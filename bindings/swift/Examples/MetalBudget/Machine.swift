@@ -1,5 +1,5 @@
-// What the machine says of memory, told to a governor: memory pressure by the kernel, and on a phone
-// what the process may still take, and whether it is in the background.
+// What the machine says of memory, told to a governor: memory pressure by the kernel, and on a
+// phone what the process may still take, and whether it is in the background.
 
 #if canImport(Metal)
     import Allotment
@@ -11,8 +11,8 @@
     #endif
 
     enum Machine {
-        /// What this process may take beyond what it has now, before it is ended; none on a Mac, where
-        /// nothing is that strict.
+        /// What this process may take beyond what it has now, before it is ended; none on a Mac,
+        /// where nothing is that strict.
         static var available: ByteCount? {
             #if os(iOS) || os(tvOS) || os(visionOS)
                 // 0: it does not answer here, as in the simulator.
@@ -24,7 +24,8 @@
         }
     }
 
-    /// Reports the kernel's memory pressure as long as it lives, and balances at once when it rises.
+    /// Reports the kernel's memory pressure as long as it lives, and balances at once when it
+    /// rises.
     final class PressureSource: @unchecked Sendable {
         private let source: any DispatchSourceMemoryPressure
         private let governor: Governor
@@ -57,8 +58,8 @@
     }
 
     #if canImport(UIKit)
-        /// A phone's app in the background keeps a tenth: the system ends the largest first. Back in
-        /// the foreground it has what the process may take then.
+        /// A phone's app in the background keeps a tenth: the system ends the largest first. Back
+        /// in the foreground it has what the process may take then.
         @MainActor final class BackgroundBudget {
             private let budget: MetalBudget
             private var observers: [any NSObjectProtocol] = []

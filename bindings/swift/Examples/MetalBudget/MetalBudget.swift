@@ -1,6 +1,6 @@
-// A budget for Metal: each evictable unit (a block of a KV cache, an adapter, a set of textures) has a
-// heap of its own and a grant for it, so that giving the unit up is dropping one heap, and no other
-// unit has to move.
+// A budget for Metal: each evictable unit (a block of a KV cache, an adapter, a set of textures)
+// has a heap of its own and a grant for it, so that giving the unit up is dropping one heap, and no
+// other unit has to move.
 //
 //   a unit that is in the table has a heap and a live grant
 //   a unit that the GPU uses is pinned: it is never chosen
@@ -31,7 +31,8 @@
 
         /// - Parameter percent: How much of what Metal recommends; the rest is for what Metal needs
         ///   itself, and for allocations that nobody asked the governor for.
-        init(device: (any MTLDevice)? = MTLCreateSystemDefaultDevice(), percent: UInt64 = 75) throws {
+        init(device: (any MTLDevice)? = MTLCreateSystemDefaultDevice(), percent: UInt64 = 75) throws
+        {
             guard let device else { throw Failure.noDevice }
             self.device = device
             let recommended = ByteCount(device.recommendedMaxWorkingSetSize / 100 * percent)
@@ -49,9 +50,11 @@
         /// A unit with a heap of at least so many bytes. Evicts others where memory is short, and
         /// awaits its turn where that is not enough.
         ///
-        /// It comes pinned, since it could be chosen before its heap is there: ``Unit/unpin()`` it once
-        /// it is filled.
-        func makeUnit(_ size: ByteCount, label: String, costToRebuild: UInt32 = 1) async throws -> Unit {
+        /// It comes pinned, since it could be chosen before its heap is there: ``Unit/unpin()`` it
+        /// once it is filled.
+        func makeUnit(_ size: ByteCount, label: String, costToRebuild: UInt32 = 1) async throws
+            -> Unit
+        {
             let place = lock.withLock {
                 defer { next += 1 }
                 return next
@@ -62,7 +65,9 @@
             descriptor.size = Int(clamping: size.bytes)
             descriptor.storageMode = .private
             descriptor.hazardTrackingMode = .tracked
-            guard let heap = device.makeHeap(descriptor: descriptor) else { throw Failure.noHeap(size) }
+            guard let heap = device.makeHeap(descriptor: descriptor) else {
+                throw Failure.noHeap(size)
+            }
             heap.label = label
             // Pages are whole: what is counted is what it takes.
             try grant.trueUp(to: ByteCount(clamping: max(heap.currentAllocatedSize, 1)))

@@ -1,5 +1,5 @@
-// Twice as many units as there is room for, each filled by the GPU: the oldest give way, and what is
-// granted is never more than the budget.
+// Twice as many units as there is room for, each filled by the GPU: the oldest give way, and what
+// is granted is never more than the budget.
 //
 //   swift run MetalBudget
 
@@ -29,9 +29,11 @@
         await commands.completed()
         unit.unpin()
         kept.append(unit)
-        let snapshot = try budget.governor.snapshot()
-        print("unit \(number): used \(used), \(snapshot.pool.live) of \(snapshot.pool.capacity) granted")
-        precondition(snapshot.pool.live <= snapshot.pool.capacity)
+        let pool = try budget.governor.usage()
+        print(
+            "unit \(number): used \(used), \(pool.live) of \(pool.capacity) granted"
+        )
+        precondition(pool.live <= pool.capacity)
     }
     balancer.cancel()
     withExtendedLifetime(pressure) {}

@@ -18,8 +18,7 @@ extension Tenant {
     ///
     /// Evicts like ``request(_:for:_:)`` before it waits: eviction handlers run on the thread of
     /// this task. A task that is cancelled gives its place up and throws ``Refusal/cancelled``.
-    ///
-    /// - Parameter patience: How long it waits at most, by the governor's clock; none: for ever.
+    /// It waits for up to `patience` by the governor's clock; none: for ever.
     public func acquire(
         _ size: ByteCount, for type: AllocationType, _ options: RequestOptions = .init(),
         within patience: Duration? = nil

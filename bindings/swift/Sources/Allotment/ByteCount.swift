@@ -68,6 +68,7 @@ public struct ByteCount: Sendable, Hashable, Comparable, Codable {
 }
 
 extension ByteCount: ExpressibleByIntegerLiteral {
+    /// So many bytes.
     public init(integerLiteral bytes: UInt64) {
         self.bytes = bytes
     }
@@ -77,7 +78,8 @@ extension ByteCount: CustomStringConvertible {
     /// With the largest unit that it reaches, rounded down to a tenth: `4.0 GiB`.
     public var description: String {
         if self == .max { return "unlimited" }
-        for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] as [(UInt64, String)]
+        for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")]
+            as [(UInt64, String)]
         where bytes >> shift > 0 {
             let tenths = ((bytes & ((1 << shift) - 1)) * 10) >> shift
             return "\(bytes >> shift).\(tenths) \(unit)"

@@ -89,6 +89,7 @@ public struct Denial: Sendable, Hashable, Codable {
 }
 
 extension Denial.Reason: CustomStringConvertible {
+    /// The check, for people.
     public var description: String {
         switch self {
         case .tenantLimit: "the tenant's own limit"
@@ -107,6 +108,7 @@ extension Denial.Reason: CustomStringConvertible {
 }
 
 extension Denial: CustomStringConvertible {
+    /// What was asked for, which check refused, what is short, and whether waiting can help.
     public var description: String {
         let missing = short.bytes > 0 ? ", \(short) short" : ""
         let held = pinnedGrants > 0 ? ", \(pinned) in the way are pinned" : ""

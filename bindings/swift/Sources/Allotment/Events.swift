@@ -106,10 +106,11 @@ public struct Event: Sendable, Hashable, Codable {
 }
 
 extension Set<Event.Kind> {
-    /// Changes of pressure, and what somebody should look at: owners that hang, memory that was said
-    /// to be freed and is not, leaks, emergencies, and events that nobody has read in time.
+    /// Changes of pressure, and what somebody should look at: owners that hang, memory that was
+    /// said to be freed and is not, leaks, emergencies, and events that nobody has read in time.
     public static let alerts: Set<Event.Kind> = [
-        .pressureChanged, .reclaimTimedOut, .reclaimPanicked, .freedNotSeen, .leak, .emergency, .lost,
+        .pressureChanged, .reclaimTimedOut, .reclaimPanicked, .freedNotSeen, .leak, .emergency,
+        .lost,
     ]
 }
 
@@ -122,8 +123,7 @@ extension Governor {
     /// The events of some kinds from now on; the newest `count` of them are kept. It ends with the
     /// governor, and with ``close()``. It throws where no events are kept, as by default:
     /// ``Configuration/eventsMax`` says how many.
-    ///
-    /// - Parameter pause: How long it is between two looks.
+    /// A task looks for them once every `pause`.
     public func events(
         _ kinds: Set<Event.Kind> = .alerts, keeping count: Int = 256,
         every pause: Duration = .milliseconds(100)

@@ -76,6 +76,7 @@ public struct Explanation: Sendable, Hashable, Codable {
 }
 
 extension Explanation: CustomStringConvertible {
+    /// The text for people.
     public var description: String { text }
 }
 

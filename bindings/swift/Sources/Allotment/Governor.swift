@@ -43,8 +43,8 @@ public final class Governor: @unchecked Sendable {
     }
 
     /// A governor by the text of a configuration file, with its groups and tenants registered:
-    /// ``tenant(named:)`` and ``group(named:)`` find them. What such a text cannot say is taken from
-    /// `configuration`.
+    /// ``tenant(named:)`` and ``group(named:)`` find them. What such a text cannot say is taken
+    /// from `configuration`.
     public convenience init(toml: String, _ configuration: Configuration? = nil) throws(Fault) {
         var pointer: OpaquePointer?
         // Capacity comes from the text; a number that is in range is needed all the same.
@@ -60,7 +60,8 @@ public final class Governor: @unchecked Sendable {
         self.keepsEvents = keepsEvents
         closed = .allocate(capacity: 1)
         closed.initialize(to: 0)
-        // By the objects that listen, not by this one: a callback of the library keeps nothing alive.
+        // By the objects that listen, not by this one: a callback of the library keeps nothing
+        // alive.
         setPressureCallback()
     }
 
@@ -71,9 +72,9 @@ public final class Governor: @unchecked Sendable {
         closed.deallocate()
     }
 
-    /// Ends the governor for all who call it: later calls throw ``Fault/Code/closed``, and so do the
-    /// tasks that wait for their turn. Streams end, and eviction handlers are let go. Grants stay
-    /// what they are until they are released.
+    /// Ends the governor for all who call it: later calls throw ``Fault/Code/closed``, and so do
+    /// the tasks that wait for their turn. Streams end, and eviction handlers are let go. Grants
+    /// stay what they are until they are released.
     public func close() {
         guard callot_raise(closed) else { return }
         waiting.close()
@@ -122,6 +123,7 @@ public final class Governor: @unchecked Sendable {
 }
 
 extension Governor: Equatable {
+    /// The same object.
     public static func == (left: Governor, right: Governor) -> Bool { left === right }
 }
 
@@ -138,8 +140,8 @@ extension Governor {
         public var grantsMax: Int
         /// Content keys whose frequency is remembered after eviction.
         public var ghostKeysMax: Int
-        /// Events kept for ``Governor/events(_:keeping:every:)``; 0, the default: none are recorded,
-        /// and requests are quicker.
+        /// Events kept for ``Governor/events(_:keeping:every:)``; 0, the default: none are
+        /// recorded, and requests are quicker.
         public var eventsMax: Int
         /// Most requests that wait at once; 0: nobody can wait.
         public var waitersMax: Int

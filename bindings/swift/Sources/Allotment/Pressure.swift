@@ -16,7 +16,10 @@ public enum Pressure: UInt32, Sendable, Hashable, Codable, CaseIterable, Compara
         self = Pressure(rawValue: level) ?? .critical
     }
 
-    public static func < (left: Pressure, right: Pressure) -> Bool { left.rawValue < right.rawValue }
+    /// Whether there is more left at the first than at the second.
+    public static func < (left: Pressure, right: Pressure) -> Bool {
+        left.rawValue < right.rawValue
+    }
 }
 
 /// What a step of the balancer saw and did.
@@ -58,8 +61,9 @@ extension Governor {
         try okay(allot_report_measured_process(pointer, bytes?.bytes ?? ALLOT_UNKNOWN))
     }
 
-    /// The levels of pressure from now on, each time it is another one; the newest `count` are kept.
-    /// How full the pool is shows by ``balance(evicting:)``: without it nobody is told of that.
+    /// The levels of pressure from now on, each time it is another one; the newest `count` are
+    /// kept. How full the pool is shows by ``balance(evicting:)``: without it nobody is told of
+    /// that.
     public func pressures(keeping count: Int = 16) -> AsyncStream<Pressure> {
         pressureListeners.stream(keeping: count)
     }

@@ -61,8 +61,8 @@ extension Governor {
     /// runs on a thread of the library's, and whoever is short waits at most so long. It is called
     /// by several threads at once, with nothing held, and may call anything.
     ///
-    /// The handler lives until it is replaced or the governor ends: let it hold the governor and its
-    /// grants weakly, or ``close()`` the governor.
+    /// The handler lives until it is replaced or the governor ends: let it hold the governor and
+    /// its grants weakly, or ``close()`` the governor.
     public func onReclaim(within timeout: Duration? = nil, _ handler: @escaping ReclaimHandler)
         throws(Fault)
     {
@@ -78,8 +78,8 @@ extension Governor {
         try okay(allot_on_reclaim(pointer, 0, nil, nil, nil))
     }
 
-    /// The next victim of a tenant that has nobody to be asked, if there is one. Its owner frees the
-    /// memory and releases the grant, or declines.
+    /// The next victim of a tenant that has nobody to be asked, if there is one. Its owner frees
+    /// the memory and releases the grant, or declines.
     public func nextVictim() throws(Fault) -> Victim? {
         try checkOpen()
         var victim = callot_victim()

@@ -16,6 +16,7 @@ public enum Refusal: Error, Sendable, Hashable {
 }
 
 extension Refusal: CustomStringConvertible {
+    /// What it says, for people.
     public var description: String {
         switch self {
         case .denied(let denial): "denied: \(denial)"
@@ -111,6 +112,7 @@ public struct Fault: Error, Sendable, Hashable {
 }
 
 extension Fault: CustomStringConvertible {
+    /// The message.
     public var description: String { message }
 }
 

@@ -71,7 +71,8 @@ extension Tenant {
     /// evicted, and given back unless ``Grant/commit()`` comes in time. Evicts like
     /// ``request(_:for:_:)``.
     public func reserve(
-        _ size: ByteCount, for type: AllocationType, ttl: Duration, _ options: RequestOptions = .init()
+        _ size: ByteCount, for type: AllocationType, ttl: Duration,
+        _ options: RequestOptions = .init()
     ) throws(Refusal) -> Grant {
         var request = spec(size, type, options)
         var id: allot_grant = 0
@@ -105,8 +106,8 @@ extension Tenant {
         return try await body(grant)
     }
 
-    /// The most bytes, at most those asked for, that the request could be granted now, counting what
-    /// would be evicted for it. Changes nothing.
+    /// The most bytes, at most those asked for, that the request could be granted now, counting
+    /// what would be evicted for it. Changes nothing.
     public func attainable(
         _ size: ByteCount, for type: AllocationType, _ options: RequestOptions = .init()
     ) throws(Fault) -> ByteCount {

@@ -103,7 +103,8 @@ import Testing
     @Test func aPinnedGrantStays() throws {
         try governor.onReclaim { _ in .freed }
         let pinned = try chat.request(.mib(512), for: .cache, .init(isPinned: true))
-        let denial = refusal { () throws(Refusal) in _ = try chat.request(.gib(1), for: .cache) }?.denial
+        let denial = refusal { () throws(Refusal) in _ = try chat.request(.gib(1), for: .cache) }?
+            .denial
         #expect(denial?.pinned == .mib(512))
         #expect(denial?.pinnedGrants == 1)
         #expect(denial?.pinnedFirst == pinned.id)

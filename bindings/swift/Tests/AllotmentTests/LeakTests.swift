@@ -7,7 +7,8 @@ import Testing
 /// Bytes of memory that this process has of its own.
 func residentBytes() throws -> Int {
     #if os(Linux)
-        let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+        let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(
+            separator: " ")
         return Int(fields[1])! * sysconf(Int32(_SC_PAGESIZE))
     #else
         // The most at once: what is left behind adds to that as well.
@@ -46,7 +47,8 @@ func growth(_ body: () async throws -> Void) async throws -> Int {
         }
         try await some(100_000)
         let grown = try await growth { try await some(1_000_000) }
-        print("a million grants: \(grown) bytes more in memory, ledger \(try governor.usage().live)")
+        print(
+            "a million grants: \(grown) bytes more in memory, ledger \(try governor.usage().live)")
         // What is kept of each grant, were it 16 bytes only, would be twice as much.
         #expect(grown < 8 << 20)
         #expect(try governor.snapshot().tenants[0].granted == 3_100_000)
@@ -60,7 +62,10 @@ func growth(_ body: () async throws -> Void) async throws -> Int {
             for number in 0..<count {
                 let full = try chat.request(.mib(1), for: .inference)
                 let task = Task { try await chat.acquire(.mib(1), for: .inference).release() }
-                while try governor.usage().waiters == 0 { await Task.yield() }
+                while try governor.usage().waiters == 0 {
+                    try Task.checkCancellation()
+                    await Task.yield()
+                }
                 if number % 2 == 0 { task.cancel() }
                 _ = consume full
                 _ = await task.result

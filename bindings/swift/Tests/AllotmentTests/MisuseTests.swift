@@ -19,9 +19,14 @@ import Testing
         governor.close()
         governor.close()
         #expect(governor.isClosed)
-        #expect(refusal { () throws(Refusal) in _ = try chat.request(1, for: .cache) }?.code == .closed)
-        #expect(refusal { () throws(Refusal) in _ = try chat.tryRequest(1, for: .cache) }?.code == .closed)
-        let waited = await refusal { () async throws(Refusal) in _ = try await chat.acquire(1, for: .cache) }
+        #expect(
+            refusal { () throws(Refusal) in _ = try chat.request(1, for: .cache) }?.code == .closed)
+        #expect(
+            refusal { () throws(Refusal) in _ = try chat.tryRequest(1, for: .cache) }?.code
+                == .closed)
+        let waited = await refusal { () async throws(Refusal) in
+            _ = try await chat.acquire(1, for: .cache)
+        }
         #expect(waited?.code == .closed)
         #expect(refusal { () throws(Refusal) in try grant.touch() }?.code == .closed)
         #expect(refusal { () throws(Refusal) in try grant.grow(by: 1) }?.code == .closed)
@@ -49,16 +54,21 @@ import Testing
     @Test func whatIsAnotherGovernorsIsRefused() throws {
         let other = try Governor(capacity: .mib(1))
         let foreign = try other.registerGroup("elsewhere")
-        let code = fault { () throws(Fault) in _ = try governor.registerTenant("lost", in: foreign) }
+        let code = fault { () throws(Fault) in _ = try governor.registerTenant("lost", in: foreign)
+        }
         #expect(code == .foreign)
         #expect(try governor.usage().tenants == 1)
     }
 
     @Test func sizesOutOfRangeAreRefused() async throws {
-        for (size, code) in [(0, Fault.Code.zeroBytes), (.max, .tooLarge), (.gib(1 << 20), .tooLarge)]
+        for (size, code) in [
+            (0, Fault.Code.zeroBytes), (.max, .tooLarge), (.gib(1 << 20), .tooLarge),
+        ]
             as [(ByteCount, Fault.Code)]
         {
-            #expect(refusal { () throws(Refusal) in _ = try chat.request(size, for: .cache) }?.code == code)
+            #expect(
+                refusal { () throws(Refusal) in _ = try chat.request(size, for: .cache) }?.code
+                    == code)
             let waited = await refusal { () async throws(Refusal) in
                 _ = try await chat.acquire(size, for: .cache)
             }
@@ -118,7 +128,8 @@ import Testing
         try member.unregister(.force)
         #expect(grant.release() == .evicted)
         #expect(fault { () throws(Fault) in try member.unregister() } == .gone)
-        #expect(refusal { () throws(Refusal) in _ = try member.request(1, for: .cache) }?.code == .gone)
+        #expect(
+            refusal { () throws(Refusal) in _ = try member.request(1, for: .cache) }?.code == .gone)
         try team.unregister()
         try governor.expectEmpty()
     }

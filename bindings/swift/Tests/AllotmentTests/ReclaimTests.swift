@@ -87,7 +87,8 @@ private struct NotNow: Error, Equatable {
         try governor.onReclaim { victim in throw NotNow(cookie: victim.cookie) }
         var failures = governor.handlerFailures().makeAsyncIterator()
         let block = try cache.request(.mib(64), for: .cache, .init(cookie: 7))
-        let denied = refusal { () throws(Refusal) in _ = try cache.request(.mib(1), for: .inference) }
+        let denied = refusal { () throws(Refusal) in _ = try cache.request(.mib(1), for: .inference)
+        }
         #expect(denied?.denial?.reason == .capacity)
         let failure = try #require(await failures.next())
         #expect(failure.error as? NotNow == NotNow(cookie: 7))
@@ -136,7 +137,9 @@ private struct NotNow: Error, Equatable {
 
     @Test func whereNobodyIsAskedVictimsAreHandedOut() throws {
         let block = try cache.request(.mib(64), for: .cache, .init(cookie: 5))
-        #expect(refusal { () throws(Refusal) in _ = try cache.request(.mib(8), for: .inference) } != nil)
+        #expect(
+            refusal { () throws(Refusal) in _ = try cache.request(.mib(8), for: .inference) } != nil
+        )
         let victim = try #require(try governor.nextVictim())
         #expect(victim.cookie == 5)
         #expect(try governor.nextVictim() == nil)

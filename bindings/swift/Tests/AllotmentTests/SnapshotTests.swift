@@ -40,14 +40,16 @@ import Testing
         #expect(usage.granted == 1)
         #expect(try governor.tenant(id: usage.id) == chat)
         #expect(try readBack(snapshot) == snapshot)
-        #expect(String(decoding: try JSONEncoder().encode(usage.used), as: UTF8.self) == "209715200")
+        #expect(
+            String(decoding: try JSONEncoder().encode(usage.used), as: UTF8.self) == "209715200")
         _ = consume grant
     }
 
     @Test func aDenialHasAllItsFields() throws {
         let full = try chat.request(.mib(700), for: .modelLoad)
         let denial = try #require(
-            refusal { () throws(Refusal) in _ = try chat.request(.mib(100), for: .inference) }?.denial)
+            refusal { () throws(Refusal) in _ = try chat.request(.mib(100), for: .inference) }?
+                .denial)
         #expect(denial.reason == .groupLimit)
         #expect(denial.account == .group(team.handle))
         #expect(denial.waitingCanHelp)
@@ -107,7 +109,9 @@ import Testing
         let second = refusal { () throws(Refusal) in _ = try chat.request(1, for: .cache) }?.denial
         #expect(second?.reason == .grantCount)
         #expect(second?.limit == 1)
-        let tooMuch = refusal { () throws(Refusal) in _ = try chat.request(.mib(301), for: .inference) }
+        let tooMuch = refusal { () throws(Refusal) in
+            _ = try chat.request(.mib(301), for: .inference)
+        }
         #expect(tooMuch?.denial?.reason == .tenantLimit)
         try team.update(.init(guarantee: .mib(256), limit: .mib(512)))
         try governor.setCapacity(.mib(600))

@@ -92,7 +92,9 @@ import Testing
 
     @Test func ofEventsTheNewestAreKept() async throws {
         let slow = try governor.events([.granted], keeping: 3, every: .milliseconds(1))
-        for bytes in 1...50 as ClosedRange<UInt64> { _ = try chat.request(ByteCount(bytes), for: .cache) }
+        for bytes in 1...50 as ClosedRange<UInt64> {
+            _ = try chat.request(ByteCount(bytes), for: .cache)
+        }
         try await Task.sleep(for: .milliseconds(200))
         governor.close()
         let kept = await slow.reduce(into: [ByteCount]()) { $0.append($1.bytes) }

@@ -1,6 +1,7 @@
 /*
  * include/allot.h for Swift. Swift imports no macro that is an initialiser, so that what a struct
- * begins with is a function here; and it has no atomics that are as old as the systems this runs on.
+ * begins with is a function here; and it has no atomics that are as old as the systems this runs
+ * on.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

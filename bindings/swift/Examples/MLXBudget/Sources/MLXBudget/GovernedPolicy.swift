@@ -1,5 +1,5 @@
-// MLX Swift asks a policy whether a ticket may start; this one asks the governor. So models of several
-// tenants, and whatever else takes memory beside MLX, share one budget.
+// MLX Swift asks a policy whether a ticket may start; this one asks the governor. So models of
+// several tenants, and whatever else takes memory beside MLX, share one budget.
 //
 //   bytes granted to the policy >= sum of its active tickets
 //   the manager of MLX calls `canAdmit` before a ticket starts and `limit` after one has started or
@@ -33,9 +33,9 @@
 
         public var id: AnyHashable { ObjectIdentifier(self) }
 
-        /// Whether the governor grants what the active tickets and the new one need together, evicting
-        /// what may go for it. A ticket that is not admitted waits until another one of MLX ends:
-        /// ``withTicket(size:kind:_:)`` waits in the governor's line instead.
+        /// Whether the governor grants what the active tickets and the new one need together,
+        /// evicting what may go for it. A ticket that is not admitted waits until another one of
+        /// MLX ends: ``withTicket(size:kind:_:)`` waits in the governor's line instead.
         public func canAdmit(baseline: Int, activeSizes: [Int], newSize: Int) -> Bool {
             lock.withLock { hold(total(activeSizes) + ByteCount(clamping: newSize)) }
         }
@@ -48,14 +48,14 @@
             return overflow ? .max : sum
         }
 
-        /// Runs `body` with a ticket, once the governor has granted its bytes: awaits its turn in the
-        /// governor's line, and gives the place up when the task is cancelled.
+        /// Runs `body` with a ticket, once the governor has granted its bytes: awaits its turn in
+        /// the governor's line, and gives the place up when the task is cancelled.
         public func withTicket<Answer: Sendable>(
             size: Int, kind: WiredMemoryTicketKind = .active,
             _ body: @Sendable () async throws -> Answer
         ) async throws -> Answer {
-            // Granted, and given back for the ticket to take: `canAdmit` decides, and where somebody
-            // was quicker MLX waits.
+            // Granted, and given back for the ticket to take: `canAdmit` decides, and where
+            // somebody was quicker MLX waits.
             if size > 0 { try await tenant.acquire(ByteCount(clamping: size), for: type).release() }
             lock.withLock { running += 1 }
             defer {
@@ -71,8 +71,8 @@
             }
         }
 
-        /// Gives back what is held. For tickets without ``withTicket(size:kind:_:)``, once the last of
-        /// them has ended.
+        /// Gives back what is held. For tickets without ``withTicket(size:kind:_:)``, once the last
+        /// of them has ended.
         public func release() {
             lock.withLock { grant = nil }
         }
@@ -81,8 +81,8 @@
             sizes.reduce(0) { $0 + ByteCount(clamping: $1) }
         }
 
-        /// Makes the grant so large, under the lock; false, and nothing has changed, where the governor
-        /// says no. Pinned: MLX cannot give up what a running ticket uses.
+        /// Makes the grant so large, under the lock; false, and nothing has changed, where the
+        /// governor says no. Pinned: MLX cannot give up what a running ticket uses.
         private func hold(_ wanted: ByteCount) -> Bool {
             if wanted == 0 {
                 grant = nil
@@ -90,7 +90,8 @@
             }
             do {
                 guard let grant else {
-                    self.grant = try tenant.request(wanted, for: type, .init(isPinned: true)).shared()
+                    self.grant = try tenant.request(wanted, for: type, .init(isPinned: true))
+                        .shared()
                     return true
                 }
                 let held = try grant.bytes()
@@ -106,8 +107,8 @@
         }
     }
 
-    /// Clears the buffer cache of MLX whenever memory is short, and reports what MLX holds, until the
-    /// task is cancelled or the governor closed.
+    /// Clears the buffer cache of MLX whenever memory is short, and reports what MLX holds, until
+    /// the task is cancelled or the governor closed.
     public func keepCacheSmall(_ governor: Governor) async throws {
         for await level in governor.pressures() {
             if level > .normal { Memory.clearCache() }
