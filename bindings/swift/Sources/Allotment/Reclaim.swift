@@ -70,6 +70,8 @@ extension Governor {
         try Asked(handler, failureListeners).hand { function, userData, drop in
             allot_on_reclaim(pointer, Asked.timeout(timeout), function, userData, drop)
         }
+        // Closed meanwhile, maybe before it was there to be let go.
+        if isClosed { _ = allot_on_reclaim(pointer, 0, nil, nil, nil) }
     }
 
     /// Nobody is asked any more; ``nextVictim()`` hands victims out.
@@ -104,6 +106,9 @@ extension Tenant {
         try Asked(handler, governor.failureListeners).hand { function, userData, drop in
             allot_tenant_on_reclaim(
                 governor.pointer, handle, Asked.timeout(timeout), function, userData, drop)
+        }
+        if governor.isClosed {
+            _ = allot_tenant_on_reclaim(governor.pointer, handle, 0, nil, nil, nil)
         }
     }
 

@@ -4,7 +4,7 @@ import Allotment
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct AcquireTests {
+@Suite(.timeLimit(.minutes(1))) struct AcquireTests {
     let governor: Governor
     let chat: Tenant
 

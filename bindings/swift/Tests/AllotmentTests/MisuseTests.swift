@@ -105,6 +105,7 @@ import Testing
         #expect(register("a\0b") == .text)
         #expect(register(String(repeating: "n", count: 256)) == .text)
         #expect(register("chat") == .duplicateTenant)
+        #expect(register("") == nil, "a name may be empty")
         #expect(try governor.registerTenant("Größe 🌱").name() == "Größe 🌱")
     }
 
