@@ -3,14 +3,16 @@
 //
 //   bytes granted to the policy >= sum of its active tickets
 //   the manager of MLX calls `canAdmit` before a ticket starts and `limit` after one has started or
-//   ended, but calls nothing when the last ticket of a policy has ended: `withTicket` sees that
+//   ended, but calls nothing when the last ticket of a policy has ended, nor when the governor has
+//   memory again: `withTicket` sees to both
 
 #if canImport(MLX)
     import Allotment
     import Foundation
     import MLX
 
-    /// A policy for tickets of one tenant. One object for all of them: it is its own identity.
+    /// A policy for tickets of one tenant. One object for all of them: it is its own identity. Make
+    /// either all of them by ``withTicket(size:kind:_:)`` or none.
     ///
     /// ```swift
     /// let policy = GovernedPolicy(try governor.registerTenant("chat"))
@@ -22,9 +24,10 @@
         private let tenant: Tenant
         private let type: AllocationType
         private let lock = NSLock()
+        /// For tickets that were not made by ``withTicket(size:kind:_:)``.
         private var grant: SharedGrant?
-        /// Calls of ``withTicket(size:kind:_:)`` that have not returned.
-        private var running = 0
+        /// Bytes of grants that ``withTicket(size:kind:_:)`` holds.
+        private var promised: ByteCount = 0
 
         public init(_ tenant: Tenant, for type: AllocationType = .inference) {
             self.tenant = tenant
@@ -49,26 +52,24 @@
         }
 
         /// Runs `body` with a ticket, once the governor has granted its bytes: awaits its turn in
-        /// the governor's line, and gives the place up when the task is cancelled.
+        /// the governor's line, and gives the place up when the task is cancelled. The grant is
+        /// held until the ticket has ended, so that MLX always admits it.
         public func withTicket<Answer: Sendable>(
             size: Int, kind: WiredMemoryTicketKind = .active,
             _ body: @Sendable () async throws -> Answer
         ) async throws -> Answer {
-            // Granted, and given back for the ticket to take: `canAdmit` decides, and where
-            // somebody was quicker MLX waits.
-            if size > 0 { try await tenant.acquire(ByteCount(clamping: size), for: type).release() }
-            lock.withLock { running += 1 }
-            defer {
-                lock.withLock {
-                    running -= 1
-                    if running == 0 { grant = nil }
-                }
-            }
-            return try await WiredMemoryTicket.withWiredLimit(ticket(size: size, kind: kind)) {
+            let bytes = ByteCount(clamping: max(size, 1))
+            let grant = try await tenant.acquire(bytes, for: type, .init(isPinned: true))
+            lock.withLock { promised = promised + bytes }
+            defer { lock.withLock { promised = promised - bytes } }
+            let ticket = ticket(size: size, kind: kind)
+            let answer = try await WiredMemoryTicket.withWiredLimit(ticket) {
                 // A ticket whose wait was cancelled has not started.
                 try Task.checkCancellation()
                 return try await body()
             }
+            grant.release()
+            return answer
         }
 
         /// Gives back what is held. For tickets without ``withTicket(size:kind:_:)``, once the last
@@ -81,9 +82,11 @@
             sizes.reduce(0) { $0 + ByteCount(clamping: $1) }
         }
 
-        /// Makes the grant so large, under the lock; false, and nothing has changed, where the
-        /// governor says no. Pinned: MLX cannot give up what a running ticket uses.
-        private func hold(_ wanted: ByteCount) -> Bool {
+        /// Makes the grant cover so much together with what is promised, under the lock; false, and
+        /// nothing has changed, where the governor says no. Pinned: MLX cannot give up what a
+        /// running ticket uses.
+        private func hold(_ active: ByteCount) -> Bool {
+            let wanted = active - promised
             if wanted == 0 {
                 grant = nil
                 return true
