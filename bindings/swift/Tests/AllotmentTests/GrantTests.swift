@@ -85,7 +85,7 @@ import Testing
         #expect(refusal { () throws(Refusal) in try grant.grow(by: 1) }?.code == .staleGrant)
         #expect(refusal { () throws(Refusal) in _ = try grant.bytes() }?.code == .staleGrant)
         #expect(try chat.used() == .mib(3), "what is another's stays")
-        _ = consume other
+        other.release()
     }
 
     @Test func ofManyReleasesAtOnceOneIsTheOne() async throws {

@@ -67,7 +67,7 @@ func growth(_ body: () async throws -> Void) async throws -> Int {
                     await Task.yield()
                 }
                 if number % 2 == 0 { task.cancel() }
-                _ = consume full
+                full.release()
                 _ = await task.result
             }
         }

@@ -145,7 +145,7 @@ import Testing
         let grant = try chat.request(.mib(1), for: .cache, .init(ttl: .seconds(-1)))
         try? grant.keepAlive(for: .seconds(Int64.max))
         let again = try await chat.acquire(.mib(1), for: .cache, within: .seconds(Int64.max))
-        _ = consume again
+        again.release()
     }
 
     @Test func anErrorHasWordsForPeople() throws {

@@ -121,7 +121,7 @@ private struct NotNow: Error, Equatable {
         #expect(used.value == .mib(64))
         #expect(blocks.value.isEmpty)
         #expect(try governor.usage().live == .mib(60))
-        _ = consume big
+        big.release()
         try governor.expectEmpty()
     }
 
@@ -183,6 +183,6 @@ private struct NotNow: Error, Equatable {
         #expect(refusal { () throws(Refusal) in _ = try cache.request(1, for: .cache) } != nil)
         #expect(await events.next()?.kind == .reclaimTimedOut)
         #expect(try governor.usage().reclaimTimeouts == 1)
-        _ = consume block
+        block.release()
     }
 }

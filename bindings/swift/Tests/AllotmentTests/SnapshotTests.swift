@@ -42,7 +42,7 @@ import Testing
         #expect(try readBack(snapshot) == snapshot)
         #expect(
             String(decoding: try JSONEncoder().encode(usage.used), as: UTF8.self) == "209715200")
-        _ = consume grant
+        grant.release()
     }
 
     @Test func aDenialHasAllItsFields() throws {
@@ -64,7 +64,7 @@ import Testing
         #expect(
             denial.description == "100.0 MiB refused by the limit of a group above the tenant,"
                 + " 32.0 MiB short; waiting can help")
-        _ = consume full
+        full.release()
     }
 
     @Test func aRateThatIsExceededSaysWhenToComeAgain() throws {
@@ -116,7 +116,7 @@ import Testing
         try team.update(.init(guarantee: .mib(256), limit: .mib(512)))
         try governor.setCapacity(.mib(600))
         #expect(try governor.usage().capacity == .mib(600))
-        _ = consume block
+        block.release()
     }
 
     @Test func aConfigurationFileSetsAGovernorUp() throws {

@@ -42,7 +42,7 @@ import Testing
         #expect(report.live == .mib(63))
         #expect(report.pressure == .critical)
         #expect(await levels.next() == .critical)
-        _ = consume most
+        most.release()
         try governor.balance()
         #expect(await levels.next() == .normal)
     }
@@ -64,7 +64,7 @@ import Testing
         let grant = try chat.request(.mib(8), for: .inference)
         _ = refusal { () throws(Refusal) in _ = try chat.tryRequest(.mib(60), for: .cache) }
         let id = grant.id
-        _ = consume grant
+        grant.release()
 
         let granted = try #require(await events.next())
         #expect(granted.kind == .granted)
