@@ -1221,9 +1221,9 @@ allot_status allot_grant_keep_alive(struct allot_governor *governor,
 
 // Makes a reservation a grant.
 //
-// Threads: any. Blocks: no. Returns: ALLOT_OK; ALLOT_ERROR_EXPIRED if its time ran out, and the
-// bytes are back; ALLOT_ERROR_NOT_RESERVED if it is a grant already; errors as for
-// allot_grant_release. Since: 0.1.
+// Threads: any. Blocks: no. Returns: ALLOT_OK; ALLOT_ERROR_EXPIRED if its time ran out: its bytes
+// go back by allot_grant_release, or else by allot_balance; ALLOT_ERROR_NOT_RESERVED if it is a
+// grant already; errors as for allot_grant_release. Since: 0.1.
 allot_status allot_grant_commit(struct allot_governor *governor,
                                 allot_tenant tenant,
                                 allot_grant grant);

@@ -598,6 +598,33 @@ fn a_release_runs_no_callback() {
     assert_eq!(governor.release(tenant, second), ALLOT_OK);
 }
 
+#[test]
+fn a_reservation_that_ran_out_is_released_or_swept() {
+    let governor = Owned::new(|config| config.clock = ALLOT_CLOCK_MANUAL);
+    let tenant = governor.tenant("chat");
+    let mut reserved = [0, 0];
+    for grant in &mut reserved {
+        // SAFETY: all are valid.
+        let status = unsafe {
+            allot_reserve(governor.0, &spec(tenant, 100), 1_000, &raw mut *grant, null_mut())
+        };
+        assert_eq!(status, ALLOT_OK, "{}", message());
+    }
+    // SAFETY: it is valid.
+    assert_eq!(unsafe { allot_clock_advance_ns(governor.0, 2_000) }, ALLOT_OK);
+    for grant in reserved {
+        // SAFETY: it is valid.
+        let status = unsafe { allot_grant_commit(governor.0, tenant, grant) };
+        assert_eq!(status, ALLOT_ERROR_EXPIRED);
+    }
+    assert_eq!(governor.pool().live_bytes, 200, "an error changes nothing");
+    assert_eq!(governor.release(tenant, reserved[0]), ALLOT_OK);
+    assert_eq!(governor.pool().live_bytes, 100);
+    // SAFETY: both are valid.
+    assert_eq!(unsafe { allot_balance(governor.0, 0, null_mut()) }, ALLOT_OK);
+    assert_eq!(governor.pool().live_bytes, 0);
+}
+
 // Threads, forks, cost.
 
 #[test]
