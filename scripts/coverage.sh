@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How much of src/core the library's own tests run: lines, regions and branches of each file. Those
-# under a scheduler that chooses who goes on (tests/schedules.rs) are among them; the models of
-# loom-tests are not.
+# under a scheduler that chooses who goes on (tests/schedules.rs), and those with calls in between
+# others (tests/interrupted.rs), are among them; the models of loom-tests are not.
 #
 #   scripts/coverage.sh          a table; fails if fewer lines are run than LINES_MIN percent
 #   scripts/coverage.sh missing  the lines that none of them runs, of the last measurement
@@ -67,8 +67,8 @@ export RUSTFLAGS="-C instrument-coverage -Z coverage-options=branch"
 measure tests --lib --tests
 RUSTFLAGS+=" --cfg allot_steps"
 # Without the largest, which counts every line a million times.
-CARGO_PROFILE_DEV_OPT_LEVEL=1 measure schedules --test steps --test schedules -- \
-    --skip a_thousand_waiters
+CARGO_PROFILE_DEV_OPT_LEVEL=1 measure schedules --test steps --test schedules \
+    --test interrupted -- --skip a_thousand_waiters
 "$profdata" merge --sparse --output "$target/all.profdata" "$target"/raw/*.profraw
 # shellcheck disable=SC2046 # one word for each
 "$cov" export --summary-only --instr-profile "$target/all.profdata" $(objects) \
