@@ -8,7 +8,7 @@ use crate::histories::{Fault, History};
 use crate::programs::{self, Program};
 use crate::random::Random;
 use crate::turns::{self, Chosen, Order};
-use crate::workload::{self, Outcome, STEPPED};
+use crate::workload::{self, Outcome, STEPPED, STEPPED_WAITING};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -48,8 +48,10 @@ pub struct Figures {
     pub by_priority: u64,
     /// Sum of the logarithms of the chances to miss a bug, of schedules by priority, by depth.
     pub ln_missed: [f64; DEPTHS],
-    /// The most own steps of a verb.
+    /// The most own steps of a verb while nobody waited.
     pub steps_max: [u64; STEPPED.len()],
+    /// The most own steps of a verb while somebody waited.
+    pub steps_waiting_max: [u64; STEPPED.len()],
 }
 
 /// Depths there are chances for: up to this one.
@@ -92,6 +94,7 @@ impl Figures {
             ("by_priority", &mut self.by_priority),
         ];
         places.extend(STEPPED.into_iter().zip(&mut self.steps_max));
+        places.extend(STEPPED_WAITING.into_iter().zip(&mut self.steps_waiting_max));
         places
     }
 
@@ -107,8 +110,13 @@ impl Figures {
         for (sum, more) in self.ln_missed.iter_mut().zip(other.ln_missed) {
             *sum += more;
         }
-        for (most, other) in self.steps_max.iter_mut().zip(other.steps_max) {
-            *most = (*most).max(other);
+        self.note_steps(other.steps_max, other.steps_waiting_max);
+    }
+
+    fn note_steps(&mut self, alone: [u64; STEPPED.len()], waiting: [u64; STEPPED.len()]) {
+        let most = self.steps_max.iter_mut().chain(&mut self.steps_waiting_max);
+        for (most, steps) in most.zip(alone.into_iter().chain(waiting)) {
+            *most = (*most).max(steps);
         }
     }
 
@@ -118,9 +126,7 @@ impl Figures {
         self.schedules += 1;
         self.operations += operations;
         self.overlapping += u64::from(outcome.history.overlaps());
-        for (most, steps) in self.steps_max.iter_mut().zip(outcome.steps_max) {
-            *most = (*most).max(steps);
-        }
+        self.note_steps(outcome.steps_max, outcome.steps_waiting_max);
         match order {
             Order::InTurn => {}
             Order::AtRandom(_) => {

@@ -4,7 +4,7 @@
 //! whole portions, in order, so that going on later gives what one run would have given.
 
 use crate::campaign::{self, DEPTHS, EACH, Figures, Found, Plan};
-use crate::workload::STEPPED;
+use crate::workload::{self, STEPPED};
 use allotment::internals::bugs::{self, Bug};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -187,7 +187,7 @@ fn percent(part: u64, whole: u64) -> f64 {
 fn report(asked: &Asked, figures: &Figures) -> String {
     let mut text = format!("seed {}\n", asked.plan.seed);
     let mut line = |name: &str, value: String| {
-        let _ = writeln!(text, "{name:<44} {value}");
+        let _ = writeln!(text, "{name:<48} {value}");
     };
     line("schedules", figures.schedules.to_string());
     line("calls checked", figures.operations.to_string());
@@ -201,8 +201,11 @@ fn report(asked: &Asked, figures: &Figures) -> String {
         let name = format!("chance to miss a bug of depth {depth} in all");
         line(&name, format!("{:.6}", ln_missed.exp()));
     }
-    for (verb, steps) in STEPPED.iter().zip(figures.steps_max) {
-        line(&format!("most own steps of a {verb}"), steps.to_string());
+    for (at, verb) in STEPPED.iter().enumerate() {
+        let (most, bound) = (figures.steps_max[at], workload::steps_bound(at));
+        line(&format!("most own steps of a {verb}"), format!("{most} of {bound}"));
+        let most = figures.steps_waiting_max[at];
+        line(&format!("most own steps of a {verb} while others wait"), most.to_string());
     }
     text
 }

@@ -68,19 +68,30 @@ struct Scene {
     /// Tenants that were unregistered by force, and when.
     forced: Vec<(u8, Event)>,
     steps_max: [u64; STEPPED.len()],
+    steps_waiting_max: [u64; STEPPED.len()],
     broken: Option<String>,
 }
 
 /// Verbs whose steps are bounded.
 pub const STEPPED: [&str; 4] = ["request", "grow", "shrink", "release"];
+/// The same while somebody waits, to whom they may hand over: more steps, with every waiter.
+pub const STEPPED_WAITING: [&str; 4] =
+    ["request_waiting", "grow_waiting", "shrink_waiting", "release_waiting"];
 const BOUNDS: [StepsMax; 4] = [steps::REQUEST, steps::GROW, steps::SHRINK, steps::RELEASE];
+
+/// The most own steps of a verb, by its place in [`STEPPED`], while nobody waits.
+pub fn steps_bound(verb: usize) -> u64 {
+    BOUNDS[verb].among(ACCOUNTS, SEGMENTS)
+}
 
 /// A history and the figures of its schedule.
 pub struct Outcome {
     /// What was answered.
     pub history: History,
-    /// The most own steps of a verb.
+    /// The most own steps of a verb while nobody waited, which are bounded.
     pub steps_max: [u64; STEPPED.len()],
+    /// The most own steps of a verb while somebody waited, to whom it may have handed over.
+    pub steps_waiting_max: [u64; STEPPED.len()],
     /// Steps of all threads while they took turns.
     pub steps: u64,
     /// Times a thread that waited had to be made to step back.
@@ -158,6 +169,7 @@ impl Scene {
             owners: [0; GRANTS_MAX],
             forced: Vec::new(),
             steps_max: [0; STEPPED.len()],
+            steps_waiting_max: [0; STEPPED.len()],
             broken: None,
         }
     }
@@ -280,10 +292,14 @@ fn called<T>(
             scene.enter(false, begin, ret, Came::To(operation));
         }
         if let Some(verb) = verb {
-            scene.steps_max[verb] = scene.steps_max[verb].max(steps);
-            let bound = BOUNDS[verb].among(ACCOUNTS, SEGMENTS);
             // Who hands over to those who wait makes more.
-            if steps > bound && scene.tickets == 0 {
+            if scene.tickets > 0 {
+                scene.steps_waiting_max[verb] = scene.steps_waiting_max[verb].max(steps);
+                return (begin, ret);
+            }
+            scene.steps_max[verb] = scene.steps_max[verb].max(steps);
+            let bound = steps_bound(verb);
+            if steps > bound {
                 let what = format!("{} took {steps} steps; at most {bound}", STEPPED[verb]);
                 scene.broken = Some(what);
             }
@@ -701,6 +717,7 @@ pub fn run(program: &Program) -> Outcome {
     Outcome {
         history: History { begin: program.begin, events },
         steps_max: scene.steps_max,
+        steps_waiting_max: scene.steps_waiting_max,
         steps,
         stalls,
         broken: broken.map(Fault::Broken),
