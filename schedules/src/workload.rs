@@ -60,6 +60,8 @@ struct Scene {
     /// Those that wait to the end.
     left: Vec<Waiting>,
     tickets: u8,
+    /// Whether somebody has begun to stand in line, with or without a ticket so far.
+    asked_to_wait: bool,
     calling: [Calling; turns::THREADS_MAX + 1],
     /// Tenants whose grants are counted.
     counts: [bool; TENANTS_MAX],
@@ -164,6 +166,7 @@ impl Scene {
             cancelled: Vec::new(),
             left: Vec::new(),
             tickets: 0,
+            asked_to_wait: false,
             calling: Default::default(),
             counts: program.begin.tenants.map(|tenant| tenant.count.is_some()),
             owners: [0; GRANTS_MAX],
@@ -293,7 +296,7 @@ fn called<T>(
         }
         if let Some(verb) = verb {
             // Who hands over to those who wait makes more.
-            if scene.tickets > 0 {
+            if scene.asked_to_wait {
                 scene.steps_waiting_max[verb] = scene.steps_waiting_max[verb].max(steps);
                 return (begin, ret);
             }
@@ -596,6 +599,7 @@ fn unregister(tenant: u8, how: Leaving) {
 fn enqueue(ask: &Ask) {
     let request = request_of(ask);
     let mut waits = None;
+    scene(|scene| scene.asked_to_wait = true);
     let (since, _) = called(
         ask.tenant,
         None,
