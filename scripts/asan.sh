@@ -2,6 +2,7 @@
 # The library under AddressSanitizer, its Rust as well: bad input, hostile callbacks, races.
 #
 #   scripts/asan.sh
+#   scripts/asan.sh core     the tests of the core instead
 #
 # Needs a nightly Rust, which instruments the library, and clang, whose runtime is linked: both
 # sides share one shadow of the memory. What is missing is skipped aloud.
@@ -10,6 +11,14 @@ cd "$(dirname "$0")/.."
 
 if ! cargo +nightly --version > /dev/null 2>&1; then
     echo "skipped: no nightly Rust, the library is not built with AddressSanitizer"
+    exit 0
+fi
+if [ "${1:-}" = core ]; then
+    target=$(rustc +nightly --print host-tuple)
+    CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true RUSTFLAGS=-Zsanitizer=address \
+        cargo +nightly test --quiet --locked --release --package allotment --lib --test core \
+        --test os --target "$target" --target-dir target/asan
+    echo "no report in the tests of the core, by $(rustc +nightly --version)"
     exit 0
 fi
 if ! clang --version > /dev/null 2>&1; then
