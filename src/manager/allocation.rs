@@ -110,7 +110,7 @@ pub(super) struct No {
     pub reason: String,
     pub available_bytes: u64,
     /// The governor's own, where it was the governor that refused.
-    pub denial: Option<Denial>,
+    pub denial: Option<Box<Denial>>,
 }
 
 impl No {

@@ -79,6 +79,7 @@ impl From<Refused> for AllocationRefusal {
         match refused {
             Refused::Misuse(error) => Self::Misuse(error),
             Refused::Denied(No { reason, available_bytes, denial }) => {
+                let denial = denial.map(|denial| *denial);
                 Self::Denied(Box::new(AllocationDenial { reason, available_bytes, denial }))
             }
         }

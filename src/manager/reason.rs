@@ -66,7 +66,7 @@ impl MultiTenantMemoryManager {
                 0,
             ),
         };
-        No { denial: Some(*denial), ..No::new(reason, available_bytes) }
+        No { denial: Some(Box::new(*denial)), ..No::new(reason, available_bytes) }
     }
 
     /// Counts why a request was denied, as far as recommendations follow from it.

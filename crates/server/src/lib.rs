@@ -7,6 +7,7 @@
 //! | who ends the leases whose time is over | `keeper.rs` |
 //! | what all requests share, and what is configured | `state.rs` |
 //! | who may come in | `door.rs` |
+//! | bodies, within bounds | `intake.rs` |
 //! | requests and grants | `grants.rs` |
 //! | tenants, groups | `tenants.rs`, `groups.rs` |
 //! | looks at the whole, explanations | `looks.rs` |
@@ -37,6 +38,7 @@ mod book;
 mod door;
 mod grants;
 mod groups;
+mod intake;
 mod keeper;
 mod looks;
 mod problem;
@@ -50,13 +52,9 @@ pub use keeper::keep;
 pub use serve::{Bounds, serve};
 pub use state::{LeaseBounds, State};
 
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use std::sync::Arc;
-
-/// Largest body that is read.
-const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// All routes. Leases end on time only while [`keep`] runs, as it does below [`serve`].
 pub fn router(state: &Arc<State>) -> Router {
@@ -85,8 +83,9 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/v1/snapshot", get(looks::snapshot))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
-        .layer(middleware::from_fn_with_state(state.clone(), door::check))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+        .layer(middleware::from_fn(intake::read))
+        // The last one is the first that a request comes to.
+        .layer(middleware::from_fn_with_state(state.clone(), door::check));
     let outside =
         Router::new().route("/healthz", get(looks::health)).route("/readyz", get(looks::health));
     outside.merge(inside).with_state(state.clone())

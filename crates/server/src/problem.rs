@@ -6,7 +6,7 @@
 //! | 400 | a value that makes no sense, named with its bound |
 //! | 401, 403 | no token, or one that does not reach so far |
 //! | 404 | nothing of that name for whoever asks |
-//! | 409 | the state of the world forbids it: a tenant that still holds memory, a name taken twice |
+//! | 409 | the state of the world forbids it: a tenant that holds memory, a name taken twice |
 //! | 410 | the lease has ended, and how |
 //! | 412 | the epoch is not in force: somebody else holds the lease now |
 //! | 429 | too many requests of the tenant; `Retry-After` |

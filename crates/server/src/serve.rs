@@ -34,6 +34,16 @@ impl Default for Bounds {
     }
 }
 
+/// How far the end has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Open,
+    /// Open requests are answered, and no others.
+    Draining,
+    /// Nobody is answered any more.
+    Over,
+}
+
 /// Pause after an error of `accept`, which is of the machine: no descriptors are left, say.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
@@ -51,7 +61,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&state), state.sooner.clone()));
     let permits = Arc::new(Semaphore::new(bounds.connections_max));
-    let (stop, stopping) = watch::channel(false);
+    let (stage, staged) = watch::channel(Stage::Open);
     let service = router(&state);
     let mut end = pin!(end);
     loop {
@@ -60,16 +70,17 @@ pub async fn serve(
             () = &mut end => break,
         };
         let Some((stream, permit)) = accepted else { continue };
-        let connection = connection(stream, service.clone(), bounds, stopping.clone());
+        let connection = connection(stream, service.clone(), bounds, staged.clone());
         tokio::spawn(async move {
             connection.await;
             drop(permit);
         });
     }
     drop(listener);
-    let _ = stop.send(true);
+    let _ = stage.send(Stage::Draining);
     let all = u32::try_from(bounds.connections_max).unwrap_or(u32::MAX);
     let _ = tokio::time::timeout(bounds.drain_within, permits.acquire_many(all)).await;
+    let _ = stage.send(Stage::Over);
     keeper.abort();
     Ok(())
 }
@@ -92,7 +103,7 @@ async fn connection(
     stream: TcpStream,
     service: axum::Router,
     bounds: Bounds,
-    mut stopping: watch::Receiver<bool>,
+    mut staged: watch::Receiver<Stage>,
 ) {
     // Small answers, each of which somebody waits for.
     let _ = stream.set_nodelay(true);
@@ -103,8 +114,11 @@ async fn connection(
     tokio::select! {
         // The other side has gone, or said what nobody understands: nothing is owed to it.
         _ = connection.as_mut() => return,
-        _ = stopping.wait_for(|stop| *stop) => {}
+        _ = staged.wait_for(|stage| *stage >= Stage::Draining) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    tokio::select! {
+        _ = connection => {}
+        _ = staged.wait_for(|stage| *stage >= Stage::Over) => {}
+    }
 }

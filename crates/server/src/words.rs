@@ -151,9 +151,6 @@ impl From<QueryRejection> for Problem {
 
 fn of_rejection(status: StatusCode, detail: String) -> Problem {
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(status, "too-large", "the body is too large", detail)
-        }
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             Problem::new(status, "not-json", "the body is not JSON", detail)
         }

@@ -149,7 +149,7 @@ impl Answer {
 
     /// Fails unless it is a problem of this kind.
     #[track_caller]
-    pub fn is_problem(self, status: u16, kind: &str) -> Self {
+    pub fn refuses(self, status: u16, kind: &str) -> Self {
         let answer = self.is(status);
         assert_eq!(answer["type"], format!("urn:allotment:problem:{kind}"), "{}", answer.text);
         assert_eq!(answer["status"], status);

@@ -47,11 +47,11 @@ fn without_the_token_there_is_nothing_to_see() {
                 value => format!("Authorization: {value}\r\n"),
             };
             let answer = server.raw(&head(method, path, &header, "{}"), "{}");
-            let answer = answer.is_problem(401, "no-token");
+            let answer = answer.refuses(401, "no-token");
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{method} {path}");
         }
     }
-    server.raw(&head("GET", "/v1/nothing", "", ""), "").is_problem(401, "no-token");
+    server.raw(&head("GET", "/v1/nothing", "", ""), "").refuses(401, "no-token");
     expect_nothing_held(&server);
     assert_eq!(server.get("/v1/tenants/chat").is(200)["hold"], "none");
 }
@@ -62,7 +62,7 @@ fn under_a_foreign_name_nobody_is_at_home() {
     let token = format!("Authorization: Bearer {}\r\n", server.token);
     for (method, path) in ROUTES {
         let foreign = head(method, path, &token, "{}").replace("localhost", "evil.example");
-        server.raw(&foreign, "{}").is_problem(403, "wrong-host");
+        server.raw(&foreign, "{}").refuses(403, "wrong-host");
     }
     let named = head("GET", "/v1/usage", &token, "").replace("localhost", "allot.test:80");
     server.raw(&named, "").is(200);
@@ -73,5 +73,18 @@ fn whether_it_lives_is_no_secret() {
     let server = Server::new(SETUP);
     for path in ["/healthz", "/readyz"] {
         assert_eq!(server.raw(&head("GET", path, "", ""), "").is(200).text, "ok\n");
+    }
+}
+
+#[test]
+fn every_route_is_documented() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/SERVER.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for (method, path) in ROUTES {
+        let general = path.replace("/chat", "/{tenant}").replace("/team", "/{group}");
+        let general = general.replace("/1", "/{id}").replace("{id}?epoch=1", "{id}?epoch=");
+        let row = page.lines().find(|line| line.starts_with('|') && line.contains(&general));
+        let row = row.unwrap_or_else(|| panic!("{general} is not in docs/SERVER.md"));
+        assert!(row.contains(method), "{method} of {general} is not in docs/SERVER.md");
     }
 }

@@ -31,7 +31,7 @@ fn what_may_go_at_once_does_and_its_holder_is_told() {
     assert_eq!(granted(&server, &ask("chat", 32 * MIB)).number("bytes"), 32 * MIB);
     let epoch = held.number("epoch");
     let late = server.post(&format!("/v1/grants/{}/renew", held.id()), &json!({ "epoch": epoch }));
-    assert_eq!(late.is_problem(410, "ended")["how"], "evicted");
+    assert_eq!(late.refuses(410, "ended")["how"], "evicted");
     assert_eq!(server.get("/v1/usage").is(200).number("used_bytes"), 32 * MIB);
 }
 
@@ -57,7 +57,7 @@ fn a_drain_takes_what_may_go_at_once() {
     granted(&server, &with(cache(8 * MIB), "on_evict", "at_once"));
     let drained = server.post("/v1/tenants/batch/drain", &json!({})).is(200);
     assert_eq!((&drained["hold"], drained.number("used_bytes")), (&json!("draining"), 0));
-    server.post("/v1/requests", &ask("batch", 1)).is_problem(503, "on-hold");
+    server.post("/v1/requests", &ask("batch", 1)).refuses(503, "on-hold");
     server.post("/v1/tenants/batch/thaw", &json!({})).is(200);
     granted(&server, &ask("batch", 1));
 }

@@ -24,7 +24,7 @@ fn a_grant_lives_from_its_request_to_its_release() {
     assert_eq!(server.get("/v1/usage").is(200).number("used_bytes"), 1024);
     server.delete(&format!("/v1/grants/{id}?epoch={epoch}")).is(204);
     let again = server.delete(&format!("/v1/grants/{id}?epoch={epoch}"));
-    assert_eq!(again.is_problem(410, "ended")["how"], "released");
+    assert_eq!(again.refuses(410, "ended")["how"], "released");
     expect_nothing_held(&server);
 }
 
@@ -39,9 +39,9 @@ fn the_bytes_of_who_vanishes_are_back_within_one_deadline() {
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     let (id, epoch) = (lost.id(), lost.number("epoch"));
     let late = server.post(&format!("/v1/grants/{id}/renew"), &json!({ "epoch": epoch }));
-    assert_eq!(late.is_problem(410, "ended")["how"], "expired");
+    assert_eq!(late.refuses(410, "ended")["how"], "expired");
     let late = server.delete(&format!("/v1/grants/{id}?epoch={epoch}"));
-    assert_eq!(late.is_problem(410, "ended")["how"], "expired");
+    assert_eq!(late.refuses(410, "ended")["how"], "expired");
     server.get(&format!("/v1/grants/{}", kept.id())).is(200);
 }
 
@@ -66,14 +66,14 @@ fn whoever_takes_over_shuts_out_whoever_had_it() {
     assert!(taken.number("epoch") > grant.number("epoch"));
     let old = json!({ "epoch": grant["epoch"], "bytes": 1 });
     for verb in ["grow", "shrink"] {
-        server.post(&format!("{path}/{verb}"), &old).is_problem(412, "stale-epoch");
+        server.post(&format!("{path}/{verb}"), &old).refuses(412, "stale-epoch");
     }
     for verb in ["renew", "touch"] {
         let body = json!({ "epoch": grant["epoch"] });
-        server.post(&format!("{path}/{verb}"), &body).is_problem(412, "stale-epoch");
+        server.post(&format!("{path}/{verb}"), &body).refuses(412, "stale-epoch");
     }
     let old_epoch = grant.number("epoch");
-    server.delete(&format!("{path}?epoch={old_epoch}")).is_problem(412, "stale-epoch");
+    server.delete(&format!("{path}?epoch={old_epoch}")).refuses(412, "stale-epoch");
     let epoch = taken.number("epoch");
     server.delete(&format!("{path}?epoch={epoch}")).is(204);
     expect_nothing_held(&server);

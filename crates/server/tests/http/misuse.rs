@@ -23,11 +23,11 @@ fn bodies_that_make_no_sense_are_named() {
         (json!([1, 2]), "expected a string"),
     ];
     for (body, part) in wrong {
-        let answer = server.post("/v1/requests", &body).is_problem(400, "invalid");
+        let answer = server.post("/v1/requests", &body).refuses(400, "invalid");
         let detail = answer["detail"].as_str().unwrap();
         assert!(detail.contains(part), "{body}: {detail}");
     }
-    server.post("/v1/requests", &ask("nobody", 1)).is_problem(404, "not-found");
+    server.post("/v1/requests", &ask("nobody", 1)).refuses(404, "not-found");
     expect_nothing_held(&server);
 }
 
@@ -36,15 +36,15 @@ fn what_is_not_there_is_not_found_and_looks_alike() {
     let server = Server::new(SETUP);
     for id in ["none", "0000000000000000", "..%2f..%2fetc", "%00", "a b", &"x".repeat(4_000)] {
         let id = id.replace(' ', "%20");
-        server.get(&format!("/v1/grants/{id}")).is_problem(404, "not-found");
-        server.delete(&format!("/v1/grants/{id}?epoch=1")).is_problem(404, "not-found");
-        server.get(&format!("/v1/tenants/{id}")).is_problem(404, "not-found");
-        server.delete(&format!("/v1/groups/{id}")).is_problem(404, "not-found");
+        server.get(&format!("/v1/grants/{id}")).refuses(404, "not-found");
+        server.delete(&format!("/v1/grants/{id}?epoch=1")).refuses(404, "not-found");
+        server.get(&format!("/v1/tenants/{id}")).refuses(404, "not-found");
+        server.delete(&format!("/v1/groups/{id}")).refuses(404, "not-found");
     }
-    server.get("/v1/nothing").is_problem(404, "no-route");
-    server.get("/v1/requests").is_problem(405, "no-method");
-    server.delete("/v1/grants/none").is_problem(400, "invalid");
-    server.delete("/v1/tenants/chat?mode=gently").is_problem(400, "invalid");
+    server.get("/v1/nothing").refuses(404, "no-route");
+    server.get("/v1/requests").refuses(405, "no-method");
+    server.delete("/v1/grants/none").refuses(400, "invalid");
+    server.delete("/v1/tenants/chat?mode=gently").refuses(400, "invalid");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn shrinking_to_nothing_is_no_shrinking() {
     let path = format!("/v1/grants/{}/shrink", grant.id());
     for bytes in [0, 8, 9] {
         let body = json!({ "epoch": grant["epoch"], "bytes": bytes });
-        server.post(&path, &body).is_problem(400, "invalid");
+        server.post(&path, &body).refuses(400, "invalid");
     }
     assert_eq!(server.get("/v1/usage").is(200).number("used_bytes"), 8);
 }
@@ -63,13 +63,13 @@ fn shrinking_to_nothing_is_no_shrinking() {
 fn bodies_beyond_the_bound_are_not_read() {
     let server = Server::new(SETUP);
     let body = with(ask("chat", 1), "model", "m".repeat(100_000));
-    server.post("/v1/requests", &body).is_problem(413, "too-large");
+    server.post("/v1/requests", &body).refuses(413, "too-large");
     let text = ask("chat", 1).to_string();
     let token = format!("Authorization: Bearer {}\r\n", server.token);
     let plain =
         head("POST", "/v1/requests", &token, &text).replace("application/json", "text/plain");
-    server.raw(&plain, &text).is_problem(415, "not-json");
-    server.raw(&head("POST", "/v1/requests", &token, "{"), "{").is_problem(400, "invalid");
+    server.raw(&plain, &text).refuses(415, "not-json");
+    server.raw(&head("POST", "/v1/requests", &token, "{"), "{").refuses(400, "invalid");
 }
 
 #[test]
@@ -82,6 +82,16 @@ fn who_does_not_say_what_it_wants_is_hung_up_on() {
     assert!([0, 408].contains(&answer.status), "{answer:?}");
     assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
     server.get("/healthz").is(200);
+}
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for() {
+    let server = Server::new(SETUP);
+    let token = format!("Authorization: Bearer {}\r\n", server.token);
+    let text = ask("chat", 1).to_string();
+    let mut slow = server.send(&head("POST", "/v1/requests", &token, &text), &text[..4]);
+    read_answer(&mut slow).refuses(408, "too-slow");
+    expect_nothing_held(&server);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Standing in line over HTTP: served in turn, given up with the connection, refused in time.
 
 use super::*;
+use allotment_server::{Bounds, LeaseBounds};
 use client::read_answer;
 
 fn waiting(server: &Server) -> u64 {
@@ -40,7 +41,7 @@ fn who_waits_in_vain_is_told_why() {
     let server = Server::new(SETUP);
     granted(&server, &ask("batch", 64 * MIB));
     let asked = with(ask("chat", 8 * MIB), "wait_ms", 150);
-    let refused = server.post("/v1/requests", &asked).is_problem(503, "denied");
+    let refused = server.post("/v1/requests", &asked).refuses(503, "denied");
     assert!(refused["detail"].as_str().unwrap().contains("waited"), "{}", refused.text);
     assert_eq!(refused["denial"]["reason"], "capacity");
     assert_eq!(refused["denial"]["short_bytes"], 8 * MIB);
@@ -49,20 +50,35 @@ fn who_waits_in_vain_is_told_why() {
 #[test]
 fn denials_say_whether_and_when_to_come_again() {
     let server = Server::new(SETUP);
-    let never = server.post("/v1/requests", &ask("chat", 49 * MIB)).is_problem(507, "denied");
+    let never = server.post("/v1/requests", &ask("chat", 49 * MIB)).refuses(507, "denied");
     assert_eq!(never["denial"]["reason"], "tenant_limit");
     assert_eq!(never["denial"]["limit"], 48 * MIB);
     assert_eq!(never["available_bytes"], 48 * MIB);
     assert_eq!(never.header("retry-after"), None);
 
     granted(&server, &ask("slow", 1));
-    let often = server.post("/v1/requests", &ask("slow", 1)).is_problem(429, "denied");
+    let often = server.post("/v1/requests", &ask("slow", 1)).refuses(429, "denied");
     assert_eq!(often.header("retry-after"), Some("1"));
 
     granted(&server, &with(ask("batch", 60 * MIB), "type", "model_load"));
-    let later = server.post("/v1/requests", &ask("chat", 8 * MIB)).is_problem(503, "denied");
+    let later = server.post("/v1/requests", &ask("chat", 8 * MIB)).refuses(503, "denied");
     assert_eq!(later["denial"]["waiting_can_help"], true);
     assert!(later.header("retry-after").is_some());
+}
+
+#[test]
+fn who_waits_beyond_the_end_is_hung_up_on() {
+    let drain_within = Duration::from_millis(100);
+    let bounds = Bounds { drain_within, ..Bounds::default() };
+    let mut server = Server::bounded(SETUP, bounds, LeaseBounds::default());
+    granted(&server, &ask("batch", 64 * MIB));
+    let asked = with(ask("chat", 8 * MIB), "wait_ms", 3_600_000);
+    let mut in_line = server.begin("/v1/requests", &asked);
+    soon("somebody waits", || waiting(&server) == 1);
+    server.end();
+    assert_eq!(read_answer(&mut in_line).status, 0);
+    let governor = server.state.manager.governor();
+    soon("nobody waits", || governor.waiters() == 0);
 }
 
 #[test]
