@@ -125,21 +125,22 @@ pub use governor::Governor;
 pub use grant::{Grant, HeldGrant, OwnedGrant, Released, Reservation};
 pub use leak::{Leak, LeakReport};
 pub use manager::{
-    Alert, AlertChange, AlertKind, AlertLevel, AlertReader, AlertThresholds, AllocationCounts,
-    AllocationExplanation, BackgroundStatus, DashboardSummary, DenialCounts, DrainReport,
-    EmergencyEntry, EmergencyVerb, EvictedAllocation, GlobalMemoryStatus, HistoryPoint,
-    IsolationLevel, LatencySummary, MachineLook, ManagerOptions, MemoryAllocationRequest,
-    MemoryAllocationResponse, MemoryBatchResponse, MemoryConfig, MemoryError, MemoryPressure,
-    MemoryStatistics, ModelUsage, MonitorReport, MultiTenantMemoryManager, PlannedEviction,
-    ReclaimCounts, Recommendation, RecommendationKind, TenantDashboard, TenantHold,
-    TenantMemoryConfig, TenantPriority, TenantUsage, UsageHistory,
+    Alert, AlertChange, AlertKind, AlertLevel, AlertReader, AlertThresholds, AllocationAsk,
+    AllocationCounts, AllocationDenial, AllocationExplanation, AllocationRefusal, AllocationView,
+    BackgroundStatus, DashboardSummary, DenialCounts, DrainReport, EmergencyEntry, EmergencyVerb,
+    EvictedAllocation, GlobalMemoryStatus, HistoryPoint, IsolationLevel, LatencySummary,
+    MachineLook, ManagerOptions, MemoryAllocationRequest, MemoryAllocationResponse,
+    MemoryBatchResponse, MemoryConfig, MemoryError, MemoryPressure, MemoryStatistics, ModelUsage,
+    MonitorReport, MultiTenantMemoryManager, PlannedEviction, ReclaimCounts, Recommendation,
+    RecommendationKind, TenantDashboard, TenantHold, TenantMemoryConfig, TenantPriority,
+    TenantUsage, UsageHistory,
 };
 pub use measured::Shortfall;
 pub use meter::{Meter, PoolMeter};
 pub use reclaim::Victim;
 pub use registration::Unregister;
 pub use request::{Intent, Request};
-pub use snapshot::{Snapshot, TenantSnapshot};
+pub use snapshot::{GroupSnapshot, Snapshot, TenantSnapshot};
 pub use waiting::{HeldTicket, LOOK_AFTER_EVERY, OwnedTicket, Ticket};
 
 /// The core's own types, for its models and tests. Not part of the interface.

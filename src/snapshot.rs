@@ -8,11 +8,11 @@ use crate::config::{AllocationType, Isolation, Priority, TenantId};
 use crate::core::account::Account;
 use crate::core::account::ROOT;
 use crate::core::grants::Segment;
-use crate::core::handle::TenantHandle;
+use crate::core::handle::{GroupHandle, TenantHandle};
 use crate::core::pressure::Pressure;
 use crate::core::sync::lock;
 use crate::core::tenant::{TYPES, Tenant};
-use crate::core::word::Owner;
+use crate::core::word::{BYTES_MAX, Owner};
 use crate::governor::Governor;
 use crate::registration::{Admin, Kind};
 
@@ -94,6 +94,28 @@ pub struct TenantSnapshot {
     pub evicted_bytes: u64,
 }
 
+/// One group at an instant.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct GroupSnapshot {
+    /// Its handle.
+    pub group: GroupHandle,
+    /// What people call it.
+    pub name: String,
+    /// The group above; none: directly below the pool.
+    pub parent: Option<String>,
+    /// Bytes its children have claimed: in use, guaranteed or idle.
+    pub used_bytes: u64,
+    /// Bytes it has claimed of its parent, its guarantee included.
+    pub claimed_bytes: u64,
+    /// Floor of the whole group, in bytes.
+    pub guarantee_bytes: u64,
+    /// Ceiling in force, in bytes; none: the parent's.
+    pub limit_bytes: Option<u64>,
+    /// Tenants and groups directly below it.
+    pub children: u32,
+}
+
 impl Governor {
     /// Reads everything. Takes the administrative mutex for the names; allocates.
     pub fn snapshot(&self) -> Snapshot {
@@ -143,6 +165,31 @@ impl Governor {
         Ok(self.tenant_snapshot(&admin, index, (node.name().to_string(), group)))
     }
 
+    /// Every group, in the order in which they were registered; each figure is exact at the instant
+    /// it is read. Locks administration out; cost: grows with tenants and groups.
+    pub fn groups(&self) -> Vec<GroupSnapshot> {
+        let accounts = &self.core.accounts;
+        let admin = lock(&self.admin);
+        let groups = admin.nodes.iter().filter(|(_, node)| matches!(node.kind, Kind::Group(_)));
+        groups
+            .map(|(&index, node)| {
+                let limit = accounts.limit(index);
+                let parent = admin.nodes.get(&node.parent);
+                let children = admin.nodes.values().filter(|child| child.parent == index);
+                GroupSnapshot {
+                    group: GroupHandle::new(self.tag, node.generation, index),
+                    name: node.name().to_string(),
+                    parent: parent.map(|group| group.name().to_string()),
+                    used_bytes: accounts.used(index),
+                    claimed_bytes: accounts.claim(index),
+                    guarantee_bytes: accounts.guarantee(index),
+                    limit_bytes: (limit < BYTES_MAX).then_some(limit),
+                    children: children.count() as u32,
+                }
+            })
+            .collect()
+    }
+
     fn tenant_snapshot(
         &self,
         admin: &Admin,
@@ -171,7 +218,7 @@ impl Governor {
             peak_bytes: accounts.get(index).peak(),
             claimed_bytes: accounts.claim(index),
             guarantee_bytes: guarantee,
-            limit_bytes: (limit < crate::core::word::BYTES_MAX).then_some(limit),
+            limit_bytes: (limit < BYTES_MAX).then_some(limit),
             limit_lowered: admin.lowered.contains(&index),
             share_bytes: guarantee.saturating_add(water),
             priority: traits.priority,

@@ -69,7 +69,11 @@ impl MultiTenantMemoryManager {
         }
     }
 
-    async fn acquire(&self, wanted: &Wanted, wait_max: Duration) -> Result<Key, Refused> {
+    pub(super) async fn acquire(
+        &self,
+        wanted: &Wanted,
+        wait_max: Duration,
+    ) -> Result<Key, Refused> {
         let timing = self.inner.begin(&wanted.tenant);
         let begun = self.begin_to_wait(wanted, wait_max);
         self.inner.time(&wanted.tenant, &timing);

@@ -109,6 +109,15 @@ impl Wanted {
 pub(super) struct No {
     pub reason: String,
     pub available_bytes: u64,
+    /// The governor's own, where it was the governor that refused.
+    pub denial: Option<Box<Denial>>,
+}
+
+impl No {
+    /// One that is not the governor's.
+    pub fn new(reason: String, available_bytes: u64) -> Self {
+        Self { reason, available_bytes, denial: None }
+    }
 }
 
 /// Why nothing was granted.
@@ -139,7 +148,7 @@ fn answer_given(given: Result<Given, Refused>) -> Answer {
             Ok(MemoryAllocationResponse::Queued { estimated_wait_time_secs: secs })
         }
         Err(Refused::Misuse(error)) => Err(error),
-        Err(Refused::Denied(No { reason, available_bytes })) => {
+        Err(Refused::Denied(No { reason, available_bytes, .. })) => {
             let available_memory_mb = available_bytes / MIB;
             Ok(MemoryAllocationResponse::Denied { reason, available_memory_mb })
         }
@@ -153,7 +162,7 @@ fn batch_answer(granted: Result<Vec<Key>, Refused>) -> Result<MemoryBatchRespons
             Ok(MemoryBatchResponse::Granted { allocation_ids })
         }
         Err(Refused::Misuse(error)) => Err(error),
-        Err(Refused::Denied(No { reason, available_bytes })) => {
+        Err(Refused::Denied(No { reason, available_bytes, .. })) => {
             let available_memory_mb = available_bytes / MIB;
             Ok(MemoryBatchResponse::Denied { reason, available_memory_mb })
         }
@@ -236,7 +245,7 @@ impl MultiTenantMemoryManager {
     ) -> Result<Wanted, Refused> {
         if let Some(fault) = &self.inner.fault {
             let reason = format!("nothing is granted: the configuration was refused, {fault}");
-            return Err(Refused::Denied(No { reason, available_bytes: 0 }));
+            return Err(Refused::Denied(No::new(reason, 0)));
         }
         let tenant = self.tenant(tenant_id).map_err(Refused::Misuse)?;
         Ok(Wanted { tenant, bytes, model, kind })
@@ -343,7 +352,7 @@ impl MultiTenantMemoryManager {
             Shut::Hold(hold) => {
                 wanted.tenant.statistics.get().note(Count::OtherCause);
                 let reason = self.on_hold(&wanted.tenant, hold);
-                Refused::Denied(No { reason, available_bytes: 0 })
+                Refused::Denied(No::new(reason, 0))
             }
         }
     }

@@ -31,7 +31,7 @@ impl MultiTenantMemoryManager {
         allocation_id: &str,
         amount_mb: u64,
     ) -> Result<Released, MemoryError> {
-        self.release_bytes(tenant_id, allocation_id, amount_to_release(amount_mb))
+        self.release_bytes(tenant_id, allocation_id, Some(amount_to_release(amount_mb)))
     }
 
     /// [`Self::release_allocation`], exact in bytes.
@@ -45,7 +45,20 @@ impl MultiTenantMemoryManager {
         allocation_id: &str,
         amount_bytes: u64,
     ) -> Result<Released, MemoryError> {
-        self.release_bytes(tenant_id, allocation_id, amount_bytes)
+        self.release_bytes(tenant_id, allocation_id, Some(amount_bytes))
+    }
+
+    /// Gives all of an allocation back, however much that is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::release_allocation`], but for amounts.
+    pub async fn release_allocation_whole(
+        &self,
+        tenant_id: TenantId,
+        allocation_id: &str,
+    ) -> Result<Released, MemoryError> {
+        self.release_bytes(tenant_id, allocation_id, None)
     }
 
     /// Adds memory to an allocation, evicting like a request. Granted answers the same id. Growth
@@ -117,7 +130,7 @@ impl MultiTenantMemoryManager {
     }
 
     /// What is kept of an allocation, changed by `change` without waiting.
-    fn with_record(
+    pub(super) fn with_record(
         &self,
         tenant_id: TenantId,
         allocation_id: &str,
@@ -142,13 +155,14 @@ impl MultiTenantMemoryManager {
         }
     }
 
+    /// No amount: all there is.
     fn release_bytes(
         &self,
         tenant_id: TenantId,
         allocation_id: &str,
-        amount: u64,
+        amount: Option<u64>,
     ) -> Result<Released, MemoryError> {
-        if amount == 0 {
+        if amount == Some(0) {
             return Err(MemoryError::ZeroAmount);
         }
         let tenant = self.tenant(tenant_id)?;
@@ -165,6 +179,7 @@ impl MultiTenantMemoryManager {
                 return Err(self.missing(&tenant, allocation_id));
             };
             let bytes = record.bytes();
+            let amount = amount.unwrap_or(bytes);
             if amount > bytes {
                 return Err(MemoryError::WrongAmount {
                     allocation_id: allocation_id.to_string(),
@@ -190,10 +205,19 @@ impl MultiTenantMemoryManager {
     }
 
     fn grow_bytes(&self, tenant_id: TenantId, allocation_id: &str, by: u64) -> Answer {
+        answer(self.grow(tenant_id, allocation_id, by))
+    }
+
+    pub(super) fn grow(
+        &self,
+        tenant_id: TenantId,
+        allocation_id: &str,
+        by: u64,
+    ) -> Result<Key, Refused> {
         if by == 0 {
-            return Err(MemoryError::ZeroAmount);
+            return Err(Refused::Misuse(MemoryError::ZeroAmount));
         }
-        let tenant = self.tenant(tenant_id)?;
+        let tenant = self.tenant(tenant_id).map_err(Refused::Misuse)?;
         let growing = Key::parse(allocation_id).and_then(|key| {
             let held = lock(&tenant.held);
             let record = held.records.get(&key)?;
@@ -202,7 +226,7 @@ impl MultiTenantMemoryManager {
             Some((key, grant, Wanted { tenant: tenant.clone(), bytes: by, model, kind }))
         });
         let Some((key, grant, wanted)) = growing else {
-            return Err(self.missing(&tenant, allocation_id));
+            return Err(Refused::Misuse(self.missing(&tenant, allocation_id)));
         };
         let misuse = |error| MemoryError::of_allocation(error, allocation_id, tenant_id);
         let timing = self.inner.begin(&tenant);
@@ -218,7 +242,7 @@ impl MultiTenantMemoryManager {
             },
         });
         self.inner.finish(&tenant, &timing, &grown);
-        answer(grown)
+        grown
     }
 
     fn grow_grant(&self, wanted: &Wanted, grant: GrantId) -> Result<(), Refusal> {

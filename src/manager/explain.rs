@@ -2,6 +2,7 @@
 
 use super::allocation::{MemoryAllocationRequest, Wanted, amount_bytes};
 use super::config::MIB;
+use super::detailed::AllocationAsk;
 use super::error::MemoryError;
 use super::reason::Mib;
 use super::record::Key;
@@ -68,15 +69,37 @@ impl MultiTenantMemoryManager {
         &self,
         request: &MemoryAllocationRequest,
     ) -> Result<AllocationExplanation, MemoryError> {
+        let ask = AllocationAsk {
+            tenant_id: request.tenant_id,
+            bytes: amount_bytes(request.requested_memory_mb)?,
+            model_name: request.model_name.clone(),
+            allocation_type: request.allocation_type,
+        };
+        self.explain_exactly(&ask).await
+    }
+
+    /// [`Self::explain`], exact in bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::explain`].
+    pub async fn explain_exactly(
+        &self,
+        ask: &AllocationAsk,
+    ) -> Result<AllocationExplanation, MemoryError> {
         if let Some(fault) = &self.inner.fault {
             return Err(fault.clone());
         }
         let wanted = Wanted {
-            bytes: amount_bytes(request.requested_memory_mb)?,
-            tenant: self.tenant(request.tenant_id)?,
-            model: request.model_name.clone(),
-            kind: request.allocation_type,
+            bytes: ask.bytes,
+            tenant: self.tenant(ask.tenant_id)?,
+            model: ask.model_name.clone(),
+            kind: ask.allocation_type,
         };
+        self.explain_wanted(&wanted)
+    }
+
+    fn explain_wanted(&self, wanted: &Wanted) -> Result<AllocationExplanation, MemoryError> {
         let (tenant, tenant_id) = (&wanted.tenant, wanted.tenant.id);
         let explained = self.inner.governor.explain(&wanted.request());
         let details = explained.map_err(|error| MemoryError::of_tenant(error, tenant_id))?;
@@ -84,7 +107,7 @@ impl MultiTenantMemoryManager {
         let on_hold = (hold != Default::default()).then(|| self.on_hold(tenant, hold));
         let admitted = details.reason.is_none() || details.evictions.missing_bytes == 0;
         let open = on_hold.is_none();
-        let outlook = self.outlook(&wanted);
+        let outlook = self.outlook(wanted);
         let granted = open && (admitted || outlook.is_assigned);
         let above = [Some(DenialReason::Capacity), Some(DenialReason::GroupLimit)];
         let short_above = details.waiting_can_help && above.contains(&details.reason);
@@ -96,7 +119,7 @@ impl MultiTenantMemoryManager {
             on_hold,
             would_evict: self.planned(&details),
             pinned_allocation_ids: details.pinned.iter().map(|id| id.to_string()).collect(),
-            available_memory_mb: if open { self.available(&wanted) / MIB } else { 0 },
+            available_memory_mb: if open { self.available(wanted) / MIB } else { 0 },
             waiting_can_help: details.waiting_can_help,
             would_be_queued: queued,
             queued_behind_bytes: queued.then_some(outlook.behind_bytes),

@@ -5,6 +5,7 @@
 //! | the settings, and what is refused about them | `config.rs` |
 //! | who is registered | `tenant.rs` |
 //! | requests and their answers | `allocation.rs` |
+//! | the same with refusals as data | `detailed.rs` |
 //! | requests that wait, and are asked again | `queue.rs` |
 //! | awaiting one's turn | `acquire.rs` |
 //! | release, shrink, grow, touch, pin | `change.rs` |
@@ -46,6 +47,7 @@ mod background;
 mod change;
 mod config;
 mod dashboard;
+mod detailed;
 mod emergency;
 mod error;
 mod eviction;
@@ -77,6 +79,7 @@ pub use dashboard::{
     AllocationCounts, DashboardSummary, GlobalMemoryStatus, ModelUsage, TenantDashboard,
     TenantUsage,
 };
+pub use detailed::{AllocationAsk, AllocationDenial, AllocationRefusal, AllocationView};
 pub use emergency::{DrainReport, EmergencyEntry, EmergencyVerb, TenantHold};
 pub use error::MemoryError;
 pub use eviction::EvictedAllocation;

@@ -73,7 +73,7 @@ impl MultiTenantMemoryManager {
 
     /// As [`Self::observe`], for one of a batch that evicts nothing and is denied for `reason`.
     pub(super) fn observe_batch(&self, wanted: &Wanted, reason: &str) -> (Key, Record) {
-        self.note_observed(wanted, No { reason: reason.to_string(), available_bytes: 0 });
+        self.note_observed(wanted, No::new(reason.to_string(), 0));
         self.beyond_budget(wanted)
     }
 
@@ -112,7 +112,7 @@ impl MultiTenantMemoryManager {
             "allocation {key} was granted beyond the budget while nobody was refused and cannot \
              grow; release it and request it again"
         );
-        Err(Refused::Denied(No { reason, available_bytes: 0 }))
+        Err(Refused::Denied(No::new(reason, 0)))
     }
 
     fn add_observed(&self, wanted: &Wanted, key: Key) -> Result<Key, Refused> {

@@ -66,7 +66,7 @@ impl MultiTenantMemoryManager {
                 0,
             ),
         };
-        No { reason, available_bytes }
+        No { denial: Some(Box::new(*denial)), ..No::new(reason, available_bytes) }
     }
 
     /// Counts why a request was denied, as far as recommendations follow from it.
@@ -175,12 +175,10 @@ impl MultiTenantMemoryManager {
         let waited = format!("waited {:.3} s in the queue", waited.as_secs_f64());
         let waited = waited.replace(".000 s", " s");
         match self.short_now(wanted).map(|denial| self.denied(wanted, &denial)) {
-            Some(No { reason, available_bytes }) => {
-                No { reason: format!("{waited}: {reason}"), available_bytes }
-            }
+            Some(no) => No { reason: format!("{waited}: {}", no.reason), ..no },
             None => {
                 let reason = format!("{waited}, where others came first; ask again, for it fits");
-                No { reason, available_bytes: self.available(wanted) }
+                No::new(reason, self.available(wanted))
             }
         }
     }
@@ -191,7 +189,7 @@ impl MultiTenantMemoryManager {
             Some(denial) => self.denied(wanted, &denial),
             None => {
                 let reason = "others were faster, and there is room again; ask again".to_string();
-                No { reason, available_bytes: self.available(wanted) }
+                No::new(reason, self.available(wanted))
             }
         }
     }
@@ -203,7 +201,7 @@ impl MultiTenantMemoryManager {
             "tenant {name} was put on hold while this request waited, and is not any more; ask \
              again"
         );
-        No { reason, available_bytes: self.available(wanted) }
+        No::new(reason, self.available(wanted))
     }
 
     fn queue_full(&self, name: &str, wanted: &Wanted, denial: &Denial) -> String {

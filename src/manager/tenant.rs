@@ -168,6 +168,28 @@ impl MultiTenantMemoryManager {
         self.change(&tenant, |exact| config.apply(exact))
     }
 
+    /// Changes anything of a tenant that the governor knows of one, exact in bytes: `change` edits
+    /// its configuration, and may be called several times. Its id and its group stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::register_tenant_bytes`], and [`MemoryError::UnknownTenant`]. Nothing has changed
+    /// then.
+    pub async fn update_tenant_bytes(
+        &self,
+        tenant_id: TenantId,
+        change: impl Fn(&mut TenantConfig),
+    ) -> Result<(), MemoryError> {
+        let tenant = self.tenant(tenant_id)?;
+        let unknown = |error| MemoryError::of_tenant(error, tenant_id);
+        let mut preview = self.inner.governor.tenant_config(tenant.handle).map_err(unknown)?;
+        change(&mut preview);
+        check_name(&preview.name)?;
+        self.change(&tenant, change)?;
+        lock(&tenant.held).name = preview.name;
+        Ok(())
+    }
+
     /// What people call a tenant, in every sentence about it: 1 to 128 characters, none of them a
     /// control character. Its UUID unless set. Two tenants may have one name.
     ///

@@ -11,6 +11,7 @@ mod alerts;
 mod audit;
 mod background;
 mod dashboard;
+mod detailed;
 mod emergency;
 mod eviction;
 mod examples;

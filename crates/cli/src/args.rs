@@ -3,12 +3,15 @@
 //! - here: the commands, the options of `demo` and `replay`, values as people write them
 //! - `args/bench.rs`: the options of `bench`
 //! - `args/log.rs`: what goes with logs, recorded and read
+//! - `args/serve.rs`: the options of `serve`
 //! - `args/stress.rs`: the options of `stress`
 //! - `args/trace.rs`: how a trace is read, for all commands that read one
 //! - `args/tune.rs`: the options of `tune`
 
 mod bench;
 mod log;
+#[cfg(feature = "serve")]
+mod serve;
 mod stress;
 mod trace;
 mod tune;
@@ -20,6 +23,8 @@ use allotment::Policy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::bench::BenchArgs;
+#[cfg(feature = "serve")]
+pub use self::serve::ServeArgs;
 pub use self::stress::StressArgs;
 pub use self::trace::TraceArgs;
 pub use self::tune::TuneArgs;
@@ -56,6 +61,13 @@ pub enum Command {
     /// shown as a ratio to it too: times differ from machine to machine, ratios hardly. A request
     /// of the first two tables takes 4 KiB, one of the third 2 MiB where memory is full.
     Bench(BenchArgs),
+    /// Serve one governor to several programs over HTTP
+    ///
+    /// Without a configuration there are no tenants yet, and four fifths of the memory that this
+    /// machine or its cgroup has are shared. A grant is a lease: its holder renews it, or its bytes
+    /// go to others. Ends with SIGINT or SIGTERM, after open requests were answered.
+    #[cfg(feature = "serve")]
+    Serve(ServeArgs),
     /// Call every verb of one governor from several threads, and prove that no byte is lost
     ///
     /// Limits and capacity change meanwhile, tenants come and go, owners answer, promise, call the

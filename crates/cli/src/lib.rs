@@ -12,6 +12,7 @@
 //! | `ledger` | independent sums that check the governor |
 //! | `tune` | searching guarantees, limits and bursts that suit a trace |
 //! | `bench` | what decisions cost on this machine |
+//! | `serve` | a governor over HTTP, where that was built in |
 //! | `stress` | every verb at once, and the proof that no byte is lost |
 //! | `dice` | random numbers from a seed |
 //! | `report` | tables, JSON and HTML |
@@ -29,6 +30,8 @@ mod ledger;
 mod recording;
 mod replay;
 mod report;
+#[cfg(feature = "serve")]
+mod serve;
 mod stress;
 mod trace;
 mod tune;
@@ -56,6 +59,8 @@ pub fn run() -> ExitCode {
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Replay(args) => replay::run(&args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Stress(args) => stress::run(&args),
         Command::Tune(args) => tune::run(&args).map(|()| ExitCode::SUCCESS),
     };

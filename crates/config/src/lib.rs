@@ -104,6 +104,20 @@ const POLICIES: [(&str, Policy); 5] = [
     ("hybrid", Policy::Hybrid),
 ];
 
+/// Bytes of a size as people write it: `"8GiB"`, `"1.5 GB"`, `"4096"`.
+///
+/// # Errors
+///
+/// What is wrong with it, in words.
+///
+/// ```
+/// assert_eq!(allotment_config::parse_size("8GiB"), Ok(8 << 30));
+/// assert!(allotment_config::parse_size("eight").is_err());
+/// ```
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    size::parse(text, None)
+}
+
 /// A configuration that has been read and found sound. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
@@ -332,26 +346,15 @@ impl Setup {
         self.defaults.is_none().then(names)
     }
 
-    /// A governor of this capacity with every group and tenant registered, set up otherwise as
-    /// `adapt` says. Fails only where the library is stricter than the file's own checks.
-    pub fn build(
+    /// Registers the groups; their handles, in the order of [`Setup::groups`].
+    ///
+    /// # Errors
+    ///
+    /// What the governor refuses; of a file that was read, only where it has groups already.
+    pub fn register_groups(
         &self,
-        clock: Clock,
-        adapt: impl FnOnce(GovernorConfig) -> GovernorConfig,
-    ) -> Result<Built, allotment::Error> {
-        let defaults = GovernorConfig::new(self.capacity_bytes);
-        let governor = Governor::new(adapt(GovernorConfig {
-            tenants_max: defaults.tenants_max.max(self.tenants.len() as u32),
-            groups_max: defaults.groups_max.max(self.groups.len() as u32),
-            grants_max: self.grants_max.unwrap_or(defaults.grants_max),
-            clock,
-            pool_pressure: self.pressure.pool,
-            warning_percent: self.pressure.warning_percent,
-            high_percent: self.pressure.high_percent,
-            critical_percent: self.pressure.critical_percent,
-            hysteresis_percent: self.pressure.hysteresis_percent,
-            ..defaults
-        }))?;
+        governor: &Governor,
+    ) -> Result<Vec<GroupHandle>, allotment::Error> {
         let mut groups = Vec::with_capacity(self.groups.len());
         for group in &self.groups {
             groups.push(governor.register_group(GroupConfig {
@@ -361,6 +364,33 @@ impl Setup {
                 ..GroupConfig::new(&group.name)
             })?);
         }
+        Ok(groups)
+    }
+
+    /// Sets what the file says of the governor itself: capacity, tables, thresholds of pressure.
+    pub fn tune(&self, config: &mut GovernorConfig) {
+        config.capacity_bytes = self.capacity_bytes;
+        config.tenants_max = config.tenants_max.max(self.tenants.len() as u32);
+        config.groups_max = config.groups_max.max(self.groups.len() as u32);
+        config.grants_max = self.grants_max.unwrap_or(config.grants_max);
+        config.pool_pressure = self.pressure.pool;
+        config.warning_percent = self.pressure.warning_percent;
+        config.high_percent = self.pressure.high_percent;
+        config.critical_percent = self.pressure.critical_percent;
+        config.hysteresis_percent = self.pressure.hysteresis_percent;
+    }
+
+    /// A governor of this capacity with every group and tenant registered, set up otherwise as
+    /// `adapt` says. Fails only where the library is stricter than the file's own checks.
+    pub fn build(
+        &self,
+        clock: Clock,
+        adapt: impl FnOnce(GovernorConfig) -> GovernorConfig,
+    ) -> Result<Built, allotment::Error> {
+        let mut config = GovernorConfig { clock, ..GovernorConfig::new(self.capacity_bytes) };
+        self.tune(&mut config);
+        let governor = Governor::new(adapt(config))?;
+        let groups = self.register_groups(&governor)?;
         let mut tenants = Vec::with_capacity(self.tenants.len());
         for tenant in &self.tenants {
             tenants.push(governor.register_tenant(tenant.config(&groups))?);
@@ -387,7 +417,8 @@ impl Tenant {
         }
     }
 
-    fn config(&self, groups: &[GroupHandle]) -> TenantConfig {
+    /// As the governor registers it, with the handles of all groups.
+    pub fn config(&self, groups: &[GroupHandle]) -> TenantConfig {
         TenantConfig {
             parent: self.group.map(|at| groups[at]),
             guarantee_bytes: self.guarantee_bytes,

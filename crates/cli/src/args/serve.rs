@@ -1,0 +1,32 @@
+//! The options of `allot serve`.
+
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Options of `allot serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Who shares the memory, and what each may have (docs/CONFIG.md)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where to listen; port 0 takes a free one
+    ///
+    /// An address that other machines can reach needs --admin-token, and should stand behind
+    /// something that speaks TLS.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7180")]
+    pub listen: SocketAddr,
+
+    /// A file with the administrator's token, 32 characters or more, that nobody else may read
+    #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
+    pub admin_token: Option<PathBuf>,
+
+    /// Where a token that is made for this run is written, for nobody else to read
+    #[arg(long, value_name = "FILE", default_value = "allot.token")]
+    pub token_file: PathBuf,
+
+    /// A further name that this server is called by, with or without a port
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
+}

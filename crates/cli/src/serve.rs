@@ -1,0 +1,178 @@
+//! `allot serve`: reads what it was asked for, finds out how much memory there is to share, and
+//! serves until it is told to end. The server itself is the crate `allotment-server`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use allotment::os::probe;
+use allotment_config::Setup;
+use allotment_server::{Bounds, Door, LeaseBounds, State, new_token, serve};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::args::ServeArgs;
+use crate::failure::CliError;
+
+/// What is shared of the machine's memory where no configuration says.
+const SHARED_PERCENT: u64 = 80;
+/// Shortest token that an operator may choose.
+const TOKEN_CHARACTERS_MIN: usize = 32;
+
+/// Serves until it is told to end.
+///
+/// # Errors
+///
+/// What is wrong with the options, the configuration, the token or the address.
+pub fn run(args: &ServeArgs) -> Result<(), CliError> {
+    let setup = setup(args.config.as_deref())?;
+    let given = args.admin_token.as_deref().map(given_token).transpose()?;
+    if !args.listen.ip().is_loopback() && given.is_none() {
+        let address = args.listen;
+        return Err(CliError::new(format!(
+            "{address} can be reached from other machines: give --admin-token, or listen on \
+             127.0.0.1"
+        )));
+    }
+    let made = given.is_none();
+    let token = match given {
+        Some(token) => token,
+        None => new_token().map_err(|error| {
+            CliError::new(format!("this machine has no randomness for a token: {error}"))
+        })?,
+    };
+    let hosts = hosts(args);
+    let state = State::new(&setup, Door::new(&token, hosts), LeaseBounds::default());
+    let state = state.map_err(|error| CliError::new(error.to_string()))?;
+    let runtime = Runtime::new().map_err(|error| CliError::new(error.to_string()))?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(args.listen).await;
+        let listener = listener.map_err(|error| unheard(args, &error))?;
+        let address = listener.local_addr().map_err(|error| unheard(args, &error))?;
+        // Only who has the port writes the token: the file is that of the server that runs.
+        if made {
+            write_token(&args.token_file, &token)?;
+        }
+        let end = told_to_end()?;
+        announce(address, &setup, made.then_some((&*token, &*args.token_file)));
+        let served = serve(listener, state, Bounds::default(), end).await;
+        served.map_err(|error| CliError::new(error.to_string()))
+    })
+}
+
+fn setup(config: Option<&Path>) -> Result<Setup, CliError> {
+    let setup = match config {
+        Some(path) => allotment_config::load(path),
+        None => {
+            let text = format!("capacity = {}", shared_bytes()?);
+            allotment_config::parse(&text, Path::new("the memory of this machine"))
+        }
+    };
+    setup.map_err(|error| CliError::new(error.to_string()))
+}
+
+fn shared_bytes() -> Result<u64, CliError> {
+    let sample = probe().sample().map_err(|error| {
+        CliError::new(format!("{error}: say in a --config how much memory there is to share"))
+    })?;
+    let whole =
+        sample.limit_bytes.map_or(sample.total_bytes, |limit| limit.min(sample.total_bytes));
+    Ok(whole / 100 * SHARED_PERCENT)
+}
+
+/// The names it was told, and the address it listens on if that is not of this machine alone.
+fn hosts(args: &ServeArgs) -> Vec<String> {
+    let mut hosts = args.hosts.clone();
+    if !args.listen.ip().is_loopback() && !args.listen.ip().is_unspecified() {
+        hosts.push(args.listen.to_string());
+    }
+    hosts
+}
+
+fn given_token(path: &Path) -> Result<String, CliError> {
+    let of_file = |error: io::Error| CliError::file(path, &error);
+    let file = File::open(path).map_err(of_file)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = file.metadata().map_err(of_file)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let path = path.display();
+            return Err(CliError::new(format!(
+                "{path}: others may read it (mode {mode:03o}); run chmod 600 {path}"
+            )));
+        }
+    }
+    let token = io::read_to_string(file).map_err(of_file)?;
+    let token = token.trim();
+    if token.len() < TOKEN_CHARACTERS_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(CliError::new(format!(
+            "{}: a token has {TOKEN_CHARACTERS_MIN} or more visible ASCII characters",
+            path.display()
+        )));
+    }
+    Ok(token.to_string())
+}
+
+/// Whole or not at all, and for nobody else from the beginning.
+fn write_token(path: &Path, token: &str) -> Result<(), CliError> {
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options
+        .open(&beside)
+        .and_then(|mut file| writeln!(file, "{token}"))
+        .and_then(|()| fs::rename(&beside, path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        CliError::file(path, &error)
+    })
+}
+
+fn unheard(args: &ServeArgs, error: &io::Error) -> CliError {
+    let address = args.listen;
+    CliError::new(match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("{address} is taken by another program; choose another with --listen")
+        }
+        _ => format!("{address}: {error}"),
+    })
+}
+
+fn announce(address: std::net::SocketAddr, setup: &Setup, made: Option<(&str, &Path)>) {
+    let gib = setup.capacity_bytes as f64 / f64::from(1 << 30);
+    let count = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    };
+    let (tenants, groups) = (setup.tenants.len(), setup.groups.len());
+    let (tenants, groups) = (count(tenants, "tenant"), count(groups, "group"));
+    println!("serving {gib:.1} GiB to {tenants} in {groups} on http://{address}");
+    if let Some((token, file)) = made {
+        println!("token for this run, also in {}: {token}", file.display());
+        println!("try: curl -H \"Authorization: Bearer {token}\" http://{address}/v1/usage");
+    }
+}
+
+/// Ready once SIGINT or SIGTERM has come.
+fn told_to_end() -> Result<impl Future<Output = ()>, CliError> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let of_system = |error: io::Error| CliError::new(format!("signals: {error}"));
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(of_system)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(of_system)?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

@@ -1,0 +1,149 @@
+//! `allot serve` from the outside: what it prints, whom it lets in, how it ends, what it refuses.
+#![cfg(unix)]
+
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// A folder of this test alone.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("serve-{name}"));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn command(folder: &Folder, options: &[&str]) -> Command {
+    let mut allot = Command::new(env!("CARGO_BIN_EXE_allot"));
+    allot.current_dir(&folder.0).arg("serve").args(options);
+    allot
+}
+
+/// A server that runs until it is dropped.
+struct Running {
+    child: Child,
+    address: String,
+    lines: Vec<String>,
+}
+
+impl Running {
+    fn new(folder: &Folder, options: &[&str], lines: usize) -> Self {
+        let mut command = command(folder, &["--listen", "127.0.0.1:0"]);
+        let mut child = command.args(options).stdout(Stdio::piped()).spawn().unwrap();
+        let printed = BufReader::new(child.stdout.take().unwrap());
+        let lines: Vec<String> = printed.lines().take(lines).map(Result::unwrap).collect();
+        let address = lines[0].rsplit_once("http://").unwrap().1.to_string();
+        Self { child, address, lines }
+    }
+
+    fn get(&self, path: &str, token: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let address = &self.address;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap())
+    }
+
+    /// Tells it to end; its exit code.
+    fn end(&mut self, signal: i32) -> Option<i32> {
+        // SAFETY: a signal to a child that was not waited for yet.
+        unsafe { libc::kill(self.child.id() as i32, signal) };
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn refused(folder: &Folder, options: &[&str], part: &str) {
+    let Output { status, stderr, .. } = command(folder, options).output().unwrap();
+    let complaint = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(2), "{complaint}");
+    assert!(complaint.contains(part), "{complaint}");
+}
+
+#[test]
+fn without_a_configuration_it_shares_the_machine_with_whoever_has_the_token() {
+    let folder = Folder::new("bare");
+    let mut running = Running::new(&folder, &[], 3);
+    assert!(running.lines[0].contains("0 tenants in 0 groups"), "{:?}", running.lines);
+    let token = running.lines[1].rsplit_once(": ").unwrap().1.to_string();
+    let file = folder.0.join("allot.token");
+    assert_eq!(fs::read_to_string(&file).unwrap().trim(), token);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let (status, usage) = running.get("/v1/usage", &token);
+    assert_eq!(status, 200);
+    assert!(usage["capacity_bytes"].as_u64().unwrap() > 64 << 20, "{usage}");
+    assert_eq!(running.get("/v1/usage", "guessed").0, 401);
+    assert_eq!(running.end(libc::SIGTERM), Some(0));
+}
+
+#[test]
+fn a_configuration_and_a_token_of_ones_own_are_used() {
+    let folder = Folder::new("configured");
+    let config = "capacity = \"1GiB\"\n[[tenants]]\nname = \"chat\"\nlimit = \"512MiB\"\n";
+    folder.write("allot.toml", config, 0o644);
+    let token = "correct-horse-battery-staple-and-more";
+    folder.write("secret", token, 0o600);
+    let options = ["--config", "allot.toml", "--admin-token", "secret"];
+    let mut running = Running::new(&folder, &options, 1);
+    assert!(running.lines[0].contains("1.0 GiB to 1 tenant in"), "{:?}", running.lines);
+    let (status, chat) = running.get("/v1/tenants/chat", token);
+    assert_eq!((status, &chat["limit_bytes"]), (200, &Value::from(512u64 << 20)));
+    assert!(!folder.0.join("allot.token").exists());
+    assert_eq!(running.end(libc::SIGINT), Some(0));
+}
+
+#[test]
+fn what_it_cannot_serve_it_refuses() {
+    let folder = Folder::new("refused");
+    refused(&folder, &["--listen", "0.0.0.0:0"], "give --admin-token");
+    refused(&folder, &["--listen", "localhost"], "invalid");
+    refused(&folder, &["--config", "none.toml"], "none.toml: no such file");
+    folder.write("bad.toml", "capacity = \"8 apples\"\n", 0o644);
+    refused(&folder, &["--config", "bad.toml"], "apples");
+    folder.write("open", "correct-horse-battery-staple-and-more", 0o644);
+    refused(&folder, &["--admin-token", "open"], "chmod 600");
+    folder.write("short", "short", 0o600);
+    refused(&folder, &["--admin-token", "short"], "32 or more");
+    refused(&folder, &["--listen", "127.0.0.1:0", "--token-file", "none/token"], "none/token");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    refused(&folder, &["--listen", &address], "taken by another program");
+    assert!(!folder.0.join("allot.token").exists());
+}

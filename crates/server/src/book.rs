@@ -1,0 +1,404 @@
+//! The book of leases: who holds which grant, until when, and under which epoch. No clock and no
+//! memory: times come in as nanoseconds, and who ends a lease here gives its memory back.
+//!
+//! ```text
+//! B1  whoever is answered that a lease has ended by them gives its memory back, and nobody else
+//! B2  epochs only rise: a new lease, and one that is taken over, has a greater one than any before
+//! B3  `deadlines` = the (deadline, id) of every lease in `live`
+//! ```
+//!
+//! A lease that has ended is remembered for a while, so that a holder that comes back late is told
+//! what became of it.
+
+use allotment::TenantId;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+/// Leases remembered after their end, at most.
+const ENDED_MAX: usize = 16_384;
+
+/// How a lease ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its holder gave it back.
+    Released,
+    /// Its holder did not renew it in time.
+    Expired,
+    /// Its memory was needed elsewhere.
+    Evicted,
+    /// An operator ended it, or its tenant is gone.
+    Revoked,
+}
+
+impl End {
+    /// In answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Expired => "expired",
+            Self::Evicted => "evicted",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// What to do when the memory of a lease is needed elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnEvict {
+    /// The holder is asked, and releases it.
+    #[default]
+    Ask,
+    /// It ends at once: the holder keeps nothing there that must be freed first.
+    AtOnce,
+}
+
+/// One lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Whose grant it is.
+    pub tenant: TenantId,
+    /// The number that every change of it has to name.
+    pub epoch: u64,
+    /// How long it lasts after it was begun, renewed or taken over.
+    pub lease_ns: u64,
+    /// When it ends unless it is renewed.
+    pub deadline_ns: u64,
+    /// What to do when its memory is needed.
+    pub on_evict: OnEvict,
+    /// By when its holder was asked to release it.
+    pub wanted_by_ns: Option<u64>,
+}
+
+/// Why a call about a lease changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotHeld {
+    /// There is none of this id, or it is another tenant's.
+    Unknown,
+    /// The call names an epoch that is not in force.
+    Stale,
+    /// It has ended.
+    Ended(End),
+}
+
+/// Who calls: the tenants it may act for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acting {
+    /// Any.
+    Anybody,
+    /// This one.
+    For(TenantId),
+}
+
+impl Acting {
+    fn may(self, tenant: TenantId) -> bool {
+        self == Self::Anybody || self == Self::For(tenant)
+    }
+}
+
+/// What is to become of a lease whose memory is needed elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Its holder will be told, at its next renewal at the latest.
+    Asked,
+    /// It has ended, now or before: its memory is free.
+    Free,
+    /// It is not in the book: its grant is just being answered.
+    Unknown,
+}
+
+/// All leases.
+#[derive(Debug)]
+pub struct Book {
+    live: HashMap<String, Lease>,
+    deadlines: BTreeSet<(u64, String)>,
+    ended: HashMap<String, (TenantId, End)>,
+    ended_order: VecDeque<String>,
+    epoch: u64,
+}
+
+impl Book {
+    /// An empty book whose epochs begin above `epoch`.
+    pub fn new(epoch: u64) -> Self {
+        Self {
+            live: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            ended: HashMap::new(),
+            ended_order: VecDeque::new(),
+            epoch,
+        }
+    }
+
+    /// Leases that have not ended.
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// Begins a lease; `id` was never in the book before.
+    pub fn begin(
+        &mut self,
+        id: String,
+        tenant: TenantId,
+        lease_ns: u64,
+        on_evict: OnEvict,
+        now_ns: u64,
+    ) -> Lease {
+        self.epoch += 1;
+        let deadline_ns = now_ns.saturating_add(lease_ns);
+        let epoch = self.epoch;
+        let lease = Lease { tenant, epoch, lease_ns, deadline_ns, on_evict, wanted_by_ns: None };
+        self.deadlines.insert((deadline_ns, id.clone()));
+        self.live.insert(id, lease.clone());
+        lease
+    }
+
+    /// The lease, if it is there for whoever asks; with an epoch, if that is in force.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not. Whoever may not act for its tenant learns nothing of it.
+    pub fn look(&self, id: &str, who: Acting, epoch: Option<u64>) -> Result<&Lease, NotHeld> {
+        match self.live.get(id) {
+            Some(lease) if !who.may(lease.tenant) => Err(NotHeld::Unknown),
+            Some(lease) if epoch.is_some_and(|epoch| epoch != lease.epoch) => Err(NotHeld::Stale),
+            Some(lease) => Ok(lease),
+            None => match self.ended.get(id) {
+                Some(&(tenant, how)) if who.may(tenant) => Err(NotHeld::Ended(how)),
+                _ => Err(NotHeld::Unknown),
+            },
+        }
+    }
+
+    /// Ids and leases of whoever asks.
+    pub fn of(&self, who: Acting) -> Vec<(String, Lease)> {
+        let mine = self.live.iter().filter(|(_, lease)| who.may(lease.tenant));
+        mine.map(|(id, lease)| (id.clone(), lease.clone())).collect()
+    }
+
+    /// Makes a lease last for its whole time again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Book::look`].
+    pub fn renew(
+        &mut self,
+        id: &str,
+        who: Acting,
+        epoch: u64,
+        now_ns: u64,
+    ) -> Result<Lease, NotHeld> {
+        self.look(id, who, Some(epoch))?;
+        Ok(self.put_off(id, now_ns, None))
+    }
+
+    /// Gives a lease to another holder of the same tenant: whoever had it before is refused from
+    /// now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Book::look`].
+    pub fn take_over(&mut self, id: &str, who: Acting, now_ns: u64) -> Result<Lease, NotHeld> {
+        self.look(id, who, None)?;
+        self.epoch += 1;
+        Ok(self.put_off(id, now_ns, Some(self.epoch)))
+    }
+
+    fn put_off(&mut self, id: &str, now_ns: u64, epoch: Option<u64>) -> Lease {
+        let lease = self.live.get_mut(id).expect("looked up by the caller");
+        self.deadlines.remove(&(lease.deadline_ns, id.to_string()));
+        lease.deadline_ns = now_ns.saturating_add(lease.lease_ns);
+        lease.epoch = epoch.unwrap_or(lease.epoch);
+        // What was not released in time is taken from others instead.
+        lease.wanted_by_ns = lease.wanted_by_ns.filter(|by_ns| *by_ns > now_ns);
+        self.deadlines.insert((lease.deadline_ns, id.to_string()));
+        lease.clone()
+    }
+
+    /// Ends a lease; the caller gives its memory back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Book::look`].
+    pub fn end(
+        &mut self,
+        id: &str,
+        who: Acting,
+        epoch: Option<u64>,
+        how: End,
+    ) -> Result<Lease, NotHeld> {
+        self.look(id, who, epoch)?;
+        Ok(self.strike(id, how))
+    }
+
+    fn strike(&mut self, id: &str, how: End) -> Lease {
+        let lease = self.live.remove(id).expect("looked up by the caller");
+        self.deadlines.remove(&(lease.deadline_ns, id.to_string()));
+        self.ended.insert(id.to_string(), (lease.tenant, how));
+        self.ended_order.push_back(id.to_string());
+        if self.ended_order.len() > ENDED_MAX
+            && let Some(oldest) = self.ended_order.pop_front()
+        {
+            self.ended.remove(&oldest);
+        }
+        lease
+    }
+
+    /// Ends a lease whose time is over, if there is one; the caller gives its memory back.
+    pub fn expire(&mut self, now_ns: u64) -> Option<(String, Lease)> {
+        let (deadline_ns, id) = self.deadlines.first()?;
+        if *deadline_ns > now_ns {
+            return None;
+        }
+        let id = id.clone();
+        let lease = self.strike(&id, End::Expired);
+        Some((id, lease))
+    }
+
+    /// When the next lease ends unless it is renewed.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        self.deadlines.first().map(|(deadline_ns, _)| *deadline_ns)
+    }
+
+    /// The memory of a lease is needed elsewhere, by `by_ns` if its holder has to be asked; who was
+    /// asked before keeps that time while it is ahead. One that ends by this call has its memory
+    /// taken by the caller.
+    pub fn want(&mut self, id: &str, now_ns: u64, by_ns: u64) -> Wanted {
+        let Some(lease) = self.live.get_mut(id) else {
+            return if self.ended.contains_key(id) { Wanted::Free } else { Wanted::Unknown };
+        };
+        match lease.on_evict {
+            OnEvict::Ask => {
+                let ahead = lease.wanted_by_ns.filter(|earlier_ns| *earlier_ns > now_ns);
+                lease.wanted_by_ns = Some(ahead.unwrap_or(by_ns));
+                Wanted::Asked
+            }
+            OnEvict::AtOnce => {
+                self.strike(id, End::Evicted);
+                Wanted::Free
+            }
+        }
+    }
+
+    /// Whether all that the top of this file says holds.
+    pub fn holds(&self) -> bool {
+        let of_live = self.live.iter().map(|(id, lease)| (lease.deadline_ns, id.clone()));
+        let epochs = self.live.values().map(|lease| lease.epoch).collect::<BTreeSet<_>>();
+        of_live.collect::<BTreeSet<_>>() == self.deadlines
+            && epochs.len() == self.live.len()
+            && epochs.last().is_none_or(|last| *last <= self.epoch)
+            && self.ended.len() == self.ended_order.len()
+            && self.live.keys().all(|id| !self.ended.contains_key(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINE: TenantId = TenantId::from_u128(1);
+    const OTHER: TenantId = TenantId::from_u128(2);
+
+    fn book() -> Book {
+        Book::new(100)
+    }
+
+    fn begin(book: &mut Book, id: &str, lease_ns: u64) -> Lease {
+        book.begin(id.to_string(), MINE, lease_ns, OnEvict::Ask, 1_000)
+    }
+
+    #[test]
+    fn a_lease_ends_once() {
+        let mut book = book();
+        let lease = begin(&mut book, "a", 10);
+        assert_eq!((lease.epoch, lease.deadline_ns), (101, 1_010));
+        assert_eq!(book.end("a", Acting::Anybody, Some(101), End::Released), Ok(lease));
+        let again = book.end("a", Acting::Anybody, Some(101), End::Released);
+        assert_eq!(again, Err(NotHeld::Ended(End::Released)));
+        assert_eq!(book.expire(u64::MAX), None);
+        assert!(book.holds());
+    }
+
+    #[test]
+    fn who_does_not_renew_in_time_has_lost_it() {
+        let mut book = book();
+        let (a, b) = (begin(&mut book, "a", 10), begin(&mut book, "b", 20));
+        assert_eq!(book.expire(1_009), None);
+        assert_eq!(book.renew("a", Acting::Anybody, a.epoch, 1_009).unwrap().deadline_ns, 1_019);
+        assert_eq!(book.next_deadline_ns(), Some(1_019));
+        assert_eq!(book.expire(1_019).map(|(id, _)| id), Some("a".to_string()));
+        let late = book.renew("a", Acting::Anybody, a.epoch, 1_019);
+        assert_eq!(late, Err(NotHeld::Ended(End::Expired)));
+        assert_eq!(book.look("b", Acting::Anybody, None), Ok(&b));
+        assert!(book.holds());
+    }
+
+    #[test]
+    fn whoever_takes_over_shuts_out_whoever_had_it() {
+        let mut book = book();
+        let before = begin(&mut book, "a", 10);
+        let after = book.take_over("a", Acting::For(MINE), 1_005).unwrap();
+        assert!(after.epoch > before.epoch);
+        assert_eq!(book.renew("a", Acting::For(MINE), before.epoch, 1_006), Err(NotHeld::Stale));
+        let release = book.end("a", Acting::For(MINE), Some(before.epoch), End::Released);
+        assert_eq!(release, Err(NotHeld::Stale));
+        assert_eq!(book.end("a", Acting::For(MINE), Some(after.epoch), End::Released), Ok(after));
+        let next = begin(&mut book, "b", 10);
+        assert!(next.epoch > before.epoch + 1);
+        assert!(book.holds());
+    }
+
+    #[test]
+    fn what_is_anothers_looks_like_nothing() {
+        let mut book = book();
+        let lease = begin(&mut book, "a", 10);
+        for id in ["a", "none"] {
+            let who = Acting::For(OTHER);
+            assert_eq!(book.look(id, who, None), Err(NotHeld::Unknown));
+            assert_eq!(book.renew(id, who, lease.epoch, 0), Err(NotHeld::Unknown));
+            assert_eq!(book.take_over(id, who, 0), Err(NotHeld::Unknown));
+            assert_eq!(book.end(id, who, None, End::Released), Err(NotHeld::Unknown));
+        }
+        assert_eq!(book.of(Acting::For(OTHER)), []);
+        assert_eq!(book.of(Acting::For(MINE)), [("a".to_string(), lease)]);
+        book.expire(u64::MAX);
+        assert_eq!(book.look("a", Acting::For(OTHER), None), Err(NotHeld::Unknown));
+    }
+
+    #[test]
+    fn who_is_asked_keeps_it_and_who_is_not_loses_it() {
+        let mut book = book();
+        begin(&mut book, "asked", 10);
+        book.begin("gone".to_string(), MINE, 10, OnEvict::AtOnce, 1_000);
+        assert_eq!(book.want("asked", 1_000, 1_005), Wanted::Asked);
+        assert_eq!(book.want("asked", 1_004, 1_009), Wanted::Asked);
+        let asked = book.look("asked", Acting::Anybody, None).unwrap();
+        assert_eq!(asked.wanted_by_ns, Some(1_005));
+        let epoch = asked.epoch;
+        let renewed = |book: &mut Book, now| book.renew("asked", Acting::Anybody, epoch, now);
+        assert_eq!(renewed(&mut book, 1_004).unwrap().wanted_by_ns, Some(1_005));
+        assert_eq!(renewed(&mut book, 1_005).unwrap().wanted_by_ns, None);
+        assert_eq!(book.want("asked", 1_006, 1_011), Wanted::Asked);
+        assert_eq!(renewed(&mut book, 1_007).unwrap().wanted_by_ns, Some(1_011));
+        assert_eq!(book.want("gone", 1_000, 1_005), Wanted::Free);
+        assert_eq!(book.want("gone", 1_000, 1_005), Wanted::Free);
+        assert_eq!(book.want("none", 1_000, 1_005), Wanted::Unknown);
+        let gone = book.look("gone", Acting::Anybody, None);
+        assert_eq!(gone, Err(NotHeld::Ended(End::Evicted)));
+        assert!(book.holds());
+    }
+
+    #[test]
+    fn so_many_ends_are_remembered() {
+        let mut book = book();
+        for number in 0..ENDED_MAX + 2 {
+            begin(&mut book, &number.to_string(), 10);
+            book.end(&number.to_string(), Acting::Anybody, None, End::Released).unwrap();
+        }
+        assert_eq!(book.look("1", Acting::Anybody, None), Err(NotHeld::Unknown));
+        assert_eq!(book.look("2", Acting::Anybody, None), Err(NotHeld::Ended(End::Released)));
+        assert!(book.holds() && book.is_empty());
+    }
+}

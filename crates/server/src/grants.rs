@@ -1,0 +1,334 @@
+//! Requests, and what is done with a grant: every change of it names the epoch of its lease.
+//!
+//! ```text
+//! POST   /v1/requests                 asks, at once or with a wait      201
+//! GET    /v1/grants                   those there are                   200
+//! GET    /v1/grants/{id}              one of them                       200
+//! POST   /v1/grants/{id}/renew        its holder lives                  200
+//! POST   /v1/grants/{id}/takeover     another process goes on with it   200
+//! POST   /v1/grants/{id}/grow         more bytes                        200
+//! POST   /v1/grants/{id}/shrink       fewer                             200
+//! POST   /v1/grants/{id}/touch        used again: goes later            204
+//! DELETE /v1/grants/{id}?epoch=N      all of it back                    204
+//! ```
+
+use crate::book::{Acting, End, Lease, NotHeld, OnEvict};
+use crate::problem::Problem;
+use crate::state::{State, nanoseconds};
+use crate::words::{Body, Kind, Query, Size, created};
+use allotment::{AllocationAsk, AllocationRefusal, AllocationView, MemoryError, TenantId};
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest wait for a turn.
+const WAIT_MAX: Duration = Duration::from_secs(3_600);
+/// Shortest lease: below it a holder could hardly renew in time.
+const LEASE_MIN: Duration = Duration::from_millis(100);
+const NS_IN_MS: u64 = 1_000_000;
+
+/// What is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    tenant: String,
+    bytes: Size,
+    #[serde(rename = "type")]
+    kind: Kind,
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    wait_ms: u64,
+    lease_ms: Option<u64>,
+    #[serde(default)]
+    on_evict: Evicting,
+}
+
+impl Ask {
+    /// With the tenant found, exact in bytes.
+    ///
+    /// # Errors
+    ///
+    /// That there is no such tenant.
+    pub fn exact(self, state: &State) -> Result<AllocationAsk, Problem> {
+        Ok(AllocationAsk {
+            tenant_id: state.tenant_of(&self.tenant)?,
+            bytes: self.bytes.0,
+            model_name: self.model,
+            allocation_type: self.kind.0,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Evicting {
+    #[default]
+    Ask,
+    AtOnce,
+}
+
+/// A grant and its lease.
+#[derive(Serialize)]
+pub struct GrantBody {
+    id: String,
+    epoch: u64,
+    tenant: String,
+    bytes: u64,
+    #[serde(rename = "type")]
+    kind: String,
+    model: String,
+    pinned: bool,
+    lease_ms: u64,
+    expires_in_ms: u64,
+    evict_within_ms: Option<u64>,
+}
+
+/// How long a lease still lasts, and whether its memory is wanted.
+#[derive(Serialize)]
+pub struct LeaseBody {
+    id: String,
+    epoch: u64,
+    lease_ms: u64,
+    expires_in_ms: u64,
+    evict_within_ms: Option<u64>,
+}
+
+/// The lease that the caller has.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Epoch {
+    epoch: u64,
+}
+
+/// More or less, in the lease that the caller has.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resize {
+    epoch: u64,
+    bytes: Size,
+}
+
+/// Whose grants to list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Whose {
+    tenant: Option<String>,
+}
+
+fn milliseconds(until_ns: u64, now_ns: u64) -> u64 {
+    until_ns.saturating_sub(now_ns) / NS_IN_MS
+}
+
+impl LeaseBody {
+    fn new(id: String, lease: &Lease, now_ns: u64) -> Self {
+        Self {
+            id,
+            epoch: lease.epoch,
+            lease_ms: lease.lease_ns / NS_IN_MS,
+            expires_in_ms: milliseconds(lease.deadline_ns, now_ns),
+            evict_within_ms: lease.wanted_by_ns.map(|by_ns| milliseconds(by_ns, now_ns)),
+        }
+    }
+}
+
+impl GrantBody {
+    fn new(view: AllocationView, lease: &Lease, now_ns: u64) -> Self {
+        let LeaseBody { id, epoch, lease_ms, expires_in_ms, evict_within_ms } =
+            LeaseBody::new(view.allocation_id, lease, now_ns);
+        Self {
+            id,
+            epoch,
+            tenant: view.tenant_id.to_string(),
+            bytes: view.bytes,
+            kind: Kind(view.allocation_type).name(),
+            model: view.model_name,
+            pinned: view.pinned,
+            lease_ms,
+            expires_in_ms,
+            evict_within_ms,
+        }
+    }
+}
+
+impl State {
+    fn tenant_of(&self, text: &str) -> Result<TenantId, Problem> {
+        self.tenant(text).ok_or_else(|| Problem::not_found("tenant"))
+    }
+
+    /// The memory of a lease is gone without its end: its tenant left, or an operator took it.
+    fn struck(&self, id: &str, error: MemoryError) -> Problem {
+        match error {
+            MemoryError::UnknownTenant(_)
+            | MemoryError::UnknownAllocation { .. }
+            | MemoryError::AllocationEnded { .. } => {
+                let how = End::Revoked;
+                let ended = self.book().end(id, Acting::Anybody, None, how);
+                ended.err().unwrap_or(NotHeld::Ended(how)).into()
+            }
+            other => other.into(),
+        }
+    }
+
+    fn refused(&self, id: &str, refusal: AllocationRefusal) -> Problem {
+        match refusal {
+            AllocationRefusal::Misuse(error) => self.struck(id, error),
+            denied => denied.into(),
+        }
+    }
+
+    async fn shown(&self, id: &str, lease: &Lease) -> Result<GrantBody, Problem> {
+        let view = self.manager.get_allocation(lease.tenant, id).await;
+        let view = view.map_err(|error| self.struck(id, error))?;
+        Ok(GrantBody::new(view, lease, self.now_ns()))
+    }
+}
+
+fn within(name: &str, given_ms: u64, low: Duration, high: Duration) -> Result<Duration, Problem> {
+    let given = Duration::from_millis(given_ms);
+    if (low..=high).contains(&given) {
+        return Ok(given);
+    }
+    let (low, high) = (low.as_millis(), high.as_millis());
+    Err(Problem::invalid(format!("{name} of {given_ms} is out of range: use {low} to {high}")))
+}
+
+/// Asks for memory: at once, or with a wait in line that ends with the connection.
+pub async fn request(
+    Shared(state): Shared<Arc<State>>,
+    Body(ask): Body<Ask>,
+) -> Result<Response, Problem> {
+    let wait = within("wait_ms", ask.wait_ms, Duration::ZERO, WAIT_MAX)?;
+    let lease = match ask.lease_ms {
+        Some(lease_ms) => within("lease_ms", lease_ms, LEASE_MIN, state.bounds.max)?,
+        None => state.bounds.default,
+    };
+    let on_evict = match ask.on_evict {
+        Evicting::Ask => OnEvict::Ask,
+        Evicting::AtOnce => OnEvict::AtOnce,
+    };
+    let ask = ask.exact(&state)?;
+    let id = state.manager.allocate(&ask, wait).await?;
+    // Nothing is awaited until the lease has begun: whoever leaves meanwhile leaves a lease behind.
+    let lease = state.begin_lease(&id, ask.tenant_id, nanoseconds(lease), on_evict);
+    let body = state.shown(&id, &lease).await?;
+    Ok(created(format!("/v1/grants/{id}"), Json(body)))
+}
+
+/// All leases, or those of one tenant, in the order of their ends.
+pub async fn list(
+    Shared(state): Shared<Arc<State>>,
+    Query(whose): Query<Whose>,
+) -> Result<Json<Vec<GrantBody>>, Problem> {
+    let who = match whose.tenant {
+        Some(tenant) => Acting::For(state.tenant_of(&tenant)?),
+        None => Acting::Anybody,
+    };
+    let mut leases = state.book().of(who);
+    leases.sort_by_key(|(_, lease)| (lease.deadline_ns, lease.epoch));
+    let mut grants = Vec::with_capacity(leases.len());
+    for (id, lease) in leases {
+        // One that has ended meanwhile is left out.
+        grants.extend(state.shown(&id, &lease).await.ok());
+    }
+    Ok(Json(grants))
+}
+
+/// One grant.
+pub async fn look(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+) -> Result<Json<GrantBody>, Problem> {
+    let lease = state.book().look(&id, Acting::Anybody, None)?.clone();
+    state.shown(&id, &lease).await.map(Json)
+}
+
+/// The holder lives: the lease lasts for its whole time again.
+pub async fn renew(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    Body(Epoch { epoch }): Body<Epoch>,
+) -> Result<Json<LeaseBody>, Problem> {
+    let now_ns = state.now_ns();
+    let lease = state.book().renew(&id, Acting::Anybody, epoch, now_ns)?;
+    // What was revoked is not renewed.
+    let view = state.manager.get_allocation(lease.tenant, &id).await;
+    view.map_err(|error| state.struck(&id, error))?;
+    Ok(Json(LeaseBody::new(id, &lease, now_ns)))
+}
+
+/// Another process of the tenant goes on with the grant; whoever had it is refused from now on.
+pub async fn take_over(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+) -> Result<Json<GrantBody>, Problem> {
+    let now_ns = state.now_ns();
+    let lease = state.book().take_over(&id, Acting::Anybody, now_ns)?;
+    state.shown(&id, &lease).await.map(Json)
+}
+
+/// More bytes, evicting like a request.
+pub async fn grow(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    Body(Resize { epoch, bytes }): Body<Resize>,
+) -> Result<Json<GrantBody>, Problem> {
+    let lease = state.book().look(&id, Acting::Anybody, Some(epoch))?.clone();
+    let grown = state.manager.extend(lease.tenant, &id, bytes.0).await;
+    grown.map_err(|refusal| state.refused(&id, refusal))?;
+    state.shown(&id, &lease).await.map(Json)
+}
+
+/// Fewer bytes; at least one stays.
+pub async fn shrink(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    Body(Resize { epoch, bytes }): Body<Resize>,
+) -> Result<Json<GrantBody>, Problem> {
+    let lease = state.book().look(&id, Acting::Anybody, Some(epoch))?.clone();
+    let view = state.manager.get_allocation(lease.tenant, &id).await;
+    let held = view.map_err(|error| state.struck(&id, error))?.bytes;
+    if bytes.0 >= held {
+        let detail = format!(
+            "{} bytes to shrink by, but the grant holds {held}; delete it to \
+                              return all",
+            bytes.0
+        );
+        return Err(Problem::invalid(detail));
+    }
+    let shrunk = state.manager.release_allocation_bytes(lease.tenant, &id, bytes.0).await;
+    shrunk.map_err(|error| state.struck(&id, error))?;
+    state.shown(&id, &lease).await.map(Json)
+}
+
+/// Used again: it is evicted later.
+pub async fn touch(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    Body(Epoch { epoch }): Body<Epoch>,
+) -> Result<StatusCode, Problem> {
+    let lease = state.book().look(&id, Acting::Anybody, Some(epoch))?.clone();
+    let touched = state.manager.touch_allocation(lease.tenant, &id).await;
+    touched.map_err(|error| state.struck(&id, error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// All of it back.
+pub async fn release(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    Query(Epoch { epoch }): Query<Epoch>,
+) -> Result<StatusCode, Problem> {
+    let lease = state.book().end(&id, Acting::Anybody, Some(epoch), End::Released)?;
+    match state.manager.release_allocation_whole(lease.tenant, &id).await {
+        // Evicted at the same moment, or its tenant has left: it is free as well.
+        Ok(_) | Err(MemoryError::UnknownTenant(_) | MemoryError::UnknownAllocation { .. }) => {
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

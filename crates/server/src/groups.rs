@@ -1,0 +1,143 @@
+//! Groups: limits and guarantees that tenants have together.
+//!
+//! ```text
+//! GET    /v1/groups            all                       200
+//! POST   /v1/groups            registers one             201
+//! GET    /v1/groups/{group}    by name                   200
+//! PATCH  /v1/groups/{group}    changes what is named     200
+//! DELETE /v1/groups/{group}    once nothing is below it  204
+//! ```
+
+use crate::problem::Problem;
+use crate::state::State;
+use crate::words::{Body, Change, Size, created};
+use allotment::{GroupConfig, GroupSnapshot};
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Most characters of a name, as of a tenant's.
+const NAME_MAX: usize = 128;
+
+/// What a new group is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewGroup {
+    name: String,
+    parent: Option<String>,
+    guarantee: Option<Size>,
+    limit: Option<Size>,
+}
+
+/// What is to become of a group; what is not named stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    guarantee: Option<Size>,
+    #[serde(default)]
+    limit: Change<Size>,
+}
+
+/// A group.
+#[derive(Serialize)]
+pub struct GroupBody {
+    name: String,
+    parent: Option<String>,
+    used_bytes: u64,
+    claimed_bytes: u64,
+    guarantee_bytes: u64,
+    limit_bytes: Option<u64>,
+    children: u32,
+}
+
+impl From<GroupSnapshot> for GroupBody {
+    fn from(group: GroupSnapshot) -> Self {
+        Self {
+            name: group.name,
+            parent: group.parent,
+            used_bytes: group.used_bytes,
+            claimed_bytes: group.claimed_bytes,
+            guarantee_bytes: group.guarantee_bytes,
+            limit_bytes: group.limit_bytes,
+            children: group.children,
+        }
+    }
+}
+
+fn body_of(state: &State, name: &str) -> Result<Json<GroupBody>, Problem> {
+    let groups = state.manager.governor().groups();
+    let found = groups.into_iter().find(|group| group.name == name);
+    found.map(|group| Json(group.into())).ok_or_else(|| Problem::not_found("group"))
+}
+
+/// All groups.
+pub async fn list(Shared(state): Shared<Arc<State>>) -> Json<Vec<GroupBody>> {
+    Json(state.manager.governor().groups().into_iter().map(GroupBody::from).collect())
+}
+
+/// Registers a group.
+pub async fn register(
+    Shared(state): Shared<Arc<State>>,
+    Body(new): Body<NewGroup>,
+) -> Result<Response, Problem> {
+    let governor = state.manager.governor();
+    let length = new.name.chars().count();
+    if !(1..=NAME_MAX).contains(&length) || new.name.chars().any(char::is_control) {
+        let detail = format!("name: 1 to {NAME_MAX} characters, none of them a control character");
+        return Err(Problem::invalid(detail));
+    }
+    if governor.find_group(&new.name).is_some() {
+        let (status, title) = (StatusCode::CONFLICT, "it is there already");
+        let detail = format!("there is a group `{}` already; change it or remove it", new.name);
+        return Err(Problem::new(status, "duplicate", title, detail));
+    }
+    let parent = match &new.parent {
+        Some(name) => Some(governor.find_group(name).ok_or_else(|| Problem::not_found("group"))?),
+        None => None,
+    };
+    governor.register_group(GroupConfig {
+        parent,
+        guarantee_bytes: new.guarantee.map_or(0, |size| size.0),
+        limit_bytes: new.limit.map(|size| size.0),
+        ..GroupConfig::new(&new.name)
+    })?;
+    let body = body_of(&state, &new.name)?;
+    Ok(created(format!("/v1/groups/{}", new.name), body))
+}
+
+/// One group.
+pub async fn look(
+    Shared(state): Shared<Arc<State>>,
+    Path(name): Path<String>,
+) -> Result<Json<GroupBody>, Problem> {
+    body_of(&state, &name)
+}
+
+/// Changes what is named of a group.
+pub async fn change(
+    Shared(state): Shared<Arc<State>>,
+    Path(name): Path<String>,
+    Body(changes): Body<Changes>,
+) -> Result<Json<GroupBody>, Problem> {
+    let governor = state.manager.governor();
+    let group = governor.find_group(&name).ok_or_else(|| Problem::not_found("group"))?;
+    governor.set_group(group, |config| {
+        config.guarantee_bytes = changes.guarantee.map_or(config.guarantee_bytes, |size| size.0);
+        changes.limit.map(|size| size.0).apply(&mut config.limit_bytes);
+    })?;
+    body_of(&state, &name)
+}
+
+/// Removes a group that has nothing below it.
+pub async fn remove(
+    Shared(state): Shared<Arc<State>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let governor = state.manager.governor();
+    let group = governor.find_group(&name).ok_or_else(|| Problem::not_found("group"))?;
+    governor.unregister_group(group)?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,92 @@
+//! Allotment over HTTP: one memory governor for several programs.
+//!
+//! | I want to see | open |
+//! |---|---|
+//! | the routes, and what they are behind | here, [`router`] |
+//! | who holds which grant until when | `book.rs` |
+//! | who ends the leases whose time is over | `keeper.rs` |
+//! | what all requests share, and what is configured | `state.rs` |
+//! | who may come in | `door.rs` |
+//! | bodies, within bounds | `intake.rs` |
+//! | requests and grants | `grants.rs` |
+//! | tenants, groups | `tenants.rs`, `groups.rs` |
+//! | looks at the whole, explanations | `looks.rs` |
+//! | the negative answers | `problem.rs` |
+//! | sizes and names in bodies | `words.rs` |
+//! | connections, their bounds, the end | `serve.rs` |
+//!
+//! A grant over HTTP is a lease: its holder renews it before its time is over, or its bytes go to
+//! others. Every change names the lease's epoch, a number that only rises; another process of the
+//! tenant that takes a lease over gets a new one, and whoever had the old one is refused.
+//!
+//! It is a library, so that a program can mount the routes beside its own:
+//!
+//! ```
+//! use allotment_server::{Door, LeaseBounds, State, new_token, router};
+//! use std::path::Path;
+//!
+//! let setup = allotment_config::parse("capacity = \"24GiB\"", Path::new("allot.toml"))?;
+//! let token = new_token()?;
+//! let door = Door::new(&token, Vec::new());
+//! let state = State::new(&setup, door, LeaseBounds::default())?;
+//! let routes = router(&state);        // an axum::Router, to be served or nested
+//! # let _ = routes;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod book;
+mod door;
+mod grants;
+mod groups;
+mod intake;
+mod keeper;
+mod looks;
+mod problem;
+mod serve;
+mod state;
+mod tenants;
+mod words;
+
+pub use door::{Door, new_token};
+pub use keeper::keep;
+pub use serve::{Bounds, serve};
+pub use state::{LeaseBounds, State};
+
+use axum::routing::{delete, get, post};
+use axum::{Router, middleware};
+use std::sync::Arc;
+
+/// All routes. Leases end on time only while [`keep`] runs, as it does below [`serve`].
+pub fn router(state: &Arc<State>) -> Router {
+    let inside = Router::new()
+        .route("/v1/tenants", get(tenants::list).post(tenants::register))
+        .route(
+            "/v1/tenants/{tenant}",
+            get(tenants::look).patch(tenants::change).delete(tenants::remove),
+        )
+        .route("/v1/tenants/{tenant}/freeze", post(tenants::freeze))
+        .route("/v1/tenants/{tenant}/thaw", post(tenants::thaw))
+        .route("/v1/tenants/{tenant}/drain", post(tenants::drain))
+        .route("/v1/groups", get(groups::list).post(groups::register))
+        .route("/v1/groups/{group}", get(groups::look).patch(groups::change).delete(groups::remove))
+        .route("/v1/requests", post(grants::request))
+        .route("/v1/grants", get(grants::list))
+        .route("/v1/grants/{id}", get(grants::look).merge(delete(grants::release)))
+        .route("/v1/grants/{id}/renew", post(grants::renew))
+        .route("/v1/grants/{id}/takeover", post(grants::take_over))
+        .route("/v1/grants/{id}/grow", post(grants::grow))
+        .route("/v1/grants/{id}/shrink", post(grants::shrink))
+        .route("/v1/grants/{id}/touch", post(grants::touch))
+        .route("/v1/explain", post(looks::explain))
+        .route("/v1/balance", post(looks::balance))
+        .route("/v1/usage", get(looks::usage))
+        .route("/v1/snapshot", get(looks::snapshot))
+        .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method)
+        .layer(middleware::from_fn(intake::read))
+        // The last one is the first that a request comes to.
+        .layer(middleware::from_fn_with_state(state.clone(), door::check));
+    let outside =
+        Router::new().route("/healthz", get(looks::health)).route("/readyz", get(looks::health));
+    outside.merge(inside).with_state(state.clone())
+}

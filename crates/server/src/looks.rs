@@ -1,0 +1,180 @@
+//! Looks at the whole, and what an operator sets in motion.
+//!
+//! ```text
+//! GET    /healthz         lives; no token     200
+//! GET    /readyz          takes requests; no token   200
+//! GET    /v1/usage        the pool            200
+//! GET    /v1/snapshot     the pool, groups and tenants at one time   200
+//! POST   /v1/explain      what would decide a request; changes nothing   200
+//! POST   /v1/balance      a step of the balancer now   200
+//! ```
+
+use crate::grants::Ask;
+use crate::groups::GroupBody;
+use crate::problem::{Problem, account_name, reason_name};
+use crate::state::State;
+use crate::tenants::{self, TenantBody};
+use crate::words::{Body, Kind};
+use axum::Json;
+use axum::extract::State as Shared;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The pool.
+#[derive(Serialize)]
+pub struct PoolBody {
+    capacity_bytes: u64,
+    used_bytes: u64,
+    claimed_bytes: u64,
+    unclaimed_bytes: u64,
+    measured_bytes: Option<u64>,
+    pressure: &'static str,
+    tenants: usize,
+    grants: u64,
+    leases: usize,
+    waiting_requests: u64,
+    tracking_bytes: u64,
+}
+
+/// Everything at about one time.
+#[derive(Serialize)]
+pub struct SnapshotBody {
+    pool: PoolBody,
+    groups: Vec<GroupBody>,
+    tenants: Vec<TenantBody>,
+}
+
+/// What would decide a request.
+#[derive(Serialize)]
+pub struct ExplanationBody {
+    would_be_granted: bool,
+    on_hold: Option<String>,
+    reason: Option<&'static str>,
+    account: &'static str,
+    account_name: String,
+    asked_bytes: u64,
+    short_bytes: u64,
+    used_bytes: u64,
+    limit_bytes: u64,
+    waiting_can_help: bool,
+    queued_behind_bytes: Option<u64>,
+    estimated_wait_secs: Option<u64>,
+    holders: Vec<HolderBody>,
+    would_evict: Vec<VictimBody>,
+    pinned: Vec<String>,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct HolderBody {
+    name: String,
+    bytes: u64,
+    share_percent: f64,
+}
+
+#[derive(Serialize)]
+struct VictimBody {
+    id: String,
+    tenant: String,
+    model: String,
+    #[serde(rename = "type")]
+    kind: String,
+    bytes: u64,
+}
+
+/// What a step of the balancer did.
+#[derive(Serialize)]
+pub struct BalanceBody {
+    pressure: &'static str,
+    evicted_grants: u32,
+    freed_bytes: u64,
+    deferred_bytes: u64,
+}
+
+/// Lives.
+pub async fn health() -> &'static str {
+    "ok\n"
+}
+
+async fn pool(state: &State) -> Result<PoolBody, Problem> {
+    let page = state.manager.get_tenant_dashboard().await?;
+    let pool = &page.global_memory_status;
+    Ok(PoolBody {
+        capacity_bytes: pool.max_memory_bytes,
+        used_bytes: pool.allocated_memory_bytes,
+        claimed_bytes: pool.claimed_memory_bytes,
+        unclaimed_bytes: pool.max_memory_bytes.saturating_sub(pool.claimed_memory_bytes),
+        measured_bytes: pool.measured_memory_bytes,
+        pressure: state.manager.governor().pressure().name(),
+        tenants: page.summary.total_tenants,
+        grants: page.summary.total_allocations,
+        leases: state.book().len(),
+        waiting_requests: page.summary.waiting_requests,
+        tracking_bytes: pool.tracking_bytes,
+    })
+}
+
+/// The pool.
+pub async fn usage(Shared(state): Shared<Arc<State>>) -> Result<Json<PoolBody>, Problem> {
+    pool(&state).await.map(Json)
+}
+
+/// The pool, groups and tenants.
+pub async fn snapshot(Shared(state): Shared<Arc<State>>) -> Result<Json<SnapshotBody>, Problem> {
+    let pool = pool(&state).await?;
+    let groups = state.manager.governor().groups().into_iter().map(GroupBody::from).collect();
+    let Json(tenants) = tenants::list(Shared(state)).await?;
+    Ok(Json(SnapshotBody { pool, groups, tenants }))
+}
+
+/// What would decide a request.
+pub async fn explain(
+    Shared(state): Shared<Arc<State>>,
+    Body(ask): Body<Ask>,
+) -> Result<Json<ExplanationBody>, Problem> {
+    let ask = ask.exact(&state)?;
+    let explained = state.manager.explain_exactly(&ask).await?;
+    let text = explained.to_string();
+    let details = explained.details;
+    let holders = details.holders.into_iter().map(|holder| HolderBody {
+        name: holder.name,
+        bytes: holder.bytes,
+        share_percent: holder.share_percent,
+    });
+    let victims = explained.would_evict.into_iter().map(|victim| VictimBody {
+        id: victim.allocation_id,
+        tenant: victim.tenant_name,
+        model: victim.model_name,
+        kind: Kind(victim.allocation_type).name(),
+        bytes: victim.bytes,
+    });
+    Ok(Json(ExplanationBody {
+        would_be_granted: explained.would_be_granted,
+        on_hold: explained.on_hold,
+        reason: details.reason.map(reason_name),
+        account: account_name(details.account),
+        account_name: details.account_name,
+        asked_bytes: details.asked_bytes,
+        short_bytes: details.short_bytes,
+        used_bytes: details.used_bytes,
+        limit_bytes: details.limit,
+        waiting_can_help: details.waiting_can_help,
+        queued_behind_bytes: explained.queued_behind_bytes,
+        estimated_wait_secs: explained.estimated_wait_time_secs,
+        holders: holders.collect(),
+        would_evict: victims.collect(),
+        pinned: explained.pinned_allocation_ids,
+        text,
+    }))
+}
+
+/// A step of the balancer.
+pub async fn balance(Shared(state): Shared<Arc<State>>) -> Result<Json<BalanceBody>, Problem> {
+    let report = state.manager.balance_memory().await?;
+    Ok(Json(BalanceBody {
+        pressure: report.pressure.name(),
+        evicted_grants: report.evicted_grants,
+        freed_bytes: report.freed_bytes,
+        deferred_bytes: report.deferred_bytes,
+    }))
+}

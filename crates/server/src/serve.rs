@@ -1,0 +1,124 @@
+//! Connections: how many, how long each may take to say what it wants, and the end of all.
+
+use crate::keeper;
+use crate::router;
+use crate::state::State;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+/// What connections may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections at one time; further ones wait to be accepted.
+    pub connections_max: usize,
+    /// Time to send the head of a request.
+    pub head_within: Duration,
+    /// Time that open requests have once the end has been asked for.
+    pub drain_within: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections_max: 4_096,
+            head_within: Duration::from_secs(10),
+            drain_within: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Open,
+    /// Open requests are answered, and no others.
+    Draining,
+    /// Nobody is answered any more.
+    Over,
+}
+
+/// Pause after an error of `accept`, which is of the machine: no descriptors are left, say.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
+/// Serves until `end`, then lets open requests finish within their time. Leases end on time
+/// meanwhile.
+///
+/// # Errors
+///
+/// None today: what goes wrong with a connection ends that connection.
+pub async fn serve(
+    listener: TcpListener,
+    state: Arc<State>,
+    bounds: Bounds,
+    end: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&state), state.sooner.clone()));
+    let permits = Arc::new(Semaphore::new(bounds.connections_max));
+    let (stage, staged) = watch::channel(Stage::Open);
+    let service = router(&state);
+    let mut end = pin!(end);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &permits) => accepted,
+            () = &mut end => break,
+        };
+        let Some((stream, permit)) = accepted else { continue };
+        let connection = connection(stream, service.clone(), bounds, staged.clone());
+        tokio::spawn(async move {
+            connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let _ = stage.send(Stage::Draining);
+    let all = u32::try_from(bounds.connections_max).unwrap_or(u32::MAX);
+    let _ = tokio::time::timeout(bounds.drain_within, permits.acquire_many(all)).await;
+    let _ = stage.send(Stage::Over);
+    keeper.abort();
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = permits.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, permit)),
+        Err(_) => {
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+            None
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    service: axum::Router,
+    bounds: Bounds,
+    mut staged: watch::Receiver<Stage>,
+) {
+    // Small answers, each of which somebody waits for.
+    let _ = stream.set_nodelay(true);
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(bounds.head_within);
+    let service = TowerToHyperService::new(service);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        // The other side has gone, or said what nobody understands: nothing is owed to it.
+        _ = connection.as_mut() => return,
+        _ = staged.wait_for(|stage| *stage >= Stage::Draining) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        _ = connection => {}
+        _ = staged.wait_for(|stage| *stage >= Stage::Over) => {}
+    }
+}

@@ -1,0 +1,168 @@
+//! What all requests share: the manager, the book of leases, who may come in.
+
+use crate::book::{Book, Lease, OnEvict, Wanted};
+use crate::door::Door;
+use allotment::{
+    EvictedAllocation, GovernorConfig, ManagerOptions, MemoryConfig, MemoryError,
+    MultiTenantMemoryManager, ReclaimAnswer, TenantId,
+};
+use allotment_config::Setup;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+use tokio::sync::Notify;
+
+/// Seconds between two steps of the balancer, and two looks of the monitor.
+const STEP_SECS: u64 = 1;
+/// Epochs of a server begin at its start in seconds times this: above those of any before it.
+const EPOCHS_A_SECOND: u64 = 1 << 20;
+
+/// Bounds on leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseBounds {
+    /// How long one lasts where the request does not say.
+    pub default: Duration,
+    /// The longest that can be asked for.
+    pub max: Duration,
+    /// How long a holder has to release what is needed elsewhere before others are asked.
+    pub evict_within: Duration,
+}
+
+impl Default for LeaseBounds {
+    fn default() -> Self {
+        Self {
+            default: Duration::from_secs(30),
+            max: Duration::from_secs(3_600),
+            evict_within: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What all requests share.
+pub struct State {
+    /// Decides.
+    pub manager: MultiTenantMemoryManager,
+    /// How long leases last.
+    pub bounds: LeaseBounds,
+    /// Who may come in.
+    pub door: Door,
+    book: Mutex<Book>,
+    /// Told when a lease ends sooner than all others.
+    pub sooner: Arc<Notify>,
+}
+
+impl State {
+    /// A governor as the setup says, with its groups and tenants, and an empty book.
+    ///
+    /// # Errors
+    ///
+    /// What the governor refuses.
+    pub fn new(setup: &Setup, door: Door, bounds: LeaseBounds) -> Result<Arc<Self>, MemoryError> {
+        Self::tuned(setup, door, bounds, |_| {})
+    }
+
+    /// The same, with more of the governor's own configuration: a clock of its own, say.
+    ///
+    /// # Errors
+    ///
+    /// What the governor refuses.
+    pub fn tuned(
+        setup: &Setup,
+        door: Door,
+        bounds: LeaseBounds,
+        tune: impl FnOnce(&mut GovernorConfig) + Send + 'static,
+    ) -> Result<Arc<Self>, MemoryError> {
+        let config = MemoryConfig {
+            max_memory_mb: (setup.capacity_bytes >> 20).max(1),
+            enable_monitoring: true,
+            monitoring_interval_secs: STEP_SECS,
+            enable_memory_balancing: true,
+            balancing_interval_secs: STEP_SECS,
+            enable_compression: false,
+            compression_threshold_mb: 0,
+        };
+        let promise_ns = nanoseconds(bounds.evict_within);
+        let of_file = setup.clone();
+        // The handler below answers at once.
+        let options =
+            ManagerOptions::default().reclaim_timeout(Duration::ZERO).governor(move |governor| {
+                of_file.tune(governor);
+                governor.promise_ns = promise_ns;
+                tune(governor);
+            });
+        let manager = MultiTenantMemoryManager::try_new_with(config, options)?;
+        let groups = setup.register_groups(manager.governor())?;
+        for tenant in &setup.tenants {
+            at_once(manager.register_tenant_bytes(tenant.config(&groups)))?;
+        }
+        let book = Mutex::new(Book::new(first_epoch()));
+        let state = Arc::new(Self { manager, bounds, door, book, sooner: Arc::default() });
+        let asked = Arc::downgrade(&state);
+        state.manager.on_evict(move |evicted| ask(&asked, evicted));
+        Ok(state)
+    }
+
+    /// The book of leases. Never held across an await, or while memory is given back.
+    pub fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins the lease of an allocation that was just granted.
+    pub fn begin_lease(&self, id: &str, tenant: TenantId, lease_ns: u64, how: OnEvict) -> Lease {
+        let now_ns = self.now_ns();
+        let mut book = self.book();
+        let next_ns = book.next_deadline_ns();
+        let lease = book.begin(id.to_string(), tenant, lease_ns, how, now_ns);
+        drop(book);
+        if next_ns.is_none_or(|next_ns| lease.deadline_ns < next_ns) {
+            self.sooner.notify_one();
+        }
+        lease
+    }
+
+    /// Now, by the governor's clock.
+    pub fn now_ns(&self) -> u64 {
+        self.manager.governor().clock().now_ns()
+    }
+
+    /// The tenant of that id or name, if there is one: names of several tenants are found of one.
+    pub fn tenant(&self, text: &str) -> Option<TenantId> {
+        let governor = self.manager.governor();
+        if let Ok(uuid) = uuid::Uuid::parse_str(text) {
+            let id = TenantId::from_u128(uuid.as_u128());
+            return governor.find(id).map(|_| id);
+        }
+        let tenant = governor.find_named(text)?;
+        governor.tenant_config(tenant).ok().map(|config| config.id)
+    }
+}
+
+/// A duration in ns, or all there are.
+pub fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn first_epoch() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since.as_secs().saturating_mul(EPOCHS_A_SECOND)
+}
+
+/// The holder is asked at its next renewal.
+fn ask(state: &Weak<State>, evicted: &EvictedAllocation) -> ReclaimAnswer {
+    let Some(state) = state.upgrade() else { return ReclaimAnswer::Busy };
+    let now_ns = state.now_ns();
+    let by_ns = now_ns.saturating_add(nanoseconds(state.bounds.evict_within));
+    match state.book().want(&evicted.allocation_id, now_ns, by_ns) {
+        Wanted::Asked => ReclaimAnswer::Deferred,
+        Wanted::Free => ReclaimAnswer::Freed,
+        Wanted::Unknown => ReclaimAnswer::Busy,
+    }
+}
+
+/// The answer of a verb of the manager that awaits nothing.
+pub fn at_once<T>(verb: impl Future<Output = T>) -> T {
+    use std::task::{Context, Poll, Waker};
+    match std::pin::pin!(verb).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => unreachable!("only a request with a wait awaits anything"),
+    }
+}

@@ -1,0 +1,111 @@
+//! What makes no sense is named, and changes nothing.
+
+use super::*;
+use allotment_server::{Bounds, LeaseBounds};
+use client::{head, read_answer};
+use std::io::Write;
+
+#[test]
+fn bodies_that_make_no_sense_are_named() {
+    let server = Server::new(SETUP);
+    let wrong = [
+        (json!({}), "tenant"),
+        (ask("chat", 0), "amount of 0"),
+        (ask("chat", 1 << 60), "at most"),
+        (with(ask("chat", 1), "bytes", "8 apples"), "apples"),
+        (with(ask("chat", 1), "bytes", -1), "size"),
+        (with(ask("chat", 1), "type", "kv"), "kv"),
+        (with(ask("chat", 1), "wait_ms", 3_600_001), "3600000"),
+        (with(ask("chat", 1), "lease_ms", 99), "100"),
+        (with(ask("chat", 1), "lease_ms", 3_600_001), "3600000"),
+        (with(ask("chat", 1), "on_evict", "never"), "never"),
+        (with(ask("chat", 1), "byte", 1), "byte"),
+        (json!([1, 2]), "expected a string"),
+    ];
+    for (body, part) in wrong {
+        let answer = server.post("/v1/requests", &body).refuses(400, "invalid");
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(detail.contains(part), "{body}: {detail}");
+    }
+    server.post("/v1/requests", &ask("nobody", 1)).refuses(404, "not-found");
+    expect_nothing_held(&server);
+}
+
+#[test]
+fn what_is_not_there_is_not_found_and_looks_alike() {
+    let server = Server::new(SETUP);
+    for id in ["none", "0000000000000000", "..%2f..%2fetc", "%00", "a b", &"x".repeat(4_000)] {
+        let id = id.replace(' ', "%20");
+        server.get(&format!("/v1/grants/{id}")).refuses(404, "not-found");
+        server.delete(&format!("/v1/grants/{id}?epoch=1")).refuses(404, "not-found");
+        server.get(&format!("/v1/tenants/{id}")).refuses(404, "not-found");
+        server.delete(&format!("/v1/groups/{id}")).refuses(404, "not-found");
+    }
+    server.get("/v1/nothing").refuses(404, "no-route");
+    server.get("/v1/requests").refuses(405, "no-method");
+    server.delete("/v1/grants/none").refuses(400, "invalid");
+    server.delete("/v1/tenants/chat?mode=gently").refuses(400, "invalid");
+}
+
+#[test]
+fn shrinking_to_nothing_is_no_shrinking() {
+    let server = Server::new(SETUP);
+    let grant = granted(&server, &ask("chat", 8));
+    let path = format!("/v1/grants/{}/shrink", grant.id());
+    for bytes in [0, 8, 9] {
+        let body = json!({ "epoch": grant["epoch"], "bytes": bytes });
+        server.post(&path, &body).refuses(400, "invalid");
+    }
+    assert_eq!(server.get("/v1/usage").is(200).number("used_bytes"), 8);
+}
+
+#[test]
+fn bodies_beyond_the_bound_are_not_read() {
+    let server = Server::new(SETUP);
+    let body = with(ask("chat", 1), "model", "m".repeat(100_000));
+    server.post("/v1/requests", &body).refuses(413, "too-large");
+    let text = ask("chat", 1).to_string();
+    let token = format!("Authorization: Bearer {}\r\n", server.token);
+    let plain =
+        head("POST", "/v1/requests", &token, &text).replace("application/json", "text/plain");
+    server.raw(&plain, &text).refuses(415, "not-json");
+    server.raw(&head("POST", "/v1/requests", &token, "{"), "{").refuses(400, "invalid");
+}
+
+#[test]
+fn who_does_not_say_what_it_wants_is_hung_up_on() {
+    let bounds = Bounds { head_within: Duration::from_millis(200), ..Bounds::default() };
+    let server = Server::bounded(SETUP, bounds, LeaseBounds::default());
+    let begin = Instant::now();
+    let mut slow = server.send("GET /healthz HTTP/1.1\r\nHost: lo", "");
+    let answer = read_answer(&mut slow);
+    assert!([0, 408].contains(&answer.status), "{answer:?}");
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    server.get("/healthz").is(200);
+}
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for() {
+    let server = Server::new(SETUP);
+    let token = format!("Authorization: Bearer {}\r\n", server.token);
+    let text = ask("chat", 1).to_string();
+    let mut slow = server.send(&head("POST", "/v1/requests", &token, &text), &text[..4]);
+    read_answer(&mut slow).refuses(408, "too-slow");
+    expect_nothing_held(&server);
+}
+
+#[test]
+fn more_connections_than_there_may_be_wait_their_turn() {
+    let bounds = Bounds { connections_max: 2, ..Bounds::default() };
+    let server = Server::bounded(SETUP, bounds, LeaseBounds::default());
+    let mut held: Vec<_> = (0..2).map(|_| server.send("GET /healthz HTTP/1.1\r\n", "")).collect();
+    std::thread::sleep(Duration::from_millis(100));
+    let mut third = server.send(&head("GET", "/healthz", "", ""), "");
+    third.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut first_byte = [0];
+    assert!(std::io::Read::read(&mut third, &mut first_byte).is_err(), "answered before its turn");
+    held[0].write_all(b"Host: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    read_answer(&mut held[0]).is(200);
+    third.set_read_timeout(Some(SOON)).unwrap();
+    read_answer(&mut third).is(200);
+}
