@@ -16,9 +16,8 @@ nightly=nightly-2026-05-20
 fetch_seconds_max=180
 tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(word:: rate:: share:: ring::threads ring::agrees registry::threads
-    registry::removals backlog:: ghost::one_set governor::a_grant_is_counted
-    governor::the_pool_denies_with_data governor::a_reservation_that_is_not_committed
-    governor::a_batch_is_granted governor::groups_bound governor::pins_forbid)
+    ghost::one_set grants::agree governor::a_grant_is_counted governor::the_pool_denies_with_data
+    governor::a_batch_is_granted governor::groups_bound)
 
 skip() {
     echo "skipped: Miri, $1"
