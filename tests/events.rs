@@ -1,6 +1,6 @@
 //! Events: what is encoded is decoded, word by word and through the ring.
 
-use allotment::internals::events::{EVENT_WORDS, Event, EventKind, Events, Recorded};
+use allotment::internals::events::{EVENT_WORDS, Event, EventKind, Events, Recorded, Verb};
 use allotment::internals::ring::{Cursor, Read};
 use proptest::prelude::*;
 
@@ -73,6 +73,14 @@ fn codes_and_kinds_correspond() {
 }
 
 #[test]
+fn codes_and_verbs_correspond() {
+    let verbs: Vec<_> = (0..=255).filter_map(Verb::from_code).collect();
+    assert_eq!(verbs, Verb::ALL);
+    assert!((1..).zip(Verb::ALL).all(|(code, verb)| verb as u8 == code));
+    assert_eq!(Verb::from_code(0), None, "a call that names no verb");
+}
+
+#[test]
 fn fields_that_mean_nothing_are_zero() {
     let denied = Event { reason: 3, ..Event::new(EventKind::Denied, 5) };
     assert_eq!(denied.encode(), [5, EventKind::Denied.code().into(), 0, 0, 0, 0, 3]);
@@ -81,7 +89,7 @@ fn fields_that_mean_nothing_are_zero() {
 #[test]
 fn without_a_ring_events_vanish() {
     let none = Events::new(Recorded::default());
-    assert!(!none.is_enabled());
+    assert!(!none.is_enabled() && !none.has_room_kept() && none.is_plain());
     assert_eq!(none.push(&Event::new(EventKind::Granted, 1)), None);
     assert_eq!(none.read(&mut Cursor::default()), Read::Empty);
     assert_eq!(none.pushed() + none.dropped(), 0);
@@ -111,6 +119,7 @@ fn what_a_keeper_cannot_get_is_counted_and_does_not_overwrite_what_it_can() {
 #[test]
 fn with_room_kept_there_is_no_limit_beside_it() {
     let ring = Events::new(Recorded { capacity: 64, with_room: true, ..Recorded::default() });
+    assert!(ring.has_room_kept() && !ring.is_plain());
     ring.keep_after(0);
     ring.take_room(64).unwrap();
     (0..64).for_each(|_| assert!(ring.push(&Event::new(EventKind::Granted, 1)).is_some()));
