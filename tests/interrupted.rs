@@ -284,6 +284,7 @@ mod stepped {
             },
             |accounts, one, two| {
                 assert_eq!((one, two), (Ok(()), Ok(())));
+                assert_eq!((accounts.claim(ROOT), accounts.used(ROOT)), (20, 15));
                 accounts.assert_at_rest();
             },
         );
@@ -628,6 +629,10 @@ mod stepped {
                 assert!(core.withdraw(one) && core.withdraw(two));
                 core.hand_over(0, &mut Decided::default());
                 assert_eq!(core.waiting.waiters.taken(), 0);
+                // The next waiters have their cells.
+                let _ = [enter(core), enter(core)];
+                assert_eq!([one, two].map(|t| core.take_outcome(t)), [Outcome::Stale; 2]);
+                assert!(!core.withdraw(one) && !core.withdraw(two));
             },
         );
     }
@@ -696,7 +701,8 @@ mod stepped {
             let refused = one.and(two).unwrap_err();
             assert_eq!(refused, NoSegment::OnTheWay, "the other has not linked it yet");
             grants.return_segment(one.or(two).unwrap());
-            assert!(grants.take_segment(owner).is_ok());
+            grants.keep_segment(take(grants).unwrap());
+            assert_eq!(take(grants), Err(NoSegment::Exhausted), "none is on its way any more");
         });
     }
 

@@ -147,8 +147,9 @@ pub mod tests {
     use super::{Table, Zeroed};
     use crate::core::sync::{AtomicU32, AtomicU64, Ordering};
 
-    /// What each field holds.
+    /// What is made of atomics.
     pub trait Words {
+        /// What each of them holds.
         fn words(&self) -> Vec<u64>;
     }
 
