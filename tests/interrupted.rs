@@ -609,6 +609,10 @@ mod stepped {
                 let is_counted = core.grants.flags(grants[0].0) & flag::COUNTED != 0;
                 assert!(settled || victim.is_some(), "nobody else was at it");
                 assert_eq!(is_counted, settled);
+                if let Some(victim) = victim {
+                    let leaves_the_count = victim.fields.flags & flag::COUNTED != 0;
+                    assert_eq!(leaves_the_count, is_counted, "its evictor goes by what it saw");
+                }
                 assert_eq!(core.tenant(1).queues[0].counted(), u64::from(settled));
             },
         );
