@@ -694,7 +694,7 @@ mod stepped {
         let returned = || {
             let grants = Grants::new(2);
             let taken = [(); 2].map(|()| grants.take_segment(owner).unwrap());
-            taken.map(|index| grants.return_segment(index));
+            taken.into_iter().for_each(|index| grants.return_segment(index));
             grants
         };
         let take = |grants: &Grants| grants.take_segment(owner);
