@@ -1,6 +1,7 @@
 //! The tests of the core in one program: what is linked once is linked quickly, which counts where
 //! a thousand mistakes are planted one after the other (`scripts/mutants.sh`). Built only there.
-//! Those with an allocator of their own stay apart.
+//! Those with an allocator of their own stay apart, and those that read the source: they would find
+//! a mistake by its text.
 
 #[path = "account.rs"]
 mod account;
@@ -16,6 +17,8 @@ mod circle;
 mod events;
 #[path = "evict.rs"]
 mod evict;
+#[path = "force.rs"]
+mod force;
 #[path = "ghost.rs"]
 mod ghost;
 #[path = "governor.rs"]

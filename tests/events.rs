@@ -1,7 +1,12 @@
 //! Events: what is encoded is decoded, word by word and through the ring.
 
-use allotment::internals::events::{EVENT_WORDS, Event, EventKind, Events, Recorded};
+use allotment::internals::account::{LEVELS, ROOT, Settings};
+use allotment::internals::admission::Ask;
+use allotment::internals::events::{EVENT_WORDS, Event, EventKind, Events, Nobody, Recorded, Verb};
+use allotment::internals::grants::Fields;
 use allotment::internals::ring::{Cursor, Read};
+use allotment::internals::word::Owner;
+use allotment::internals::{Core, Sizes};
 use proptest::prelude::*;
 
 fn event() -> impl Strategy<Value = Event> {
@@ -73,6 +78,14 @@ fn codes_and_kinds_correspond() {
 }
 
 #[test]
+fn codes_and_verbs_correspond() {
+    let verbs: Vec<_> = (0..=255).filter_map(Verb::from_code).collect();
+    assert_eq!(verbs, Verb::ALL);
+    assert!((1..).zip(Verb::ALL).all(|(code, verb)| verb as u8 == code));
+    assert_eq!(Verb::from_code(0), None, "a call that names no verb");
+}
+
+#[test]
 fn fields_that_mean_nothing_are_zero() {
     let denied = Event { reason: 3, ..Event::new(EventKind::Denied, 5) };
     assert_eq!(denied.encode(), [5, EventKind::Denied.code().into(), 0, 0, 0, 0, 3]);
@@ -81,7 +94,7 @@ fn fields_that_mean_nothing_are_zero() {
 #[test]
 fn without_a_ring_events_vanish() {
     let none = Events::new(Recorded::default());
-    assert!(!none.is_enabled());
+    assert!(!none.is_enabled() && !none.has_room_kept() && none.is_plain());
     assert_eq!(none.push(&Event::new(EventKind::Granted, 1)), None);
     assert_eq!(none.read(&mut Cursor::default()), Read::Empty);
     assert_eq!(none.pushed() + none.dropped(), 0);
@@ -111,9 +124,39 @@ fn what_a_keeper_cannot_get_is_counted_and_does_not_overwrite_what_it_can() {
 #[test]
 fn with_room_kept_there_is_no_limit_beside_it() {
     let ring = Events::new(Recorded { capacity: 64, with_room: true, ..Recorded::default() });
+    assert!(ring.has_room_kept() && !ring.is_plain());
     ring.keep_after(0);
     ring.take_room(64).unwrap();
     (0..64).for_each(|_| assert!(ring.push(&Event::new(EventKind::Granted, 1)).is_some()));
     ring.push_if_room(&Event::new(EventKind::Leak, 1));
     assert_eq!((ring.pushed(), ring.lost()), (64, 1));
+}
+
+/// The core tells an observer and records nothing of grants itself: one who takes no note leaves no
+/// trace.
+#[test]
+fn what_nobody_takes_note_of_is_not_recorded() {
+    let core = Core::new(&Sizes {
+        capacity_bytes: 100,
+        groups_max: 0,
+        tenants_max: 1,
+        grants_max: 64,
+        ghost_keys_max: 0,
+        quantum_bytes: 0,
+        events: Recorded { capacity: 64, ..Recorded::default() },
+        waiters_max: 0,
+        patience_ns: 0,
+    });
+    let (limits, guarantee, share_weight, traits, counted) = ([100; LEVELS], 0, 0, 0, 0);
+    let settings = Settings { limits, guarantee, share_weight, traits, counted };
+    core.begin(1, 1, core.accounts.open(1, ROOT, &settings).unwrap());
+    let (fields, owner) = (Fields::default(), Owner::new(1, 1, 0));
+    let (account, generation, kind, bytes) = (1, 1, 0, 5);
+    let ask = Ask { account, generation, kind, bytes, fields, cost: 1, now_ns: 0, paced: true };
+    let (slot, generation) = core.admit(&ask, &Nobody).unwrap();
+    core.grow(slot, generation, owner, 3, &Nobody).unwrap().unwrap();
+    core.shrink(slot, generation, owner, 1, &Nobody).unwrap().unwrap();
+    assert_eq!(core.release(slot, generation, owner, &Nobody), Ok((7, false)));
+    assert!(core.events.is_enabled());
+    assert_eq!((core.events.pushed(), core.events.lost()), (0, 0));
 }

@@ -372,3 +372,21 @@ proptest! {
         assert!(fields.special() || fields.is_evictable(now_ns));
     }
 }
+
+/// The word of a slot has a few bits of the generation only: the rest is compared while it is held.
+#[test]
+fn a_hold_at_once_is_of_one_grant_and_one_owner() {
+    let grants = Grants::new(1);
+    let slot = grants.keep_segment(grants.take_segment(owner(1)).unwrap());
+    let generation = grants.publish(slot, 5, 0, &Fields::default());
+    let hold = |generation, owner| grants.slot(slot).hold_live(generation, owner);
+    for bit in 0..u32::BITS {
+        assert!(hold(generation ^ 1 << bit, owner(1)).is_none(), "bit {bit}");
+        assert!(grants.is_live(slot, generation, owner(1)), "it was let go");
+    }
+    assert!(hold(generation, owner(2)).is_none());
+    let word = hold(generation, owner(1)).expect("it is live");
+    assert!(hold(generation, owner(1)).is_none(), "it is held");
+    grants.slot(slot).let_go(word, 7);
+    assert_eq!(grants.word(slot).bytes(), 7);
+}

@@ -16,16 +16,22 @@ fn calls_are_interrupted_in_a_build_of_their_own() {
 
 #[cfg(allot_steps)]
 mod stepped {
-    use allotment::internals::Sizes;
-    use allotment::internals::account::{Accounts, LEVELS, Obstacle, ROOT, Settings};
+    use allotment::internals::account::{Accounts, LEVELS, Obstacle, ROOT, Settings, Trimmed};
     use allotment::internals::admission::{Ask, Granted, No};
+    use allotment::internals::backlog::{Backlogs, Source};
     use allotment::internals::events::{Nobody, Recorded};
-    use allotment::internals::grants::Fields;
+    use allotment::internals::evict::{Owners, ReclaimAnswer, Relief};
+    use allotment::internals::grants::{Fields, Grants, NoSegment, Refused, SLOTS, Victim, flag};
     use allotment::internals::hot_path::Asked;
+    use allotment::internals::order::{Goal, Order, Shortage};
     use allotment::internals::policy::Cost;
+    use allotment::internals::queue::{NoSlot, Queue};
+    use allotment::internals::rate::{Rate, RateLimit, RateRefused};
     use allotment::internals::sync::before_access;
-    use allotment::internals::word::{BYTES_MAX, Owner};
-    use allotment::internals::{Core, wait::Decided};
+    use allotment::internals::wait::{Decided, Left};
+    use allotment::internals::waiters::{Outcome, Ticket};
+    use allotment::internals::word::{BYTES_MAX, CONFIG_VERSIONS, Owner, State};
+    use allotment::internals::{Core, Sizes};
     use allotment::{AllocationType, Governor, GovernorConfig, Request};
     use allotment::{TenantConfig, TenantId, Unregister};
     use std::cell::RefCell;
@@ -278,6 +284,7 @@ mod stepped {
             },
             |accounts, one, two| {
                 assert_eq!((one, two), (Ok(()), Ok(())));
+                assert_eq!((accounts.claim(ROOT), accounts.used(ROOT)), (20, 15));
                 accounts.assert_at_rest();
             },
         );
@@ -366,5 +373,618 @@ mod stepped {
         core.scarcity.set_excess(false);
         core.admit(&ask(1, 1), &Nobody).unwrap();
         assert!(core.accounts.claim(1) > 25, "in plenty more is bought");
+    }
+
+    /// One tenant that has paid for all there is, and uses none of it.
+    fn all_idle() -> Accounts {
+        let accounts = accounts(10, &[(10, 0)]);
+        accounts.charge(1, 1, 0, 10).unwrap();
+        accounts.uncharge(1, 10);
+        accounts
+    }
+
+    fn charge_at_once(accounts: &Accounts) -> Option<u64> {
+        accounts.charge_at_once(accounts.get(1), 1, 1, 5)
+    }
+
+    #[test]
+    fn a_charge_at_once_is_made_after_another_that_was_faster() {
+        at_every_step(
+            all_idle,
+            charge_at_once,
+            |accounts| accounts.charge(1, 1, 0, 2),
+            |accounts, used, other| {
+                assert!(matches!(used, Some(5 | 7)) && other.is_ok(), "{used:?} {other:?}");
+                assert_eq!(accounts.used(1), 7);
+                accounts.assert_at_rest();
+            },
+        );
+    }
+
+    #[test]
+    fn of_two_charges_that_do_not_both_fit_one_is_made() {
+        at_every_step(
+            all_idle,
+            charge_at_once,
+            |accounts| accounts.charge(1, 1, 0, 8),
+            |accounts, used, other| {
+                assert_ne!(used.is_some(), other.is_ok());
+                assert_eq!(accounts.used(1), if other.is_ok() { 8 } else { 5 });
+                accounts.assert_at_rest();
+            },
+        );
+    }
+
+    #[test]
+    fn a_charge_at_once_and_a_close_exclude_each_other() {
+        at_every_step(
+            all_idle,
+            charge_at_once,
+            |accounts| accounts.close_within(1, 0),
+            |accounts, used, closed| {
+                assert_ne!(used.is_some(), closed);
+                assert_eq!(accounts.used(1), if closed { 0 } else { 5 });
+            },
+        );
+    }
+
+    /// As many configurations as there are versions, so that the word looks as it did before.
+    fn configure_round(accounts: &Accounts) {
+        for _ in 0..CONFIG_VERSIONS {
+            accounts.configure(1, &settings(10, 0)).unwrap();
+        }
+    }
+
+    /// P2. Who has slept through all versions cannot know that what it read still holds.
+    #[test]
+    fn a_charge_that_slept_through_all_versions_is_taken_back() {
+        let (at_once, in_turn) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+        at_every_step(all_idle, charge_at_once, configure_round, |accounts, used, ()| {
+            at_once.set(at_once.get() + u32::from(used.is_none()));
+            assert_eq!(accounts.used(1), used.unwrap_or(0));
+            accounts.assert_at_rest();
+        });
+        let charge = |accounts: &Accounts| accounts.charge(1, 1, 0, 5);
+        let check = |accounts: &Accounts, charged: Result<(), Obstacle>, ()| {
+            in_turn.set(in_turn.get() + u32::from(charged == Err(Obstacle::Contended)));
+            assert_eq!(accounts.used(1), if charged.is_ok() { 5 } else { 0 });
+            accounts.assert_at_rest();
+        };
+        at_every_step(all_idle, charge, configure_round, check);
+        at_every_step(|| accounts(10, &[(10, 0)]), charge, configure_round, check);
+        assert!(at_once.get() > 0 && in_turn.get() > 0, "there is such a step");
+    }
+
+    /// Of idle claim that is handed back, none is handed back twice, and none that came into use.
+    #[test]
+    fn idle_claim_goes_back_once() {
+        at_every_step(
+            all_idle,
+            |accounts| accounts.trim(1),
+            |accounts| accounts.trim(1),
+            |accounts, one, two| {
+                let freed = |trimmed| matches!(trimmed, Trimmed::Freed(10));
+                assert!(freed(one) != freed(two), "{one:?} {two:?}");
+                assert_eq!((accounts.claim(1), accounts.used(ROOT)), (0, 0));
+                accounts.assert_at_rest();
+            },
+        );
+        at_every_step(
+            all_idle,
+            |accounts| accounts.trim(1),
+            |accounts| accounts.charge(1, 1, 0, 4),
+            |accounts, trimmed, charged| {
+                if charged.is_err() {
+                    assert_eq!(charged, Err(Obstacle::Contended), "the claim is on its way");
+                    accounts.charge(1, 1, 0, 4).unwrap();
+                }
+                assert_eq!(accounts.used(1), 4);
+                let fair = [Trimmed::Freed(10), Trimmed::Freed(6), Trimmed::Busy];
+                assert!(fair.contains(&trimmed), "{trimmed:?}");
+                accounts.assert_at_rest();
+            },
+        );
+    }
+
+    /// A request begins again when its type comes to be counted, and is counted then.
+    #[test]
+    fn a_grant_is_counted_if_its_type_was_when_it_was_charged() {
+        let counted = Settings { counted: 1, ..settings(10, 0) };
+        at_every_step(
+            || core(10, 0, &[(10, 0)]),
+            |core| core.admit(&ask(1, 5), &Nobody),
+            |core| core.accounts.configure(1, &counted).unwrap(),
+            |core, granted, ()| {
+                let (slot, _) = granted.unwrap();
+                let count = core.tenant(1).queues[0].counted();
+                let is_counted = core.grants.flags(slot) & flag::COUNTED != 0;
+                assert_eq!(count, u64::from(is_counted));
+            },
+        );
+    }
+
+    /// Owners who free what they are asked for.
+    struct Freeing;
+
+    impl Owners for Freeing {
+        fn reclaim(&self, _: &Victim) -> Option<ReclaimAnswer> {
+            Some(ReclaimAnswer::Freed)
+        }
+        fn hand_out(&self, _: &Victim) {}
+        fn note_promise(&self, _: &Victim) {}
+        fn note_end(&self, _: &Victim) {}
+    }
+
+    /// A core with grants of 5 bytes each, all of the first tenant.
+    fn with_grants(count: u32) -> (Core, Vec<Granted>) {
+        let core = core(100, 0, &[(100, 0)]);
+        let grants = (0..count).map(|_| core.admit(&ask(1, 5), &Nobody).unwrap()).collect();
+        (core, grants)
+    }
+
+    /// Evicts one grant as the balancer does.
+    fn evict(core: &Core) -> Relief {
+        let (account, goal, requester, types) = (ROOT, Goal::Bytes(5), None, 1);
+        let (order, victims_max, now_ns, keep_until_ns) = (Order::TypeFirst, 8, 0, 1);
+        let shortage =
+            Shortage { account, goal, requester, types, order, victims_max, now_ns, keep_until_ns };
+        core.make_room(&shortage, &Freeing)
+    }
+
+    /// So many bytes are in use, none on their way, and the slots agree.
+    fn assert_settled(core: &Core, grants: &[Granted], used: u64) {
+        let held: u64 = grants.iter().map(|&(slot, _)| core.grants.word(slot).bytes()).sum();
+        let freeing = [ROOT, 1].map(|account| core.freeing(account).bytes());
+        assert_eq!((core.accounts.used(1), held, freeing), (used, used, [0, 0]));
+        core.accounts.assert_at_rest();
+    }
+
+    #[test]
+    fn a_victim_that_its_owner_releases_leaves_once() {
+        at_every_step(
+            || with_grants(1),
+            |(core, _)| evict(core),
+            |(core, grants)| core.release(grants[0].0, grants[0].1, ask(1, 5).owner(), &Nobody),
+            |(core, grants), relief, released| {
+                assert_settled(core, grants, 0);
+                let told = matches!(released, Err(Refused::Evicted | Refused::Busy) | Ok((5, _)));
+                assert!(told && relief.grants <= 1, "{relief:?} {released:?}");
+                assert!(relief.grants == 1 || released == Ok((5, false)));
+            },
+        );
+    }
+
+    #[test]
+    fn two_evictions_take_two_victims() {
+        at_every_step(
+            || with_grants(3),
+            |(core, _)| evict(core),
+            |(core, _)| evict(core),
+            |(core, grants), one, two| {
+                assert_eq!((one.grants, one.freed, two.grants, two.freed), (1, 5, 1, 5));
+                assert_settled(core, grants, 5);
+            },
+        );
+    }
+
+    #[test]
+    fn who_asks_for_a_victim_is_told_its_bytes_or_that_it_was_evicted() {
+        at_every_step(
+            || with_grants(1),
+            |(core, _)| evict(core),
+            |(core, grants)| core.bytes_of(grants[0].0, grants[0].1, ask(1, 5).owner()),
+            |(core, grants), relief, bytes| {
+                assert_eq!(relief.grants, 1);
+                assert!(matches!(bytes, Ok(5) | Err(Refused::Evicted)), "{bytes:?}");
+                assert_settled(core, grants, 0);
+            },
+        );
+    }
+
+    #[test]
+    fn what_ends_by_force_while_it_is_evicted_ends_once() {
+        at_every_step(
+            || with_grants(1),
+            |(core, _)| evict(core),
+            |(core, grants)| core.end_by_force(grants[0].0, ask(1, 5).owner(), &Nobody),
+            |(core, grants), relief, ended| {
+                assert!(ended || relief.grants == 1, "one of them ends it");
+                assert_settled(core, grants, 0);
+                assert_eq!(core.grants.word(grants[0].0).state(), State::Free);
+            },
+        );
+    }
+
+    /// The count is right whoever comes first: it says again later, or has counted it.
+    #[test]
+    fn what_is_counted_while_it_is_evicted_is_counted_once_or_never() {
+        at_every_step(
+            || with_grants(1),
+            |(core, grants)| core.count_existing(grants[0].0, ask(1, 5).owner()),
+            |(core, grants)| {
+                let slot = grants[0].0;
+                core.grants.claim_victim(slot, core.grants.word(slot), |_| true)
+            },
+            |(core, grants), settled, victim| {
+                let is_counted = core.grants.flags(grants[0].0) & flag::COUNTED != 0;
+                assert!(settled || victim.is_some(), "nobody else was at it");
+                assert_eq!(is_counted, settled);
+                if let Some(victim) = victim {
+                    let leaves_the_count = victim.fields.flags & flag::COUNTED != 0;
+                    assert_eq!(leaves_the_count, is_counted, "its evictor goes by what it saw");
+                }
+                assert_eq!(core.tenant(1).queues[0].counted(), u64::from(settled));
+            },
+        );
+    }
+
+    #[test]
+    fn two_who_begin_to_wait_both_stand_in_line() {
+        let enter = |core: &Core| core.enter_line(&ask(1, 11), u64::MAX).unwrap();
+        at_every_step(
+            || core(10, 0, &[(10, 0)]),
+            enter,
+            enter,
+            |core, one, two| {
+                assert_ne!(one.index, two.index);
+                core.hand_over(0, &mut Decided::default());
+                assert_eq!(core.waiting.standing().count(), 2);
+                assert_eq!(core.waiting.waiters.taken(), 2);
+                assert!(core.withdraw(one) && core.withdraw(two));
+                core.hand_over(0, &mut Decided::default());
+                assert_eq!(core.waiting.waiters.taken(), 0);
+                // The next waiters have their cells.
+                let _ = [enter(core), enter(core)];
+                assert_eq!([one, two].map(|t| core.take_outcome(t)), [Outcome::Stale; 2]);
+                assert!(!core.withdraw(one) && !core.withdraw(two));
+            },
+        );
+    }
+
+    #[test]
+    fn of_two_requests_a_bucket_passes_as_many_as_it_holds() {
+        for depth in [1, 2] {
+            let limit = RateLimit::new(1_000, depth).unwrap();
+            let pass = |rate: &Rate| rate.try_pass(limit, 5_000_000);
+            at_every_step(Rate::default, pass, pass, |_, one, two| {
+                let refused: Vec<_> = [one, two].into_iter().filter_map(Result::err).collect();
+                let wait = RateRefused::RetryAfter { wait_ns: 1_000_000 };
+                assert_eq!(refused, vec![wait; 2 - depth as usize]);
+            });
+        }
+    }
+
+    #[test]
+    fn of_two_grants_that_are_counted_as_many_pass_as_may() {
+        for most in [1, 2] {
+            let new = || {
+                let queue = Queue::empty();
+                queue.set_grants_max(Some(most));
+                queue
+            };
+            let count = |queue: &Queue| queue.count_in(1);
+            at_every_step(new, count, count, |queue, one, two| {
+                assert_eq!(queue.counted(), u64::from(most));
+                let passed = [one, two].iter().filter(|answer| answer.is_ok()).count();
+                assert_eq!(passed as u32, most);
+                assert!([one, two].iter().all(|&answer| answer.is_ok() || answer == Err(None)));
+            });
+        }
+    }
+
+    #[test]
+    fn a_backlog_that_is_taken_meanwhile_is_not_anothers() {
+        let of = |owner| Source { owner, segments: 8, policy: 0, clock: 0, fades: false };
+        at_every_step(
+            || Backlogs::new(1),
+            |backlogs| backlogs.hold(&of(1)).is_some(),
+            |backlogs| backlogs.hold(&of(2)).is_some(),
+            |backlogs, one, two| {
+                assert!(one != two, "there is one backlog");
+                let holder = if one { 1 } else { 2 };
+                assert!(backlogs.hold(&of(holder)).is_some(), "and nobody is at it");
+                assert!(backlogs.hold(&of(3 - holder)).is_none());
+            },
+        );
+    }
+
+    #[test]
+    fn two_who_take_segments_get_different_ones() {
+        let owner = Owner::new(1, 1, 0);
+        let returned = || {
+            let grants = Grants::new(2);
+            let taken = [(); 2].map(|()| grants.take_segment(owner).unwrap());
+            taken.into_iter().for_each(|index| grants.return_segment(index));
+            grants
+        };
+        let take = |grants: &Grants| grants.take_segment(owner);
+        at_every_step(returned, take, take, |_, one, two| assert_ne!(one.unwrap(), two.unwrap()));
+        let new = || Grants::new(1);
+        at_every_step(new, take, take, |grants, one, two| {
+            assert_ne!(one.is_ok(), two.is_ok());
+            let refused = one.and(two).unwrap_err();
+            assert_eq!(refused, NoSegment::OnTheWay, "the other has not linked it yet");
+            grants.return_segment(one.or(two).unwrap());
+            grants.keep_segment(take(grants).unwrap());
+            assert_eq!(take(grants), Err(NoSegment::Exhausted), "none is on its way any more");
+        });
+    }
+
+    /// No slot is lost or given twice when free segments go back while a request looks for one.
+    #[test]
+    fn a_segment_that_is_given_back_meanwhile_is_not_lost() {
+        const SEGMENTS: u32 = 3;
+        let owner = Owner::new(1, 1, 0);
+        let new = || {
+            let (grants, queue) = (Grants::new(SEGMENTS), Queue::empty());
+            queue.begin(1);
+            grants.unreserve(queue.reserve(&grants, owner).unwrap());
+            (grants, queue)
+        };
+        at_every_step(
+            new,
+            |(grants, queue)| queue.shed(grants, true),
+            |(grants, queue)| queue.reserve(grants, owner),
+            |(grants, queue), _, reserved| {
+                let mut slots: Vec<u32> = reserved.ok().into_iter().collect();
+                let none = loop {
+                    match queue.reserve(grants, owner) {
+                        Ok(slot) => slots.push(slot),
+                        Err(none) => break none,
+                    }
+                };
+                slots.sort_unstable();
+                slots.dedup();
+                assert_eq!((slots.len() as u32, none), (SEGMENTS * SLOTS, NoSlot::Contended));
+                assert_eq!(queue.segments(), SEGMENTS);
+            },
+        );
+    }
+
+    /// A guarantee is promised once it is paid for, and what is paid for is not in use elsewhere.
+    #[test]
+    fn a_guarantee_and_a_charge_that_do_not_both_fit_exclude_each_other() {
+        at_every_step(
+            || accounts(10, &[(10, 0), (10, 0)]),
+            |accounts| accounts.configure(1, &settings(10, 5)),
+            |accounts| accounts.charge(2, 1, 0, 7),
+            |accounts, configured, charged| {
+                assert_ne!(configured.is_ok(), charged.is_ok(), "{configured:?} {charged:?}");
+                accounts.assert_at_rest();
+            },
+        );
+    }
+
+    /// Who finds the claim on its way has to come again.
+    #[test]
+    fn a_guarantee_is_not_trimmed_away_while_it_is_promised() {
+        let trim = |accounts: &Accounts| accounts.trim(1);
+        let promise = |accounts: &Accounts| accounts.configure(1, &settings(10, 5));
+        let check = |accounts: &Accounts, promised: Result<(), Obstacle>| {
+            if promised.is_err() {
+                assert_eq!(promised, Err(Obstacle::Contended));
+                promise(accounts).unwrap();
+            }
+            assert!(accounts.claim(1) >= 5);
+            accounts.assert_at_rest();
+        };
+        at_every_step(all_idle, promise, trim, |accounts, promised, _| check(accounts, promised));
+        at_every_step(all_idle, trim, promise, |accounts, _, promised| check(accounts, promised));
+    }
+
+    /// All slots of a queue of one segment, reserved: no grant is published yet.
+    fn full_queue(grants: Grants) -> (Grants, Queue) {
+        let queue = Queue::empty();
+        queue.begin(1);
+        for _ in 0..SLOTS {
+            queue.reserve(&grants, Owner::new(1, 1, 0)).unwrap();
+        }
+        (grants, queue)
+    }
+
+    #[test]
+    fn a_slot_that_comes_free_meanwhile_is_found_or_still_there() {
+        let reserve =
+            |(grants, queue): &(Grants, Queue)| queue.reserve(grants, Owner::new(1, 1, 0));
+        at_every_step(
+            || full_queue(Grants::new(1)),
+            reserve,
+            |(grants, _)| grants.unreserve(SLOTS / 2),
+            |full, reserved, ()| match reserved {
+                Ok(slot) => assert_eq!((slot, reserve(full)), (SLOTS / 2, Err(NoSlot::Contended))),
+                Err(_) => assert_eq!(reserve(full), Ok(SLOTS / 2)),
+            },
+        );
+    }
+
+    /// Of a segment that is on its way nobody says that there is none.
+    #[test]
+    fn a_segment_that_comes_back_meanwhile_is_found_or_still_there() {
+        let new = || {
+            let (grants, queue) = full_queue(Grants::new(2));
+            let taken = grants.take_segment(Owner::new(2, 1, 0)).unwrap();
+            (grants, queue, taken)
+        };
+        let reserve =
+            |(grants, queue, _): &(Grants, Queue, u32)| queue.reserve(grants, Owner::new(1, 1, 0));
+        at_every_step(
+            new,
+            reserve,
+            |(grants, _, taken)| grants.return_segment(*taken),
+            |state, reserved, ()| {
+                let slot = match reserved {
+                    Err(none) => {
+                        assert_eq!(none, NoSlot::Contended);
+                        reserve(state)
+                    }
+                    found => found,
+                };
+                assert_eq!(slot.unwrap() / SLOTS, state.2);
+            },
+        );
+    }
+
+    /// Looks along the line until all is clear.
+    fn hand_over(core: &Core, now_ns: u64) {
+        while core.hand_over(now_ns, &mut Decided::default()) != Left::Clear {}
+    }
+
+    /// The first tenant waits for 5 bytes, which the second had and has just released. Nobody has
+    /// looked at the line since: that is the call.
+    fn one_waits(now_ns: u64) -> (Core, Ticket) {
+        let core = core(10, 0, &[(10, 0), (10, 0)]);
+        let (slot, generation) = core.admit(&ask(2, 10), &Nobody).unwrap();
+        let ticket = core.enter_line(&ask(1, 5), u64::MAX).unwrap();
+        hand_over(&core, now_ns);
+        core.release(slot, generation, ask(2, 10).owner(), &Nobody).unwrap();
+        (core, ticket)
+    }
+
+    /// A time at which it has just begun to wait, and one at which bytes are set aside for it.
+    const SOON_AND_LATE: [u64; 2] = [0, 1 << 41];
+
+    /// What came between has no effect on the waiter, once the line was looked at again: it has
+    /// its bytes, which nobody else had at the same time.
+    fn assert_served(core: &Core, ticket: Ticket, now_ns: u64) -> Granted {
+        hand_over(core, now_ns);
+        let Outcome::Granted(slot, generation) = core.take_outcome(ticket) else {
+            panic!("it is not served")
+        };
+        assert_eq!((core.accounts.used(1), core.waiting.aside_bytes()), (5, 0));
+        assert_eq!(core.waiting.waiters.taken(), 0);
+        (slot, generation)
+    }
+
+    #[test]
+    fn a_waiter_is_counted_if_its_type_was_when_it_was_served() {
+        let counted = Settings { counted: 1, ..settings(10, 0) };
+        for now_ns in SOON_AND_LATE {
+            at_every_step(
+                || one_waits(now_ns),
+                |(core, _)| hand_over(core, now_ns),
+                |(core, _)| core.accounts.configure(1, &counted).unwrap(),
+                |(core, ticket), (), ()| {
+                    let (slot, _) = assert_served(core, *ticket, now_ns);
+                    let is_counted = core.grants.flags(slot) & flag::COUNTED != 0;
+                    assert_eq!(core.tenant(1).queues[0].counted(), u64::from(is_counted));
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn a_waiter_whose_bytes_another_takes_meanwhile_gets_the_next() {
+        for now_ns in SOON_AND_LATE {
+            at_every_step(
+                || one_waits(now_ns),
+                |(core, _)| hand_over(core, now_ns),
+                |(core, _)| core.admit(&ask(2, 8), &Nobody),
+                |(core, ticket), (), other| {
+                    assert!(core.accounts.used(1) + core.accounts.used(2) <= 10);
+                    if let Ok((slot, generation)) = other {
+                        core.release(slot, generation, ask(2, 8).owner(), &Nobody).unwrap();
+                    }
+                    assert_served(core, *ticket, now_ns);
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn a_waiter_that_gives_up_meanwhile_has_nothing_or_its_grant() {
+        for now_ns in SOON_AND_LATE {
+            at_every_step(
+                || one_waits(now_ns),
+                |(core, _)| hand_over(core, now_ns),
+                |(core, ticket)| core.withdraw(*ticket),
+                |(core, ticket), (), withdrawn| {
+                    if !withdrawn {
+                        assert_served(core, *ticket, now_ns);
+                        return;
+                    }
+                    hand_over(core, now_ns);
+                    assert_eq!(core.take_outcome(*ticket), Outcome::Stale);
+                    assert_eq!((core.accounts.used(1), core.waiting.waiters.taken()), (0, 0));
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn a_waiter_whose_tenant_closes_meanwhile_has_nothing_or_its_grant() {
+        for now_ns in SOON_AND_LATE {
+            at_every_step(
+                || one_waits(now_ns),
+                |(core, _)| hand_over(core, now_ns),
+                |(core, _)| core.accounts.close(1),
+                |(core, ticket), (), ()| {
+                    hand_over(core, now_ns);
+                    match core.take_outcome(*ticket) {
+                        Outcome::Closed => assert_eq!(core.accounts.used(1), 0),
+                        Outcome::Granted(slot, _) => {
+                            assert_eq!(
+                                (core.accounts.used(1), core.grants.word(slot).bytes()),
+                                (5, 5)
+                            );
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                    assert_eq!((core.waiting.aside_bytes(), core.waiting.waiters.taken()), (0, 0));
+                },
+            );
+        }
+    }
+
+    /// Without a place among the tenant's grants no bytes are set aside for it.
+    #[test]
+    fn a_waiter_that_may_hold_no_more_grants_meanwhile_withholds_nothing() {
+        let counted = Settings { counted: 1, ..settings(10, 0) };
+        for now_ns in SOON_AND_LATE {
+            at_every_step(
+                || one_waits(now_ns),
+                |(core, _)| hand_over(core, now_ns),
+                |(core, _)| {
+                    core.tenant(1).queues[0].set_grants_max(Some(0));
+                    core.accounts.configure(1, &counted).unwrap();
+                },
+                |(core, ticket), (), ()| {
+                    hand_over(core, now_ns);
+                    let used = match core.take_outcome(*ticket) {
+                        Outcome::Waiting => 0,
+                        Outcome::Granted(..) => 5,
+                        other => panic!("{other:?}"),
+                    };
+                    assert_eq!((core.accounts.used(1), core.waiting.aside_bytes()), (used, 0));
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn nobody_is_admitted_by_a_tenant_that_has_closed_whatever_its_rate() {
+        let new = || {
+            let core = core(10, 0, &[(10, 0)]);
+            core.tenant(1).set_rate(Some(RateLimit::new(1, 1).unwrap()));
+            core
+        };
+        at_every_step(
+            new,
+            |core| core.admit(&ask(1, 5), &Nobody),
+            |core| core.accounts.close_within(1, 0),
+            |core, granted, closed| {
+                assert!(closed == (granted == Err(No::Closed)), "{granted:?}");
+                assert_eq!(core.accounts.used(1), if closed { 0 } else { 5 });
+            },
+        );
+    }
+
+    /// Whoever has a rate is refused by it first.
+    #[test]
+    fn nothing_is_refused_at_once_where_the_rate_is_asked_before() {
+        let core = core(10, 0, &[(10, 0)]);
+        let too_much = Plain(ask(1, 11));
+        assert_eq!(core.refuse_at_once(&too_much), Some((0, 10)));
+        core.tenant(1).set_rate(Some(RateLimit::new(1, 1).unwrap()));
+        assert_eq!(core.refuse_at_once(&too_much), None);
     }
 }

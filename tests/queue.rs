@@ -1,6 +1,7 @@
 //! The queues against plain maps: which slot is found, who is picked, what is linked and shed.
 
 use allotment::Policy;
+use allotment::internals::backlog::Source;
 use allotment::internals::grants::{Fields, Grants, SLOTS, flag};
 use allotment::internals::past::HINTS;
 use allotment::internals::policy::Recency;
@@ -290,4 +291,90 @@ fn freed_slots_are_taken_in_the_order_in_which_they_were_freed() {
         let taken: Vec<u32> = freed.iter().map(|_| reserve()).collect();
         assert_eq!(taken, freed);
     }
+}
+
+/// More than are scanned whole, and no more than the hand shows at once when it begins.
+const LARGE: u32 = 200;
+
+/// The n-th grant of a large queue, last touched at n: every policy has another order of them.
+fn nth_of_many(n: u32) -> (u64, Recency, Fields) {
+    let (bytes, frequency, expires) = (1 + n * 37 % LARGE, 1 + n * 61 % LARGE, n * 83 % LARGE);
+    let fields = Fields { expires_ns: u64::from(1 + expires) << 30, ..Fields::default() };
+    (bytes.into(), Recency::new(n, 1, frequency), fields)
+}
+
+/// Where a policy puts the n-th, by its name.
+fn place_by(policy: Policy, n: u32) -> u64 {
+    let (bytes, recency, fields) = nth_of_many(n);
+    match policy {
+        Policy::Lru => n.into(),
+        Policy::Lfu => recency.frequency().into(),
+        Policy::Ttl => fields.expires_ns,
+        Policy::Size => u64::MAX - bytes,
+        Policy::Hybrid => unreachable!("its order has no name"),
+    }
+}
+
+/// A queue of the first owner's with [`LARGE`] grants; their slots and generations.
+fn large_queue() -> (Grants, Queue, Vec<(u32, u32)>) {
+    let (grants, queue) = (Grants::new(32), Queue::empty());
+    queue.begin(1);
+    let publish = |n| {
+        let slot = queue.reserve(&grants, owner(0)).unwrap();
+        let (bytes, recency, fields) = nth_of_many(n);
+        (slot, grants.publish(slot, bytes, recency.0, &fields))
+    };
+    let held = (0..LARGE).map(publish).collect();
+    (grants, queue, held)
+}
+
+/// What is known of the order by one policy is of no use to the next.
+#[test]
+fn a_large_queue_goes_by_its_policy_also_after_a_change() {
+    let (grants, queue, held) = large_queue();
+    let sight = Sight { grants: &grants, owner: owner(0), clock: LARGE, now_ns: 0 };
+    let mut live: Vec<u32> = (0..LARGE).collect();
+    for policy in [Policy::Size, Policy::Lfu, Policy::Ttl, Policy::Lru, Policy::Size] {
+        queue.set_policy(policy);
+        for turn in 0..5 {
+            let first = live.iter().copied().min_by_key(|&n| place_by(policy, n)).unwrap();
+            let (slot, generation) = held[first as usize];
+            let picked = queue.pick(&sight).map(|pick| pick.slot);
+            assert_eq!(picked, Some(slot), "{policy:?}, turn {turn}");
+            grants.end(grants.hold_to_end(slot, generation, owner(0)).unwrap());
+            live.retain(|&n| n != first);
+        }
+    }
+}
+
+#[test]
+fn in_a_large_queue_what_has_expired_goes_first_whatever_the_policy() {
+    for policy in [Policy::Lru, Policy::Lfu, Policy::Ttl, Policy::Size, Policy::Hybrid] {
+        let (grants, queue, held) = large_queue();
+        queue.set_policy(policy);
+        let expired = (0..LARGE).find(|&n| nth_of_many(n).2.is_expired(1 << 30)).unwrap();
+        let sight = Sight { grants: &grants, owner: owner(0), clock: LARGE, now_ns: 1 << 30 };
+        let picked = queue.pick(&sight).map(|pick| pick.slot);
+        assert_eq!(picked, Some(held[expired as usize].0), "{policy:?}");
+    }
+}
+
+/// While another thread is at what is known of the order, the hand looks for itself.
+#[test]
+fn a_large_queue_finds_a_victim_while_its_backlog_is_held() {
+    let (grants, queue, held) = large_queue();
+    queue.set_policy(Policy::Lru);
+    let pinned = Fields { flags: flag::PINNED, ..Fields::default() };
+    let last = LARGE - 1;
+    for &(slot, generation) in &held[..last as usize] {
+        let held = grants.hold(slot, generation, owner(0)).unwrap();
+        grants.let_go_with(held, &pinned);
+    }
+    let segments = queue.segments();
+    let of = Source { owner: owner(0).0, segments, policy: 0, clock: LARGE, fades: false };
+    let at_it = grants.backlogs.hold(&of).expect("nobody is at it");
+    let sight = Sight { grants: &grants, owner: owner(0), clock: LARGE, now_ns: 0 };
+    let picked = queue.pick(&sight).map(|pick| pick.slot);
+    assert_eq!(picked, Some(held[last as usize].0), "the only one that may go");
+    assert!(at_it.is_empty(), "and nothing was put into the backlog");
 }

@@ -1532,3 +1532,20 @@ fn mix(index: u32, value: u64) -> u64 {
     let told_apart = value ^ u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (told_apart ^ (told_apart >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
+    use super::*;
+
+    words! { Account: used claim changes pass peak returned clock generation above lines }
+    words! { Line: record beside }
+    words! { Record: head limits guarantee share_weight traits }
+    words! { Promised: 0 }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Account>();
+        assert_empty_is_zeroed::<Promised>();
+    }
+}

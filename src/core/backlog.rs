@@ -449,3 +449,18 @@ impl Backlog<'_> {
         place.slot.store(entry.slot, order);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
+    use super::*;
+
+    words! { Cell: owner busy length policy began unseen turn touched }
+    words! { Place: key slot }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Cell>();
+        assert_empty_is_zeroed::<Place>();
+    }
+}

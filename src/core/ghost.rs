@@ -148,7 +148,15 @@ fn spread(x: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
     use super::*;
+
+    words! { Set: 0 }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Set>();
+    }
 
     const OWNER: Owner = Owner(7);
 

@@ -1070,3 +1070,24 @@ impl Grants {
         (0..SLOTS).for_each(|lane| self.unreserve(index * SLOTS + lane));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
+    use super::*;
+
+    words! { Segment: owner begun next listed fronts marks details }
+    words! { Lines<Front>: 0 }
+    words! { Lines<Mark>: 0 }
+    words! { Lines<Details>: 0 }
+    words! { Front: word recency }
+    words! { Mark: generation flags evictor }
+    words! { Details: key cookie expires_ns keep_until_ns }
+    words! { Returned: 0 }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Segment>();
+        assert_empty_is_zeroed::<Returned>();
+    }
+}

@@ -144,7 +144,15 @@ impl Weights {
 
 #[cfg(test)]
 mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
     use super::*;
+
+    words! { Lessons: moved returning }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Lessons>();
+    }
 
     #[test]
     fn two_classes_for_each_power_of_two() {

@@ -84,3 +84,16 @@ impl Pasts {
         (written * size_of::<Past>()) as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
+    use super::*;
+
+    words! { Past: freed freed_begin freed_end lessons }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Past>();
+    }
+}

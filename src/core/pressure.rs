@@ -127,6 +127,14 @@ mod tests {
     };
 
     #[test]
+    fn a_level_is_called_by_its_name_in_lower_case() {
+        for level in Pressure::ALL {
+            assert_eq!(level.name(), format!("{level:?}").to_lowercase());
+        }
+        assert!(Pressure::ALL.is_sorted());
+    }
+
+    #[test]
     fn a_level_begins_at_its_threshold_and_ends_below_it() {
         let mut gauge = Gauge::default();
         let mut at = |live| {

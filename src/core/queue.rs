@@ -827,3 +827,13 @@ fn lane(grants: &Grants) -> usize {
     let lane = (stack.wrapping_mul(0x5999_9999_9999_999a) >> 62) as usize % LANES;
     lane & grants.lanes_mask
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::region::tests::words;
+    use super::*;
+
+    words! {
+        Queue: released head search hand segments shedding count grants_max policy past seen
+    }
+}

@@ -211,3 +211,16 @@ impl Default for Rate {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
+    use super::*;
+
+    words! { Rate: theoretical_arrival_ns }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Rate>();
+    }
+}

@@ -139,3 +139,58 @@ mod pages {
         }
     }
 }
+
+/// That cells built field by field are the zeroed ones: loom's models begin with the former, the
+/// machine with the latter.
+#[cfg(test)]
+pub mod tests {
+    use super::{Table, Zeroed};
+    use crate::core::sync::{AtomicU32, AtomicU64, Ordering};
+
+    /// What is made of atomics.
+    pub trait Words {
+        /// What each of them holds.
+        fn words(&self) -> Vec<u64>;
+    }
+
+    impl Words for AtomicU32 {
+        fn words(&self) -> Vec<u64> {
+            // Relaxed: no other thread knows it.
+            vec![self.load(Ordering::Relaxed).into()]
+        }
+    }
+
+    impl Words for AtomicU64 {
+        fn words(&self) -> Vec<u64> {
+            // Relaxed: no other thread knows it.
+            vec![self.load(Ordering::Relaxed)]
+        }
+    }
+
+    impl<T: Words, const N: usize> Words for [T; N] {
+        fn words(&self) -> Vec<u64> {
+            self.iter().flat_map(Words::words).collect()
+        }
+    }
+
+    /// Names every field of a type. One that is added and not named does not compile.
+    macro_rules! words {
+        ($type:ty: $($field:tt)*) => {
+            impl $crate::core::region::tests::Words for $type {
+                fn words(&self) -> Vec<u64> {
+                    let Self { $($field: _),* } = self;
+                    let fields = [$(&self.$field as &dyn $crate::core::region::tests::Words),*];
+                    fields.into_iter().flat_map(|field| field.words()).collect()
+                }
+            }
+        };
+    }
+    pub(crate) use words;
+
+    /// Asserts that an empty cell and one of a new table hold zeros alone.
+    pub fn assert_empty_is_zeroed<T: Zeroed + Words>() {
+        let (empty, table) = (T::empty().words(), Table::<T>::new(1));
+        let zeros = vec![0; empty.len()];
+        assert_eq!((&empty, &table[0].words()), (&zeros, &zeros), "{}", std::any::type_name::<T>());
+    }
+}

@@ -335,3 +335,18 @@ const fn complete(ticket: u64) -> u64 {
 const fn is_owned(stamp: u64) -> bool {
     stamp % 2 == 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
+    use super::*;
+
+    words! { Cell<3>: stamp words }
+    words! { Hole: 0 }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Cell<3>>();
+        assert_empty_is_zeroed::<Hole>();
+    }
+}

@@ -208,3 +208,41 @@ pub const TOUCH: StepsMax = StepsMax::new(4 + OWNER + 3 + 4 + 2 + 2 + ROOM + EVE
 /// of its bytes to the account that was short.
 pub const RELEASE: StepsMax = StepsMax::new(HOLD_AT_ONCE + 1)
     .plus(StepsMax::new(OWNER + HOLD + 1 + 2 + 1 + HINT + UNCHARGE + RETURN_DEFERRED + EVENT));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of tables of several sizes, where the sum would show what was added to the wrong place.
+    const TABLES: [(u64, u64); 4] = [(0, 0), (1, 0), (0, 1), (1_000, 70)];
+
+    fn bound(constant: u64, by_account: u64, by_segment: u64) -> StepsMax {
+        StepsMax { constant, by_account, by_segment }
+    }
+
+    #[test]
+    fn a_bound_is_a_sum_of_its_three_parts() {
+        let bounds = TABLES.map(|(accounts, segments)| bound(7, 5, 3).among(accounts, segments));
+        assert_eq!(bounds, [7, 12, 10, 7 + 5_000 + 210]);
+        assert_eq!(StepsMax::new(7), bound(7, 0, 0));
+    }
+
+    #[test]
+    fn one_call_after_the_other_takes_as_many_steps_as_both() {
+        let (one, two) = (bound(7, 5, 3), bound(11, 13, 17));
+        for (accounts, segments) in TABLES {
+            let among = |bound: StepsMax| bound.among(accounts, segments);
+            assert_eq!(among(one.plus(two)), among(one) + among(two));
+            assert_eq!(among(one.times(3)), among(one.plus(one).plus(one)));
+            assert_eq!(among(one.times(0)), 0);
+        }
+    }
+
+    /// What the table at the top says of the two factors.
+    #[test]
+    fn only_requests_and_growth_look_at_every_account() {
+        let grows = |verb: StepsMax| (verb.by_account > 0, verb.by_segment > 0);
+        assert_eq!([REQUEST, GROW].map(grows), [(true, true); 2]);
+        assert_eq!([SHRINK, TOUCH, RELEASE].map(grows), [(false, false); 3]);
+    }
+}

@@ -252,3 +252,18 @@ impl Tally {
             .map(|count| count.load(Ordering::Relaxed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
+    use super::*;
+
+    words! { Tenant: rate rate_interval_ns rate_tolerance_ns uuid turns tally queues }
+    words! { Turns: tag credit moved least credited found_short held_up }
+    words! { Tally: denied evicted_grants evicted_bytes granted_before }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Tenant>();
+    }
+}

@@ -872,3 +872,16 @@ enum Look {
     /// Others are at work: it has to be looked at again.
     Unclear,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
+    use super::*;
+
+    words! { Place: tag cost cell }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Place>();
+    }
+}

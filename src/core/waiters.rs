@@ -417,3 +417,21 @@ impl Waiters {
         self.taken.iter().map(|Taken(bits)| bits.load(Ordering::Relaxed).count_ones()).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
+    use super::*;
+
+    words! {
+        Cell: word parted next account account_generation kind flags cost bytes key cookie
+            expires_ns entered_ns ageing_ns deadline_ns slot slot_generation told
+    }
+    words! { Taken: 0 }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Cell>();
+        assert_empty_is_zeroed::<Taken>();
+    }
+}
