@@ -1,5 +1,5 @@
-//! That the page about reliability (`docs/RELIABILITY.md`) names what there is: each model, test and
-//! script of it exists, every invariant is held by something, and there are attacks to repeat.
+//! That the page about reliability (`docs/RELIABILITY.md`) names what there is: each model, test
+//! and script of it exists, every invariant is held by something, and there are attacks to repeat.
 
 use std::path::{Path, PathBuf};
 
