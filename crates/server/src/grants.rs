@@ -13,6 +13,7 @@
 //! ```
 
 use crate::book::{Acting, End, Lease, NotHeld, OnEvict};
+use crate::metrics::Outcome;
 use crate::problem::Problem;
 use crate::state::{State, nanoseconds};
 use crate::words::{Body, Kind, Query, Size, created};
@@ -23,7 +24,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest wait for a turn.
 const WAIT_MAX: Duration = Duration::from_secs(3_600);
@@ -212,7 +213,17 @@ pub async fn request(
         Evicting::AtOnce => OnEvict::AtOnce,
     };
     let ask = ask.exact(&state)?;
-    let id = state.manager.allocate(&ask, wait).await?;
+    let begun = Instant::now();
+    let granted = state.manager.allocate(&ask, wait).await;
+    let outcome = match &granted {
+        Ok(_) => Outcome::Granted,
+        Err(AllocationRefusal::Denied(_)) => Outcome::Denied,
+        Err(AllocationRefusal::Misuse(_)) => Outcome::Misuse,
+    };
+    let who = (ask.tenant_id, || state.name_of(ask.tenant_id));
+    let waits = !wait.is_zero();
+    state.metrics.requested(who, ask.allocation_type, outcome, begun.elapsed(), waits);
+    let id = granted?;
     // Nothing is awaited until the lease has begun: whoever leaves meanwhile leaves a lease behind.
     let lease = state.begin_lease(&id, ask.tenant_id, nanoseconds(lease), on_evict);
     let body = state.shown(&id, &lease).await?;

@@ -15,7 +15,8 @@ pub async fn keep(state: Weak<State>, sooner: Arc<Notify>) {
         let sleep = {
             let Some(state) = state.upgrade() else { return };
             let now_ns = state.now_ns();
-            end_expired(&state, now_ns).await;
+            let ended = end_expired(&state, now_ns).await;
+            state.metrics.expired(ended);
             let next_ns = state.book().next_deadline_ns();
             next_ns.map_or(SLEEP_MAX, |at_ns| {
                 Duration::from_nanos(at_ns.saturating_sub(now_ns)).min(SLEEP_MAX)
@@ -29,7 +30,7 @@ pub async fn keep(state: Weak<State>, sooner: Arc<Notify>) {
 }
 
 /// Gives back what is held by nobody any more; how many leases that were.
-pub async fn end_expired(state: &State, now_ns: u64) -> usize {
+pub async fn end_expired(state: &State, now_ns: u64) -> u64 {
     let mut ended = 0;
     loop {
         let expired = state.book().expire(now_ns);

@@ -11,6 +11,7 @@
 //! | requests and grants | `grants.rs` |
 //! | tenants, groups | `tenants.rs`, `groups.rs` |
 //! | looks at the whole, explanations | `looks.rs` |
+//! | metrics for Prometheus | `metrics.rs` |
 //! | the negative answers | `problem.rs` |
 //! | sizes and names in bodies | `words.rs` |
 //! | connections, their bounds, the end | `serve.rs` |
@@ -41,6 +42,7 @@ mod groups;
 mod intake;
 mod keeper;
 mod looks;
+mod metrics;
 mod problem;
 mod serve;
 mod state;
@@ -77,6 +79,7 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/v1/grants/{id}/grow", post(grants::grow))
         .route("/v1/grants/{id}/shrink", post(grants::shrink))
         .route("/v1/grants/{id}/touch", post(grants::touch))
+        .route("/metrics", get(metrics::scrape))
         .route("/v1/explain", post(looks::explain))
         .route("/v1/balance", post(looks::balance))
         .route("/v1/usage", get(looks::usage))

@@ -2,6 +2,7 @@
 
 use crate::book::{Book, Lease, OnEvict, Wanted};
 use crate::door::Door;
+use crate::metrics::Metrics;
 use allotment::{
     EvictedAllocation, GovernorConfig, ManagerOptions, MemoryConfig, MemoryError,
     MultiTenantMemoryManager, ReclaimAnswer, TenantId,
@@ -45,6 +46,8 @@ pub struct State {
     pub bounds: LeaseBounds,
     /// Who may come in.
     pub door: Door,
+    /// What is counted as it happens.
+    pub metrics: Metrics,
     book: Mutex<Book>,
     /// Told when a lease ends sooner than all others.
     pub sooner: Arc<Notify>,
@@ -95,7 +98,14 @@ impl State {
             at_once(manager.register_tenant_bytes(tenant.config(&groups)))?;
         }
         let book = Mutex::new(Book::new(first_epoch()));
-        let state = Arc::new(Self { manager, bounds, door, book, sooner: Arc::default() });
+        let state = Arc::new(Self {
+            manager,
+            bounds,
+            door,
+            metrics: Metrics::default(),
+            book,
+            sooner: Arc::default(),
+        });
         let asked = Arc::downgrade(&state);
         state.manager.on_evict(move |evicted| ask(&asked, evicted));
         Ok(state)
@@ -133,6 +143,13 @@ impl State {
         }
         let tenant = governor.find_named(text)?;
         governor.tenant_config(tenant).ok().map(|config| config.id)
+    }
+
+    /// What people call a tenant; nothing of one that is gone.
+    pub fn name_of(&self, tenant: TenantId) -> String {
+        let governor = self.manager.governor();
+        let config = governor.find(tenant).and_then(|handle| governor.tenant_config(handle).ok());
+        config.map(|config| config.name).unwrap_or_default()
     }
 }
 

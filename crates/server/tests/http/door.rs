@@ -4,7 +4,8 @@ use super::*;
 use client::head;
 
 /// Every route, with a method that it has.
-const ROUTES: [(&str, &str); 26] = [
+const ROUTES: [(&str, &str); 27] = [
+    ("GET", "/metrics"),
     ("GET", "/v1/tenants"),
     ("POST", "/v1/tenants"),
     ("GET", "/v1/tenants/chat"),

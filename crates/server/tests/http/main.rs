@@ -4,6 +4,7 @@ mod client;
 mod door;
 mod evicting;
 mod leases;
+mod metrics;
 mod misuse;
 mod tenants;
 mod waiting;
