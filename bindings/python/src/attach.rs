@@ -71,7 +71,9 @@ pub(crate) fn is_closed() -> bool {
 /// Lets nobody in any more, and waits for those who are inside, for a moment.
 pub(crate) fn close(py: Python<'_>) {
     // Release: pairs with the Acquire in `is_closed` and `enter`.
-    DOOR.fetch_or(CLOSED, Ordering::AcqRel);
+    if DOOR.fetch_or(CLOSED, Ordering::AcqRel) < ONE {
+        return;
+    }
     let begin = Instant::now();
     py.detach(|| {
         // Acquire: pairs with the Release of who leaves.

@@ -26,7 +26,7 @@ use allotment::{
     TenantHandle,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
@@ -549,7 +549,7 @@ impl Governor {
         py: Python<'py>,
         mark: (u64, u64),
         most: usize,
-    ) -> PyResult<(Vec<Bound<'py, PyAny>>, (u64, u64))> {
+    ) -> PyResult<(Bound<'py, PyList>, (u64, u64))> {
         let governor = self.open(py)?;
         let mut reader = governor.events_after(EventMark { position: mark.0, lost: mark.1 });
         let mut events = Vec::new();
@@ -561,7 +561,7 @@ impl Governor {
             }
         }
         let mark = reader.mark();
-        Ok((events, (mark.position, mark.lost)))
+        Ok((PyList::new(py, events)?, (mark.position, mark.lost)))
     }
 
     /// What happened, from the oldest event that is kept on, as an iterator that ends where there

@@ -52,10 +52,18 @@ mod _native {
     #[pymodule_export]
     use crate::ticket::{Ticket, Wish};
 
+    use pyo3::exceptions::PyImportError;
     use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // SAFETY: the thread is attached to an interpreter, which so exists.
+        let interpreter =
+            unsafe { pyo3::ffi::PyInterpreterState_GetID(pyo3::ffi::PyInterpreterState_Get()) };
+        if interpreter != 0 {
+            let message = "allotment works in the main interpreter, not in subinterpreters";
+            return Err(PyImportError::new_err(message));
+        }
         // From now on forks are seen.
         crate::fork::epoch();
         Ok(())

@@ -36,8 +36,7 @@ def test_by_the_name_of_the_tenant(governor: allotment.Governor) -> None:
         assert grant.tenant == chat
     with governor.acquire(chat, "4 MiB", Kind.CACHE) as grant:
         assert grant.kind is Kind.CACHE
-    grant = governor.try_acquire("chat", 1, "cache")
-    assert grant is not None
+    assert governor.try_acquire("chat", 1, "cache") is not None
     with pytest.raises(allotment.Gone, match="'nobody'"):
         governor.acquire("nobody", 1, "cache")
     with pytest.raises(LookupError):

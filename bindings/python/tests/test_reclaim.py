@@ -46,7 +46,12 @@ def test_the_victim_is_named(governor: allotment.Governor) -> None:
 def test_it_runs_on_the_thread_that_is_short(governor: allotment.Governor) -> None:
     two = Two(governor)
     ran: List[int] = []
-    governor.on_reclaim(lambda victim: (ran.append(threading.get_ident()), "freed")[1])
+
+    @governor.on_reclaim
+    def drop(victim: Victim) -> str:
+        ran.append(threading.get_ident())
+        return "freed"
+
     thread = threading.Thread(target=lambda: two.chat.request(MIB, "inference").release())
     thread.start()
     ident = thread.ident
@@ -57,7 +62,12 @@ def test_it_runs_on_the_thread_that_is_short(governor: allotment.Governor) -> No
 def test_within_a_time_it_runs_on_a_thread_of_the_library(governor: allotment.Governor) -> None:
     two = Two(governor)
     ran: List[int] = []
-    governor.on_reclaim(lambda victim: (ran.append(threading.get_ident()), "freed")[1], within=10)
+
+    def drop(victim: Victim) -> str:
+        ran.append(threading.get_ident())
+        return "freed"
+
+    governor.on_reclaim(drop, within=10)
     two.chat.request(MIB, "inference").release()
     assert len(ran) == 1 and ran[0] != threading.get_ident()
 
@@ -83,8 +93,17 @@ def test_one_that_hangs_holds_up_nobody_for_longer(governor: allotment.Governor)
 def test_the_tenants_own_goes_first(governor: allotment.Governor) -> None:
     two = Two(governor)
     asked: List[str] = []
-    governor.on_reclaim(lambda victim: (asked.append("all"), "freed")[1])
-    two.cache.on_reclaim(lambda victim: (asked.append("own"), "busy")[1])
+
+    @governor.on_reclaim
+    def of_all(victim: Victim) -> str:
+        asked.append("all")
+        return "freed"
+
+    @two.cache.on_reclaim
+    def own(victim: Victim) -> str:
+        asked.append("own")
+        return "busy"
+
     with pytest.raises(allotment.Denied):
         two.chat.request(MIB, "inference")
     two.cache.clear_on_reclaim()
@@ -137,7 +156,7 @@ def test_what_it_raises_is_reported_and_counts_as_busy(
     def fails(victim: Victim) -> str:
         raise RuntimeError("within the handler")
 
-    governor.on_reclaim(fails, within=within)  # type: ignore[type-var,arg-type]
+    governor.on_reclaim(fails, within=within)  # type: ignore[arg-type]
     with pytest.raises(allotment.Denied):
         two.chat.request(MIB, "inference")
     assert [str(error) for error in unraisable] == ["within the handler"]
@@ -149,7 +168,7 @@ def test_an_answer_that_is_none(
     governor: allotment.Governor, unraisable: List[BaseException], answer: object
 ) -> None:
     two = Two(governor)
-    governor.on_reclaim(lambda victim: answer)  # type: ignore[type-var,arg-type,return-value]
+    governor.on_reclaim(lambda victim: answer)  # type: ignore[type-var]
     with pytest.raises(allotment.Denied):
         two.chat.request(MIB, "inference")
     assert len(unraisable) == 1 and isinstance(unraisable[0], (TypeError, ValueError))
@@ -164,7 +183,7 @@ def test_system_exit_in_a_handler_ends_nothing(
     def leave(victim: Victim) -> str:
         raise SystemExit(3)
 
-    governor.on_reclaim(leave)  # type: ignore[type-var]
+    governor.on_reclaim(leave)
     with pytest.raises(allotment.Denied):
         two.chat.request(MIB, "inference")
     assert isinstance(unraisable[0], SystemExit)
@@ -176,7 +195,7 @@ def test_the_keyboard_interrupts_a_handler(governor: allotment.Governor) -> None
     def interrupted(victim: Victim) -> str:
         raise KeyboardInterrupt
 
-    governor.on_reclaim(interrupted)  # type: ignore[type-var]
+    governor.on_reclaim(interrupted)
     with pytest.raises(KeyboardInterrupt):
         two.chat.request(MIB, "inference")
         for _ in range(1000):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import List
 
 import numpy
 import pytest
@@ -103,7 +104,8 @@ def test_times(tenant: allotment.Tenant) -> None:
     for wrong in (-1, -0.5, float("nan"), timedelta(seconds=-1)):
         with pytest.raises(ValueError, match="timeout"):
             tenant.acquire(1, "cache", timeout=wrong)
-    for other in ("1", True, [], b""):
+    others: List[object] = ["1", True, [], b""]
+    for other in others:
         with pytest.raises(TypeError, match="timeout"):
             tenant.acquire(1, "cache", timeout=other)  # type: ignore[arg-type]
 

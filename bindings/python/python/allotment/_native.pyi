@@ -7,10 +7,12 @@ from types import TracebackType
 from typing import Any, Callable, Literal, Optional, SupportsIndex, TypeVar, Union, final
 
 from ._balancing import KeepingBalanced
-from ._choices import Isolation, Kind, Policy, Pressure, Priority, Reclaim, Unregister
+from ._choices import Isolation, Kind, Policy, Pressure, Priority, Unregister
 from ._events import EventReader
 from ._views import Balance, Event, Explanation, Snapshot, TenantUsage, Victim
 from ._waiting import Acquiring
+
+__all__ = ["_close_door", "Governor", "Grant", "Group", "Tenant", "Ticket", "Wish"]
 
 _Size = Union[SupportsIndex, str]
 _Time = Union[float, timedelta]
@@ -20,8 +22,7 @@ _Isolation = Union[Isolation, Literal["none", "soft", "hard"]]
 _Policy = Union[Policy, Literal["lru", "lfu", "ttl", "size", "hybrid"]]
 _Pressure = Union[Pressure, Literal["normal", "high", "critical"]]
 _Unregister = Union[Unregister, Literal["if_idle", "drain", "force"]]
-_Answer = Union[Reclaim, Literal["freed", "deferred", "busy"]]
-_Handler = TypeVar("_Handler", bound=Callable[[Victim], _Answer])
+_Handler = TypeVar("_Handler", bound=Callable[[Victim], str])
 _Listener = TypeVar("_Listener", bound=Callable[[Pressure], object])
 
 @final
