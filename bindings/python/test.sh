@@ -19,6 +19,8 @@ skip() {
 
 scratch=$PWD/target/python
 here=bindings/python
+# What a static library of Rust needs.
+native_libraries="-lpthread -ldl -lm"
 # For each step that runs code of ours.
 seconds_max=900
 python=${PYTHON:-python3}
@@ -34,7 +36,7 @@ timeout "$seconds_max" "$scratch/venv/bin/pip" install --quiet --disable-pip-ver
     --requirement "$here/requirements.txt" > "$log" 2>&1 ||
     skip "its packages could not be fetched ($(tail -n 1 "$log"))"
 export PATH=$scratch/venv/bin:$PATH
-export CARGO_TARGET_DIR=$scratch/cargo
+python_target=$scratch/cargo
 
 limited() {
     timeout --kill-after 10 "$seconds_max" "$@"
@@ -42,7 +44,7 @@ limited() {
 
 form() {
     cargo fmt --manifest-path "$here/Cargo.toml" --check
-    PYO3_PYTHON=$scratch/venv/bin/python cargo clippy --quiet --locked \
+    PYO3_PYTHON=$scratch/venv/bin/python cargo clippy --quiet --locked --target-dir "$python_target" \
         --manifest-path "$here/Cargo.toml" --all-targets -- --deny warnings
     echo "the form is that of cargo fmt and clippy"
 }
@@ -50,14 +52,14 @@ form() {
 wheel() {
     rm -rf "$scratch/wheels"
     maturin build --quiet --release --locked --manifest-path "$here/Cargo.toml" \
-        --interpreter "$scratch/venv/bin/python" --out "$scratch/wheels"
+        --interpreter "$scratch/venv/bin/python" --out "$scratch/wheels" --target-dir "$python_target"
     pip install --quiet --disable-pip-version-check --no-index "$scratch"/wheels/*.whl
 }
 
 types() {
     # From a folder where there is no source beside the wheel.
     (cd "$scratch" && limited mypy --strict --no-incremental --package allotment &&
-        limited python -m mypy.stubtest allotment)
+        limited python -m mypy.stubtest allotment._native)
     limited mypy --strict --no-incremental "$here/tests" "$here/examples" "$here/benches"
 }
 
@@ -74,8 +76,24 @@ other_pythons() {
     done
 }
 
+# Beside the same calls in C, where there is a compiler for them.
+cost() {
+    local compiler=${CC:-cc} library=
+    if command -v "$compiler" > /dev/null; then
+        cargo build --quiet --locked --release --package allotment-ffi
+        library=$scratch/overhead.so
+        "$compiler" -O2 -std=c11 -Wall -Wextra -pedantic -Werror -shared -fPIC -Iinclude \
+            "$here/benches/overhead.c" "${CARGO_TARGET_DIR:-target}/release/liballot.a" \
+            $native_libraries -o "$library"
+    else
+        echo "the cost is told without that of C: there is no $compiler"
+    fi
+    limited python "$here/benches/overhead.py" "$library"
+}
+
 form
 wheel
 types
 limited python -m pytest --quiet --rootdir "$here" --config-file "$here/pyproject.toml" "$here/tests"
 other_pythons
+cost

@@ -11,7 +11,6 @@ use crate::size::{size, time};
 use crate::tenant::Tenant;
 use allotment::{AllocationType, Error, GrantId, Refusal, Released, TenantHandle};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -206,8 +205,13 @@ impl Grant {
         Ok(slf)
     }
 
-    #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) {
+    #[pyo3(signature = (_kind, _error, _traceback, /))]
+    fn __exit__(
+        &self,
+        _kind: Option<&Bound<'_, PyAny>>,
+        _error: Option<&Bound<'_, PyAny>>,
+        _traceback: Option<&Bound<'_, PyAny>>,
+    ) {
         if self.ends() && self.governor().is_here() {
             // One that was evicted meanwhile has nothing left to give back.
             let _ = self.give_back();
@@ -217,10 +221,10 @@ impl Grant {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let name = self.governor().name_of(self.handle);
         let bytes = if self.governor().is_here() { self.bytes(py)? } else { 0 };
-        let (id, kind) = (self.id, self.kind.name());
+        let kind = self.kind.name();
         Ok(match bytes {
-            0 => format!("<allotment.Grant {id} of {name}, ended>"),
-            bytes => format!("<allotment.Grant {id} of {name}, {bytes} bytes for {kind}>"),
+            0 => format!("<allotment.Grant of {name}, ended>"),
+            bytes => format!("<allotment.Grant of {name}, {bytes} bytes for {kind}>"),
         })
     }
 

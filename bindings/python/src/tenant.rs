@@ -13,10 +13,13 @@ use crate::ticket::{self, Wish};
 use crate::view;
 use allotment::{AllocationType, GrantId, Refusal, Request, TenantHandle, Unregister};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyType};
 use std::time::Duration;
 
 const HOWS: [Unregister; 3] = [Unregister::IfIdle, Unregister::Drain, Unregister::Force];
+
+static ACQUIRING: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 /// A registered tenant: an app, an agent, a model.
 #[pyclass(frozen, weakref, module = "allotment")]
@@ -131,7 +134,7 @@ impl Tenant {
         slf.get().open(py)?;
         let asked = read(slf.get().handle, size, kind, options, true)?;
         let wish = Wish { tenant: slf.clone().unbind(), asked };
-        py.import("allotment._waiting")?.getattr("Acquiring")?.call1((wish,))
+        ACQUIRING.import(py, "allotment._waiting", "Acquiring")?.call1((wish,))
     }
 
     /// Looks and answers at once: evicts nothing and asks nobody. None where it is denied.
