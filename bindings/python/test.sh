@@ -20,7 +20,7 @@ skip() {
 scratch=$PWD/target/python
 here=bindings/python
 # What a static library of Rust needs.
-native_libraries="-lpthread -ldl -lm"
+native_libraries="-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
 # For each step that runs code of ours.
 seconds_max=900
 python=${PYTHON:-python3}

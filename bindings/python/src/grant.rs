@@ -69,12 +69,39 @@ impl Grant {
         !self.released.swap(true, Ordering::Relaxed)
     }
 
-    /// Calls a verb, again while another thread is changing the grant for a moment.
+    /// Calls a verb. A grant that nobody has released and that has ended all the same was evicted:
+    /// the library cannot tell any more once its slot has another grant.
     fn call(
         &self,
         py: Python<'_>,
         verb: impl Fn(&allotment::Governor, TenantHandle, GrantId) -> Result<(), Refusal>,
     ) -> PyResult<()> {
+        let answer = self.try_call(py, verb)?.map_err(|refusal| match refusal {
+            // Relaxed: as in `open`.
+            Refusal::Misuse(Error::StaleGrant(id)) if !self.released.load(Ordering::Relaxed) => {
+                Refusal::Misuse(Error::Evicted(id))
+            }
+            refusal => refusal,
+        });
+        answer.map_err(|refusal| refused(py, self.governor().inner(), &refusal))
+    }
+
+    /// The same, in the words of the library.
+    fn call_plainly(
+        &self,
+        py: Python<'_>,
+        verb: impl Fn(&allotment::Governor, TenantHandle, GrantId) -> Result<(), Error>,
+    ) -> PyResult<()> {
+        let answer = self.try_call(py, |governor, tenant, id| Ok(verb(governor, tenant, id)?))?;
+        answer.map_err(|refusal| refused(py, self.governor().inner(), &refusal))
+    }
+
+    /// Calls a verb, again while another thread is changing the grant for a moment.
+    fn try_call(
+        &self,
+        py: Python<'_>,
+        verb: impl Fn(&allotment::Governor, TenantHandle, GrantId) -> Result<(), Refusal>,
+    ) -> PyResult<Result<(), Refusal>> {
         let governor = self.open(py)?;
         let mut answer = verb(governor, self.handle, self.id);
         for _ in 0..TURNS_MAX {
@@ -84,7 +111,7 @@ impl Grant {
             std::thread::yield_now();
             answer = verb(governor, self.handle, self.id);
         }
-        answer.map_err(|refusal| refused(py, governor, &refusal))
+        Ok(answer)
     }
 }
 
@@ -182,12 +209,12 @@ impl Grant {
     ///
     /// Raises StaleGrant with the code "expired" if its time ran out, MisuseError if it is none.
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
-        self.call(py, |governor, tenant, id| Ok(governor.commit(tenant, id)?))
+        self.call_plainly(py, |governor, tenant, id| governor.commit(tenant, id))
     }
 
     /// Keeps a grant that was chosen to go: after `next_victim`, or after "deferred".
     fn decline(&self, py: Python<'_>) -> PyResult<()> {
-        self.call(py, |governor, tenant, id| Ok(governor.decline(tenant, id)?))
+        self.call_plainly(py, |governor, tenant, id| governor.decline(tenant, id))
     }
 
     /// Gives the bytes back. Answers whether they went back by this call: not if it was released

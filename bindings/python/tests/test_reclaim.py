@@ -43,6 +43,21 @@ def test_the_victim_is_named(governor: allotment.Governor) -> None:
     assert two.cache.usage().evicted_bytes == 64 * MIB
 
 
+def test_who_was_evicted_is_told_so_however_late(governor: allotment.Governor) -> None:
+    two = Two(governor)
+    governor.on_reclaim(lambda victim: "freed")
+    two.chat.request(MIB, "inference").release()
+    # Its slot has other grants since, so that the ledger does not know it any more.
+    for _ in range(3):
+        two.cache.request(MIB, "cache").release()
+    for verb in (two.block.touch, two.block.pin, lambda: two.block.grow(1)):
+        with pytest.raises(allotment.Evicted):
+            verb()
+    two.block.release()
+    with pytest.raises(allotment.StaleGrant):
+        two.block.touch()
+
+
 def test_it_runs_on_the_thread_that_is_short(governor: allotment.Governor) -> None:
     two = Two(governor)
     ran: List[int] = []
