@@ -63,16 +63,18 @@ types() {
     limited mypy --strict --no-incremental "$here/tests" "$here/examples" "$here/benches"
 }
 
-# That the wheel is for each Python from 3.9 on: it is imported, and gives memory back.
+# That the wheel is for each Python from 3.9 on: it is imported, waits, evicts and forks.
 other_pythons() {
-    local minor other
-    for minor in 9 10 12 13 14; do
-        other=$scratch/python3.$minor
-        command -v "python3.$minor" > /dev/null && "python3.$minor" -c '' 2> /dev/null || continue
-        "python3.$minor" -m venv --clear "$other" > "$log" 2>&1 || continue
-        "$other/bin/pip" install --quiet --disable-pip-version-check --no-index \
+    local other versions=("$scratch"/none)
+    if command -v pyenv > /dev/null; then
+        versions=("$(pyenv root)"/versions/3.{9,1?}.*/bin/python)
+    fi
+    for other in python3.{9,10,12,13,14} "${versions[@]}"; do
+        "$other" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2> /dev/null || continue
+        "$other" -m venv --clear "$scratch/other" > "$log" 2>&1 || continue
+        "$scratch/other/bin/pip" install --quiet --disable-pip-version-check --no-index \
             "$scratch"/wheels/*.whl 2> "$log"
-        limited "$other/bin/python" "$here/tests/any_python.py"
+        limited "$scratch/other/bin/python" "$here/tests/any_python.py"
     done
 }
 

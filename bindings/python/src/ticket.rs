@@ -11,7 +11,7 @@ use crate::grant::Grant;
 use crate::handler::{self, Handler, lock, look, ring};
 use crate::request::Asked;
 use crate::tenant::Tenant;
-use allotment::{AllocationType, HeldGrant, OwnedTicket, Refusal};
+use allotment::{AllocationType, Governor, GrantId, OwnedGrant, OwnedTicket, Refusal};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::pin::Pin;
@@ -22,16 +22,20 @@ use std::time::Duration;
 /// How long a thread waits before it looks for signals, and whether its governor was closed.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// The usual grant, of which there is nothing to say, if nobody waits who would go before it.
+fn at_once(governor: &Governor, asked: &Asked) -> Option<GrantId> {
+    let id = (governor.waiters() == 0).then(|| governor.grant_at_once(&asked.request))??;
+    Some(GrantId::from_u64(id.get()))
+}
+
 /// Waits for a grant of the tenant, with the interpreter let go.
 pub(crate) fn acquire(tenant: &Bound<'_, Tenant>, asked: &Asked) -> PyResult<Grant> {
     let py = tenant.py();
     let home = tenant.get().governor.get();
     let governor = home.open(py)?;
     let grant = |id| Grant::new(tenant.clone().unbind(), id, asked.kind);
-    if governor.waiters() == 0
-        && let Some(id) = governor.grant_at_once(&asked.request)
-    {
-        return Ok(grant(allotment::GrantId::from_u64(id.get())));
+    if let Some(id) = at_once(governor, asked) {
+        return Ok(grant(id));
     }
     let ticket = py.detach(|| governor.enqueue(&asked.request, asked.timeout));
     let mut ticket = ticket.map_err(|refusal| refused(py, governor, &refusal))?;
@@ -64,6 +68,13 @@ impl Wake for Bell {
     }
 }
 
+/// What a request comes to at first.
+#[derive(IntoPyObject)]
+pub(crate) enum Place {
+    Granted(Grant),
+    InLine(Ticket),
+}
+
 /// A request that is about to be made: what `acquire_async` has read of its arguments.
 #[pyclass(frozen, module = "allotment._native")]
 pub(crate) struct Wish {
@@ -73,19 +84,22 @@ pub(crate) struct Wish {
 
 #[pymethods]
 impl Wish {
-    /// Makes it: a grant at once, or a place in line.
-    fn enqueue(&self, py: Python<'_>) -> PyResult<Ticket> {
+    /// Makes it: the usual grant at once, or a ticket.
+    fn enqueue(&self, py: Python<'_>) -> PyResult<Place> {
         let home = self.tenant.get().governor.get();
-        home.open(py)?;
+        if let Some(id) = at_once(home.open(py)?, &self.asked) {
+            let tenant = self.tenant.clone_ref(py);
+            return Ok(Place::Granted(Grant::new(tenant, id, self.asked.kind)));
+        }
         let governor = home.shared();
         let ticket = py.detach(|| governor.enqueue_owned(&self.asked.request, self.asked.timeout));
         let ticket = ticket.map_err(|refusal| refused(py, governor, &refusal))?;
-        Ok(Ticket {
+        Ok(Place::InLine(Ticket {
             ticket: Mutex::new(Some(ticket)),
             bell: Arc::default(),
             kind: self.asked.kind,
             tenant: self.tenant.clone_ref(py),
-        })
+        }))
     }
 
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
@@ -104,11 +118,7 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     /// The grant, or why there is none, as an object of its own.
-    fn answer(
-        &self,
-        py: Python<'_>,
-        answer: Result<HeldGrant<Arc<allotment::Governor>>, Refusal>,
-    ) -> PyResult<Grant> {
+    fn answer(&self, py: Python<'_>, answer: Result<OwnedGrant, Refusal>) -> PyResult<Grant> {
         let governor = self.tenant.get().governor.get().shared();
         match answer {
             Ok(held) => Ok(Grant::new(self.tenant.clone_ref(py), held.into_id(), self.kind)),

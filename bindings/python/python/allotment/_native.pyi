@@ -291,7 +291,7 @@ class Grant:
 
 @final
 class Wish:
-    def enqueue(self) -> Ticket: ...
+    def enqueue(self) -> Union[Grant, Ticket]: ...
 
 @final
 class Ticket:

@@ -2,9 +2,10 @@
 
 ::
 
-    enqueue --granted at once--> grant
-            --in line--> poll <--woken-- the library, on any thread
-                         poll --granted--> grant;  cancelled --> the place is given up
+    enqueue --at once--> grant
+            --ticket--> poll --granted--> grant
+                        poll <--woken-- the library, on any thread
+                        cancelled --> the place is given up
 
 Whoever is cancelled has no grant: either the ticket is cancelled, which gives back what it was just
 given, or the grant goes with the result that nobody gets.
@@ -16,7 +17,7 @@ import asyncio
 from types import TracebackType
 from typing import Callable, Generator, Optional, Type
 
-from ._native import Grant, Ticket, Wish
+from ._native import Grant, Wish
 
 
 def _woken(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> Callable[[], None]:
@@ -38,7 +39,9 @@ def _woken(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> Cal
 
 async def _granted(wish: Wish) -> Grant:
     loop = asyncio.get_running_loop()
-    ticket: Ticket = wish.enqueue()
+    ticket = wish.enqueue()
+    if isinstance(ticket, Grant):
+        return ticket
     try:
         while True:
             future: asyncio.Future[None] = loop.create_future()
