@@ -7,8 +7,8 @@
 #   other Pythons       the same wheel in each newer or older Python of this machine
 #   the cost            benches/overhead.py
 #
-# All it needs is installed into a fresh virtual environment below target/python. Where Python or its
-# packages cannot be had, one line says "skipped: ..." and the answer is 0.
+# All it needs is installed into a fresh virtual environment below target/python. Where Python or
+# its packages cannot be had, one line says "skipped: ..." and the answer is 0.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -44,15 +44,16 @@ limited() {
 
 form() {
     cargo fmt --manifest-path "$here/Cargo.toml" --check
-    PYO3_PYTHON=$scratch/venv/bin/python cargo clippy --quiet --locked --target-dir "$python_target" \
-        --manifest-path "$here/Cargo.toml" --all-targets -- --deny warnings
+    PYO3_PYTHON=$scratch/venv/bin/python cargo clippy --quiet --locked --all-targets \
+        --target-dir "$python_target" --manifest-path "$here/Cargo.toml" -- --deny warnings
     echo "the form is that of cargo fmt and clippy"
 }
 
 wheel() {
     rm -rf "$scratch/wheels"
     maturin build --quiet --release --locked --manifest-path "$here/Cargo.toml" \
-        --interpreter "$scratch/venv/bin/python" --out "$scratch/wheels" --target-dir "$python_target"
+        --interpreter "$scratch/venv/bin/python" --out "$scratch/wheels" \
+        --target-dir "$python_target"
     pip install --quiet --disable-pip-version-check --no-index "$scratch"/wheels/*.whl
 }
 
@@ -96,6 +97,7 @@ cost() {
 form
 wheel
 types
-limited python -m pytest --quiet --rootdir "$here" --config-file "$here/pyproject.toml" "$here/tests"
+limited python -m pytest --quiet --rootdir "$here" --config-file "$here/pyproject.toml" \
+    "$here/tests"
 other_pythons
 cost

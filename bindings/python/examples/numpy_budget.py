@@ -2,7 +2,8 @@
 
 Three tenants share 64 MiB. ``chat`` is guaranteed half of it, ``thumbs`` an eighth. ``search`` and
 ``thumbs`` keep arrays in caches, of as much as there is; whatever is chosen to go is dropped by the
-callback, so that NumPy frees the array. In between the arrays are measured against what was granted.
+callback, so that NumPy frees the array. In between the arrays are measured against what was
+granted.
 
     python examples/numpy_budget.py
 """

@@ -5,8 +5,9 @@
 //! closed and inside = 0          from then on no thread attaches by this door
 //! ```
 //!
-//! A thread that asks for the interpreter while that ends is unwound, or hangs for ever. So the last
-//! thing that Python does before it ends is to close this door, and to wait for whoever is inside.
+//! A thread that asks for the interpreter while that ends is unwound, or hangs for ever. So the
+//! last thing that Python does before it ends is to close this door, and to wait for whoever is
+//! inside.
 //! Nobody may hold a lock of the governor here: who has the interpreter may be waiting for it.
 
 use crate::fork;

@@ -358,7 +358,8 @@ impl Governor {
         Py::new(py, Group { governor: slf.clone().unbind(), handle })
     }
 
-    /// The tenant of that name, or None. Steps grow with the number of accounts: keep what you have.
+    /// The tenant of that name, or None. Steps grow with the number of accounts: keep what you
+    /// have.
     fn tenant(slf: &Bound<'_, Self>, name: &str) -> PyResult<Option<Py<Tenant>>> {
         let py = slf.py();
         let found: Option<TenantHandle> = slf.get().open(py)?.find_named(name);
@@ -479,8 +480,8 @@ impl Governor {
     }
 
     /// Sets who is told when the pressure is another one than it was told last; also as a
-    /// decorator. A second call replaces the first. It is told by calls that evict, wait or balance,
-    /// on their thread, with nothing held; what it raises goes to sys.unraisablehook.
+    /// decorator. A second call replaces the first. It is told by calls that evict, wait or
+    /// balance, on their thread, with nothing held; what it raises goes to sys.unraisablehook.
     fn on_pressure<'py>(
         &self,
         py: Python<'py>,

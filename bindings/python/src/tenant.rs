@@ -115,8 +115,8 @@ impl Tenant {
         ticket::acquire(slf, &asked)
     }
 
-    /// The same for a coroutine of asyncio: to be awaited, or entered with `async with`. A task that
-    /// is cancelled gives up its place; its bytes go back if it just got them.
+    /// The same for a coroutine of asyncio: to be awaited, or entered with `async with`. A task
+    /// that is cancelled gives up its place; its bytes go back if it just got them.
     ///
     /// Eviction handlers without a time-out of their own run on the thread of the event loop.
     #[pyo3(

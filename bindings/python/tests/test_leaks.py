@@ -7,9 +7,15 @@ import gc
 import os
 from typing import Callable
 
+import pytest
+
 import allotment
 
 PAGE = os.sysconf("SC_PAGESIZE")
+
+pytestmark = pytest.mark.skipif(
+    not os.path.exists("/proc/self/statm"), reason="this system does not say what is resident"
+)
 
 
 def resident_bytes() -> int:

@@ -35,7 +35,7 @@ class AllotmentError(Exception):
 
 
 class Denied(AllotmentError):
-    """The governor says no: :attr:`denial` says by which check, where, and whether waiting helps."""
+    """The governor says no: :attr:`denial` says by which check, and whether waiting helps."""
 
     denial: Denial
     """The answer, as data."""
