@@ -20,7 +20,12 @@ type Flag = std::sync::atomic::AtomicBool;
 /// Times a verb is tried again while another thread changes the same grant, which takes a moment.
 const TURNS_MAX: u32 = 1_000;
 
-/// Bytes granted to a tenant.
+/// Bytes granted to a tenant: released by `release`, at the end of a `with`, or when nobody has the
+/// object any more.
+///
+/// Any thread may call it. Its verbs raise StaleGrant once it was released, Evicted once it was
+/// evicted, Closed on a closed governor and ForkedError in a fork; nothing has changed then. They
+/// take a moment, except for `grow` with `evict`. Sizes are ints of bytes or texts as "4 GiB".
 #[pyclass(frozen, weakref, module = "allotment")]
 pub(crate) struct Grant {
     tenant: Py<Tenant>,

@@ -10,7 +10,8 @@ use pyo3::types::PyDict;
 /// Times a change is tried again while other threads change the same account.
 pub(crate) const TURNS_MAX: u32 = 1_000;
 
-/// A registered group: an organisation, a team.
+/// A registered group: an organisation, a team, whose tenants' guarantees come out of its own.
+/// `Governor.register_group` makes it. Any thread may call it.
 #[pyclass(frozen, weakref, module = "allotment")]
 pub(crate) struct Group {
     pub(crate) governor: Py<Governor>,

@@ -21,7 +21,14 @@ const HOWS: [Unregister; 3] = [Unregister::IfIdle, Unregister::Drain, Unregister
 
 static ACQUIRING: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
-/// A registered tenant: an app, an agent, a model.
+/// A registered tenant: an app, an agent, a model. `Governor.register_tenant` makes it.
+///
+/// Any thread may call it. Sizes are ints of bytes or texts as "4 GiB", times are seconds or a
+/// timedelta. What gets memory takes a size, a kind ("model_load", "inference", "cache" or
+/// "background") and by keyword: `key` names the content, so that its frequency is remembered;
+/// `cookie` is handed back with the victim; after `ttl` seconds the content has expired and goes
+/// first; `cost` is what it takes to build it again; `evictable` lets a loaded model go; `pinned`
+/// keeps the grant until `unpin`.
 #[pyclass(frozen, weakref, module = "allotment")]
 pub(crate) struct Tenant {
     pub(crate) governor: Py<Governor>,
