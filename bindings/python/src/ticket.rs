@@ -72,7 +72,7 @@ impl Wake for Bell {
 #[derive(IntoPyObject)]
 pub(crate) enum Place {
     Granted(Grant),
-    InLine(Ticket),
+    InLine(Py<Ticket>),
 }
 
 /// A request that is about to be made: what `acquire_async` has read of its arguments.
@@ -94,12 +94,13 @@ impl Wish {
         let governor = home.shared();
         let ticket = py.detach(|| governor.enqueue_owned(&self.asked.request, self.asked.timeout));
         let ticket = ticket.map_err(|refusal| refused(py, governor, &refusal))?;
-        Ok(Place::InLine(Ticket {
+        let ticket = Ticket {
             ticket: Mutex::new(Some(ticket)),
             bell: Arc::default(),
             kind: self.asked.kind,
             tenant: self.tenant.clone_ref(py),
-        }))
+        };
+        Ok(Place::InLine(Py::new(py, ticket)?))
     }
 
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
