@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import warnings
 
 import allotment
 
@@ -23,6 +24,8 @@ def main() -> None:
         block = chat.request("1 MiB", "cache")
         assert asyncio.run(wait(chat)) == 1 << 20
         assert not block.is_live and governor.snapshot().live == 0
+        # That it forks with a thread is on purpose.
+        warnings.simplefilter("ignore", DeprecationWarning)
         if hasattr(os, "fork") and os.fork() == 0:
             try:
                 chat.request(1, "cache")
