@@ -103,8 +103,10 @@ enum Life {
     Live,
     /// Chosen as a victim.
     Chosen,
-    /// The same, and its owner was told that it is evicted.
+    /// The same, and it is over for its owner: who has chosen it takes its bytes off.
     Told,
+    /// Over for its owner: who unregisters its tenant by force takes its bytes off.
+    InHand,
     Over,
     /// Over, and not by its owner.
     Taken,
@@ -377,7 +379,7 @@ impl State {
         let counts = |g: &&Grant| {
             let counts = match g.life {
                 Life::Live => true,
-                Life::Chosen | Life::Told => leaving,
+                Life::Chosen | Life::Told | Life::InHand => leaving,
                 Life::Over => leaving && g.bytes > 0,
                 Life::Unborn | Life::Taken => false,
             };
@@ -451,10 +453,11 @@ impl State {
         let victim = &self.grants[usize::from(grant)];
         let (owner, asks) =
             (&self.tenants[usize::from(victim.tenant)], &self.tenants[usize::from(asking)]);
+        let leaves = [Life::Chosen, Life::Told, Life::InHand];
         let leaving = self
             .grants
             .iter()
-            .filter(|g| [Life::Chosen, Life::Told].contains(&g.life) && g.tenant == victim.tenant);
+            .filter(|g| leaves.contains(&g.life) && g.tenant == victim.tenant);
         let leaving: u16 = leaving.map(|g| g.bytes).sum();
         let floor = if owner.closed { 0 } else { owner.guarantee };
         let kept = owner.used.saturating_sub(leaving + victim.bytes) >= floor;
@@ -610,14 +613,14 @@ fn follow_owner(state: &State, grant: u8, operation: &Operation, to: &mut Vec<St
         Operation::Evicted(_) | Operation::ReleasedEvicted(_)
             if live && state.tenants[usize::from(tenant)].closed =>
         {
-            to.push(becomes(Life::Told));
+            to.push(becomes(Life::InHand));
         }
         Operation::Evicted(_) if !live => to.push(*state),
         Operation::ReleasedEvicted(_) => match life {
             // Either the owner or the evictor takes the bytes off.
             Life::Chosen => to.extend([state.ended(grant), becomes(Life::Told)]),
             // Also over: its slot may hold the next grant by now, which is what was seen.
-            Life::Told | Life::Taken | Life::Over => to.push(*state),
+            Life::Told | Life::InHand | Life::Taken | Life::Over => to.push(*state),
             _ => {}
         },
         Operation::Stale(_) if !live => to.push(*state),
@@ -655,9 +658,15 @@ fn follow_grant(state: &State, operation: &Operation, to: &mut Vec<State>) {
             _ => {}
         },
         Operation::Forced(_) => match life {
-            Life::Live | Life::Chosen | Life::Told => {
+            Life::Live | Life::InHand => {
                 if state.tenants[usize::from(tenant)].closed {
                     to.push(state.ended(grant));
+                }
+            }
+            // Either of them takes the bytes off, the other finds it over.
+            Life::Chosen | Life::Told => {
+                if state.tenants[usize::from(tenant)].closed {
+                    to.extend([state.ended(grant), becomes(Life::Told)]);
                 }
             }
             _ => to.push(*state),
