@@ -175,7 +175,6 @@ impl Governor {
             .map(|(&index, node)| {
                 let limit = accounts.limit(index);
                 let parent = admin.nodes.get(&node.parent);
-                let children = admin.nodes.values().filter(|child| child.parent == index);
                 GroupSnapshot {
                     group: GroupHandle::new(self.tag, node.generation, index),
                     name: node.name().to_string(),
@@ -184,7 +183,7 @@ impl Governor {
                     claimed_bytes: accounts.claim(index),
                     guarantee_bytes: accounts.guarantee(index),
                     limit_bytes: (limit < BYTES_MAX).then_some(limit),
-                    children: children.count() as u32,
+                    children: node.children,
                 }
             })
             .collect()

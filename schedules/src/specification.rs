@@ -454,10 +454,8 @@ impl State {
         let (owner, asks) =
             (&self.tenants[usize::from(victim.tenant)], &self.tenants[usize::from(asking)]);
         let leaves = [Life::Chosen, Life::Told, Life::InHand];
-        let leaving = self
-            .grants
-            .iter()
-            .filter(|g| leaves.contains(&g.life) && g.tenant == victim.tenant);
+        let leaving =
+            self.grants.iter().filter(|g| leaves.contains(&g.life) && g.tenant == victim.tenant);
         let leaving: u16 = leaving.map(|g| g.bytes).sum();
         let floor = if owner.closed { 0 } else { owner.guarantee };
         let kept = owner.used.saturating_sub(leaving + victim.bytes) >= floor;

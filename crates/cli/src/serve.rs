@@ -2,7 +2,8 @@
 //! serves until it is told to end. The server itself is the crate `allotment-server`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use allotment::os::probe;
@@ -41,9 +42,6 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
             CliError::new(format!("this machine has no randomness for a token: {error}"))
         })?,
     };
-    let hosts = hosts(args);
-    let state = State::new(&setup, Door::new(&token, hosts), LeaseBounds::default());
-    let state = state.map_err(|error| CliError::new(error.to_string()))?;
     let runtime = Runtime::new().map_err(|error| CliError::new(error.to_string()))?;
     runtime.block_on(async {
         let listener = TcpListener::bind(args.listen).await;
@@ -53,6 +51,9 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
         if made {
             write_token(&args.token_file, &token)?;
         }
+        let door = Door::new(&token, hosts(args, address));
+        let state = State::new(&setup, door, LeaseBounds::default());
+        let state = state.map_err(|error| CliError::new(error.to_string()))?;
         let end = told_to_end()?;
         announce(address, &setup, made.then_some((&*token, &*args.token_file)));
         let served = serve(listener, state, Bounds::default(), end).await;
@@ -80,11 +81,13 @@ fn shared_bytes() -> Result<u64, CliError> {
     Ok(whole / 100 * SHARED_PERCENT)
 }
 
-/// The names it was told, and the address it listens on if that is not of this machine alone.
-fn hosts(args: &ServeArgs) -> Vec<String> {
+/// The names it was told, and the address it listens on.
+fn hosts(args: &ServeArgs, address: SocketAddr) -> Vec<String> {
     let mut hosts = args.hosts.clone();
-    if !args.listen.ip().is_loopback() && !args.listen.ip().is_unspecified() {
-        hosts.push(args.listen.to_string());
+    match address.ip() {
+        ip if ip.is_unspecified() => {}
+        IpAddr::V4(ip) => hosts.push(ip.to_string()),
+        IpAddr::V6(ip) => hosts.push(format!("[{ip}]")),
     }
     hosts
 }
@@ -126,7 +129,10 @@ fn write_token(path: &Path, token: &str) -> Result<(), CliError> {
         .and_then(|mut file| writeln!(file, "{token}"))
         .and_then(|()| fs::rename(&beside, path));
     written.map_err(|error| {
-        let _ = fs::remove_file(&beside);
+        // One that was there before is not ours.
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            let _ = fs::remove_file(&beside);
+        }
         CliError::file(path, &error)
     })
 }
@@ -141,7 +147,7 @@ fn unheard(args: &ServeArgs, error: &io::Error) -> CliError {
     })
 }
 
-fn announce(address: std::net::SocketAddr, setup: &Setup, made: Option<(&str, &Path)>) {
+fn announce(address: SocketAddr, setup: &Setup, made: Option<(&str, &Path)>) {
     let gib = setup.capacity_bytes as f64 / f64::from(1 << 30);
     let count = |count: usize, what: &str| match count {
         1 => format!("1 {what}"),
@@ -149,11 +155,20 @@ fn announce(address: std::net::SocketAddr, setup: &Setup, made: Option<(&str, &P
     };
     let (tenants, groups) = (setup.tenants.len(), setup.groups.len());
     let (tenants, groups) = (count(tenants, "tenant"), count(groups, "group"));
-    println!("serving {gib:.1} GiB to {tenants} in {groups} on http://{address}");
+    let mut out = io::stdout().lock();
+    // Whoever does not want to read it is served all the same.
+    let _ = writeln!(out, "serving {gib:.1} GiB to {tenants} in {groups} on http://{address}");
     if let Some((token, file)) = made {
-        println!("token for this run, also in {}: {token}", file.display());
-        println!("try: curl -H \"Authorization: Bearer {token}\" http://{address}/v1/usage");
+        let file = file.display();
+        // Where it is kept or read by others than who has started it, it is no place for a secret.
+        let _ = match out.is_terminal() {
+            true => writeln!(out, "token for this run, also in {file}: {token}"),
+            false => writeln!(out, "token for this run: in {file}"),
+        };
+        let header = format!("-H \"Authorization: Bearer $(cat {file})\"");
+        let _ = writeln!(out, "try: curl {header} http://{address}/v1/usage");
     }
+    let _ = out.flush();
 }
 
 /// Ready once SIGINT or SIGTERM has come.

@@ -4,7 +4,8 @@
 //! ```text
 //! B1  whoever is answered that a lease has ended by them gives its memory back, and nobody else
 //! B2  epochs only rise: a new lease, and one that is taken over, has a greater one than any before
-//! B3  `deadlines` = the (deadline, id) of every lease in `live`
+//! B3  a change made under an epoch has come to its end before the lease is taken over
+//! B4  `deadlines` = the (deadline, id) of every lease in `live`
 //! ```
 //!
 //! A lease that has ended is remembered for a while, so that a holder that comes back late is told
@@ -64,8 +65,12 @@ pub struct Lease {
     pub deadline_ns: u64,
     /// What to do when its memory is needed.
     pub on_evict: OnEvict,
-    /// By when its holder was asked to release it.
+    /// By when its holder should release it.
     pub wanted_by_ns: Option<u64>,
+    /// Whether its holder has been told.
+    told: bool,
+    /// Whether a change of it is under way.
+    changing: bool,
 }
 
 /// Why a call about a lease changes nothing.
@@ -77,6 +82,8 @@ pub enum NotHeld {
     Stale,
     /// It has ended.
     Ended(End),
+    /// Another change of it is under way.
+    Changing,
 }
 
 /// Who calls: the tenants it may act for.
@@ -149,7 +156,9 @@ impl Book {
         self.epoch += 1;
         let deadline_ns = now_ns.saturating_add(lease_ns);
         let epoch = self.epoch;
-        let lease = Lease { tenant, epoch, lease_ns, deadline_ns, on_evict, wanted_by_ns: None };
+        let (wanted_by_ns, told, changing) = (None, false, false);
+        let lease =
+            Lease { tenant, epoch, lease_ns, deadline_ns, on_evict, wanted_by_ns, told, changing };
         self.deadlines.insert((deadline_ns, id.clone()));
         self.live.insert(id, lease.clone());
         lease
@@ -190,8 +199,15 @@ impl Book {
         epoch: u64,
         now_ns: u64,
     ) -> Result<Lease, NotHeld> {
-        self.look(id, who, Some(epoch))?;
-        Ok(self.put_off(id, now_ns, None))
+        let asked = self.look(id, who, Some(epoch))?;
+        // Who has been told, and did not release it in time, is not asked any more: others are.
+        let over = asked.told && asked.wanted_by_ns.is_some_and(|by_ns| by_ns <= now_ns);
+        let lease = self.put_off(id, now_ns, None);
+        lease.told = lease.wanted_by_ns.is_some();
+        if over {
+            (lease.wanted_by_ns, lease.told) = (None, false);
+        }
+        Ok(lease.clone())
     }
 
     /// Gives a lease to another holder of the same tenant: whoever had it before is refused from
@@ -201,20 +217,42 @@ impl Book {
     ///
     /// As [`Book::look`].
     pub fn take_over(&mut self, id: &str, who: Acting, now_ns: u64) -> Result<Lease, NotHeld> {
-        self.look(id, who, None)?;
+        if self.look(id, who, None)?.changing {
+            return Err(NotHeld::Changing);
+        }
         self.epoch += 1;
-        Ok(self.put_off(id, now_ns, Some(self.epoch)))
+        let epoch = self.epoch;
+        Ok(self.put_off(id, now_ns, Some(epoch)).clone())
     }
 
-    fn put_off(&mut self, id: &str, now_ns: u64, epoch: Option<u64>) -> Lease {
+    /// Begins a change of a lease's memory; [`Book::changed`] ends it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Book::look`], and that another one is under way.
+    pub fn change(&mut self, id: &str, who: Acting, epoch: u64) -> Result<Lease, NotHeld> {
+        if self.look(id, who, Some(epoch))?.changing {
+            return Err(NotHeld::Changing);
+        }
+        let lease = self.live.get_mut(id).expect("looked up above");
+        lease.changing = true;
+        Ok(lease.clone())
+    }
+
+    /// A change has come to its end; the lease may have, too.
+    pub fn changed(&mut self, id: &str) {
+        if let Some(lease) = self.live.get_mut(id) {
+            lease.changing = false;
+        }
+    }
+
+    fn put_off(&mut self, id: &str, now_ns: u64, epoch: Option<u64>) -> &mut Lease {
         let lease = self.live.get_mut(id).expect("looked up by the caller");
         self.deadlines.remove(&(lease.deadline_ns, id.to_string()));
         lease.deadline_ns = now_ns.saturating_add(lease.lease_ns);
         lease.epoch = epoch.unwrap_or(lease.epoch);
-        // What was not released in time is taken from others instead.
-        lease.wanted_by_ns = lease.wanted_by_ns.filter(|by_ns| *by_ns > now_ns);
         self.deadlines.insert((lease.deadline_ns, id.to_string()));
-        lease.clone()
+        lease
     }
 
     /// Ends a lease; the caller gives its memory back.
@@ -272,6 +310,7 @@ impl Book {
         match lease.on_evict {
             OnEvict::Ask => {
                 let ahead = lease.wanted_by_ns.filter(|earlier_ns| *earlier_ns > now_ns);
+                lease.told &= ahead.is_some();
                 lease.wanted_by_ns = Some(ahead.unwrap_or(by_ns));
                 Wanted::Asked
             }
@@ -351,6 +390,24 @@ mod tests {
     }
 
     #[test]
+    fn a_change_is_over_before_a_lease_is_taken_over() {
+        let mut book = book();
+        let lease = begin(&mut book, "a", 10);
+        assert_eq!(book.change("a", Acting::Anybody, 7), Err(NotHeld::Stale));
+        book.change("a", Acting::Anybody, lease.epoch).unwrap();
+        let again = book.change("a", Acting::Anybody, lease.epoch);
+        assert_eq!(again, Err(NotHeld::Changing));
+        assert_eq!(book.take_over("a", Acting::Anybody, 1_001), Err(NotHeld::Changing));
+        book.changed("a");
+        let epoch = book.take_over("a", Acting::Anybody, 1_001).unwrap().epoch;
+        assert_eq!(book.change("a", Acting::Anybody, lease.epoch), Err(NotHeld::Stale));
+        book.change("a", Acting::Anybody, epoch).unwrap();
+        book.end("a", Acting::Anybody, Some(epoch), End::Released).unwrap();
+        book.changed("a");
+        assert!(book.holds());
+    }
+
+    #[test]
     fn what_is_anothers_looks_like_nothing() {
         let mut book = book();
         let lease = begin(&mut book, "a", 10);
@@ -381,7 +438,9 @@ mod tests {
         assert_eq!(renewed(&mut book, 1_004).unwrap().wanted_by_ns, Some(1_005));
         assert_eq!(renewed(&mut book, 1_005).unwrap().wanted_by_ns, None);
         assert_eq!(book.want("asked", 1_006, 1_011), Wanted::Asked);
-        assert_eq!(renewed(&mut book, 1_007).unwrap().wanted_by_ns, Some(1_011));
+        // Also one that comes too late is told, once.
+        assert_eq!(renewed(&mut book, 1_012).unwrap().wanted_by_ns, Some(1_011));
+        assert_eq!(renewed(&mut book, 1_013).unwrap().wanted_by_ns, None);
         assert_eq!(book.want("gone", 1_000, 1_005), Wanted::Free);
         assert_eq!(book.want("gone", 1_000, 1_005), Wanted::Free);
         assert_eq!(book.want("none", 1_000, 1_005), Wanted::Unknown);

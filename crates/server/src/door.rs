@@ -51,7 +51,8 @@ impl Door {
             if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
         });
         let here = ["localhost", "127.0.0.1", "[::1]"];
-        here.contains(&name) || self.hosts.iter().any(|other| other == host || other == name)
+        let is = |other: &str| other.eq_ignore_ascii_case(host) || other.eq_ignore_ascii_case(name);
+        here.into_iter().chain(self.hosts.iter().map(String::as_str)).any(is)
     }
 }
 
@@ -97,6 +98,7 @@ mod tests {
     fn only_this_machine_and_who_was_named_are_the_host() {
         let door = Door::new("t", vec!["mac.example:7180".to_string(), "studio".to_string()]);
         for here in [
+            "LocalHost:1",
             "localhost",
             "localhost:7180",
             "127.0.0.1:1",

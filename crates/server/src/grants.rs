@@ -13,13 +13,14 @@
 //! ```
 
 use crate::book::{Acting, End, Lease, NotHeld, OnEvict};
+use crate::keeper::end_expired;
 use crate::metrics::Outcome;
 use crate::problem::Problem;
 use crate::state::{State, nanoseconds};
-use crate::words::{Body, Kind, Query, Size, created};
+use crate::words::{At, Body, Kind, Query, Size, created};
 use allotment::{AllocationAsk, AllocationRefusal, AllocationView, MemoryError, TenantId};
 use axum::Json;
-use axum::extract::{Path, State as Shared};
+use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,10 @@ use std::time::{Duration, Instant};
 const WAIT_MAX: Duration = Duration::from_secs(3_600);
 /// Shortest lease: below it a holder could hardly renew in time.
 const LEASE_MIN: Duration = Duration::from_millis(100);
+/// Most characters that say what a grant is for.
+const MODEL_CHARACTERS_MAX: usize = 128;
+/// Most grants of one page.
+const PAGE_MAX: usize = 1_000;
 const NS_IN_MS: u64 = 1_000_000;
 
 /// What is asked for.
@@ -119,6 +124,8 @@ pub struct Resize {
 #[serde(deny_unknown_fields)]
 pub struct Whose {
     tenant: Option<String>,
+    #[serde(default)]
+    after: u64,
 }
 
 fn milliseconds(until_ns: u64, now_ns: u64) -> u64 {
@@ -161,31 +168,61 @@ impl State {
         self.tenant(text).ok_or_else(|| Problem::not_found("tenant"))
     }
 
-    /// The memory of a lease is gone without its end: its tenant left, or an operator took it.
-    fn struck(&self, id: &str, error: MemoryError) -> Problem {
-        match error {
+    /// What it means that the manager does not change an allocation: its lease has ended, or its
+    /// memory is wanted elsewhere, or it is gone, with its tenant or by an operator's hand.
+    async fn struck(&self, id: &str, tenant: TenantId, error: MemoryError) -> Problem {
+        let gone = matches!(
+            error,
             MemoryError::UnknownTenant(_)
-            | MemoryError::UnknownAllocation { .. }
-            | MemoryError::AllocationEnded { .. } => {
-                let how = End::Revoked;
-                let ended = self.book().end(id, Acting::Anybody, None, how);
-                ended.err().unwrap_or(NotHeld::Ended(how)).into()
-            }
-            other => other.into(),
+                | MemoryError::UnknownAllocation { .. }
+                | MemoryError::AllocationEnded { .. }
+        );
+        if !gone {
+            return error.into();
         }
+        if let Err(not) = self.book().look(id, Acting::Anybody, None) {
+            return not.into();
+        }
+        if self.manager.get_allocation(tenant, id).await.is_ok() {
+            return Problem::wanted();
+        }
+        let ended = self.book().end(id, Acting::Anybody, None, End::Revoked);
+        // Nothing is there any more; if something were, it would be nobody's from now on.
+        let _ = self.manager.release_allocation_whole(tenant, id).await;
+        ended.err().unwrap_or(NotHeld::Ended(End::Revoked)).into()
     }
 
-    fn refused(&self, id: &str, refusal: AllocationRefusal) -> Problem {
+    async fn refused(&self, id: &str, tenant: TenantId, refusal: AllocationRefusal) -> Problem {
         match refusal {
-            AllocationRefusal::Misuse(error) => self.struck(id, error),
+            AllocationRefusal::Misuse(error) => self.struck(id, tenant, error).await,
             denied => denied.into(),
         }
     }
 
+    fn change(&self, id: &str, epoch: u64) -> Result<Change<'_>, Problem> {
+        let lease = self.book().change(id, Acting::Anybody, epoch)?;
+        Ok(Change { state: self, id: id.to_string(), lease })
+    }
+
     async fn shown(&self, id: &str, lease: &Lease) -> Result<GrantBody, Problem> {
         let view = self.manager.get_allocation(lease.tenant, id).await;
-        let view = view.map_err(|error| self.struck(id, error))?;
-        Ok(GrantBody::new(view, lease, self.now_ns()))
+        match view {
+            Ok(view) => Ok(GrantBody::new(view, lease, self.now_ns())),
+            Err(error) => Err(self.struck(id, lease.tenant, error).await),
+        }
+    }
+}
+
+/// A change of a lease's memory, under way until it is dropped.
+struct Change<'s> {
+    state: &'s State,
+    id: String,
+    lease: Lease,
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.state.book().changed(&self.id);
     }
 }
 
@@ -203,6 +240,13 @@ pub async fn request(
     Shared(state): Shared<Arc<State>>,
     Body(ask): Body<Ask>,
 ) -> Result<Response, Problem> {
+    let length = ask.model.chars().count();
+    if length > MODEL_CHARACTERS_MAX || ask.model.chars().any(char::is_control) {
+        let detail = format!(
+            "model: at most {MODEL_CHARACTERS_MAX} characters, none of them a control character"
+        );
+        return Err(Problem::invalid(detail));
+    }
     let wait = within("wait_ms", ask.wait_ms, Duration::ZERO, WAIT_MAX)?;
     let lease = match ask.lease_ms {
         Some(lease_ms) => within("lease_ms", lease_ms, LEASE_MIN, state.bounds.max)?,
@@ -230,7 +274,8 @@ pub async fn request(
     Ok(created(format!("/v1/grants/{id}"), Json(body)))
 }
 
-/// All leases, or those of one tenant, in the order of their ends.
+/// All leases, or those of one tenant, in the order of their epochs: a page of them, of which the
+/// next one comes after the last epoch.
 pub async fn list(
     Shared(state): Shared<Arc<State>>,
     Query(whose): Query<Whose>,
@@ -240,7 +285,9 @@ pub async fn list(
         None => Acting::Anybody,
     };
     let mut leases = state.book().of(who);
-    leases.sort_by_key(|(_, lease)| (lease.deadline_ns, lease.epoch));
+    leases.retain(|(_, lease)| lease.epoch > whose.after);
+    leases.sort_by_key(|(_, lease)| lease.epoch);
+    leases.truncate(PAGE_MAX);
     let mut grants = Vec::with_capacity(leases.len());
     for (id, lease) in leases {
         // One that has ended meanwhile is left out.
@@ -252,7 +299,7 @@ pub async fn list(
 /// One grant.
 pub async fn look(
     Shared(state): Shared<Arc<State>>,
-    Path(id): Path<String>,
+    At(id): At<String>,
 ) -> Result<Json<GrantBody>, Problem> {
     let lease = state.book().look(&id, Acting::Anybody, None)?.clone();
     state.shown(&id, &lease).await.map(Json)
@@ -261,23 +308,26 @@ pub async fn look(
 /// The holder lives: the lease lasts for its whole time again.
 pub async fn renew(
     Shared(state): Shared<Arc<State>>,
-    Path(id): Path<String>,
+    At(id): At<String>,
     Body(Epoch { epoch }): Body<Epoch>,
 ) -> Result<Json<LeaseBody>, Problem> {
     let now_ns = state.now_ns();
+    end_expired(&state, now_ns).await;
     let lease = state.book().renew(&id, Acting::Anybody, epoch, now_ns)?;
     // What was revoked is not renewed.
-    let view = state.manager.get_allocation(lease.tenant, &id).await;
-    view.map_err(|error| state.struck(&id, error))?;
+    if let Err(error) = state.manager.get_allocation(lease.tenant, &id).await {
+        return Err(state.struck(&id, lease.tenant, error).await);
+    }
     Ok(Json(LeaseBody::new(id, &lease, now_ns)))
 }
 
 /// Another process of the tenant goes on with the grant; whoever had it is refused from now on.
 pub async fn take_over(
     Shared(state): Shared<Arc<State>>,
-    Path(id): Path<String>,
+    At(id): At<String>,
 ) -> Result<Json<GrantBody>, Problem> {
     let now_ns = state.now_ns();
+    end_expired(&state, now_ns).await;
     let lease = state.book().take_over(&id, Acting::Anybody, now_ns)?;
     state.shown(&id, &lease).await.map(Json)
 }
@@ -285,53 +335,56 @@ pub async fn take_over(
 /// More bytes, evicting like a request.
 pub async fn grow(
     Shared(state): Shared<Arc<State>>,
-    Path(id): Path<String>,
+    At(id): At<String>,
     Body(Resize { epoch, bytes }): Body<Resize>,
 ) -> Result<Json<GrantBody>, Problem> {
-    let lease = state.book().look(&id, Acting::Anybody, Some(epoch))?.clone();
-    let grown = state.manager.extend(lease.tenant, &id, bytes.0).await;
-    grown.map_err(|refusal| state.refused(&id, refusal))?;
-    state.shown(&id, &lease).await.map(Json)
+    let change = state.change(&id, epoch)?;
+    let tenant = change.lease.tenant;
+    if let Err(refusal) = state.manager.extend(tenant, &id, bytes.0).await {
+        return Err(state.refused(&id, tenant, refusal).await);
+    }
+    state.shown(&id, &change.lease).await.map(Json)
 }
 
 /// Fewer bytes; at least one stays.
 pub async fn shrink(
     Shared(state): Shared<Arc<State>>,
-    Path(id): Path<String>,
+    At(id): At<String>,
     Body(Resize { epoch, bytes }): Body<Resize>,
 ) -> Result<Json<GrantBody>, Problem> {
-    let lease = state.book().look(&id, Acting::Anybody, Some(epoch))?.clone();
-    let view = state.manager.get_allocation(lease.tenant, &id).await;
-    let held = view.map_err(|error| state.struck(&id, error))?.bytes;
+    // Of two at one time the second would find less than it has looked up.
+    let change = state.change(&id, epoch)?;
+    let tenant = change.lease.tenant;
+    let held = state.shown(&id, &change.lease).await?.bytes;
     if bytes.0 >= held {
-        let detail = format!(
-            "{} bytes to shrink by, but the grant holds {held}; delete it to \
-                              return all",
-            bytes.0
-        );
+        let by = bytes.0;
+        let detail = format!("shrink by {by}, but the grant holds {held}; delete it to return all");
         return Err(Problem::invalid(detail));
     }
-    let shrunk = state.manager.release_allocation_bytes(lease.tenant, &id, bytes.0).await;
-    shrunk.map_err(|error| state.struck(&id, error))?;
-    state.shown(&id, &lease).await.map(Json)
+    if let Err(error) = state.manager.release_allocation_bytes(tenant, &id, bytes.0).await {
+        return Err(state.struck(&id, tenant, error).await);
+    }
+    state.shown(&id, &change.lease).await.map(Json)
 }
 
 /// Used again: it is evicted later.
 pub async fn touch(
     Shared(state): Shared<Arc<State>>,
-    Path(id): Path<String>,
+    At(id): At<String>,
     Body(Epoch { epoch }): Body<Epoch>,
 ) -> Result<StatusCode, Problem> {
-    let lease = state.book().look(&id, Acting::Anybody, Some(epoch))?.clone();
-    let touched = state.manager.touch_allocation(lease.tenant, &id).await;
-    touched.map_err(|error| state.struck(&id, error))?;
+    let change = state.change(&id, epoch)?;
+    let tenant = change.lease.tenant;
+    if let Err(error) = state.manager.touch_allocation(tenant, &id).await {
+        return Err(state.struck(&id, tenant, error).await);
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// All of it back.
 pub async fn release(
     Shared(state): Shared<Arc<State>>,
-    Path(id): Path<String>,
+    At(id): At<String>,
     Query(Epoch { epoch }): Query<Epoch>,
 ) -> Result<StatusCode, Problem> {
     let lease = state.book().end(&id, Acting::Anybody, Some(epoch), End::Released)?;

@@ -10,10 +10,10 @@
 
 use crate::problem::Problem;
 use crate::state::State;
-use crate::words::{Body, Change, Size, created};
+use crate::words::{At, Body, Change, Size, created};
 use allotment::{GroupConfig, GroupSnapshot};
 use axum::Json;
-use axum::extract::{Path, State as Shared};
+use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,7 @@ pub async fn register(
     Shared(state): Shared<Arc<State>>,
     Body(new): Body<NewGroup>,
 ) -> Result<Response, Problem> {
+    let _alone = state.administration.lock().await;
     let governor = state.manager.governor();
     let length = new.name.chars().count();
     if !(1..=NAME_MAX).contains(&length) || new.name.chars().any(char::is_control) {
@@ -111,7 +112,7 @@ pub async fn register(
 /// One group.
 pub async fn look(
     Shared(state): Shared<Arc<State>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<Json<GroupBody>, Problem> {
     body_of(&state, &name)
 }
@@ -119,7 +120,7 @@ pub async fn look(
 /// Changes what is named of a group.
 pub async fn change(
     Shared(state): Shared<Arc<State>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Body(changes): Body<Changes>,
 ) -> Result<Json<GroupBody>, Problem> {
     let governor = state.manager.governor();
@@ -134,7 +135,7 @@ pub async fn change(
 /// Removes a group that has nothing below it.
 pub async fn remove(
     Shared(state): Shared<Arc<State>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<StatusCode, Problem> {
     let governor = state.manager.governor();
     let group = governor.find_group(&name).ok_or_else(|| Problem::not_found("group"))?;

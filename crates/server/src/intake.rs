@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
 use std::time::Duration;
 
 /// Largest body that is read.
@@ -19,8 +20,11 @@ pub async fn read(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     match tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_BYTES_MAX)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
-        // Or it broke off, and nobody reads the answer.
-        Ok(Err(_)) => {
+        Ok(Err(error)) => {
+            if !error.into_inner().is::<LengthLimitError>() {
+                let detail = "the body broke off, or is not framed as it should be";
+                return Problem::invalid(detail).into_response();
+            }
             let detail = format!("a body has at most {BODY_BYTES_MAX} bytes");
             let (status, title) = (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
             Problem::new(status, "too-large", title, detail).into_response()

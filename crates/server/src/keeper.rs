@@ -15,8 +15,7 @@ pub async fn keep(state: Weak<State>, sooner: Arc<Notify>) {
         let sleep = {
             let Some(state) = state.upgrade() else { return };
             let now_ns = state.now_ns();
-            let ended = end_expired(&state, now_ns).await;
-            state.metrics.expired(ended);
+            end_expired(&state, now_ns).await;
             let next_ns = state.book().next_deadline_ns();
             next_ns.map_or(SLEEP_MAX, |at_ns| {
                 Duration::from_nanos(at_ns.saturating_sub(now_ns)).min(SLEEP_MAX)
@@ -29,14 +28,15 @@ pub async fn keep(state: Weak<State>, sooner: Arc<Notify>) {
     }
 }
 
-/// Gives back what is held by nobody any more; how many leases that were.
-pub async fn end_expired(state: &State, now_ns: u64) -> u64 {
-    let mut ended = 0;
+/// Gives back what is held by nobody any more.
+pub async fn end_expired(state: &State, now_ns: u64) {
     loop {
         let expired = state.book().expire(now_ns);
-        let Some((id, lease)) = expired else { return ended };
-        ended += 1;
+        let Some((id, lease)) = expired else { return };
+        state.metrics.expired();
         // It may have been evicted, or its tenant unregistered, at the same moment.
         let _ = state.manager.release_allocation_whole(lease.tenant, &id).await;
+        // Many may end at one time, and others want to be served.
+        tokio::task::yield_now().await;
     }
 }

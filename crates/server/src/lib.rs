@@ -89,7 +89,9 @@ pub fn router(state: &Arc<State>) -> Router {
         .layer(middleware::from_fn(intake::read))
         // The last one is the first that a request comes to.
         .layer(middleware::from_fn_with_state(state.clone(), door::check));
-    let outside =
-        Router::new().route("/healthz", get(looks::health)).route("/readyz", get(looks::health));
+    let outside = Router::new()
+        .route("/healthz", get(looks::health))
+        .route("/readyz", get(looks::health))
+        .method_not_allowed_fallback(problem::no_method);
     outside.merge(inside).with_state(state.clone())
 }

@@ -2,7 +2,7 @@
 //! happens, what is held is looked up when somebody scrapes.
 //!
 //! `tenant` is a label of at most [`LABELS_MAX`] tenants: those that came first and are still
-//! there. All others together are `other`, so that a thousand tenants do not make a thousand series.
+//! there. All others together are `other`: a thousand tenants do not make a thousand series.
 
 use crate::state::State;
 use allotment::{AllocationType, TenantDashboard, TenantId, TenantUsage};
@@ -112,9 +112,9 @@ impl Metrics {
         durations.observe(took.as_secs_f64());
     }
 
-    /// Counts leases whose holders have vanished.
-    pub fn expired(&self, leases: u64) {
-        self.expired.inc_by(leases);
+    /// Counts a lease whose holder has vanished.
+    pub fn expired(&self) {
+        self.expired.inc();
     }
 
     fn labels(&self) -> MutexGuard<'_, HashMap<TenantId, String>> {

@@ -59,6 +59,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "not found", detail)
     }
 
+    /// The memory of a lease is wanted elsewhere: it does not change any more.
+    pub fn wanted() -> Self {
+        let detail = "its holder was asked to release it, and it can only be released whole";
+        Self::new(StatusCode::CONFLICT, "wanted", "the memory is wanted elsewhere", detail)
+    }
+
     fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.figures.insert(name.to_string(), value.into());
         self
@@ -66,9 +72,11 @@ impl Problem {
 
     fn denied(no: AllocationDenial) -> Self {
         let Some(denial) = no.denial else {
-            let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "the tenant is on hold");
-            return Self::new(status, "on-hold", title, no.reason)
-                .with("available_bytes", no.available_bytes);
+            // Nobody's limit: an operator has put the tenant on hold, or others were faster.
+            let problem =
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-now", "not now", no.reason)
+                    .with("available_bytes", no.available_bytes);
+            return Self { retry_after_secs: Some(RETRY_AFTER_SECS), ..problem };
         };
         let status = match (denial.reason, denial.waiting_can_help) {
             (DenialReason::RateLimit, _) => StatusCode::TOO_MANY_REQUESTS,
@@ -198,6 +206,11 @@ impl From<NotHeld> for Problem {
                 "the lease was taken over since that epoch; whoever has the old one must not use \
                  its memory any more",
             ),
+            NotHeld::Changing => {
+                let detail = "another call is changing the same lease; call again";
+                let problem = Self::new(StatusCode::CONFLICT, "busy", "not now", detail);
+                Self { retry_after_secs: Some(RETRY_AFTER_SECS), ..problem }
+            }
             NotHeld::Ended(how) => Self::new(
                 StatusCode::GONE,
                 "ended",

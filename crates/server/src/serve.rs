@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 
 /// What connections may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Bounds {
     pub connections_max: usize,
     /// Time to send the head of a request.
     pub head_within: Duration,
+    /// Time in which some of an answer has to be taken.
+    pub taken_within: Duration,
     /// Time that open requests have once the end has been asked for.
     pub drain_within: Duration,
 }
@@ -29,10 +32,14 @@ impl Default for Bounds {
         Self {
             connections_max: 4_096,
             head_within: Duration::from_secs(10),
+            taken_within: Duration::from_secs(10),
             drain_within: Duration::from_secs(10),
         }
     }
 }
+
+/// Largest head that is read.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// How far the end has come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,14 +59,15 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 ///
-/// None today: what goes wrong with a connection ends that connection.
+/// That nobody ends leases any more, which is a bug. What goes wrong with a connection ends that
+/// connection.
 pub async fn serve(
     listener: TcpListener,
     state: Arc<State>,
     bounds: Bounds,
     end: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&state), state.sooner.clone()));
+    let mut keeper = tokio::spawn(keeper::keep(Arc::downgrade(&state), state.sooner.clone()));
     let permits = Arc::new(Semaphore::new(bounds.connections_max));
     let (stage, staged) = watch::channel(Stage::Open);
     let service = router(&state);
@@ -68,6 +76,7 @@ pub async fn serve(
         let accepted = tokio::select! {
             accepted = accept(&listener, &permits) => accepted,
             () = &mut end => break,
+            _ = &mut keeper => return Err(io::Error::other("who ends leases has ended itself")),
         };
         let Some((stream, permit)) = accepted else { continue };
         let connection = connection(stream, service.clone(), bounds, staged.clone());
@@ -109,6 +118,10 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(bounds.head_within);
+    http.max_buf_size(HEAD_BYTES_MAX);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(bounds.taken_within));
+    let stream = Box::pin(stream);
     let service = TowerToHyperService::new(service);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {

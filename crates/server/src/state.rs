@@ -14,8 +14,9 @@ use tokio::sync::Notify;
 
 /// Seconds between two steps of the balancer, and two looks of the monitor.
 const STEP_SECS: u64 = 1;
-/// Epochs of a server begin at its start in seconds times this: above those of any before it.
-const EPOCHS_A_SECOND: u64 = 1 << 20;
+/// Epochs of a server begin at its start in so many ns: above those of any before it, which gave
+/// fewer than one in that time. Below 2^53 for two centuries, so that JSON keeps them.
+const EPOCH_NS: u128 = 1 << 10;
 
 /// Bounds on leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct State {
     pub door: Door,
     /// What is counted as it happens.
     pub metrics: Metrics,
+    /// Taken by whoever registers, renames or removes: what was looked up stays so meanwhile.
+    pub administration: tokio::sync::Mutex<()>,
     book: Mutex<Book>,
     /// Told when a lease ends sooner than all others.
     pub sooner: Arc<Notify>,
@@ -103,6 +106,7 @@ impl State {
             bounds,
             door,
             metrics: Metrics::default(),
+            administration: tokio::sync::Mutex::default(),
             book,
             sooner: Arc::default(),
         });
@@ -137,9 +141,9 @@ impl State {
     /// The tenant of that id or name, if there is one: names of several tenants are found of one.
     pub fn tenant(&self, text: &str) -> Option<TenantId> {
         let governor = self.manager.governor();
-        if let Ok(uuid) = uuid::Uuid::parse_str(text) {
-            let id = TenantId::from_u128(uuid.as_u128());
-            return governor.find(id).map(|_| id);
+        let id = uuid::Uuid::parse_str(text).ok().map(|id| TenantId::from_u128(id.as_u128()));
+        if let Some(id) = id.filter(|id| governor.find(*id).is_some()) {
+            return Some(id);
         }
         let tenant = governor.find_named(text)?;
         governor.tenant_config(tenant).ok().map(|config| config.id)
@@ -160,7 +164,7 @@ pub fn nanoseconds(duration: Duration) -> u64 {
 
 fn first_epoch() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    since.as_secs().saturating_mul(EPOCHS_A_SECOND)
+    u64::try_from(since.as_nanos() / EPOCH_NS).unwrap_or(u64::MAX >> 1)
 }
 
 /// The holder is asked at its next renewal.

@@ -5,17 +5,17 @@
 //! POST   /v1/tenants                        registers one                        201
 //! GET    /v1/tenants/{tenant}               by id or name                        200
 //! PATCH  /v1/tenants/{tenant}               changes what is named                200
-//! DELETE /v1/tenants/{tenant}?mode=idle     or drain, force                      204
+//! DELETE /v1/tenants/{tenant}?mode=idle     or force                             204
 //! POST   /v1/tenants/{tenant}/{freeze, thaw, drain}                              200
 //! ```
 
 use crate::book::{Acting, End};
 use crate::problem::Problem;
 use crate::state::State;
-use crate::words::{Body, Change, Query, Rank, Size, Walls, created};
+use crate::words::{At, Body, Change, Query, Rank, Size, Walls, created};
 use allotment::{TenantConfig, TenantHold, TenantId, TenantUsage};
 use axum::Json;
-use axum::extract::{Path, State as Shared};
+use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,7 @@ pub async fn register(
     Body(wish): Body<Wish>,
 ) -> Result<Response, Problem> {
     let governor = state.manager.governor();
+    let _alone = state.administration.lock().await;
     let Some(name) = &wish.name else {
         return Err(Problem::invalid("a tenant has a `name`: 1 to 128 characters"));
     };
@@ -186,7 +187,7 @@ pub async fn register(
 /// One tenant.
 pub async fn look(
     Shared(state): Shared<Arc<State>>,
-    Path(tenant): Path<String>,
+    At(tenant): At<String>,
 ) -> Result<Json<TenantBody>, Problem> {
     let id = state.named(&tenant)?;
     state.body_of(id).await.map(Json)
@@ -195,12 +196,13 @@ pub async fn look(
 /// Changes what is named of a tenant, while it runs. A limit below what it holds revokes nothing.
 pub async fn change(
     Shared(state): Shared<Arc<State>>,
-    Path(tenant): Path<String>,
+    At(tenant): At<String>,
     Body(wish): Body<Wish>,
 ) -> Result<Json<TenantBody>, Problem> {
     if wish.id.is_some() || wish.group.is_some() {
         return Err(Problem::invalid("`id` and `group` stay: register another tenant instead"));
     }
+    let _alone = state.administration.lock().await;
     let id = state.named(&tenant)?;
     if let Some(name) = &wish.name
         && state.tenant(name).is_some_and(|other| other != id)
@@ -214,17 +216,18 @@ pub async fn change(
 /// Removes a tenant: idle, if it holds nothing; by force whatever it holds.
 pub async fn remove(
     Shared(state): Shared<Arc<State>>,
-    Path(tenant): Path<String>,
+    At(tenant): At<String>,
     Query(leaving): Query<Leaving>,
 ) -> Result<StatusCode, Problem> {
+    let _alone = state.administration.lock().await;
     let id = state.named(&tenant)?;
     match leaving.mode {
         Mode::Idle => state.manager.unregister_tenant(id).await?,
         Mode::Force => {
             state.manager.unregister_tenant_by_force(id).await?;
+            // Their memory went with their tenant, and nobody of the same id is there yet.
             let mut book = state.book();
             for (grant, _) in book.of(Acting::For(id)) {
-                // Its memory went with its tenant.
                 let _ = book.end(&grant, Acting::Anybody, None, End::Revoked);
             }
         }
@@ -235,7 +238,7 @@ pub async fn remove(
 /// Nothing more for this tenant, until it is thawed.
 pub async fn freeze(
     Shared(state): Shared<Arc<State>>,
-    Path(tenant): Path<String>,
+    At(tenant): At<String>,
 ) -> Result<Json<TenantBody>, Problem> {
     let id = state.named(&tenant)?;
     state.manager.freeze_tenant(id).await?;
@@ -245,7 +248,7 @@ pub async fn freeze(
 /// Ends a freeze or a drain.
 pub async fn thaw(
     Shared(state): Shared<Arc<State>>,
-    Path(tenant): Path<String>,
+    At(tenant): At<String>,
 ) -> Result<Json<TenantBody>, Problem> {
     let id = state.named(&tenant)?;
     state.manager.thaw_tenant(id).await?;
@@ -255,7 +258,7 @@ pub async fn thaw(
 /// Freezes a tenant and asks back whatever may go.
 pub async fn drain(
     Shared(state): Shared<Arc<State>>,
-    Path(tenant): Path<String>,
+    At(tenant): At<String>,
 ) -> Result<Json<TenantBody>, Problem> {
     let id = state.named(&tenant)?;
     state.manager.drain_tenant(id).await?;

@@ -2,7 +2,7 @@
 
 use crate::problem::Problem;
 use allotment::{AllocationType, Isolation, Priority};
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -145,6 +145,17 @@ pub struct Query<T>(pub T);
 
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
+        of_rejection(rejection.status(), rejection.body_text())
+    }
+}
+
+/// A part of the path; what is wrong with it is a problem document.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(Problem))]
+pub struct At<T>(pub T);
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
         of_rejection(rejection.status(), rejection.body_text())
     }
 }

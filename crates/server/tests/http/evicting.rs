@@ -25,6 +25,25 @@ fn a_holder_is_asked_at_its_next_renewal_and_who_is_short_gets_the_bytes() {
 }
 
 #[test]
+fn what_is_wanted_elsewhere_does_not_change_and_is_still_its_holders() {
+    let server = Server::new(SETUP);
+    let held = granted(&server, &cache(60 * MIB));
+    // Asked for, and not there yet.
+    server.post("/v1/requests", &ask("chat", 32 * MIB)).refuses(503, "denied");
+    let (id, epoch) = (held.id(), held.number("epoch"));
+    let path = format!("/v1/grants/{id}");
+    for verb in ["shrink", "grow"] {
+        let by = json!({ "epoch": epoch, "bytes": 1 });
+        server.post(&format!("{path}/{verb}"), &by).refuses(409, "wanted");
+    }
+    let usage = server.get("/v1/usage").is(200);
+    assert_eq!((usage.number("leases"), usage.number("grants")), (1, 1));
+    assert!(server.get(&path).is(200)["evict_within_ms"].is_number());
+    server.delete(&format!("{path}?epoch={epoch}")).is(204);
+    expect_nothing_held(&server);
+}
+
+#[test]
 fn what_may_go_at_once_does_and_its_holder_is_told() {
     let server = Server::new(SETUP);
     let held = granted(&server, &with(cache(60 * MIB), "on_evict", "at_once"));
@@ -57,7 +76,7 @@ fn a_drain_takes_what_may_go_at_once() {
     granted(&server, &with(cache(8 * MIB), "on_evict", "at_once"));
     let drained = server.post("/v1/tenants/batch/drain", &json!({})).is(200);
     assert_eq!((&drained["hold"], drained.number("used_bytes")), (&json!("draining"), 0));
-    server.post("/v1/requests", &ask("batch", 1)).refuses(503, "on-hold");
+    server.post("/v1/requests", &ask("batch", 1)).refuses(503, "not-now");
     server.post("/v1/tenants/batch/thaw", &json!({})).is(200);
     granted(&server, &ask("batch", 1));
 }

@@ -85,6 +85,29 @@ fn epochs_rise_with_every_grant_and_with_every_server() {
     let [a, b] = [0, 1].map(|_| granted(&first, &ask("chat", 1)).number("epoch"));
     assert!(a < b);
     drop(first);
-    std::thread::sleep(Duration::from_millis(1_100));
     assert!(granted(&Server::new(SETUP), &ask("chat", 1)).number("epoch") > b);
+}
+
+#[test]
+fn a_long_list_comes_in_pages() {
+    let server = Server::new(SETUP);
+    let state = &server.state;
+    let chat = state.tenant("chat").unwrap();
+    let wanted = allotment::AllocationAsk {
+        tenant_id: chat,
+        bytes: 1,
+        model_name: String::new(),
+        allocation_type: allotment::AllocationType::Inference,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for _ in 0..1_001 {
+        let id = runtime.block_on(state.manager.allocate(&wanted, Duration::ZERO)).unwrap();
+        state.begin_lease(&id, chat, u64::MAX, Default::default());
+    }
+    let page = server.get("/v1/grants").is(200).body;
+    let page = page.as_array().unwrap();
+    assert_eq!(page.len(), 1_000);
+    let last = page[999]["epoch"].as_u64().unwrap();
+    let rest = server.get(&format!("/v1/grants?after={last}")).is(200).body;
+    assert_eq!(rest.as_array().unwrap().len(), 1);
 }

@@ -20,6 +20,8 @@ fn bodies_that_make_no_sense_are_named() {
         (with(ask("chat", 1), "lease_ms", 3_600_001), "3600000"),
         (with(ask("chat", 1), "on_evict", "never"), "never"),
         (with(ask("chat", 1), "byte", 1), "byte"),
+        (with(ask("chat", 1), "model", "m".repeat(129)), "128"),
+        (with(ask("chat", 1), "model", "a\n"), "control"),
         (json!([1, 2]), "expected a string"),
     ];
     for (body, part) in wrong {
@@ -41,6 +43,8 @@ fn what_is_not_there_is_not_found_and_looks_alike() {
         server.get(&format!("/v1/tenants/{id}")).refuses(404, "not-found");
         server.delete(&format!("/v1/groups/{id}")).refuses(404, "not-found");
     }
+    server.get("/v1/grants/%ff").refuses(400, "invalid");
+    server.post("/healthz", &json!({})).refuses(405, "no-method");
     server.get("/v1/nothing").refuses(404, "no-route");
     server.get("/v1/requests").refuses(405, "no-method");
     server.delete("/v1/grants/none").refuses(400, "invalid");
@@ -92,6 +96,29 @@ fn a_body_that_does_not_come_is_not_waited_for() {
     let mut slow = server.send(&head("POST", "/v1/requests", &token, &text), &text[..4]);
     read_answer(&mut slow).refuses(408, "too-slow");
     expect_nothing_held(&server);
+}
+
+#[test]
+fn who_takes_no_answer_is_hung_up_on() {
+    let taken_within = Duration::from_millis(200);
+    let bounds = Bounds { taken_within, ..Bounds::default() };
+    let server = Server::bounded(SETUP, bounds, LeaseBounds::default());
+    let mut unread = server.send("", "");
+    unread.set_write_timeout(Some(SOON)).unwrap();
+    let asked = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000);
+    let begin = Instant::now();
+    // Until neither side takes any more, and then no longer than it has to be.
+    while unread.write_all(asked.as_bytes()).is_ok() {
+        assert!(begin.elapsed() < SOON, "still taken after {SOON:?}");
+    }
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_head_beyond_the_bound_is_not_read() {
+    let server = Server::new(SETUP);
+    let long = format!("X-Long: {}\r\n", "x".repeat(20_000));
+    assert_eq!(server.raw(&head("GET", "/healthz", &long, ""), "").status, 431);
 }
 
 #[test]

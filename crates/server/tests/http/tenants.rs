@@ -35,6 +35,10 @@ fn names_are_taken_once() {
     server.post("/v1/tenants", &json!({ "name": "chat" })).refuses(409, "duplicate");
     server.patch("/v1/tenants/batch", &json!({ "name": "chat" })).refuses(409, "duplicate");
     server.patch("/v1/tenants/batch", &json!({ "name": "batch" })).is(200);
+    let odd = json!({ "name": "deadbeefdeadbeefdeadbeefdeadbeef" });
+    server.post("/v1/tenants", &odd).is(201);
+    server.post("/v1/tenants", &odd).refuses(409, "duplicate");
+    server.get("/v1/tenants/deadbeefdeadbeefdeadbeefdeadbeef").is(200);
     server.post("/v1/groups", &json!({ "name": "team" })).is(201);
     server.post("/v1/groups", &json!({ "name": "team" })).refuses(409, "duplicate");
 }
@@ -76,7 +80,7 @@ fn a_frozen_tenant_gets_nothing_and_keeps_what_it_has() {
     granted(&server, &ask("chat", MIB));
     let frozen = server.post("/v1/tenants/chat/freeze", &json!({})).is(200);
     assert_eq!((&frozen["hold"], frozen.number("used_bytes")), (&json!("frozen"), MIB));
-    server.post("/v1/requests", &ask("chat", 1)).refuses(503, "on-hold");
+    server.post("/v1/requests", &ask("chat", 1)).refuses(503, "not-now");
     assert_eq!(server.post("/v1/tenants/chat/thaw", &json!({})).is(200)["hold"], "none");
     granted(&server, &ask("chat", 1));
 }
@@ -96,4 +100,17 @@ fn a_snapshot_has_the_pool_the_groups_and_the_tenants() {
     assert_eq!(snapshot["groups"], json!([]));
     let balanced = server.post("/v1/balance", &json!({})).is(200);
     assert_eq!((&balanced["pressure"], balanced.number("freed_bytes")), (&json!("normal"), 0));
+}
+
+#[test]
+fn of_many_who_register_one_name_one_does() {
+    let server = Server::new(SETUP);
+    for round in 0..5 {
+        let wish = json!({ "name": format!("t{round}") });
+        let made = std::thread::scope(|scope| {
+            let all = [(); 6].map(|()| scope.spawn(|| server.post("/v1/tenants", &wish).status));
+            all.map(|one| one.join().unwrap()).iter().filter(|status| **status == 201).count()
+        });
+        assert_eq!(made, 1);
+    }
 }
