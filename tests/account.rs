@@ -391,3 +391,45 @@ fn every_ancestor_may_have_to_collect_once() {
     accounts.charge(asking, 1, 0, 10).expect("all ten bytes are free");
     accounts.assert_at_rest();
 }
+
+/// Nothing counted, an open account: then the limit is told without a look at the record, at every
+/// level if it is the same at all of them, and else at the lowest.
+#[test]
+fn the_usual_charge_is_told_its_limit() {
+    let accounts = Accounts::new(1_000, 0, 1, 0);
+    let tenant = accounts.tenants_begin();
+    let guaranteed = settings([100; LEVELS], 50);
+    accounts.open(tenant, ROOT, &guaranteed).unwrap();
+    let cases = [
+        (guaranteed, [true; LEVELS]),
+        (Settings { counted: 1, ..guaranteed }, [false; LEVELS]),
+        (Settings { share_weight: 1, ..guaranteed }, [true, false, false]),
+        (settings([100, 100, 60], 50), [true, false, false]),
+        (settings([100, 90, 100], 50), [true, false, false]),
+    ];
+    let account = accounts.get(tenant);
+    for (settings, usual) in cases {
+        accounts.configure(tenant, &settings).unwrap();
+        for (level, usual) in usual.into_iter().enumerate() {
+            let to = Gauge::default().reported(Pressure::ALL[level]);
+            assert!(accounts.change_gauge(accounts.gauge(), to));
+            let used = accounts.used(tenant);
+            let said = format!("{settings:?} at {level}");
+            let refusal = |bytes| accounts.own_refusal(account, 1, bytes);
+            assert_eq!(refusal(101 - used), usual.then_some((used, 100)), "{said}");
+            assert_eq!(refusal(100 - used), None, "{said}");
+            assert_eq!(accounts.own_refusal(account, 2, 101), None, "{said}: of another");
+            assert!(accounts.looks_full(account, 101 - used), "{said}");
+            assert_eq!(accounts.looks_full(account, 100 - used), settings.counted > 0, "{said}");
+            let charge = |generation| accounts.charge_at_once(account, tenant, generation, 1);
+            assert_eq!(charge(2), None, "{said}: of another");
+            assert_eq!(charge(1), usual.then_some(used + 1), "{said}");
+            let beyond_claim = accounts.charge_at_once(account, tenant, 1, 51 - used);
+            assert_eq!(beyond_claim, None, "{said}: that has to be bought");
+        }
+    }
+    accounts.close(tenant);
+    assert_eq!(accounts.own_refusal(account, 1, 1), None);
+    assert_eq!(accounts.charge_at_once(account, tenant, 1, 0), None);
+    accounts.assert_at_rest();
+}
