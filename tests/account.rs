@@ -424,8 +424,14 @@ fn the_usual_charge_is_told_its_limit() {
             let charge = |generation| accounts.charge_at_once(account, tenant, generation, 1);
             assert_eq!(charge(2), None, "{said}: of another");
             assert_eq!(charge(1), usual.then_some(used + 1), "{said}");
-            let beyond_claim = accounts.charge_at_once(account, tenant, 1, 51 - used);
-            assert_eq!(beyond_claim, None, "{said}: that has to be bought");
+            let charge_to = |bytes| {
+                let bytes = bytes - accounts.used(tenant);
+                let used = accounts.charge_at_once(account, tenant, 1, bytes);
+                accounts.uncharge(tenant, used.map_or(0, |_| bytes));
+                used
+            };
+            assert_eq!(charge_to(50), usual.then_some(50), "{said}: all that is paid for");
+            assert_eq!(charge_to(51), None, "{said}: that has to be bought");
         }
     }
     accounts.close(tenant);

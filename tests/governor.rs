@@ -479,3 +479,17 @@ fn groups_move_while_a_request_is_explained() {
         }
     });
 }
+
+#[test]
+fn the_next_tenant_of_a_slot_has_used_nothing() {
+    let governor = Governor::new(GovernorConfig { tenants_max: 1, ..small(100) }).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    drop(governor.request(&Request::new(one, AllocationType::Cache, 10)).unwrap());
+    governor.request(&Request::new(one, AllocationType::Cache, 101)).unwrap_err();
+    governor.unregister_tenant(one, Unregister::IfIdle).unwrap();
+    let two = governor.register_tenant(tenant(2)).unwrap();
+    assert_eq!(one.index(), two.index(), "the only slot");
+    let usage = governor.usage(two).unwrap();
+    assert_eq!((usage.used_bytes, usage.peak_bytes), (0, 0));
+    assert_eq!((usage.granted, usage.denied), (0, 0));
+}
