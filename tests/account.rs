@@ -439,3 +439,82 @@ fn the_usual_charge_is_told_its_limit() {
     assert_eq!(accounts.charge_at_once(account, tenant, 1, 0), None);
     accounts.assert_at_rest();
 }
+
+/// A purchase takes a quantum, so that the next charges need none, but no more than it needs and an
+/// eighth of what the parent has left.
+#[test]
+fn a_purchase_is_large_only_in_plenty() {
+    for (capacity, bought) in [(10_000, 100), (730, 100), (729, 99), (80, 18), (10, 10)] {
+        let accounts = Accounts::new(capacity, 0, 1, 100);
+        let tenant = accounts.tenants_begin();
+        accounts.open(tenant, ROOT, &settings([BYTES_MAX; LEVELS], 0)).unwrap();
+        accounts.charge(tenant, 1, 0, 10).unwrap();
+        assert_eq!((accounts.used(tenant), accounts.claim(tenant)), (10, bought), "of {capacity}");
+        assert_eq!(accounts.claim(ROOT), capacity);
+        accounts.assert_at_rest();
+    }
+}
+
+/// Two tenants below a group of 20 in a pool of 30, and one beside it.
+fn family() -> (Accounts, [u32; 3]) {
+    let accounts = Accounts::new(30, 1, 3, 0);
+    let tenants = [0, 1, 2].map(|n| accounts.tenants_begin() + n);
+    accounts.open(1, ROOT, &settings([20; LEVELS], 0)).unwrap();
+    for (tenant, parent) in tenants.into_iter().zip([1, 1, ROOT]) {
+        accounts.open(tenant, parent, &settings([15; LEVELS], 0)).unwrap();
+    }
+    (accounts, tenants)
+}
+
+/// Whoever is short is told so by a look, which may err, and for certain after what is idle has been
+/// collected.
+#[test]
+fn short_is_who_lacks_bytes_that_are_in_use() {
+    let (accounts, [one, two, beside]) = family();
+    let full = |account, asked, used, limit| Some(Obstacle::Full { account, asked, used, limit });
+    accounts.charge(two, 1, 0, 12).unwrap();
+    accounts.uncharge(two, 12);
+    assert_eq!(accounts.shortage(one, 15), full(1, 15, 12, 20), "the claim of the other is idle");
+    assert!(!accounts.is_short(one, 15));
+    assert_eq!(accounts.shortage(one, 15), None);
+    assert_eq!(accounts.shortage(one, 16), full(one, 16, 0, 15));
+    assert!(accounts.is_short(one, 16), "its own limit");
+    accounts.charge(two, 1, 0, 12).unwrap();
+    assert_eq!(accounts.shortage(one, 8), None);
+    assert!(!accounts.is_short(one, 8));
+    assert_eq!(accounts.shortage(one, 9), full(1, 9, 12, 20));
+    assert!(accounts.is_short(one, 9), "the group's limit");
+    accounts.charge(one, 1, 0, 8).unwrap();
+    assert!(!accounts.is_short(beside, 10));
+    assert_eq!(accounts.shortage(beside, 11), full(ROOT, 11, 20, 30));
+    assert!(accounts.is_short(beside, 11), "the capacity");
+    accounts.uncharge(one, 3);
+    assert_eq!(accounts.shortage(one, 3), None, "it has paid for them");
+    assert!(!accounts.is_short(beside, 11), "nobody uses them");
+    accounts.assert_at_rest();
+}
+
+/// What can ever be used: the limits of all ancestors, less what is promised to others there.
+#[test]
+fn no_more_is_attainable_than_every_limit_leaves() {
+    let (accounts, [one, two, beside]) = family();
+    for (tenant, bytes) in [(one, 20), (two, 20), (beside, 30)] {
+        assert!(accounts.may_attain(tenant, bytes), "whatever its own limit");
+        assert!(!accounts.may_attain(tenant, bytes + 1));
+        assert!(!accounts.may_attain(tenant, 100));
+        assert_eq!(accounts.attainable(tenant, false), 15);
+    }
+    accounts.configure(two, &settings([20; LEVELS], 4)).unwrap();
+    assert_eq!((accounts.attainable(two, false), accounts.attainable(two, true)), (20, 20));
+    accounts.configure(one, &settings([20, 30, 10], 3)).unwrap();
+    assert_eq!((accounts.attainable(one, false), accounts.attainable(one, true)), (20, 16));
+    assert_eq!(accounts.attainable(two, true), 17);
+    // What the group keeps for its tenants, the pool has promised to the group only if it is the
+    // group's own guarantee.
+    assert_eq!(accounts.attainable(beside, true), 15);
+    accounts.configure(beside, &settings([30; LEVELS], 0)).unwrap();
+    accounts.configure(1, &settings([20; LEVELS], 8)).unwrap();
+    assert_eq!((accounts.attainable(beside, false), accounts.attainable(beside, true)), (30, 22));
+    assert!(accounts.may_attain(beside, 30));
+    accounts.assert_at_rest();
+}
