@@ -2,7 +2,9 @@
 //! what every account needs, and from that whether a request fits. With one thread every answer of
 //! the counting must be the oracle's, to the byte.
 
-use allotment::internals::account::{Accounts, DEPTH_MAX, LEVELS, Obstacle, ROOT, Settings};
+use allotment::internals::account::{
+    Accounts, DEPTH_MAX, LEVELS, Obstacle, ROOT, Settings, Trimmed,
+};
 use allotment::internals::pressure::{Gauge, Pressure};
 use allotment::internals::word::BYTES_MAX;
 use proptest::prelude::*;
@@ -473,13 +475,13 @@ fn short_is_who_lacks_bytes_that_are_in_use() {
     let (accounts, [one, two, beside]) = family();
     let full = |account, asked, used, limit| Some(Obstacle::Full { account, asked, used, limit });
     accounts.charge(two, 1, 0, 12).unwrap();
-    accounts.uncharge(two, 12);
+    accounts.uncharge(two, 7);
     assert_eq!(accounts.shortage(one, 15), full(1, 15, 12, 20), "the claim of the other is idle");
-    assert!(!accounts.is_short(one, 15));
+    assert!(!accounts.is_short(one, 15), "it is just enough");
     assert_eq!(accounts.shortage(one, 15), None);
     assert_eq!(accounts.shortage(one, 16), full(one, 16, 0, 15));
     assert!(accounts.is_short(one, 16), "its own limit");
-    accounts.charge(two, 1, 0, 12).unwrap();
+    accounts.charge(two, 1, 0, 7).unwrap();
     assert_eq!(accounts.shortage(one, 8), None);
     assert!(!accounts.is_short(one, 8));
     assert_eq!(accounts.shortage(one, 9), full(1, 9, 12, 20));
@@ -516,5 +518,67 @@ fn no_more_is_attainable_than_every_limit_leaves() {
     accounts.configure(1, &settings([20; LEVELS], 8)).unwrap();
     assert_eq!((accounts.attainable(beside, false), accounts.attainable(beside, true)), (30, 22));
     assert!(accounts.may_attain(beside, 30));
+    accounts.assert_at_rest();
+}
+
+/// A tenant two groups down, of whose claim so much is idle on each level: nothing of the inner
+/// group's, 5 of the outer one's, 3 of its own. Beside it one that holds idle claim of the pool.
+fn idle_below() -> (Accounts, [u32; 4]) {
+    let accounts = Accounts::new(100, 2, 2, 0);
+    let (tenant, beside) = (accounts.tenants_begin(), accounts.tenants_begin() + 1);
+    for (index, parent) in [(1, ROOT), (2, 1), (tenant, 2), (beside, ROOT)] {
+        accounts.open(index, parent, &settings([50; LEVELS], 0)).unwrap();
+    }
+    accounts.charge(tenant, 1, 0, 10).unwrap();
+    accounts.charge(beside, 1, 0, 9).unwrap();
+    accounts.uncharge(tenant, 5);
+    accounts.trim(tenant);
+    accounts.trim(2);
+    accounts.uncharge(tenant, 3);
+    accounts.uncharge(beside, 9);
+    let indices = [1, 2, tenant, beside];
+    assert_eq!(indices.map(|index| accounts.claim(index)), [10, 5, 5, 9]);
+    (accounts, indices)
+}
+
+#[test]
+fn idle_claim_goes_as_far_up_as_it_is_asked_to() {
+    let claims = |accounts: &Accounts, indices: [u32; 4]| indices.map(|i| accounts.claim(i));
+
+    let (accounts, all) = idle_below();
+    let tenant = all[2];
+    assert_eq!(accounts.hand_up(tenant), Trimmed::Freed(3 + 3 + 8), "of the three levels");
+    assert_eq!(claims(&accounts, all), [2, 2, 2, 9]);
+    assert_eq!(accounts.hand_up(tenant), Trimmed::Nothing);
+
+    let (accounts, all) = idle_below();
+    accounts.trim(tenant);
+    assert!(accounts.collect_above(tenant, 1, 48), "it has come as far as the outer group");
+    assert_eq!(claims(&accounts, all), [10, 2, 2, 9]);
+    assert!(!accounts.collect_above(tenant, 1, 49));
+    assert!(accounts.collect_above(tenant, ROOT, 89), "and now to the pool");
+    assert_eq!(claims(&accounts, all), [2, 2, 2, 9]);
+
+    let (accounts, all) = idle_below();
+    assert!(accounts.collect(1, u64::MAX));
+    assert_eq!(claims(&accounts, all), [10, 2, 2, 9], "all that is below it, not its own");
+    accounts.settle(ROOT, || panic!("nothing is on its way"));
+    assert_eq!(claims(&accounts, all), [2, 2, 2, 0]);
+
+    let (accounts, all) = idle_below();
+    accounts.settle(1, || panic!("nothing is on its way"));
+    assert_eq!(claims(&accounts, all), [10, 2, 2, 9], "not what is elsewhere");
+    accounts.assert_at_rest();
+}
+
+/// What was lowered takes idle claim away where it would carry use beyond the limit, and leaves it
+/// where there is room.
+#[test]
+fn a_lowered_limit_takes_idle_claim_only_if_nothing_is_left() {
+    let (accounts, [outer, inner, tenant, _]) = idle_below();
+    accounts.configure(outer, &settings([6; LEVELS], 0)).unwrap();
+    assert_eq!((accounts.claim(inner), accounts.claim(tenant)), (5, 5), "one byte is left");
+    accounts.configure(outer, &settings([5; LEVELS], 0)).unwrap();
+    assert_eq!((accounts.claim(inner), accounts.claim(tenant)), (2, 2));
     accounts.assert_at_rest();
 }
