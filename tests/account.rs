@@ -582,3 +582,28 @@ fn a_lowered_limit_takes_idle_claim_only_if_nothing_is_left() {
     assert_eq!((accounts.claim(inner), accounts.claim(tenant)), (2, 2));
     accounts.assert_at_rest();
 }
+
+/// An account is closed if no more is in use than it is allowed to; else nothing has changed.
+#[test]
+fn an_account_is_closed_within_a_use() {
+    let (accounts, [one, ..]) = family();
+    accounts.configure(one, &settings([15; LEVELS], 3)).unwrap();
+    accounts.charge(one, 1, 0, 5).unwrap();
+    assert!(!accounts.close_within(one, 4));
+    accounts.charge(one, 1, 0, 1).expect("it is open still");
+    assert!(accounts.close_within(one, 6));
+    assert_eq!(accounts.charge(one, 1, 0, 1), Err(Obstacle::Closed));
+    assert_eq!(accounts.settings(one), settings([0; LEVELS], 0), "nothing is left to it");
+    assert!(!accounts.is_drained(one));
+    accounts.uncharge(one, 6);
+    assert!(accounts.is_drained(one));
+}
+
+#[test]
+#[should_panic(expected = "V3 account 0: used 4, sum of claims 5")]
+fn bytes_that_nobody_has_claimed_are_noticed() {
+    let (accounts, [.., beside]) = family();
+    accounts.charge(beside, 1, 0, 5).unwrap();
+    accounts.uncharge(ROOT, 1);
+    accounts.assert_at_rest();
+}
