@@ -210,6 +210,7 @@ proptest! {
         prop_assert_eq!(fields(word), (state, false, bytes));
         let word = word.with_special(special);
         prop_assert_eq!(fields(word), (state, special, bytes));
+        prop_assert_eq!(word.with_special(special), word);
         prop_assert_eq!(fields(word.with_special(!special)), (state, !special, bytes));
         prop_assert_eq!(fields(word.with_state(next)), (next, special, bytes));
         prop_assert_eq!(fields(word.with_bytes(then)), (state, special, then));
