@@ -372,3 +372,32 @@ proptest! {
         assert!(fields.special() || fields.is_evictable(now_ns));
     }
 }
+
+/// What is said of a grant is kept as it was said, and nothing of the grant before it; a scan for
+/// victims looks at it only if it says more than whose content it is.
+#[test]
+fn every_field_of_a_grant_is_kept() {
+    let grants = Grants::new(1);
+    let slot = grants.keep_segment(grants.take_segment(owner(1)).unwrap());
+    for said in 0..1 << 5 {
+        let some = |number| if said & 1 << number != 0 { 6 } else { 0 };
+        let fields = Fields {
+            key: some(0),
+            cookie: some(1),
+            expires_ns: some(2),
+            keep_until_ns: some(3),
+            flags: if some(4) > 0 { flag::PINNED } else { 0 },
+        };
+        let generation = grants.publish(slot, 5, 0, &fields);
+        assert_eq!(grants.fields(slot), fields);
+        assert_eq!(grants.word(slot).special(), said >> 2 != 0, "{fields:?}");
+        let held = grants.hold(slot, generation, owner(1)).unwrap();
+        let other = Fields { cookie: fields.key, key: fields.cookie, ..fields };
+        grants.let_go_with(held, &other);
+        assert_eq!(grants.fields(slot), other);
+        assert_eq!(grants.word(slot).special(), said >> 2 != 0, "{other:?}");
+        let held = grants.hold_to_end(slot, generation, owner(1)).unwrap();
+        assert_eq!(grants.end(held), Ended::Free);
+        assert!(grants.reserve(slot, owner(1)));
+    }
+}
