@@ -541,3 +541,20 @@ fn grants_are_counted_out_whoever_ends_them() {
     }
     assert_eq!(governor.snapshot().live_bytes, 60);
 }
+
+#[test]
+fn a_refused_request_leaves_no_trace_in_the_count() {
+    let governor = Governor::new(small(10)).unwrap();
+    let [one, two] = [1, 2].map(|n| governor.register_tenant(tenant(n)).unwrap());
+    let of = |tenant, bytes| Request::new(tenant, AllocationType::Cache, bytes);
+    let _held = governor.try_request(&of(one, 8)).unwrap();
+    for limit in [None, Some(1)] {
+        let limit_grants = |c: &mut TenantConfig| c.grants_max = [limit; 4];
+        governor.set_tenant(two, limit_grants).unwrap();
+        let no = denial(governor.try_request(&of(two, 5)).unwrap_err());
+        assert_eq!((no.reason, no.short_bytes), (DenialReason::Capacity, 3));
+    }
+    let _only = governor.try_request(&of(two, 1)).unwrap();
+    let no = denial(governor.try_request(&of(two, 1)).unwrap_err());
+    assert_eq!((no.reason, no.limit), (DenialReason::GrantCount, 1));
+}
