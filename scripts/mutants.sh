@@ -307,7 +307,7 @@ forget_missed() {
 known() {
     local name pass
     for name in "${names[@]}"; do
-        if [ -s "$found/$name.planted" ] &&
+        if grep -q -v ^unviable "$found/$name.planted" 2> /dev/null &&
             [ "$(cat "$found/$name.blob")" = "$(blob_of "$name")" ]; then
             for pass in "${passes[@]}"; do cat "$found/$name.$pass" 2> /dev/null || true; done |
                 awk -F '\t' -v OFS='\t' -v name="$name" -v blob="$(blob_of "$name")" \

@@ -468,7 +468,7 @@ fn family() -> (Accounts, [u32; 3]) {
     (accounts, tenants)
 }
 
-/// Whoever is short is told so by a look, which may err, and for certain after what is idle has been
+/// Whoever is short is told so by a look, which may err, and for certain once what is idle has been
 /// collected.
 #[test]
 fn short_is_who_lacks_bytes_that_are_in_use() {

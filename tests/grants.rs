@@ -396,8 +396,14 @@ fn every_field_of_a_grant_is_kept() {
         grants.let_go_with(held, &other);
         assert_eq!(grants.fields(slot), other);
         assert_eq!(grants.word(slot).special(), said >> 2 != 0, "{other:?}");
-        let held = grants.hold_to_end(slot, generation, owner(1)).unwrap();
-        assert_eq!(grants.end(held), Ended::Free);
-        assert!(grants.reserve(slot, owner(1)));
+        let end = |generation| {
+            let held = grants.hold_to_end(slot, generation, owner(1)).unwrap();
+            assert_eq!(grants.end(held), Ended::Free);
+            assert!(grants.reserve(slot, owner(1)));
+        };
+        end(generation);
+        grants.slot(slot).publish_plain(generation + 1, 5, 0);
+        assert_eq!(grants.fields(slot), Fields::default(), "after {other:?}");
+        end(generation + 1);
     }
 }
