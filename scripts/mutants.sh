@@ -12,11 +12,13 @@
 # no mutant. What was found is kept in target/mutants/found: a run that was interrupted goes on
 # where it ended. MUTANTS_JOBS is the number of processes cargo may start (1).
 #
-# Most of the time goes into building, so the tests are built once, not four times: in a copy of the
-# tree, tests/core.rs is a module of the library. The quick tests come first, the slow ones (with
-# fewer random cases) only if those found nothing, and what is still missed is tried again with all
-# cases, tests/hot_path.rs, tests/interrupted.rs and tests/steps.rs. A little optimised: tests that
-# compare with a model then take a fifth of the time.
+# To build the tests anew for each mutant takes most of the time. So all that cargo-mutants names
+# are planted in one program, behind a switch (scripts/plant.py), and tried there, one by one. In a
+# copy of the tree tests/core.rs is a module of the library, a little optimised: one compilation,
+# and what compares with a model takes a fifth of the time. The quick tests come first, with few
+# random cases; what they miss is tried again by tests/steps.rs and tests/interrupted.rs, by
+# tests/hot_path.rs, and by the slow tests with all cases. What cannot be planted so cargo-mutants
+# itself tries in the same way: mutants of constants, mostly.
 #
 # Left out: steps.rs, which is numbers that tests/steps.rs compares with what is counted, and
 # bugs.rs, which plants mistakes itself. Neither decides anything in a build that is shipped.
@@ -28,7 +30,7 @@ left_out=(bugs steps)
 # that needs more counts as caught. About four times what they take, by the clock much more: the
 # machine may have other work.
 quick_cpu_max_s=10 quick_max_s=90
-slow_cpu_max_s=60 slow_max_s=600
+slow_cpu_max_s=240 slow_max_s=840
 # The tests that take more than half a second with few random cases, and the one that takes longer
 # than all others.
 few_cases=32
@@ -297,9 +299,10 @@ is_open() {
 
 # What was missed is open again.
 forget_missed() {
-    local name=$1
-    [ -e "$found/$name.quick" ] || return 0
-    sed -i '/^missed\t/d' "$found/$name".{planted,quick}
+    local name=$1 pass
+    for pass in planted quick; do
+        if [ -e "$found/$name.$pass" ]; then sed -i '/^missed\t/d' "$found/$name.$pass"; fi
+    done
     rm -f "$found/$name".{planted_*,all,hot_path,steps,done,deep}
 }
 

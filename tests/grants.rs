@@ -407,3 +407,22 @@ fn every_field_of_a_grant_is_kept() {
         end(generation + 1);
     }
 }
+
+#[test]
+fn there_are_as_many_slots_as_the_segments_have() {
+    let grants = Grants::new(SEGMENTS);
+    for (slot, is_there) in [(0, true), (SEGMENTS * SLOTS - 1, true), (SEGMENTS * SLOTS, false)] {
+        assert_eq!(grants.contains(slot), is_there, "slot {slot}");
+        assert_eq!(grants.find(slot).is_some(), is_there, "slot {slot}");
+    }
+}
+
+#[test]
+fn the_recency_of_a_grant_is_that_of_its_last_use() {
+    let grants = Grants::new(1);
+    let slot = grants.keep_segment(grants.take_segment(owner(1)).unwrap());
+    grants.publish(slot, 5, 7, &Fields::default());
+    assert_eq!((grants.recency(slot), grants.slot(slot).recency()), (7, 7));
+    grants.set_recency(slot, 9);
+    assert_eq!((grants.recency(slot), grants.slot(slot).recency()), (9, 9));
+}
