@@ -2,7 +2,9 @@
 //! what every account needs, and from that whether a request fits. With one thread every answer of
 //! the counting must be the oracle's, to the byte.
 
-use allotment::internals::account::{Accounts, DEPTH_MAX, LEVELS, Obstacle, ROOT, Settings};
+use allotment::internals::account::{
+    Accounts, DEPTH_MAX, LEVELS, Obstacle, ROOT, Settings, Trimmed,
+};
 use allotment::internals::pressure::{Gauge, Pressure};
 use allotment::internals::word::BYTES_MAX;
 use proptest::prelude::*;
@@ -389,5 +391,219 @@ fn every_ancestor_may_have_to_collect_once() {
     }
     assert_eq!(accounts.used(ROOT), u64::from(DEPTH_MAX) - 1);
     accounts.charge(asking, 1, 0, 10).expect("all ten bytes are free");
+    accounts.assert_at_rest();
+}
+
+/// Nothing counted, an open account: then the limit is told without a look at the record, at every
+/// level if it is the same at all of them, and else at the lowest.
+#[test]
+fn the_usual_charge_is_told_its_limit() {
+    let accounts = Accounts::new(1_000, 0, 1, 0);
+    let tenant = accounts.tenants_begin();
+    let guaranteed = settings([100; LEVELS], 50);
+    accounts.open(tenant, ROOT, &guaranteed).unwrap();
+    let cases = [
+        (guaranteed, [true; LEVELS]),
+        (Settings { counted: 1, ..guaranteed }, [false; LEVELS]),
+        (Settings { share_weight: 1, ..guaranteed }, [true, false, false]),
+        (settings([100, 100, 60], 50), [true, false, false]),
+        (settings([100, 90, 100], 50), [true, false, false]),
+    ];
+    let account = accounts.get(tenant);
+    for (settings, usual) in cases {
+        accounts.configure(tenant, &settings).unwrap();
+        for (level, usual) in usual.into_iter().enumerate() {
+            let to = Gauge::default().reported(Pressure::ALL[level]);
+            assert!(accounts.change_gauge(accounts.gauge(), to));
+            let used = accounts.used(tenant);
+            let said = format!("{settings:?} at {level}");
+            let refusal = |bytes| accounts.own_refusal(account, 1, bytes);
+            assert_eq!(refusal(101 - used), usual.then_some((used, 100)), "{said}");
+            assert_eq!(refusal(100 - used), None, "{said}");
+            assert_eq!(accounts.own_refusal(account, 2, 101), None, "{said}: of another");
+            assert!(accounts.looks_full(account, 101 - used), "{said}");
+            assert_eq!(accounts.looks_full(account, 100 - used), settings.counted > 0, "{said}");
+            let charge = |generation| accounts.charge_at_once(account, tenant, generation, 1);
+            assert_eq!(charge(2), None, "{said}: of another");
+            assert_eq!(charge(1), usual.then_some(used + 1), "{said}");
+            let charge_to = |bytes| {
+                let bytes = bytes - accounts.used(tenant);
+                let used = accounts.charge_at_once(account, tenant, 1, bytes);
+                accounts.uncharge(tenant, used.map_or(0, |_| bytes));
+                used
+            };
+            assert_eq!(charge_to(50), usual.then_some(50), "{said}: all that is paid for");
+            assert_eq!(charge_to(51), None, "{said}: that has to be bought");
+        }
+    }
+    accounts.close(tenant);
+    assert_eq!(accounts.own_refusal(account, 1, 1), None);
+    assert_eq!(accounts.charge_at_once(account, tenant, 1, 0), None);
+    accounts.assert_at_rest();
+}
+
+/// A purchase takes a quantum, so that the next charges need none, but no more than it needs and an
+/// eighth of what the parent has left.
+#[test]
+fn a_purchase_is_large_only_in_plenty() {
+    for (capacity, bought) in [(10_000, 100), (730, 100), (729, 99), (80, 18), (10, 10)] {
+        let accounts = Accounts::new(capacity, 0, 1, 100);
+        let tenant = accounts.tenants_begin();
+        accounts.open(tenant, ROOT, &settings([BYTES_MAX; LEVELS], 0)).unwrap();
+        accounts.charge(tenant, 1, 0, 10).unwrap();
+        assert_eq!((accounts.used(tenant), accounts.claim(tenant)), (10, bought), "of {capacity}");
+        assert_eq!(accounts.claim(ROOT), capacity);
+        accounts.assert_at_rest();
+    }
+}
+
+/// Two tenants below a group of 20 in a pool of 30, and one beside it.
+fn family() -> (Accounts, [u32; 3]) {
+    let accounts = Accounts::new(30, 1, 3, 0);
+    let tenants = [0, 1, 2].map(|n| accounts.tenants_begin() + n);
+    accounts.open(1, ROOT, &settings([20; LEVELS], 0)).unwrap();
+    for (tenant, parent) in tenants.into_iter().zip([1, 1, ROOT]) {
+        accounts.open(tenant, parent, &settings([15; LEVELS], 0)).unwrap();
+    }
+    (accounts, tenants)
+}
+
+/// Whoever is short is told so by a look, which may err, and for certain once what is idle has been
+/// collected.
+#[test]
+fn short_is_who_lacks_bytes_that_are_in_use() {
+    let (accounts, [one, two, beside]) = family();
+    let full = |account, asked, used, limit| Some(Obstacle::Full { account, asked, used, limit });
+    accounts.charge(two, 1, 0, 12).unwrap();
+    accounts.uncharge(two, 7);
+    assert_eq!(accounts.shortage(one, 15), full(1, 15, 12, 20), "the claim of the other is idle");
+    assert!(!accounts.is_short(one, 15), "it is just enough");
+    assert_eq!(accounts.shortage(one, 15), None);
+    assert_eq!(accounts.shortage(one, 16), full(one, 16, 0, 15));
+    assert!(accounts.is_short(one, 16), "its own limit");
+    accounts.charge(two, 1, 0, 7).unwrap();
+    assert_eq!(accounts.shortage(one, 8), None);
+    assert!(!accounts.is_short(one, 8));
+    assert_eq!(accounts.shortage(one, 9), full(1, 9, 12, 20));
+    assert!(accounts.is_short(one, 9), "the group's limit");
+    accounts.charge(one, 1, 0, 8).unwrap();
+    assert!(!accounts.is_short(beside, 10));
+    assert_eq!(accounts.shortage(beside, 11), full(ROOT, 11, 20, 30));
+    assert!(accounts.is_short(beside, 11), "the capacity");
+    accounts.uncharge(one, 3);
+    assert_eq!(accounts.shortage(one, 3), None, "it has paid for them");
+    assert!(!accounts.is_short(beside, 11), "nobody uses them");
+    accounts.assert_at_rest();
+}
+
+/// What can ever be used: the limits of all ancestors, less what is promised to others there.
+#[test]
+fn no_more_is_attainable_than_every_limit_leaves() {
+    let (accounts, [one, two, beside]) = family();
+    for (tenant, bytes) in [(one, 20), (two, 20), (beside, 30)] {
+        assert!(accounts.may_attain(tenant, bytes), "whatever its own limit");
+        assert!(!accounts.may_attain(tenant, bytes + 1));
+        assert!(!accounts.may_attain(tenant, 100));
+        assert_eq!(accounts.attainable(tenant, false), 15);
+    }
+    accounts.configure(two, &settings([20; LEVELS], 4)).unwrap();
+    assert_eq!((accounts.attainable(two, false), accounts.attainable(two, true)), (20, 20));
+    accounts.configure(one, &settings([20, 30, 10], 3)).unwrap();
+    assert_eq!((accounts.attainable(one, false), accounts.attainable(one, true)), (20, 16));
+    assert_eq!(accounts.attainable(two, true), 17);
+    // What the group keeps for its tenants, the pool has promised to the group only if it is the
+    // group's own guarantee.
+    assert_eq!(accounts.attainable(beside, true), 15);
+    accounts.configure(beside, &settings([30; LEVELS], 0)).unwrap();
+    accounts.configure(1, &settings([20; LEVELS], 8)).unwrap();
+    assert_eq!((accounts.attainable(beside, false), accounts.attainable(beside, true)), (30, 22));
+    assert!(accounts.may_attain(beside, 30));
+    accounts.assert_at_rest();
+}
+
+/// A tenant two groups down, of whose claim so much is idle on each level: nothing of the inner
+/// group's, 5 of the outer one's, 3 of its own. Beside it one that holds idle claim of the pool.
+fn idle_below() -> (Accounts, [u32; 4]) {
+    let accounts = Accounts::new(100, 2, 2, 0);
+    let (tenant, beside) = (accounts.tenants_begin(), accounts.tenants_begin() + 1);
+    for (index, parent) in [(1, ROOT), (2, 1), (tenant, 2), (beside, ROOT)] {
+        accounts.open(index, parent, &settings([50; LEVELS], 0)).unwrap();
+    }
+    accounts.charge(tenant, 1, 0, 10).unwrap();
+    accounts.charge(beside, 1, 0, 9).unwrap();
+    accounts.uncharge(tenant, 5);
+    accounts.trim(tenant);
+    accounts.trim(2);
+    accounts.uncharge(tenant, 3);
+    accounts.uncharge(beside, 9);
+    let indices = [1, 2, tenant, beside];
+    assert_eq!(indices.map(|index| accounts.claim(index)), [10, 5, 5, 9]);
+    (accounts, indices)
+}
+
+#[test]
+fn idle_claim_goes_as_far_up_as_it_is_asked_to() {
+    let claims = |accounts: &Accounts, indices: [u32; 4]| indices.map(|i| accounts.claim(i));
+
+    let (accounts, all) = idle_below();
+    let tenant = all[2];
+    assert_eq!(accounts.hand_up(tenant), Trimmed::Freed(3 + 3 + 8), "of the three levels");
+    assert_eq!(claims(&accounts, all), [2, 2, 2, 9]);
+    assert_eq!(accounts.hand_up(tenant), Trimmed::Nothing);
+
+    let (accounts, all) = idle_below();
+    accounts.trim(tenant);
+    assert!(accounts.collect_above(tenant, 1, 48), "it has come as far as the outer group");
+    assert_eq!(claims(&accounts, all), [10, 2, 2, 9]);
+    assert!(!accounts.collect_above(tenant, 1, 49));
+    assert!(accounts.collect_above(tenant, ROOT, 89), "and now to the pool");
+    assert_eq!(claims(&accounts, all), [2, 2, 2, 9]);
+
+    let (accounts, all) = idle_below();
+    assert!(accounts.collect(1, u64::MAX));
+    assert_eq!(claims(&accounts, all), [10, 2, 2, 9], "all that is below it, not its own");
+    accounts.settle(ROOT, || panic!("nothing is on its way"));
+    assert_eq!(claims(&accounts, all), [2, 2, 2, 0]);
+
+    let (accounts, all) = idle_below();
+    accounts.settle(1, || panic!("nothing is on its way"));
+    assert_eq!(claims(&accounts, all), [10, 2, 2, 9], "not what is elsewhere");
+    accounts.assert_at_rest();
+}
+
+/// What was lowered takes idle claim away where it would carry use beyond the limit, and leaves it
+/// where there is room.
+#[test]
+fn a_lowered_limit_takes_idle_claim_only_if_nothing_is_left() {
+    let (accounts, [outer, inner, tenant, _]) = idle_below();
+    accounts.configure(outer, &settings([6; LEVELS], 0)).unwrap();
+    assert_eq!((accounts.claim(inner), accounts.claim(tenant)), (5, 5), "one byte is left");
+    accounts.configure(outer, &settings([5; LEVELS], 0)).unwrap();
+    assert_eq!((accounts.claim(inner), accounts.claim(tenant)), (2, 2));
+    accounts.assert_at_rest();
+}
+
+/// An account is closed if no more is in use than it is allowed to; else nothing has changed.
+#[test]
+fn an_account_is_closed_within_a_use() {
+    let (accounts, [one, ..]) = family();
+    accounts.configure(one, &settings([15; LEVELS], 3)).unwrap();
+    accounts.charge(one, 1, 0, 5).unwrap();
+    assert!(!accounts.close_within(one, 4));
+    accounts.charge(one, 1, 0, 1).expect("it is open still");
+    assert!(accounts.close_within(one, 6));
+    assert_eq!(accounts.charge(one, 1, 0, 1), Err(Obstacle::Closed));
+    assert_eq!(accounts.settings(one), settings([0; LEVELS], 0), "nothing is left to it");
+    assert!(!accounts.is_drained(one));
+    accounts.uncharge(one, 6);
+    assert!(accounts.is_drained(one));
+}
+
+#[test]
+#[should_panic(expected = "V3 account 0: used 4, sum of claims 5")]
+fn bytes_that_nobody_has_claimed_are_noticed() {
+    let (accounts, [.., beside]) = family();
+    accounts.charge(beside, 1, 0, 5).unwrap();
+    accounts.uncharge(ROOT, 1);
     accounts.assert_at_rest();
 }

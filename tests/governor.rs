@@ -479,3 +479,82 @@ fn groups_move_while_a_request_is_explained() {
         }
     });
 }
+
+#[test]
+fn the_next_tenant_of_a_slot_has_used_nothing() {
+    let governor = Governor::new(GovernorConfig { tenants_max: 1, ..small(100) }).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    drop(governor.request(&Request::new(one, AllocationType::Cache, 10)).unwrap());
+    governor.request(&Request::new(one, AllocationType::Cache, 101)).unwrap_err();
+    governor.unregister_tenant(one, Unregister::IfIdle).unwrap();
+    let two = governor.register_tenant(tenant(2)).unwrap();
+    assert_eq!(one.index(), two.index(), "the only slot");
+    let usage = governor.usage(two).unwrap();
+    assert_eq!((usage.used_bytes, usage.peak_bytes), (0, 0));
+    assert_eq!((usage.granted, usage.denied), (0, 0));
+}
+
+/// As many grants in one slot as the low bits of a generation can tell apart.
+#[test]
+fn a_grant_is_told_from_the_one_whose_generation_ends_alike() {
+    let governor = Governor::new(GovernorConfig { grants_max: 16, ..small(100) }).unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let request = Request::new(one, AllocationType::Cache, 1);
+    let make = || governor.try_request(&request).unwrap().into_id();
+    let _others: Vec<GrantId> = (1..16).map(|_| make()).collect();
+    let first = make();
+    governor.release(one, first).unwrap();
+    let last = (0..1 << 16).fold(first, |before, _| {
+        let next = make();
+        assert_eq!(next.index(), before.index(), "the only slot");
+        if next.as_u64() >> 24 & 0xffff != first.as_u64() >> 24 & 0xffff {
+            governor.release(one, next).unwrap();
+        }
+        next
+    });
+    assert_eq!(last.as_u64() - first.as_u64(), 1 << 40, "the generations end alike");
+    assert_eq!(governor.bytes_of(one, first), Err(Error::StaleGrant(first)));
+    assert_eq!(governor.touch(one, first), Err(Error::StaleGrant(first)));
+    assert_eq!(governor.release(one, first), Err(Error::StaleGrant(first)));
+    assert_eq!(governor.bytes_of(one, last), Ok(1));
+}
+
+/// The count of limited grants where events are recorded, which the usual request and release are
+/// too short for.
+#[test]
+fn grants_are_counted_out_whoever_ends_them() {
+    let governor = Governor::new(GovernorConfig { events_max: 64, ..small(100) }).unwrap();
+    governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    let mut config = tenant(1);
+    config.grants_max = [Some(1); 4];
+    let one = governor.register_tenant(config).unwrap();
+    for kind in [AllocationType::Cache, AllocationType::Inference, AllocationType::Cache] {
+        let request = Request::new(one, kind, 60);
+        let grant = governor.request(&request).expect("the one before is evicted, or has ended");
+        assert!(governor.try_request(&request.clone()).is_err(), "it is the one");
+        if kind == AllocationType::Inference {
+            assert_eq!(grant.release(), Ok(Released::Returned));
+            drop(governor.try_request(&request).expect("it has ended"));
+        } else {
+            grant.into_id();
+        }
+    }
+    assert_eq!(governor.snapshot().live_bytes, 60);
+}
+
+#[test]
+fn a_refused_request_leaves_no_trace_in_the_count() {
+    let governor = Governor::new(small(10)).unwrap();
+    let [one, two] = [1, 2].map(|n| governor.register_tenant(tenant(n)).unwrap());
+    let of = |tenant, bytes| Request::new(tenant, AllocationType::Cache, bytes);
+    let _held = governor.try_request(&of(one, 8)).unwrap();
+    for limit in [None, Some(1)] {
+        let limit_grants = |c: &mut TenantConfig| c.grants_max = [limit; 4];
+        governor.set_tenant(two, limit_grants).unwrap();
+        let no = denial(governor.try_request(&of(two, 5)).unwrap_err());
+        assert_eq!((no.reason, no.short_bytes), (DenialReason::Capacity, 3));
+    }
+    let _only = governor.try_request(&of(two, 1)).unwrap();
+    let no = denial(governor.try_request(&of(two, 1)).unwrap_err());
+    assert_eq!((no.reason, no.limit), (DenialReason::GrantCount, 1));
+}

@@ -390,3 +390,57 @@ fn a_hold_at_once_is_of_one_grant_and_one_owner() {
     grants.slot(slot).let_go(word, 7);
     assert_eq!(grants.word(slot).bytes(), 7);
 }
+
+/// What is said of a grant is kept as it was said, and nothing of the grant before it; a scan for
+/// victims looks at it only if it says more than whose content it is.
+#[test]
+fn every_field_of_a_grant_is_kept() {
+    let grants = Grants::new(1);
+    let slot = grants.keep_segment(grants.take_segment(owner(1)).unwrap());
+    for said in 0..1 << 5 {
+        let some = |number| if said & 1 << number != 0 { 6 } else { 0 };
+        let fields = Fields {
+            key: some(0),
+            cookie: some(1),
+            expires_ns: some(2),
+            keep_until_ns: some(3),
+            flags: if some(4) > 0 { flag::PINNED } else { 0 },
+        };
+        let generation = grants.publish(slot, 5, 0, &fields);
+        assert_eq!(grants.fields(slot), fields);
+        assert_eq!(grants.word(slot).special(), said >> 2 != 0, "{fields:?}");
+        let held = grants.hold(slot, generation, owner(1)).unwrap();
+        let other = Fields { cookie: fields.key, key: fields.cookie, ..fields };
+        grants.let_go_with(held, &other);
+        assert_eq!(grants.fields(slot), other);
+        assert_eq!(grants.word(slot).special(), said >> 2 != 0, "{other:?}");
+        let end = |generation| {
+            let held = grants.hold_to_end(slot, generation, owner(1)).unwrap();
+            assert_eq!(grants.end(held), Ended::Free);
+            assert!(grants.reserve(slot, owner(1)));
+        };
+        end(generation);
+        grants.slot(slot).publish_plain(generation + 1, 5, 0);
+        assert_eq!(grants.fields(slot), Fields::default(), "after {other:?}");
+        end(generation + 1);
+    }
+}
+
+#[test]
+fn there_are_as_many_slots_as_the_segments_have() {
+    let grants = Grants::new(SEGMENTS);
+    for (slot, is_there) in [(0, true), (SEGMENTS * SLOTS - 1, true), (SEGMENTS * SLOTS, false)] {
+        assert_eq!(grants.contains(slot), is_there, "slot {slot}");
+        assert_eq!(grants.find(slot).is_some(), is_there, "slot {slot}");
+    }
+}
+
+#[test]
+fn the_recency_of_a_grant_is_that_of_its_last_use() {
+    let grants = Grants::new(1);
+    let slot = grants.keep_segment(grants.take_segment(owner(1)).unwrap());
+    grants.publish(slot, 5, 7, &Fields::default());
+    assert_eq!((grants.recency(slot), grants.slot(slot).recency()), (7, 7));
+    grants.set_recency(slot, 9);
+    assert_eq!((grants.recency(slot), grants.slot(slot).recency()), (9, 9));
+}

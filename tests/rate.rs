@@ -1,6 +1,9 @@
 //! The rate against an exact bucket of tokens in 128 bits.
 
 use allotment::internals::rate::{Rate, RateLimit, RateLimitError, RateRefused, TOLERANCE_NS_MAX};
+use allotment::os::ManualClock;
+use allotment::{AllocationType, DenialReason, Governor, GovernorConfig, Grant, ReclaimAnswer};
+use allotment::{Refusal, Request, TenantConfig, TenantHandle, TenantId};
 use proptest::prelude::*;
 
 /// A token bucket, counted in nanoseconds of filling so that it is exact: a token is an interval.
@@ -206,4 +209,58 @@ fn a_pass_is_one_load_and_one_exchange() {
     assert_eq!((steps.accesses, steps.read_modify_writes), (1, 1));
     let (_, steps) = count_steps(|| rate.try_pass(limit, 0));
     assert_eq!((steps.accesses, steps.read_modify_writes), (1, 0));
+}
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// A governor of 10 bytes whose time stands still, and a tenant that may ask once a second, and
+/// `at_once` times after a pause.
+fn paced(at_once: u64) -> (Governor, ManualClock, TenantHandle) {
+    let clock = ManualClock::new();
+    let config = GovernorConfig {
+        tenants_max: 2,
+        grants_max: 256,
+        clock: clock.clone().into(),
+        ..GovernorConfig::new(10)
+    };
+    let governor = Governor::new(config).unwrap();
+    let rate = Some(RateLimit::new(1, at_once).unwrap());
+    let config = TenantConfig { rate, ..TenantConfig::new(TenantId::from_u128(1), "") };
+    let tenant = governor.register_tenant(config).unwrap();
+    (governor, clock, tenant)
+}
+
+/// After how long the rate lets a request pass; none if it is not what refuses it.
+fn retry_after_ns(answer: Result<Grant<'_>, Refusal>) -> Option<u64> {
+    let denial = *answer.err()?.denial().unwrap();
+    assert_eq!(denial.reason == DenialReason::RateLimit, denial.retry_after_ns.is_some());
+    denial.retry_after_ns
+}
+
+#[test]
+fn a_tenant_asks_no_faster_than_its_rate() {
+    let (governor, clock, tenant) = paced(2);
+    let ask = || governor.request(&Request::new(tenant, AllocationType::Cache, 1));
+    let _held = [ask().unwrap(), ask().unwrap()];
+    assert_eq!(retry_after_ns(ask()), Some(SECOND_NS));
+    clock.advance_ns(SECOND_NS - 1);
+    assert_eq!(retry_after_ns(ask()), Some(1));
+    clock.advance_ns(1);
+    assert_eq!(ask().unwrap().bytes(), 1);
+    assert_eq!(retry_after_ns(ask()), Some(SECOND_NS));
+}
+
+/// A request that is refused and tried again after something was evicted for it has passed once.
+#[test]
+fn a_request_passes_its_rate_once() {
+    let (governor, _, tenant) = paced(3);
+    governor.on_reclaim(|_| ReclaimAnswer::Freed);
+    let cache = governor.request(&Request::new(tenant, AllocationType::Cache, 10)).unwrap();
+    cache.into_id();
+    let ask = |bytes| governor.request(&Request::new(tenant, AllocationType::Inference, bytes));
+    let held = ask(6).expect("the cache goes");
+    assert_eq!(governor.usage(tenant).unwrap().used_bytes, 6);
+    let more = ask(4).expect("one was left to ask");
+    assert_eq!(retry_after_ns(ask(1)), Some(SECOND_NS));
+    drop((held, more));
 }

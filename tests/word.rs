@@ -1,7 +1,8 @@
 //! The packed words of the hot path against their fields, one by one.
 
 use allotment::internals::word::{
-    Above, BYTES_MAX, CONFIG_VERSIONS, GRANT_BYTES_MAX, Pass, SlotWord, State, UsedWord,
+    Above, BYTES_BITS, BYTES_MAX, CONFIG_VERSIONS, ClaimWord, CountWord, GRANT_BYTES_MAX, Head,
+    OnTheWay, Owner, Pass, QueueHead, SlotWord, State, TRIM_VERSIONS, UsedWord,
 };
 use proptest::prelude::*;
 
@@ -37,7 +38,7 @@ proptest! {
         used in bytes(BYTES_MAX),
         any_level in any::<bool>(),
         level in 0_u32..3,
-        since in 0..2 * CONFIG_VERSIONS,
+        since in prop_oneof![Just(0), 0..2 * CONFIG_VERSIONS],
     ) {
         let pass = Pass::new(word, limit, any_level);
         // Whatever else has changed in the word: use, trims, releases.
@@ -92,5 +93,149 @@ proptest! {
         let live = SlotWord::new(State::Live, generation, bytes).with_special(special);
         prop_assert_eq!(live.held(), live.with_state(State::Tuning));
         prop_assert_eq!(live.held().with_state(State::Live), live);
+    }
+}
+
+/// `width` bits of a word from bit `from` on.
+fn field(word: u64, from: u32, width: u32) -> u64 {
+    (0..width).filter(|bit| word & 1 << (from + bit) != 0).map(|bit| 1 << bit).sum()
+}
+
+const CONFIG_BITS: u32 = CONFIG_VERSIONS.trailing_zeros();
+const TRIM_BITS: u32 = TRIM_VERSIONS.trailing_zeros();
+const RELEASE_BITS: u32 = u64::BITS - TRIM_BITS - CONFIG_BITS - BYTES_BITS;
+
+/// Releases, trim version, config version and use, told by their widths.
+fn used_fields(word: UsedWord) -> [u64; 4] {
+    [
+        field(word.0, u64::BITS - RELEASE_BITS, RELEASE_BITS),
+        field(word.0, BYTES_BITS + CONFIG_BITS, TRIM_BITS),
+        field(word.0, BYTES_BITS, CONFIG_BITS),
+        field(word.0, 0, BYTES_BITS),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_used_word_changes_in_one_field(word in any::<u64>(), bytes in bytes(BYTES_MAX)) {
+        let word = UsedWord(word);
+        let [releases, trim, config, used] = used_fields(word);
+        prop_assert_eq!((word.releases(), word.config_version()), (releases, config));
+        prop_assert_eq!(word.used(), used);
+        prop_assert_eq!(used_fields(UsedWord(word.activity())), [releases, 0, 0, used]);
+        let trimmed = (trim + 1) % TRIM_VERSIONS;
+        prop_assert_eq!(used_fields(word.next_trim()), [releases, trimmed, config, used]);
+        let configured = (config + 1) % u64::from(CONFIG_VERSIONS);
+        prop_assert_eq!(used_fields(word.next_config()), [releases, trim, configured, used]);
+        let more = bytes.min(BYTES_MAX - used);
+        prop_assert_eq!(used_fields(word.plus(more)), [releases, trim, config, used + more]);
+        let less = bytes.min(used);
+        let released = UsedWord(word.0.wrapping_add(UsedWord::release(less)));
+        let releases = (releases + 1) % (1 << RELEASE_BITS);
+        prop_assert_eq!(used_fields(released), [releases, trim, config, used - less]);
+    }
+
+    #[test]
+    fn a_claim_word_tells_bytes_marks_and_the_end(
+        claim in bytes(BYTES_MAX),
+        marks in bytes(32_767),
+        closed in any::<bool>(),
+    ) {
+        let end = if closed { ClaimWord::CLOSED } else { 0 };
+        let word = ClaimWord(claim + marks * ClaimWord::MARK + end);
+        prop_assert_eq!((word.claim(), word.marks(), word.closed()), (claim, marks, closed));
+    }
+
+    #[test]
+    fn a_head_keeps_what_it_is_made_of(
+        generation in any::<u32>(),
+        stamp in any::<u32>(),
+        counted in 0_u8..16,
+        closed in any::<bool>(),
+    ) {
+        let head = Head::new(generation, stamp, counted, closed);
+        prop_assert_eq!((head.generation(), head.stamp()), (generation, stamp % (1 << 27)));
+        prop_assert_eq!((head.counted(), head.closed()), (counted, closed));
+    }
+
+    #[test]
+    fn what_is_on_the_way_never_looks_unmoved(word in any::<u64>(), bytes in bytes(BYTES_MAX)) {
+        let word = OnTheWay(word);
+        prop_assert_eq!(word.bytes(), field(word.0, 0, BYTES_BITS));
+        let more = bytes.min(BYTES_MAX - word.bytes());
+        prop_assert_eq!(word.plus(more).bytes(), word.bytes() + more);
+        prop_assert_eq!(word.plus(more).0 >> BYTES_BITS, ((word.0 >> BYTES_BITS) + 1) % (1 << 16));
+    }
+
+    #[test]
+    fn a_count_keeps_the_undecided_apart(count in any::<u32>(), pending in any::<u32>()) {
+        let word = CountWord(u64::from(pending) * CountWord::PENDING + u64::from(count));
+        prop_assert_eq!((word.count(), word.pending()), (count.into(), pending.into()));
+    }
+
+    #[test]
+    fn a_queue_head_is_open_to_its_generation_alone(
+        generation in prop_oneof![any::<u32>(), 0_u32..3],
+        other in prop_oneof![any::<u32>(), 0_u32..3],
+        first in proptest::option::of(prop_oneof![0..u32::MAX - 1, Just(u32::MAX - 2)]),
+        then in proptest::option::of(0..u32::MAX - 1),
+    ) {
+        let head = QueueHead::new(generation, first);
+        prop_assert_eq!((head.first(), head.is_closed()), (first, false));
+        prop_assert_eq!(head.with_first(then), QueueHead::new(generation, then));
+        let closed = head.closed();
+        prop_assert_eq!((closed.first(), closed.is_closed()), (None, true));
+        prop_assert_eq!(closed.with_first(then), QueueHead::new(generation, then));
+        for asked in [generation, other] {
+            prop_assert_eq!(head.admits(asked), asked == generation && asked != 0);
+            prop_assert!(!closed.admits(asked));
+        }
+    }
+
+    #[test]
+    fn a_slot_word_keeps_its_fields(
+        state in 0_usize..8,
+        special in any::<bool>(),
+        generation in any::<u32>(),
+        other in prop_oneof![any::<u32>(), 0_u32..4],
+        bytes in bytes(GRANT_BYTES_MAX),
+        then in bytes(GRANT_BYTES_MAX),
+        next in 0_usize..8,
+    ) {
+        let (state, next) = (STATES[state], STATES[next]);
+        let word = SlotWord::new(state, generation, bytes);
+        let fields = |word: SlotWord| (word.state(), word.special(), word.bytes());
+        prop_assert_eq!(fields(word), (state, false, bytes));
+        let word = word.with_special(special);
+        prop_assert_eq!(fields(word), (state, special, bytes));
+        prop_assert_eq!(word.with_special(special), word);
+        prop_assert_eq!(fields(word.with_special(!special)), (state, !special, bytes));
+        prop_assert_eq!(fields(word.with_state(next)), (next, special, bytes));
+        prop_assert_eq!(fields(word.with_bytes(then)), (state, special, then));
+        for other in [generation, generation ^ 1 << 16, generation.wrapping_add(other)] {
+            let same = other % (1 << 16) == generation % (1 << 16);
+            for word in [word, word.with_state(next), word.with_bytes(then)] {
+                prop_assert_eq!(word.may_be(other), same);
+            }
+        }
+    }
+
+    #[test]
+    fn an_owner_keeps_account_generation_and_type(
+        account in prop_oneof![0_u32..1 << 24, Just((1 << 24) - 1), 0_u32..2],
+        generation in any::<u32>(),
+        kind in 0_u8..4,
+        other in (prop_oneof![0_u32..1 << 24, 0_u32..2], any::<u32>()),
+    ) {
+        let owner = Owner::new(account, generation, kind);
+        prop_assert_eq!((owner.account(), owner.generation()), (account, generation));
+        prop_assert_eq!(owner.allocation_type(), kind);
+        prop_assert_ne!(owner, Owner::NOBODY);
+        prop_assert!(owner.is_of(account, generation));
+        for (a, g) in [other, (account, other.1), (other.0, generation)] {
+            prop_assert_eq!(owner.is_of(a, g), (a, g) == (account, generation));
+        }
     }
 }
