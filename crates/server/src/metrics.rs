@@ -151,6 +151,7 @@ impl Metrics {
 struct OfTenant {
     used_bytes: u64,
     guarantee_bytes: u64,
+    ceiling_bytes: u64,
     peak_bytes: u64,
     waiting: u64,
     evicted: u64,
@@ -158,7 +159,10 @@ struct OfTenant {
 }
 
 impl OfTenant {
-    fn add(&mut self, tenant: &TenantUsage) {
+    /// A tenant without a limit in force has the pool's.
+    fn add(&mut self, tenant: &TenantUsage, capacity_bytes: u64) {
+        let ceiling_bytes = tenant.limit_in_force_bytes.unwrap_or(capacity_bytes);
+        self.ceiling_bytes = self.ceiling_bytes.saturating_add(ceiling_bytes);
         self.used_bytes += tenant.allocated_memory_bytes;
         self.guarantee_bytes += tenant.guaranteed_memory_mb << 20;
         self.peak_bytes += tenant.peak_memory_bytes;
@@ -177,9 +181,10 @@ struct Held {
 
 type Figure = fn(&OfTenant) -> u64;
 
-const GAUGES: [(&str, &str, Option<Unit>, Figure); 4] = [
+const GAUGES: [(&str, &str, Option<Unit>, Figure); 5] = [
     ("allot_tenant_used", "Bytes in live grants", Some(Unit::Bytes), |of| of.used_bytes),
     ("allot_tenant_guarantee", "Floor", Some(Unit::Bytes), |of| of.guarantee_bytes),
+    ("allot_tenant_ceiling", "Limit in force", Some(Unit::Bytes), |of| of.ceiling_bytes),
     ("allot_tenant_peak", "Most bytes at once", Some(Unit::Bytes), |of| of.peak_bytes),
     ("allot_tenant_waiting_requests", "Requests in line", None, |of| of.waiting),
 ];
@@ -191,10 +196,11 @@ const COUNTERS: [(&str, &str, Option<Unit>, Figure); 2] = [
 impl Held {
     fn new(state: &State, page: &TenantDashboard) -> Self {
         let labels = state.metrics.relabel(&page.tenant_summaries);
+        let capacity_bytes = page.global_memory_status.max_memory_bytes;
         let mut tenants: BTreeMap<String, OfTenant> = BTreeMap::new();
         for tenant in &page.tenant_summaries {
             let label = labels.get(&tenant.tenant_id).map_or(OTHER, String::as_str);
-            tenants.entry(label.to_string()).or_default().add(tenant);
+            tenants.entry(label.to_string()).or_default().add(tenant, capacity_bytes);
         }
         let (pool, bytes) = (&page.global_memory_status, Some(Unit::Bytes));
         let pressure = state.manager.governor().pressure() as u64;

@@ -36,6 +36,8 @@ fn what_was_asked_for_is_counted_and_what_is_held_is_shown() {
     assert_eq!(mib("allot_used_bytes"), Some(4.0));
     assert_eq!(mib("allot_tenant_used_bytes{tenant=\"chat\"}"), Some(3.0));
     assert_eq!(mib("allot_tenant_used_bytes{tenant=\"slow\"}"), Some(0.0));
+    assert_eq!(mib("allot_tenant_ceiling_bytes{tenant=\"chat\"}"), Some(48.0));
+    assert_eq!(mib("allot_tenant_ceiling_bytes{tenant=\"batch\"}"), Some(64.0));
     assert_eq!(series(text, "allot_leases"), Some(2.0));
     assert_eq!(series(text, "allot_pressure_level"), Some(0.0));
     assert_eq!(series(text, "allot_tenants"), Some(3.0));
