@@ -50,7 +50,9 @@ impl Worker<'_> {
                 let found = governor.take_shortfalls();
                 if found.is_empty() { Outcome::Nothing } else { Outcome::Done }
             }
-            Verb::Snapshot | Verb::Usage | Verb::Meter | Verb::PoolMeter => self.figures(verb),
+            Verb::Snapshot | Verb::Groups | Verb::Usage | Verb::Meter | Verb::PoolMeter => {
+                self.figures(verb)
+            }
             Verb::TrackingBytes => {
                 governor.tracking_bytes();
                 Outcome::Done
@@ -114,6 +116,11 @@ impl Worker<'_> {
                 let mut tenants = snapshot.tenants.iter();
                 used = tenants.find(|t| t.tenant == resident.tenant).map(|t| t.used_bytes);
                 snapshot.claimed_bytes
+            }
+            // What one group has claimed the pool has as well.
+            Verb::Groups => {
+                used = Some(0);
+                governor.groups().iter().map(|group| group.claimed_bytes).max().unwrap_or(0)
             }
             Verb::Usage => {
                 used = governor.usage(resident.tenant).ok().map(|usage| usage.used_bytes);

@@ -47,7 +47,7 @@ verbs! {
     Acquire, "acquire", 10;
     Enqueue, "enqueue", 10;
     EnqueueOwned, "enqueue_owned", 10;
-    RequestOrEnqueueOwned, "request_or_enqueue_owned", 20;
+    RequestOrEnqueueOwned, "request_or_enqueue_owned", 18;
     Poll, "ticket.poll", 10;
     Await, "ticket.await", 10;
     Wait, "ticket.wait", 10;
@@ -67,7 +67,7 @@ verbs! {
     KeepAlive, "keep_alive", 10;
     BytesOf, "bytes_of", 10;
     IntoOwned, "grant.into_owned", 12;
-    Release, "release", 60;
+    Release, "release", 52;
     Drop, "drop", 10;
     OnReclaim, "on_reclaim", 10;
     OnReclaimWithin, "on_reclaim_within", 10;
@@ -102,6 +102,7 @@ verbs! {
     ReportMeasuredProcess, "report_measured_process", 10;
     TakeShortfalls, "take_shortfalls", 10;
     Snapshot, "snapshot", 10;
+    Groups, "groups", 10;
     Usage, "usage", 10;
     TrackingBytes, "tracking_bytes", 10;
     Meter, "meter", 10;
