@@ -140,9 +140,9 @@ mod pages {
     }
 }
 
+#[cfg(test)]
 /// That cells built field by field are the zeroed ones: loom's models begin with the former, the
 /// machine with the latter.
-#[cfg(test)]
 pub mod tests {
     use super::{Table, Zeroed};
     use crate::core::sync::{AtomicU32, AtomicU64, Ordering};
