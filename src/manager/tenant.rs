@@ -183,10 +183,14 @@ impl MultiTenantMemoryManager {
         let tenant = self.tenant(tenant_id)?;
         let unknown = |error| MemoryError::of_tenant(error, tenant_id);
         let mut preview = self.inner.governor.tenant_config(tenant.handle).map_err(unknown)?;
+        let name = preview.name.clone();
         change(&mut preview);
         check_name(&preview.name)?;
         self.change(&tenant, change)?;
-        lock(&tenant.held).name = preview.name;
+        // Else it might undo what another call has named it meanwhile.
+        if preview.name != name {
+            lock(&tenant.held).name = preview.name;
+        }
         Ok(())
     }
 
