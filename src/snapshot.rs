@@ -78,7 +78,7 @@ pub struct TenantSnapshot {
     /// Whether that is lower than configured, because the tenant asks for nothing while memory is
     /// short.
     pub limit_lowered: bool,
-    /// Fair share as of the last balancer step.
+    /// Fair share as of the last balancer step; the whole pool where all wants fit.
     pub share_bytes: u64,
     /// Priority.
     pub priority: Priority,
@@ -219,7 +219,8 @@ impl Governor {
             guarantee_bytes: guarantee,
             limit_bytes: (limit < BYTES_MAX).then_some(limit),
             limit_lowered: admin.lowered.contains(&index),
-            share_bytes: guarantee.saturating_add(water),
+            // While everybody has what it wants the water stands higher than the pool.
+            share_bytes: guarantee.saturating_add(water).min(admin.capacity_bytes),
             priority: traits.priority,
             isolation: traits.isolation,
             granted: granted_before + self.granted_now(index),

@@ -407,6 +407,18 @@ fn who_may_have_less_leaves_the_rest_to_the_others() {
     drop(grants);
 }
 
+/// Where all wants fit nobody's share ends before the pool does, nor is it more than that.
+#[test]
+fn a_share_is_never_more_than_the_pool() {
+    let governor = Governor::new(small(100)).unwrap();
+    let first = TenantConfig { limit_bytes: Some(10), priority: Priority::High, ..tenant(1) };
+    let first = governor.register_tenant(first).unwrap();
+    let grant = governor.request(&Request::new(first, Cache, 1)).unwrap();
+    governor.balance();
+    assert_eq!(governor.usage(first).unwrap().share_bytes, 100);
+    drop(grant);
+}
+
 /// Segments that others keep free do not make a table full.
 #[test]
 fn free_slots_of_others_are_not_withheld() {
