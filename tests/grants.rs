@@ -444,3 +444,70 @@ fn the_recency_of_a_grant_is_that_of_its_last_use() {
     grants.set_recency(slot, 9);
     assert_eq!((grants.recency(slot), grants.slot(slot).recency()), (9, 9));
 }
+
+/// One bit for each slot: the others stay as they were.
+#[test]
+fn what_is_listed_is_remembered_slot_by_slot() {
+    let grants = Grants::new(1);
+    let segment = grants.segment(grants.take_segment(owner(1)).unwrap());
+    for (lane, listed, all) in [
+        (3, true, 1 << 3),
+        (31, true, 1 << 3 | 1 << 31),
+        (3, true, 1 << 3 | 1 << 31),
+        (4, false, 1 << 3 | 1 << 31),
+        (3, false, 1 << 31),
+        (0, true, 1 << 31 | 1),
+    ] {
+        segment.set_listed(lane, listed);
+        assert_eq!(segment.listed(), all, "after {lane} {listed}");
+    }
+}
+
+/// More segments than one word has bits for; each comes back once, whatever its number is.
+#[test]
+fn segments_that_came_back_are_given_out_once_each() {
+    const MANY: u32 = 2 * u64::BITS + 3;
+    let grants = Grants::new(MANY);
+    let taken = || std::iter::from_fn(|| grants.take_segment(owner(1)).ok());
+    assert!(taken().eq(0..MANY));
+    let back = [1, 2, 63, 64, 70, 129, 130];
+    back.iter().for_each(|&index| grants.return_segment(index));
+    assert!(taken().eq(back));
+    assert_eq!(grants.take_segment(owner(1)), Err(NoSegment::OnTheWay), "all may come back yet");
+    back.iter().rev().for_each(|&index| grants.return_segment(index));
+    assert!(taken().eq(back));
+}
+
+/// A segment that stays in its queue after all offers each of its slots again.
+#[test]
+fn a_segment_that_is_not_unlinked_offers_its_slots_again() {
+    let grants = Grants::new(SEGMENTS);
+    for index in 0..SEGMENTS {
+        let slot = grants.keep_segment(grants.take_segment(owner(1)).unwrap());
+        grants.unreserve(slot);
+        assert_eq!(grants.retire_segment(index), Some(0));
+        let slots = || index * SLOTS..(index + 1) * SLOTS;
+        assert!(slots().all(|slot| !grants.reserve(slot, owner(1))), "they are held");
+        grants.unretire_segment(index);
+        assert!(slots().all(|slot| grants.reserve(slot, owner(1))), "segment {index}");
+    }
+}
+
+/// Whoever may not be evicted yet was asked, and keeps what else was said of it.
+#[test]
+fn a_victim_that_stays_keeps_its_flags() {
+    for (flags, key) in [(0, 0), (flag::FIXED, 0), (flag::PINNED, 3), (flag::COUNTED, 3)] {
+        let grants = Grants::new(1);
+        let slot = grants.keep_segment(grants.take_segment(owner(1)).unwrap());
+        let fields = Fields { flags, key, ..Fields::default() };
+        let generation = grants.publish(slot, 5, 0, &fields);
+        let claim = || grants.claim_victim(slot, grants.word(slot), |_| true).unwrap();
+        assert_eq!(grants.settle_busy(&claim(), 40), Settled::Kept);
+        let kept = Fields { keep_until_ns: 40, ..fields };
+        assert_eq!(grants.fields(slot), kept);
+        assert_eq!(grants.settle_deferred(&claim(), 1), Settled::Kept);
+        let held = grants.hold_to_end(slot, generation, owner(1)).unwrap();
+        assert_eq!(grants.keep_deferred(held, 50), Ok(1));
+        assert_eq!(grants.fields(slot), Fields { keep_until_ns: 50, ..fields });
+    }
+}

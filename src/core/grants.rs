@@ -1090,4 +1090,35 @@ mod tests {
         assert_empty_is_zeroed::<Segment>();
         assert_empty_is_zeroed::<Returned>();
     }
+
+    /// A slot that has had all its generations.
+    fn wear(grants: &Grants, slot: u32) {
+        let (segment, lane) = place(slot);
+        // Relaxed: one thread.
+        grants.segment(segment).mark(lane).generation.store(u32::MAX, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn a_segment_is_kept_by_a_slot_that_is_not_worn() {
+        let grants = Grants::new(3);
+        for index in 0..3 {
+            let first = index * SLOTS;
+            assert_eq!(grants.take_segment(Owner::new(1, 1, 2)), Ok(index));
+            (first..first + index).for_each(|slot| wear(&grants, slot));
+            assert_eq!(grants.keep_segment(index), first + index);
+        }
+    }
+
+    #[test]
+    fn a_segment_whose_slots_are_all_worn_is_used_up() {
+        let grants = Grants::new(1);
+        assert_eq!(grants.take_segment(Owner::new(1, 1, 2)), Ok(0));
+        (1..SLOTS).for_each(|slot| wear(&grants, slot));
+        grants.return_segment(0);
+        assert_eq!(grants.take_segment(Owner::new(1, 1, 2)), Ok(0), "one slot is left");
+        wear(&grants, 0);
+        grants.return_segment(0);
+        let none = grants.take_segment(Owner::new(1, 1, 2));
+        assert_eq!(none, Err(NoSegment::Exhausted));
+    }
 }
