@@ -27,7 +27,11 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+
+# Seconds in which a process that is to go on gets some processor time, however busy the machine.
+IDLE_MAX_S = 20
 
 class Mutant:
     def __init__(self, number, found, start, end):
@@ -162,6 +166,34 @@ def build(sources, cargo):
         print(f"{len(unviable)} unviable", flush=True)
 
 
+def cpu_ticks(process):
+    """Processor time that a process has used, in ticks of the clock; none if it has ended."""
+    try:
+        with open(f"/proc/{process.pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return int(fields[11]) + int(fields[12])
+
+
+def wait(process, max_s):
+    """Waits for the end of a process, whose return code is answered: none if it takes longer, or
+    if it only waits, for what will not come."""
+    start = moved = time.monotonic()
+    ticks = 0
+    while True:
+        try:
+            return process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            now, seen = time.monotonic(), cpu_ticks(process)
+            if seen != ticks:
+                ticks, moved = seen, now
+            if now - moved > IDLE_MAX_S or now - start > max_s:
+                process.kill()
+                process.wait()
+                return None
+
+
 def run(program, number, arguments, bound, environment):
     """One run of the tests: its return code, none if it ran out of time, and what it said."""
     cpu_max_s, max_s = bound
@@ -170,14 +202,13 @@ def run(program, number, arguments, bound, environment):
     arguments = [program, *arguments, "-Z", "unstable-options", "--fail-fast"]
     arguments += ["--test-threads", "4"]
     limit = lambda: resource.setrlimit(resource.RLIMIT_CPU, (cpu_max_s, cpu_max_s))
-    try:
-        done = subprocess.run(arguments, env=environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              timeout=max_s, preexec_fn=limit)
-    except subprocess.TimeoutExpired:
-        return None, ""
-    code = None if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL) else done.returncode
-    return code, done.stdout.decode(errors="replace")
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(arguments, env=environment, stdin=subprocess.DEVNULL,
+                                   stdout=said, stderr=subprocess.DEVNULL, preexec_fn=limit)
+        code = wait(process, max_s)
+        said.seek(0)
+        text = said.read().decode(errors="replace")
+    return None if code in (-signal.SIGXCPU, -signal.SIGKILL) else code, text
 
 
 def try_tests(program, number, arguments, bound, environment):
