@@ -112,6 +112,9 @@ struct Holding: @unchecked Sendable {
             _ = sched_yield()
             status = verb(&denial)
         }
+        // Whoever has a holding has not released it: its number is another's now because it was
+        // evicted.
+        if status == ALLOT_ERROR_STALE_GRANT { throw .evicted }
         if status != ALLOT_OK { throw Refusal(status: status, denial) }
     }
 }

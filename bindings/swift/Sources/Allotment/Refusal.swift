@@ -98,6 +98,9 @@ public struct Fault: Error, Sendable, Hashable {
     static let closed = Fault(
         code: .closed, message: "the governor was closed: make another one, it takes no more calls")
 
+    static let released = Fault(
+        code: .staleGrant, message: "the grant was released before: request the memory again")
+
     /// What the last call on this thread has answered. Ask at once: each thread has one message.
     init(status: allot_status) {
         code = Code(rawValue: status)

@@ -100,6 +100,24 @@ import Testing
         try governor.expectEmpty()
     }
 
+    @Test func whatWasEvictedIsEvictedAlsoWhenItsNumberIsAnothers() throws {
+        try governor.onReclaim { _ in .freed }
+        let evicted = try chat.request(.mib(1), for: .cache)
+        let shared = try chat.request(.mib(1), for: .cache).shared()
+        let greedy = try chat.request(.gib(1), for: .inference)
+        greedy.release()
+        // Every number that has come back is given to somebody else.
+        let others = try (0..<1_000).map { _ in try chat.request(.kib(4), for: .cache).shared() }
+        let one = refusal { () throws(Refusal) in try evicted.grow(by: 1) }
+        #expect(one == .evicted)
+        #expect(refusal { () throws(Refusal) in try shared.touch() } == .evicted)
+        #expect(evicted.release() == .evicted)
+        #expect(try shared.release() == .evicted)
+        #expect(fault { () throws(Fault) in try shared.release() } == .staleGrant)
+        #expect(try chat.used() == .kib(4_000), "what is another's stays")
+        withExtendedLifetime(others) {}
+    }
+
     @Test func aPinnedGrantStays() throws {
         try governor.onReclaim { _ in .freed }
         let pinned = try chat.request(.mib(512), for: .cache, .init(isPinned: true))
