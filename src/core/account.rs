@@ -1548,4 +1548,180 @@ mod tests {
         assert_empty_is_zeroed::<Account>();
         assert_empty_is_zeroed::<Promised>();
     }
+
+    fn settings(limit: u64, guarantee: u64) -> Settings {
+        Settings { limits: [limit; LEVELS], guarantee, share_weight: 0, traits: 0, counted: 0 }
+    }
+
+    /// Account 1 is a group, 2 a tenant below it, 3 one beside it, with a guarantee.
+    fn family() -> Accounts {
+        let accounts = Accounts::new(100, 1, 2, 1);
+        for (index, parent, guarantee) in [(1, ROOT, 0), (2, 1, 0), (3, ROOT, 10)] {
+            assert_eq!(accounts.open(index, parent, &settings(60, guarantee)), Ok(1));
+        }
+        accounts
+    }
+
+    fn charge(accounts: &Accounts, index: u32, bytes: u64) {
+        accounts.charge(index, 1, 0, bytes).unwrap();
+    }
+
+    #[test]
+    fn what_comes_and_goes_within_the_guarantee_is_nobody_elses() {
+        let accounts = family();
+        let account = &accounts.table[3];
+        let before = look_at(account).unwrap();
+        charge(&accounts, 3, 5);
+        accounts.uncharge(3, 5);
+        assert_eq!(look_at(account), Some(before));
+        charge(&accounts, 3, 12);
+        accounts.uncharge(3, 2);
+        assert_eq!(look_at(account), None, "two bytes are idle");
+        charge(&accounts, 3, 2);
+        let after = look_at(account).unwrap();
+        assert_ne!(after, before, "somebody could have had them");
+        accounts.uncharge(3, 2);
+        charge(&accounts, 3, 2);
+        assert_ne!(look_at(account), Some(after));
+    }
+
+    #[test]
+    fn what_is_on_its_way_or_configured_anew_is_seen() {
+        let accounts = family();
+        let account = &accounts.table[3];
+        charge(&accounts, 3, 12);
+        let before = look_at(account).unwrap();
+        account.mark();
+        assert_eq!(look_at(account), None);
+        account.unmark();
+        assert_eq!(look_at(account), Some(before));
+        accounts.configure(3, &settings(60, 10)).unwrap();
+        assert_ne!(look_at(account), Some(before));
+    }
+
+    /// What came back to a group and went on leaves all as it was, but for the count of it.
+    #[test]
+    fn what_went_through_a_group_shows_in_the_fingerprint() {
+        let accounts = family();
+        let before = accounts.look_below(ROOT).unwrap();
+        charge(&accounts, 2, 10);
+        accounts.uncharge(2, 10);
+        assert!(matches!(accounts.hand_up(2), Trimmed::Freed(bytes) if bytes >= 20));
+        let after = accounts.look_below(ROOT).unwrap();
+        assert_ne!(after, before);
+        assert_eq!(accounts.look_below(ROOT), Some(after));
+    }
+
+    /// No two accounts, and no two values of one, add the same; and the highest bits change the
+    /// lowest, so that a sum has no place where nothing adds up.
+    #[test]
+    fn all_that_is_mixed_is_told_apart() {
+        let bits = (0..u64::BITS).map(|bit| 1 << bit);
+        let values: Vec<u64> = (0..100).chain(bits.clone().skip(7)).collect();
+        let all = (0..100).flat_map(|index| values.iter().map(move |&value| mix(index, value)));
+        assert_eq!(all.collect::<std::collections::HashSet<_>>().len(), 100 * values.len());
+        for high in bits.skip(32).take(30) {
+            assert_ne!(mix(1, high) as u32, mix(1, 0) as u32, "{high:#x}");
+        }
+    }
+
+    #[test]
+    fn only_what_does_not_fit_is_certified() {
+        let accounts = family();
+        charge(&accounts, 2, 50);
+        let full = |need| accounts.certify(ROOT, 3, Need::More(need));
+        assert_eq!(full(50), None);
+        let no = Obstacle::Full { account: ROOT, asked: 41, used: 60, limit: 100 };
+        assert_eq!(full(51), Some(no));
+        // Within its guarantee it asks nothing of the pool, which is beyond its limit now.
+        accounts.configure(ROOT, &settings(40, 0)).unwrap();
+        assert_eq!(full(10), None);
+    }
+
+    /// While bytes are on their way nobody can say that none are left.
+    #[test]
+    fn what_is_on_its_way_may_be_left() {
+        let accounts = family();
+        for busy in [1, 2] {
+            charge(&accounts, 2, 10);
+            accounts.uncharge(2, 10);
+            let claim = accounts.table[busy].mark().claim();
+            assert_eq!(accounts.trim(busy), Trimmed::Busy);
+            assert_eq!(accounts.claim(busy), claim, "it is left alone");
+            assert!(!accounts.collect(ROOT, 101), "account {busy}");
+            accounts.table[busy].unmark();
+            charge(&accounts, 2, 10);
+            accounts.uncharge(2, 10);
+            accounts.table[busy].mark();
+            assert_eq!(accounts.hand_up(2), Trimmed::Busy, "account {busy}");
+            accounts.table[busy].unmark();
+            assert!(accounts.collect(ROOT, 101));
+        }
+    }
+
+    /// A trim that finds that use has grown into what it took is taken back.
+    #[test]
+    fn no_claim_is_lowered_below_the_use() {
+        let accounts = family();
+        charge(&accounts, 2, 10);
+        let account = &accounts.table[2];
+        let word = account.used();
+        account.change_claim(1_u64.wrapping_neg());
+        assert!(!accounts.forbid_higher_claim(account));
+        assert_eq!(account.used(), word);
+        account.change_claim(1);
+        assert!(accounts.forbid_higher_claim(account));
+        assert_eq!(account.used(), word.next_trim());
+    }
+
+    /// A charge may be a mistake if as many trims or configurations went by as there are versions.
+    #[test]
+    fn a_charge_that_slept_too_long_is_given_back() {
+        let versions = TRIM_VERSIONS.min(CONFIG_VERSIONS.into());
+        for slept in [0, 1, 2, versions - 2, versions - 1, versions, 2 * versions] {
+            let accounts = family();
+            charge(&accounts, 2, 10);
+            let account = &accounts.table[2];
+            let before = account.changes();
+            (0..slept).for_each(|_| account.note_change());
+            let good = slept + 1 < versions;
+            assert_eq!(account.confirm(before, 4), good, "{slept} of {versions}");
+            assert_eq!(accounts.used(2), if good { 10 } else { 6 });
+        }
+    }
+
+    #[test]
+    fn a_tick_that_is_taken_back_was_none() {
+        let account = Account::empty();
+        assert_eq!((account.tick(), account.tick()), (1, 2));
+        account.untick();
+        assert_eq!((account.clock(), account.tick()), (1, 2));
+    }
+
+    /// What was read before a configuration is no answer after it, even where it says the same.
+    #[test]
+    fn a_view_is_of_one_configuration() {
+        let accounts = family();
+        charge(&accounts, 3, 12);
+        let view = accounts.view(3);
+        assert!(view.is_current());
+        assert_eq!(accounts.use_and_limit(&view), Some((12, 60)));
+        assert!(accounts.refusal(3, &view, 48).is_none());
+        let full = Obstacle::Full { account: 3, asked: 49, used: 12, limit: 60 };
+        assert_eq!(accounts.refusal(3, &view, 49), Some(full));
+        accounts.configure(3, &settings(60, 10)).unwrap();
+        assert!(!view.is_current());
+        assert_eq!(accounts.use_and_limit(&view), None);
+    }
+
+    #[test]
+    fn an_attempt_takes_no_more_turns_than_it_has() {
+        let accounts = family();
+        let payer = Payer { index: 3, identity: Some((1, 0)) };
+        let mut turns = 5;
+        assert_eq!(accounts.attempt(payer, 3, 3, &mut turns), Ok(3));
+        assert_eq!(turns, 4);
+        let none = accounts.attempt(payer, 3, 3, &mut 0);
+        assert_eq!(none, Err(Obstacle::Contended));
+    }
 }
