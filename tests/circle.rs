@@ -69,6 +69,12 @@ proptest! {
 }
 
 #[test]
+fn what_one_that_does_not_wait_holds_comes_back_once() {
+    assert_eq!(reduced(0, &[(10, 0, vec![]), (20, 0, vec![15]), (20, 0, vec![15])]), [1, 2]);
+    assert_eq!(reduced(5, &[(10, 0, vec![]), (20, 0, vec![15]), (20, 0, vec![15])]), []);
+}
+
+#[test]
 fn the_property_meets_circles() {
     assert_eq!(reduced(0, &[(6, 0, vec![2]), (4, 0, vec![1])]), [0, 1]);
     assert_eq!(

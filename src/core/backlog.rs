@@ -463,4 +463,139 @@ mod tests {
         assert_empty_is_zeroed::<Cell>();
         assert_empty_is_zeroed::<Place>();
     }
+
+    fn of(owner: u64, segments: u32) -> Source {
+        Source { owner, segments, policy: 0, clock: 5, fades: false }
+    }
+
+    /// Numbers without order, few enough that some are the same.
+    fn keys() -> impl Iterator<Item = u64> {
+        (1..).map(|n: u64| (n.wrapping_mul(SPREAD) >> 40) % 200)
+    }
+
+    fn fill(held: &mut Backlog<'_>, keys: &mut impl Iterator<Item = u64>) {
+        while held.bar() == u64::MAX {
+            let slot = held.len() as u32;
+            assert_eq!(held.next_to_leave(), None);
+            assert_eq!(held.add(Entry { key: keys.next().unwrap(), slot }), None);
+        }
+    }
+
+    /// Of those without children, from the one whose turn it is, the first of the most worth.
+    fn leaver(held: &Backlog<'_>, turn: usize) -> usize {
+        let length = held.len();
+        let childless = (0..length).find(|index| CHILDREN * index + 1 >= length).unwrap();
+        let first = turn.clamp(childless, length - 1);
+        let in_turn = (first..length.min(first + TURN)).rev();
+        in_turn.max_by_key(|&index| held.at(index).key).unwrap()
+    }
+
+    #[test]
+    fn those_without_children_leave_in_turn() {
+        let backlogs = Backlogs::new(256);
+        let mut held = backlogs.hold(&of(1, 50)).unwrap();
+        let mut keys = keys();
+        fill(&mut held, &mut keys);
+        assert_eq!((held.len(), held.is_empty()), (100, false));
+        let (mut turn, mut came) = (0, 0);
+        for slot in 1_000..3_000 {
+            assert_eq!(held.leaver, leaver(&held, turn), "turn {turn}");
+            let leaves = held.at(held.leaver);
+            assert_eq!(held.next_to_leave(), Some(leaves.slot));
+            let key = keys.next().unwrap() / 2;
+            if key < held.bar() {
+                assert_eq!(held.add(Entry { key, slot }), Some(leaves));
+                came += 1;
+            } else {
+                held.take_turns();
+            }
+            turn = turn.max(25) + TURN;
+            turn = if turn < 100 { turn } else { 0 };
+        }
+        assert!(came > 100, "{came} came in");
+    }
+
+    /// Where it was a long backlog's turn to leave says nothing to the short one that comes next.
+    #[test]
+    fn who_leaves_is_there() {
+        let backlogs = Backlogs::new(256);
+        let mut held = backlogs.hold(&of(1, 200)).unwrap();
+        fill(&mut held, &mut keys());
+        (0..60).for_each(|_| held.take_turns());
+        drop(held);
+        backlogs.give_back(1);
+        let same = (2..).find(|&owner| backlogs.find(owner) == backlogs.find(1)).unwrap();
+        let mut held = backlogs.hold(&of(same, 1)).unwrap();
+        fill(&mut held, &mut keys());
+        assert_eq!(held.len(), ENTRIES_MIN as usize);
+        assert_eq!(held.leaver, held.len() - 1);
+    }
+
+    #[test]
+    fn the_second_is_the_first_once_that_has_left() {
+        let backlogs = Backlogs::new(256);
+        let mut held = backlogs.hold(&of(1, 40)).unwrap();
+        // No two the same.
+        fill(&mut held, &mut (1..).map(|n: u64| n.wrapping_mul(SPREAD)));
+        while !held.is_empty() {
+            let second = held.second();
+            held.remove_first();
+            assert_eq!(held.first().map(|entry| entry.slot), second);
+        }
+    }
+
+    #[test]
+    fn each_backlog_has_places_of_its_own() {
+        let backlogs = Backlogs::new(256);
+        let several = || (1..40).filter_map(|owner| backlogs.hold(&of(owner, 1)));
+        let all: Vec<_> = several()
+            .enumerate()
+            .map(|(number, mut held)| {
+                held.add(Entry { key: number as u64, slot: 0 });
+                held
+            })
+            .collect();
+        assert!(all.len() > 20);
+        let firsts = all.iter().map(|held| held.first().unwrap().key);
+        assert!(firsts.eq(0..all.len() as u64));
+    }
+
+    #[test]
+    fn what_was_used_once_is_counted_once() {
+        let backlogs = Backlogs::new(256);
+        assert_eq!(backlogs.tracking_bytes(), 0);
+        let mut held = backlogs.hold(&of(1, 1)).unwrap();
+        for slot in 0..3 {
+            held.add(Entry { key: 1, slot });
+        }
+        assert_eq!(backlogs.tracking_bytes(), 3 * size_of::<Place>() as u64);
+        held.remove_first();
+        held.add(Entry { key: 1, slot: 3 });
+        assert_eq!(backlogs.tracking_bytes(), 3 * size_of::<Place>() as u64);
+    }
+
+    #[test]
+    fn so_many_are_kept_as_are_of_use() {
+        let backlogs = Backlogs::new(1 << 20);
+        for (owner, segments, fades, entries) in [
+            (1, 1, false, ENTRIES_MIN),
+            (2, 100, false, 200),
+            (3, 100, true, FADING_ENTRIES_MAX),
+            (4, 40, true, 80),
+            (5, 1 << 19, false, ENTRIES_MAX),
+        ] {
+            let held = backlogs.hold(&Source { fades, ..of(owner, segments) }).unwrap();
+            assert_eq!(held.room, entries as usize, "{segments} segments");
+        }
+    }
+
+    #[test]
+    fn time_ends_a_while_before_it_would_overflow() {
+        let backlogs = Backlogs::new(256);
+        drop(backlogs.hold(&of(1, 1)).unwrap());
+        let last = Source { clock: 5 + (u32::MAX - 2 * MARGIN), ..of(1, 1) };
+        assert!(!backlogs.hold(&last).unwrap().is_outdated(&last));
+        let late = Source { clock: last.clock + 1, ..last };
+        assert!(backlogs.hold(&late).unwrap().is_outdated(&late));
+    }
 }

@@ -142,3 +142,23 @@ impl Core {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_sees_every_other_one() {
+        let batches = Batches::new();
+        assert!(!batches.any_but(0));
+        batches.begin();
+        assert!(batches.any_but(0) && !batches.any_but(1));
+        assert_eq!(batches.read().in_flight(), 1);
+        batches.begin();
+        assert!(batches.any_but(1));
+        batches.end();
+        batches.end();
+        assert!(batches.any_but(0) && batches.any_but(1), "there was one");
+        assert_eq!(batches.read().in_flight(), 0);
+    }
+}
