@@ -664,6 +664,17 @@ fn a_waiter_evicts_what_may_go_although_others_wait() {
 
 // Estimates.
 
+fn patient(capacity_bytes: u64, patience_s: u64, clock: &ManualClock) -> Governor {
+    let config = GovernorConfig {
+        pool_pressure: false,
+        quantum_bytes: 0,
+        clock: clock.clone().into(),
+        patience_ns: patience_s * SECOND_NS,
+        ..GovernorConfig::new(capacity_bytes)
+    };
+    Governor::new(config).unwrap()
+}
+
 fn median(mut of: Vec<f64>) -> f64 {
     of.sort_by(f64::total_cmp);
     of[of.len() / 2]
@@ -777,14 +788,7 @@ fn a_limit_of_its_own_has_no_estimate_and_does_not_spoil_those_of_others() {
 #[test]
 fn an_estimate_leaves_out_who_gives_up_before_and_who_is_passed() {
     let clock = ManualClock::new();
-    let config = GovernorConfig {
-        pool_pressure: false,
-        quantum_bytes: 0,
-        clock: clock.clone().into(),
-        patience_ns: 50 * SECOND_NS,
-        ..GovernorConfig::new(40)
-    };
-    let governor = Governor::new(config).unwrap();
+    let governor = patient(40, 50, &clock);
     let one = governor.register_tenant(tenant(1, Priority::Normal)).unwrap();
     let mut running: Vec<_> = (0..40).map(|_| governor.request(&fixed(one, 1)).unwrap()).collect();
     let enqueue = |bytes, seconds| {
@@ -808,6 +812,52 @@ fn an_estimate_leaves_out_who_gives_up_before_and_who_is_passed() {
     clock.advance_ns(50 * SECOND_NS);
     governor.balance();
     assert!(told(&small) > told(&large));
+}
+
+/// What is set aside for the senior is not waited for once more, by it or by those behind it.
+#[test]
+fn an_estimate_counts_what_is_set_aside() {
+    let clock = ManualClock::new();
+    let governor = patient(40, 3, &clock);
+    let one = governor.register_tenant(tenant(1, Priority::Normal)).unwrap();
+    let mut running: Vec<_> = (0..40).map(|_| governor.request(&fixed(one, 1)).unwrap()).collect();
+    let enqueue = |bytes| governor.enqueue(&fixed(one, bytes), FOREVER).unwrap();
+    let _served = [enqueue(1), enqueue(1)];
+    for _ in 0..2 {
+        clock.advance_ns(SECOND_NS);
+        drop(running.pop());
+    }
+    let large = enqueue(20);
+    clock.advance_ns(4 * SECOND_NS);
+    governor.balance();
+    let small = enqueue(1);
+    let told = |ticket: &Ticket<'_>| ticket.estimate().unwrap().as_secs();
+    // Two bytes in six seconds.
+    assert_eq!((told(&large), told(&small)), (60, 63));
+    running.truncate(30);
+    assert_eq!(governor.usage(one).unwrap().set_aside_bytes, 8);
+    assert_eq!((told(&large), told(&small)), (36, 39));
+}
+
+/// Who is short of much more than what comes free at once is passed, and does not count.
+#[test]
+fn an_estimate_leaves_out_who_is_larger_by_half_of_what_comes_free_at_once() {
+    let clock = ManualClock::new();
+    let governor = patient(100, 1_000, &clock);
+    let one = governor.register_tenant(tenant(1, Priority::Normal)).unwrap();
+    let mut running: Vec<_> = (0..10).map(|_| governor.request(&fixed(one, 10)).unwrap()).collect();
+    let enqueue = |bytes| governor.enqueue(&fixed(one, bytes), FOREVER).unwrap();
+    let _served = [enqueue(10), enqueue(10)];
+    for _ in 0..2 {
+        clock.advance_ns(10 * SECOND_NS);
+        drop(running.pop());
+    }
+    // Ten bytes in ten seconds, so that five bytes more are too many.
+    for (first, behind_it) in [(4, 5), (6, 7), (7, 1), (20, 1)] {
+        let _first = enqueue(first);
+        let told = enqueue(1).estimate().unwrap().as_secs();
+        assert_eq!(told, behind_it, "behind one of {first}");
+    }
 }
 
 #[test]
