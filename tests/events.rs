@@ -160,3 +160,16 @@ fn what_nobody_takes_note_of_is_not_recorded() {
     assert!(core.events.is_enabled());
     assert_eq!((core.events.pushed(), core.events.lost()), (0, 0));
 }
+
+/// What is recorded beside events, and what it takes.
+#[test]
+fn what_is_kept_is_as_it_was_asked_for() {
+    for (capacity, calls) in [(8, false), (8, true), (16, false)] {
+        let events = Events::new(Recorded { capacity, calls, with_room: false });
+        assert_eq!((events.capacity(), events.has_calls()), (capacity, calls));
+        assert!(events.is_enabled() && events.is_plain() != calls);
+        let none = Events::new(Recorded::default()).tracking_bytes();
+        let each = (events.tracking_bytes() - none) / u64::from(capacity);
+        assert!(each >= 8 * EVENT_WORDS as u64, "{each} bytes for an event");
+    }
+}

@@ -452,3 +452,111 @@ impl Core {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::admission::Ask;
+    use super::super::events::Nobody;
+    use super::super::grants::Fields;
+    use super::super::order::{Order, Requester};
+    use super::super::tests::{ask, core};
+    use super::*;
+
+    /// Owners who all answer the same.
+    struct All(ReclaimAnswer);
+
+    impl Owners for All {
+        fn reclaim(&self, _: &Victim) -> Option<ReclaimAnswer> {
+            Some(self.0)
+        }
+        fn hand_out(&self, victim: &Victim) {
+            panic!("there is somebody to ask for {victim:?}");
+        }
+        fn note_promise(&self, _: &Victim) {}
+        fn note_end(&self, _: &Victim) {}
+    }
+
+    fn shortage(goal: Goal, requester: Option<Requester>) -> Shortage {
+        let (account, types, order, victims_max) = (ROOT, 1, Order::TypeFirst, 2);
+        let (now_ns, keep_until_ns) = (0, 1);
+        Shortage { account, goal, requester, types, order, victims_max, now_ns, keep_until_ns }
+    }
+
+    fn admit(core: &Core, ask: &Ask) -> u32 {
+        core.admit(ask, &Nobody).unwrap().0
+    }
+
+    #[test]
+    fn no_more_owners_are_asked_than_may_be() {
+        for (answer, freed, deferred, busy) in [
+            (ReclaimAnswer::Freed, 10, 0, 0),
+            (ReclaimAnswer::Deferred, 0, 10, 0),
+            (ReclaimAnswer::Busy, 0, 0, 2),
+        ] {
+            let core = core(100);
+            for _ in 0..5 {
+                admit(&core, &ask(2, 5));
+            }
+            let relief = core.make_room(&shortage(Goal::Bytes(25), None), &All(answer));
+            assert_eq!(relief.victims(), 2, "{answer:?}");
+            assert_eq!((relief.freed, relief.deferred, relief.busy), (freed, deferred, busy));
+            let twice = relief.after(relief);
+            assert_eq!(twice.victims(), 4);
+            assert_eq!(
+                (twice.freed, twice.deferred, twice.busy),
+                (2 * freed, 2 * deferred, 2 * busy)
+            );
+            assert_eq!((twice.grants, twice.promised), (2 * relief.grants, 2 * relief.promised));
+        }
+    }
+
+    /// What is demanded of the pool is there once the last grant that may go has gone, and is claimed
+    /// by whoever both are below; nothing is demanded or on its way any more.
+    #[test]
+    fn bytes_go_as_far_up_as_they_have_to() {
+        for (victim, claims) in [(2, [40, 40, 40]), (3, [40, 40, 20]), (4, [20, 0, 20])] {
+            let core = core(40);
+            for kind in [1, 2] {
+                admit(&core, &Ask { kind, ..ask(victim, 20) });
+            }
+            let requester = Some(Requester { account: 2, kind: 1, bytes: 20 });
+            let short = Shortage { types: 1 << 2, ..shortage(Goal::Demand(20), requester) };
+            let relief = core.make_room(&short, &All(ReclaimAnswer::Freed));
+            assert_eq!((relief.grants, relief.freed, relief.enough), (1, 20, true), "of {victim}");
+            let claimed = [core.accounts.used(ROOT), core.accounts.claim(1)];
+            assert_eq!([claimed[0], claimed[1], core.accounts.claim(victim)], claims);
+            for account in [ROOT, 1, victim] {
+                // Acquire: as in `covers`.
+                let demand = core.accounts.get(account).demand().load(Ordering::Acquire);
+                assert_eq!((demand, core.freeing(account).bytes()), (0, 0));
+            }
+        }
+    }
+
+    /// Who meets another evictor on its way counts nothing, and takes nothing of what that counts.
+    #[test]
+    fn a_way_that_has_changed_is_not_set_off_on() {
+        let core = core(100);
+        let way = core.way(2, ROOT).unwrap();
+        assert_eq!(way.accounts(), [2, 1, ROOT]);
+        assert!(core.count_freeing(1, core.freeing(1), 3));
+        assert!(!core.set_off(&way, 5));
+        assert_eq!([2, 1, ROOT].map(|account| core.freeing(account).bytes()), [0, 3, 0]);
+        assert!(core.set_off(&core.way(2, ROOT).unwrap(), 5));
+        assert_eq!([2, 1, ROOT].map(|account| core.freeing(account).bytes()), [5, 8, 5]);
+    }
+
+    /// A key that was evicted is known again; what was not counted is not counted out.
+    #[test]
+    fn what_was_evicted_is_remembered_by_its_key() {
+        let core = core(100);
+        let keyed = Ask { fields: Fields { key: 7, ..Fields::default() }, ..ask(2, 5) };
+        let slot = admit(&core, &keyed);
+        core.make_room(&shortage(Goal::Bytes(5), None), &All(ReclaimAnswer::Freed));
+        assert_eq!(core.grants.word(slot).bytes(), 0);
+        let queue = core.queue(keyed.owner());
+        assert_eq!(queue.counted(), 0);
+        assert!(core.ghosts.recall(keyed.owner(), 7, 9).is_some());
+        assert_eq!(admit(&core, &ask(2, 5)), slot, "the slot is offered again");
+    }
+}

@@ -139,3 +139,55 @@ impl Core {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::admission::Ask;
+    use super::super::events::Nobody;
+    use super::super::grants::Fields;
+    use super::super::tests::{ask, core};
+    use super::*;
+
+    fn with(fields: Fields) -> Ask {
+        Ask { fields, ..ask(2, 5) }
+    }
+
+    #[test]
+    fn only_the_grant_that_was_meant_ends_late() {
+        let (core, ask) = (core(100), ask(2, 5));
+        let (slot, generation) = core.admit(&ask, &Nobody).unwrap();
+        for bit in 0..u32::BITS {
+            let other = (slot, generation ^ 1 << bit);
+            assert_eq!(core.end_late(other, ask.owner(), &Nobody), Some(false), "bit {bit}");
+        }
+        assert_eq!(
+            core.end_late((slot, generation), with(Fields::default()).owner(), &Nobody),
+            Some(true)
+        );
+        assert_eq!(core.end_late((slot, generation), ask.owner(), &Nobody), Some(false));
+        assert_eq!(core.accounts.used(2), 0);
+    }
+
+    #[test]
+    fn only_a_reservation_that_was_not_committed_is_reserved_and_runs_out() {
+        let timed = Fields { expires_ns: 10, ..Fields::default() };
+        let uncommitted = flag::UNCOMMITTED;
+        for (fields, reserved) in [
+            (timed, false),
+            (Fields { flags: flag::PINNED, ..timed }, false),
+            (Fields { flags: uncommitted, ..timed }, true),
+            (Fields { flags: uncommitted | flag::PINNED, ..timed }, true),
+        ] {
+            let (core, ask) = (core(100), with(fields));
+            let place = core.admit(&ask, &Nobody).unwrap();
+            let (slot, generation) = place;
+            assert_eq!(core.is_reserved(slot, generation, ask.owner()), reserved, "{fields:?}");
+            assert!(!core.is_reserved(slot, generation + 1, ask.owner()));
+            assert!(!core.end_expired(place, ask.owner(), 9, &Nobody), "its time is not over");
+            let other = (slot, generation + 1);
+            assert!(!core.end_expired(other, ask.owner(), 10, &Nobody));
+            assert_eq!(core.end_expired(place, ask.owner(), 10, &Nobody), reserved);
+            assert_eq!(core.accounts.used(2), if reserved { 0 } else { 5 });
+        }
+    }
+}

@@ -202,4 +202,17 @@ mod tests {
         assert_eq!((none.recall(OWNER, 5, 101), some.recall(OWNER, 0, 101)), (None, None));
         assert_eq!((none.tracking_bytes(), some.tracking_bytes()), (0, 64));
     }
+
+    /// What the algorithm's reference says of these.
+    #[test]
+    fn numbers_are_spread_as_by_murmur_hash_3() {
+        for (number, spreads_to) in [
+            (0, 0),
+            (1, 0xb456_bcfc_34c2_cb2c),
+            (2, 0x3abf_2a20_6506_83e7),
+            (u64::MAX, 0x64b5_720b_4b82_5f21),
+        ] {
+            assert_eq!(spread(number), spreads_to);
+        }
+    }
 }

@@ -261,3 +261,61 @@ struct Seat<'a> {
 fn fits_a_grant(bytes: u64) -> bool {
     bytes.wrapping_sub(1) < GRANT_BYTES_MAX
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::admission::Ask;
+    use super::super::events::Nobody;
+    use super::super::policy::Policy;
+    use super::super::tests::{ask, core};
+    use super::*;
+
+    impl Asked for Ask {
+        fn owner(&self) -> Owner {
+            Ask::owner(self)
+        }
+        fn bytes(&self) -> u64 {
+            self.bytes
+        }
+        fn key(&self) -> u64 {
+            self.fields.key
+        }
+        fn fields(&self) -> Fields {
+            self.fields
+        }
+        fn cost(&self) -> Cost {
+            Cost::new(self.cost)
+        }
+    }
+
+    /// What is remembered of content that comes back is used, and used up, as it is the general
+    /// way, and only by the policy that asks for it.
+    #[test]
+    fn content_comes_back_as_it_does_the_general_way() {
+        for policy in [Policy::Hybrid, Policy::Lru] {
+            for (key, known) in [(0, 7), (7, 7), (7, 8)] {
+                let begins = [true, false].map(|at_once| {
+                    let core = core(100);
+                    let again = Ask { fields: Fields { key, ..Fields::default() }, ..ask(2, 5) };
+                    let owner = Ask::owner(&again);
+                    core.queue(owner).set_policy(policy);
+                    // Its claim stays at hand, and so does the slot.
+                    let (slot, generation) = core.admit(&ask(2, 5), &Nobody).unwrap();
+                    core.release(slot, generation, owner, &Nobody).unwrap();
+                    core.ghosts.remember(owner, known, 6, 0);
+                    let granted = match at_once {
+                        true => core.request_at_once(&again, true),
+                        false => core.admit(&again, &Nobody).ok(),
+                    };
+                    let slot = granted.unwrap().0;
+                    let frequency = Recency(core.grants.recency(slot)).frequency();
+                    (frequency, core.ghosts.recall(owner, known, 0).is_some())
+                });
+                assert_eq!(begins[0], begins[1], "{policy:?}, {key} where {known} is known");
+                let uses = policy == Policy::Hybrid && key == known;
+                assert_eq!(begins[0].0 > 1, uses, "{policy:?}, {key} where {known} is known");
+                assert_eq!(begins[0].1, !uses, "{policy:?}, {key} where {known} is known");
+            }
+        }
+    }
+}

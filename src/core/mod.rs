@@ -192,3 +192,43 @@ impl Core {
         &self.tenant(owner.account()).queues[usize::from(owner.allocation_type())]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::account::{LEVELS, ROOT, Settings};
+    use super::admission::Ask;
+    use super::events::Recorded;
+    use super::grants::Fields;
+    use super::policy::Policy;
+    use super::{Core, Sizes};
+
+    /// A small one that has a group, account 1, two tenants below it and one beside it, 2 to 4, of
+    /// which nothing is guaranteed or limited. Keys are remembered, and so are events.
+    pub(super) fn core(capacity_bytes: u64) -> Core {
+        let core = Core::new(&Sizes {
+            capacity_bytes,
+            groups_max: 1,
+            tenants_max: 3,
+            grants_max: 256,
+            ghost_keys_max: 64,
+            quantum_bytes: 0,
+            events: Recorded { capacity: 64, ..Recorded::default() },
+            waiters_max: 4,
+            patience_ns: 1 << 40,
+        });
+        let limits = [capacity_bytes; LEVELS];
+        let open = Settings { limits, guarantee: 0, share_weight: 0, traits: 0, counted: 0 };
+        for (account, parent) in [(1, ROOT), (2, 1), (3, 1), (4, ROOT)] {
+            let generation = core.accounts.open(account, parent, &open).unwrap();
+            core.begin(account, account.into(), generation);
+            core.queue(ask(account, 1).owner()).set_policy(Policy::Hybrid);
+        }
+        core
+    }
+
+    /// A request of which there is nothing to say.
+    pub(super) fn ask(account: u32, bytes: u64) -> Ask {
+        let fields = Fields::default();
+        Ask { account, generation: 1, kind: 0, bytes, fields, cost: 1, now_ns: 0, paced: false }
+    }
+}
