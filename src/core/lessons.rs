@@ -165,7 +165,27 @@ mod tests {
 
     #[test]
     fn nothing_learned_weighs_even() {
-        assert_eq!(Lessons::empty().weights(), Weights::EVEN);
+        let lessons = Lessons::empty();
+        assert!(lessons.is_blank());
+        assert_eq!(lessons.weights(), Weights::EVEN);
+        lessons.returned(1, 0, 100);
+        assert!(!lessons.is_blank());
+    }
+
+    /// An eviction costs as much of a return's gain as there are returns among what is evicted,
+    /// and without returns it teaches nothing in the end.
+    #[test]
+    fn an_eviction_counts_by_how_much_returns() {
+        let lessons = Lessons::empty();
+        (0..10_000).for_each(|_| lessons.returned(9, 0, 100));
+        let moved = |frequency| lessons.moved[class(frequency)].load(Ordering::Relaxed) as i32;
+        assert_eq!(moved(1), 0);
+        lessons.evicted(1);
+        assert_eq!(moved(1), -(STEP as i32), "all came back lately");
+        (0..10_000).for_each(|_| lessons.evicted(9));
+        let before = moved(1);
+        lessons.evicted(1);
+        assert!(before - moved(1) < STEP as i32 / 100, "none came back lately");
     }
 
     #[test]

@@ -90,3 +90,22 @@ impl Default for Losses {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_margin_is_kept_before_what_was_not_read_is_overwritten() {
+        let losses = Losses::new();
+        assert!(!losses.are_due(NEVER - 1));
+        for (next, capacity) in [(0, 1 << 10), (77, 1 << 16), (5, 1)] {
+            losses.keep_after(next, capacity);
+            let due = next + capacity - capacity / MARGIN_PART;
+            assert!(losses.are_due(due) && (due == 0 || !losses.are_due(due - 1)));
+            assert!(due <= next + capacity);
+        }
+        losses.keep_nothing();
+        assert!(!losses.are_due(NEVER - 1));
+    }
+}

@@ -200,6 +200,8 @@ mod tests {
     use super::events::Recorded;
     use super::grants::Fields;
     use super::policy::Policy;
+    use super::registry::InsertRefused;
+    use super::tenant::TYPES;
     use super::{Core, Sizes};
 
     /// A small one that has a group, account 1, two tenants below it and one beside it, 2 to 4, of
@@ -224,6 +226,29 @@ mod tests {
             core.queue(ask(account, 1).owner()).set_policy(Policy::Hybrid);
         }
         core
+    }
+
+    #[test]
+    fn each_queue_has_a_past_of_its_own() {
+        let core = core(100);
+        for (account, kind) in [(2, 0), (2, 3), (3, 0), (4, 2)] {
+            let owner = Ask { kind, ..ask(account, 1) }.owner();
+            core.queue(owner).note_freed(&core.grants, 9);
+            let freed: Vec<u32> = (0..5 * TYPES as u32)
+                .filter(|&past| core.grants.pasts.of(past).take_freed() != 0)
+                .collect();
+            assert_eq!(freed, [account * TYPES as u32 + u32::from(kind)]);
+        }
+    }
+
+    #[test]
+    fn a_uuid_is_entered_once() {
+        let core = core(100);
+        assert_eq!(core.find(2), None);
+        assert_eq!(core.enter(2, 2), Ok(()));
+        assert_eq!((core.find(2), core.find(3)), (Some(2), None));
+        assert_eq!(core.enter(2, 2), Err(InsertRefused::Duplicate(2)));
+        assert_eq!(core.enter(3, 3), Ok(()));
     }
 
     /// A request of which there is nothing to say.
