@@ -460,3 +460,94 @@ impl Core {
 fn bytes_as_i64(bytes: u64) -> i64 {
     bytes.min(1 << 62) as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::account::{LEVELS, Settings};
+    use super::super::events::Nobody;
+    use super::super::tests::{ask, core};
+    use super::*;
+
+    const USED: u64 = 40;
+
+    /// Tenants 2 and 4 have `USED` bytes each; water stands at 5.
+    fn shared() -> Core {
+        let core = core(100);
+        core.accounts.set_water(5);
+        for account in [2, 4] {
+            core.admit(&ask(account, USED), &Nobody).unwrap();
+        }
+        core
+    }
+
+    fn configure(core: &Core, account: u32, priority: u64, guarantee: u64) {
+        let limits = [100; LEVELS];
+        let to = Settings { limits, guarantee, share_weight: 0, traits: priority, counted: 0 };
+        core.accounts.configure(account, &to).unwrap();
+    }
+
+    /// Tenant 2 wants so many bytes of the pool.
+    fn wants(bytes: u64) -> Shortage {
+        let requester = Some(Requester { account: 2, kind: 0, bytes });
+        let (account, goal, types, order) =
+            (ROOT, Goal::Demand(bytes), ALL_TYPES, Order::TypeFirst);
+        let (victims_max, now_ns, keep_until_ns) = (1, 0, 0);
+        Shortage { account, goal, requester, types, order, victims_max, now_ns, keep_until_ns }
+    }
+
+    #[test]
+    fn a_share_is_the_guarantee_and_the_water_by_weight() {
+        let core = shared();
+        for (priority, guarantee, share) in [(0, 0, 5), (1, 0, 10), (3, 10, 30), (2, 10, 25)] {
+            configure(&core, 2, priority, guarantee);
+            assert_eq!(core.above_share(2), USED as i64 - share);
+        }
+    }
+
+    /// Of equals who is above its share may be asked, down to where the one who asks will be.
+    #[test]
+    fn equals_meet_where_the_requester_will_be() {
+        let core = shared();
+        let leaving = std::cell::Cell::new(0);
+        let (used, leaves) = (|account| core.accounts.used(account), |_| leaving.get());
+        let sums = Sums { used: &used, leaving: &leaves };
+        // Both are 35 above their shares.
+        for (bytes, gone, after) in [(7, 0, 42), (7, 4, 38), (0, 0, 35)] {
+            leaving.set(gone);
+            assert_eq!(core.requester_after(&wants(bytes), sums), after);
+        }
+        configure(&core, 2, 0, 30);
+        leaving.set(0);
+        // With a guarantee of 30 the requester will be 5 above, and the other may lose 30.
+        for (bytes, may) in [(1, true), (30, true), (31, false), (40, false)] {
+            assert_eq!(core.may_lose(&wants(0), 4, bytes, sums), may, "{bytes}");
+        }
+        leaving.set(10);
+        for (bytes, may) in [(25, true), (26, false)] {
+            assert_eq!(core.may_lose(&wants(5), 4, bytes, sums), may, "{bytes}");
+        }
+        for (gone, may) in [(34, true), (35, false), (36, false)] {
+            leaving.set(gone);
+            assert_eq!(core.may_be_asked(&wants(1), 4, sums), may, "{gone} are leaving");
+        }
+    }
+
+    /// What is guaranteed stays, also where priority says that all may go.
+    #[test]
+    fn the_guarantee_is_what_is_left() {
+        let core = shared();
+        configure(&core, 2, 1, 0);
+        let leaving = std::cell::Cell::new(0);
+        let (used, leaves) = (|account| core.accounts.used(account), |_| leaving.get());
+        let sums = Sums { used: &used, leaving: &leaves };
+        assert_eq!(core.spare(&wants(1), 4, sums), USED);
+        configure(&core, 4, 0, 30);
+        for (gone, spare) in [(0, 10), (4, 6), (10, 0), (11, 0)] {
+            leaving.set(gone);
+            assert_eq!(core.spare(&wants(1), 4, sums), spare);
+            assert_eq!(core.may_be_asked(&wants(1), 4, sums), spare > 0);
+            assert!(core.may_lose(&wants(1), 4, spare, sums));
+            assert!(!core.may_lose(&wants(1), 4, spare + 1, sums));
+        }
+    }
+}
