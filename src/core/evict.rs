@@ -500,6 +500,7 @@ mod tests {
             let relief = core.make_room(&shortage(Goal::Bytes(25), None), &All(answer));
             assert_eq!(relief.victims(), 2, "{answer:?}");
             assert_eq!((relief.freed, relief.deferred, relief.busy), (freed, deferred, busy));
+            assert_eq!(core.promised_grants(ask(2, 5).owner()), deferred / 5);
             let twice = relief.after(relief);
             assert_eq!(twice.victims(), 4);
             assert_eq!(

@@ -464,7 +464,9 @@ fn bytes_as_i64(bytes: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::super::account::{LEVELS, Settings};
+    use super::super::admission::Ask;
     use super::super::events::Nobody;
+    use super::super::grants::{Fields, flag};
     use super::super::tests::{ask, core};
     use super::*;
 
@@ -548,6 +550,42 @@ mod tests {
             assert_eq!(core.may_be_asked(&wants(1), 4, sums), spare > 0);
             assert!(core.may_lose(&wants(1), 4, spare, sums));
             assert!(!core.may_lose(&wants(1), 4, spare + 1, sums));
+        }
+    }
+
+    /// Its own, what is on its way, and of an equal what keeps it above where the requester will be.
+    #[test]
+    fn so_much_could_be_freed() {
+        let core = shared();
+        core.admit(&Ask { kind: CACHE, ..ask(2, 8) }, &Nobody).unwrap();
+        let used = |account| core.accounts.used(account);
+        let leaves = |account| if account == 4 { 4 } else { 0 };
+        let sums = Sums { used: &used, leaving: &leaves };
+        let of_cache = |bytes| Shortage {
+            requester: Some(Requester { account: 2, kind: CACHE, bytes }),
+            ..wants(bytes)
+        };
+        // 43 above its share, it will be higher than the other is, whatever it gives up.
+        assert_eq!(core.could_free(&of_cache(5), 100, sums), 4 + 8);
+        // 13 above, it will be 10 above: the other, 31 above and 4 on their way, may lose 21.
+        configure(&core, 2, 0, 30);
+        assert_eq!(core.could_free(&of_cache(5), 100, sums), 4 + 8 + 21);
+        assert_eq!(core.could_free(&of_cache(5), 20, sums), 20);
+        assert!(core.suffices(&of_cache(5), 33, sums) && !core.suffices(&of_cache(5), 34, sums));
+    }
+
+    #[test]
+    fn what_is_pinned_may_not_go() {
+        let core = core(100);
+        let pinned = Fields { flags: flag::PINNED, ..Fields::default() };
+        core.admit(&Ask { fields: pinned, ..ask(4, 5) }, &Nobody).unwrap();
+        let balancer = Shortage { requester: None, ..wants(1) };
+        assert!(!core.may_free_any(&balancer));
+        assert_eq!(core.evictable(&balancer, 4, 10), 0);
+        (0..3).for_each(|_| assert!(core.admit(&ask(4, 5), &Nobody).is_ok()));
+        assert!(core.may_free_any(&balancer));
+        for (most, grants) in [(2, 2), (3, 3), (10, 3)] {
+            assert_eq!(core.evictable_grants(&balancer, ask(4, 5).owner(), most), grants);
         }
     }
 }
