@@ -96,4 +96,30 @@ mod tests {
     fn an_empty_cell_is_a_zeroed_one() {
         assert_empty_is_zeroed::<Past>();
     }
+
+    /// Who was freed first is told first, as long as there is room to remember; then the oldest are
+    /// forgotten.
+    #[test]
+    fn the_last_that_were_freed_are_told_in_their_order() {
+        let past = Past::empty();
+        assert_eq!(past.take_freed(), 0);
+        for count in [1, 2, HINTS as u32, HINTS as u32 + 4, 3 * HINTS as u32] {
+            (0..count).for_each(|slot| past.note_freed(100 + slot));
+            let told = std::iter::from_fn(|| past.take_freed().checked_sub(1));
+            assert!(told.eq(count.saturating_sub(HINTS as u32) + 100..count + 100), "{count}");
+        }
+    }
+
+    #[test]
+    fn only_a_past_that_was_written_to_counts() {
+        let pasts = Pasts::new(4);
+        let each = size_of::<Past>() as u64;
+        assert_eq!(pasts.tracking_bytes(4), 0);
+        pasts.of(1).note_freed(3);
+        assert_eq!((pasts.tracking_bytes(4), pasts.tracking_bytes(1)), (each, 0));
+        pasts.of(2).lessons.returned(1, 0, 100);
+        pasts.of(3).note_freed(3);
+        pasts.of(3).lessons.returned(1, 0, 100);
+        assert_eq!(pasts.tracking_bytes(4), 3 * each);
+    }
 }

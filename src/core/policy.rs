@@ -287,6 +287,7 @@ mod tests {
         for policy in Policy::ALL {
             assert_eq!(Policy::from_u8(policy.as_u8()), Some(policy));
             assert_eq!(policy.to_string().parse(), Ok(policy));
+            assert_eq!(policy.fades(), policy == Policy::Hybrid);
         }
         assert_eq!(Policy::from_u8(5), None);
         assert_eq!(format!("{:>4}|", Policy::Lru), " lru|");
