@@ -295,6 +295,41 @@ mod tests {
         assert_eq!(error, "there is no policy `LRU`: choose lru, lfu, ttl, size or hybrid");
     }
 
+    fn judge(policy: Policy) -> Judge {
+        Judge { policy, clock: 100, now_ns: 0, weights: Weights::EVEN }
+    }
+
+    #[test]
+    fn what_never_expires_goes_after_what_does() {
+        let recency = Recency::new(0, 1, 1);
+        let of = |expires_ns| Candidate { bytes: 1, recency, expires_ns };
+        let brief = |expires_ns| judge(Policy::Ttl).brief(&of(expires_ns)).0;
+        assert!(brief(1) < brief(1 << 30) && brief(1 << 30) < brief(0));
+        let worth = |expires_ns| judge(Policy::Ttl).worth(&of(expires_ns));
+        assert!(worth(1) < worth(2) && worth(u64::MAX - 1) < worth(0));
+    }
+
+    /// A byte more is larger, however large both are and whichever was used last.
+    #[test]
+    fn the_largest_goes_first() {
+        for bytes in [1, 1 << 20, 1 << 40] {
+            let of = |bytes, touched| Candidate {
+                bytes,
+                recency: Recency::new(touched, 1, 1),
+                expires_ns: 0,
+            };
+            let judge = judge(Policy::Size);
+            assert!(judge.worth(&of(bytes + 1, 99)) < judge.worth(&of(bytes, 1)), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn what_costs_more_to_rebuild_is_worth_more() {
+        let of = |cost| Candidate { bytes: 8, recency: Recency::new(1, cost, 2), expires_ns: 0 };
+        let value = |cost| judge(Policy::Hybrid).value_per_byte(&of(cost), 4);
+        assert_eq!(value(64), 64.0 * value(1));
+    }
+
     #[test]
     fn recency_keeps_what_it_was_given() {
         let new = Recency::new(u32::MAX, 100, 3);
