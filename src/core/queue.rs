@@ -831,9 +831,48 @@ fn lane(grants: &Grants) -> usize {
 #[cfg(test)]
 mod tests {
     use super::super::region::tests::words;
+    use super::super::tests::{ask, core};
     use super::*;
 
     words! {
         Queue: released head search hand segments shedding count grants_max policy past seen
+    }
+
+    /// What came back soon gains, what is evicted loses by it, and the next owner begins anew.
+    #[test]
+    fn a_queue_learns_from_what_comes_back_and_forgets_it() {
+        let core = core(100);
+        let (grants, queue) = (&core.grants, core.queue(ask(2, 1).owner()));
+        let weights = || queue.past(grants).lessons.weights();
+        assert_eq!(queue.frequency_of(grants, None), 1);
+        assert_eq!(weights(), Weights::EVEN);
+        queue.seen.store(100, Ordering::Relaxed);
+        let ghost = |absent| Some(Ghost { frequency: 9, absent });
+        assert_eq!(queue.frequency_of(grants, ghost(0)), 10);
+        assert_eq!(queue.frequency_of(grants, ghost(u32::MAX)), 1, "too long ago");
+        assert!(weights().of(9) > 1.0);
+        queue.note_evicted(grants, 1);
+        queue.note_evicted(grants, 9);
+        assert!(weights().of(1) < 1.0);
+        queue.forget_lessons(grants);
+        assert!(queue.past(grants).lessons.is_blank());
+    }
+
+    #[test]
+    fn a_short_queue_is_as_long_as_it_was_seen_to_be() {
+        let core = core(100);
+        let queue = core.queue(ask(2, 1).owner());
+        for (segments, seen, extent) in [
+            (1, 0, SLOTS),
+            (1, 3, 3),
+            (EXACT_SEGMENTS, 3, 3),
+            (EXACT_SEGMENTS + 1, 3, (EXACT_SEGMENTS + 1) * SLOTS),
+            (EXACT_SEGMENTS + 1, 0, (EXACT_SEGMENTS + 1) * SLOTS),
+        ] {
+            // Relaxed: one thread.
+            queue.segments.store(segments, Ordering::Relaxed);
+            queue.seen.store(seen, Ordering::Relaxed);
+            assert_eq!(queue.extent(), extent, "{segments} segments, {seen} seen");
+        }
     }
 }
