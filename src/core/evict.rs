@@ -511,8 +511,8 @@ mod tests {
         }
     }
 
-    /// What is demanded of the pool is there once the last grant that may go has gone, and is claimed
-    /// by whoever both are below; nothing is demanded or on its way any more.
+    /// What is demanded of the pool is there once the last grant that may go has gone, and is
+    /// claimed by whoever both are below; nothing is demanded or on its way any more.
     #[test]
     fn bytes_go_as_far_up_as_they_have_to() {
         for (victim, claims) in [(2, [40, 40, 40]), (3, [40, 40, 20]), (4, [20, 0, 20])] {

@@ -178,6 +178,7 @@ mod tests {
     fn an_eviction_counts_by_how_much_returns() {
         let lessons = Lessons::empty();
         (0..10_000).for_each(|_| lessons.returned(9, 0, 100));
+        // Relaxed: one thread.
         let moved = |frequency| lessons.moved[class(frequency)].load(Ordering::Relaxed) as i32;
         assert_eq!(moved(1), 0);
         lessons.evicted(1);

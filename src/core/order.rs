@@ -553,7 +553,8 @@ mod tests {
         }
     }
 
-    /// Its own, what is on its way, and of an equal what keeps it above where the requester will be.
+    /// Its own, what is on its way, and of an equal what leaves it above where the requester will
+    /// be.
     #[test]
     fn so_much_could_be_freed() {
         let core = shared();

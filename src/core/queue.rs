@@ -846,6 +846,7 @@ mod tests {
         let weights = || queue.past(grants).lessons.weights();
         assert_eq!(queue.frequency_of(grants, None), 1);
         assert_eq!(weights(), Weights::EVEN);
+        // Relaxed: one thread.
         queue.seen.store(100, Ordering::Relaxed);
         let ghost = |absent| Some(Ghost { frequency: 9, absent });
         assert_eq!(queue.frequency_of(grants, ghost(0)), 10);
@@ -871,6 +872,7 @@ mod tests {
         ] {
             // Relaxed: one thread.
             queue.segments.store(segments, Ordering::Relaxed);
+            // Relaxed: one thread.
             queue.seen.store(seen, Ordering::Relaxed);
             assert_eq!(queue.extent(), extent, "{segments} segments, {seen} seen");
         }
