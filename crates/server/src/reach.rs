@@ -16,7 +16,7 @@
 use crate::book::Acting;
 use crate::problem::Problem;
 use crate::state::State;
-use allotment::{AccountName, AllocationDenial, AllocationRefusal, TenantId};
+use allotment::{AllocationDenial, AllocationRefusal, Denial, DenialReason, TenantId};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
@@ -121,7 +121,9 @@ const UNLISTED: (Right, Over) = (Right::Admin, Over::All);
 /// What a call needs; `path` is that of the route, below whatever the routes were nested in.
 pub fn needed(method: &Method, path: &str) -> (Right, Over) {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    let found = ROUTES.iter().find(|route| route.method == method && path.ends_with(route.path));
+    // What they are nested in is not one of ours that ends like another.
+    let is = |of: &str| path.strip_suffix(of).is_some_and(|outside| !outside.contains("/v1"));
+    let found = ROUTES.iter().find(|route| route.method == method && is(route.path));
     found.map_or(UNLISTED, |route| (route.right, route.over))
 }
 
@@ -246,13 +248,12 @@ impl Reach {
         }
     }
 
-    /// The answer to a request that was denied. Where others are in the way, the facade's sentence
-    /// names them, and theirs is not told beyond them.
+    /// The answer to a request that was denied. The facade's sentence names the largest holders, so
+    /// it is told within reach only: where the tenant's own bounds have refused.
     pub fn denied(&self, mut no: AllocationDenial) -> Problem {
-        let above = no.denial.as_ref().filter(|denial| {
-            *self != Self::All && !matches!(denial.account, AccountName::Tenant(_))
-        });
-        if let Some(denial) = above {
+        let own = [DenialReason::TenantLimit, DenialReason::GrantCount, DenialReason::RateLimit];
+        let is_above = |denial: &&Denial| *self != Self::All && !own.contains(&denial.reason);
+        if let Some(denial) = no.denial.as_ref().filter(is_above) {
             no.reason = denial.to_string();
         }
         AllocationRefusal::Denied(Box::new(no)).into()
@@ -285,5 +286,51 @@ impl<S: Send + Sync> FromRequestParts<S> for Reach {
         // Put there by the door, behind which every handler stands that asks for it.
         let reach = parts.extensions.get::<Self>().cloned();
         reach.ok_or_else(|| Problem::not_found("route"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(tenant: Option<&str>, right: Right) -> Scope {
+        Scope { tenant: tenant.map(str::to_string), right }
+    }
+
+    #[test]
+    fn scopes_are_read_as_they_are_written() {
+        for (text, expected) in [
+            ("read", scope(None, Right::Read)),
+            ("admin", scope(None, Right::Admin)),
+            ("tenant:chat:request", scope(Some("chat"), Right::Request)),
+            ("tenant:a:b:admin", scope(Some("a:b"), Right::Admin)),
+            ("tenant:tenant:x:read", scope(Some("tenant:x"), Right::Read)),
+        ] {
+            assert_eq!(Scope::read_all(text), Some(vec![expected.clone()]));
+            assert_eq!(expected.written().as_deref(), Ok(text));
+        }
+        for none in ["", " ", "Read", "tenant:chat", "tenant::read", "tenant:chat:", "chat:read"] {
+            assert_eq!(Scope::read_all(none), Some(Vec::new()), "{none}");
+        }
+        for odd in ["", "two words", "é", "a\"b", "a\\b", "a\n"] {
+            assert!(scope(Some(odd), Right::Read).written().is_err(), "{odd}");
+        }
+        let most = "read ".repeat(SCOPES_MAX);
+        assert_eq!(Scope::read_all(&most).map(|scopes| scopes.len()), Some(SCOPES_MAX));
+        assert_eq!(Scope::read_all(&format!("{most}nothing")), None);
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_is_for_those_who_may_do_everything() {
+        let get = |path| needed(&Method::GET, path);
+        assert_eq!(get("/v1/usage"), (Right::Read, Over::All));
+        assert_eq!(needed(&Method::HEAD, "/v1/usage"), (Right::Read, Over::All));
+        assert_eq!(get("/memory/v1/tenants/{tenant}"), (Right::Read, Over::Tenant));
+        for path in ["", "/", "/v1/usage/", "/v1/tenants/{tenant}/metrics", "/v1/x/v1/grants"] {
+            assert_eq!(get(path), UNLISTED, "{path}");
+        }
+        for method in [Method::PUT, Method::OPTIONS, Method::TRACE, Method::DELETE] {
+            assert_eq!(needed(&method, "/v1/tenants"), UNLISTED, "{method}");
+        }
     }
 }
