@@ -329,10 +329,9 @@ mod tests {
             let complaint = read(text).err().unwrap_or_default();
             assert!(complaint.contains(part), "{text}: {complaint}");
         }
-        let twice = good.replace(
-            "]",
-            &format!(", {}]", &good[good.find("{\n    ").unwrap()..good.rfind(']').unwrap()]),
-        );
+        let mut twice: serde_json::Value = serde_json::from_str(&good).unwrap();
+        twice["keys"] = serde_json::json!([twice["keys"][0], twice["keys"][0]]);
+        let twice = twice.to_string();
         assert!(read(&twice).err().unwrap().contains("two keys"));
         assert!(add_key(Some(&good), "a").unwrap_err().to_string().contains("already"));
         let mut full = good;

@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_token_is_good_for_a_second_to_a_year() {
-        assert_eq!(lasts("90s"), lasts("90s").and(Ok(Duration::from_secs(90))));
+        assert_eq!(lasts("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(lasts("2h"), lasts("120min"));
         assert_eq!((lasts("366d"), lasts("1s")), (Ok(LASTS_MAX), Ok(Duration::from_secs(1))));
         for text in ["", "0s", "1", "h", "-1h", "1.5h", "367d", "99999999999999999999d", "1 h"] {
