@@ -3,8 +3,7 @@
 //! by sitting there.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::Notify;
 
 /// Those that have shown none, in the order in which they came.
@@ -25,7 +24,7 @@ pub struct Guest {
     lobby: Arc<Lobby>,
     number: u64,
     leave: Arc<Notify>,
-    is_known: AtomicBool,
+    known: OnceLock<()>,
 }
 
 impl Lobby {
@@ -37,7 +36,7 @@ impl Lobby {
         let number = strangers.came;
         strangers.leave.insert(number, leave.clone());
         drop(strangers);
-        Arc::new(Guest { lobby: self.clone(), number, leave, is_known: AtomicBool::new(false) })
+        Arc::new(Guest { lobby: self.clone(), number, leave, known: OnceLock::new() })
     }
 
     /// Asks the stranger that came first to leave, if there is one.
@@ -55,8 +54,7 @@ impl Lobby {
 impl Guest {
     /// It has shown a token: it may stay.
     pub fn is_known_now(&self) {
-        // Relaxed: it only spares the lock; what it says was done under that.
-        if !self.is_known.swap(true, Ordering::Relaxed) {
+        if self.known.set(()).is_ok() {
             self.lobby.strangers().leave.remove(&self.number);
         }
     }
@@ -65,8 +63,8 @@ impl Guest {
     pub async fn leaves(&self) {
         loop {
             self.leave.notified().await;
-            // Relaxed: see above; one that shows its token at this moment may be let go.
-            if !self.is_known.load(Ordering::Relaxed) {
+            // One that shows its token at this moment may be let go, as if its connection had broken.
+            if self.known.get().is_none() {
                 return;
             }
         }

@@ -8,10 +8,10 @@
 //! has those before it. Without a tenant a scope is for all of them, and for the pool.
 //!
 //! [`ROUTES`] says of every route which right it needs, over a tenant or over all. Whoever has that
-//! right nowhere is refused before anything is looked up. Whoever has it somewhere gets a [`Reach`],
-//! which knows those tenants and no others: what is asked for is compared with what is theirs and
-//! never looked up among all, so that what is another's and what is not there cannot be told apart,
-//! neither by the answer nor by the time it takes.
+//! right nowhere is refused before anything is looked up. Whoever has it somewhere gets a
+//! [`Reach`], which knows those tenants and no others: what is asked for is compared with what is
+//! theirs and never looked up among all, so that what is another's and what is not there cannot be
+//! told apart, neither by the answer nor by the time it takes.
 
 use crate::book::Acting;
 use crate::problem::Problem;
