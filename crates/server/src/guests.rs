@@ -63,7 +63,7 @@ impl Guest {
     pub async fn leaves(&self) {
         loop {
             self.leave.notified().await;
-            // One that shows its token at this moment may be let go, as if its connection had broken.
+            // One that shows its token at this moment may be let go, as if it had broken off.
             if self.known.get().is_none() {
                 return;
             }
