@@ -5,6 +5,7 @@
 //! - `args/log.rs`: what goes with logs, recorded and read
 //! - `args/serve.rs`: the options of `serve`
 //! - `args/stress.rs`: the options of `stress`
+//! - `args/token.rs`: the options of `token`
 //! - `args/trace.rs`: how a trace is read, for all commands that read one
 //! - `args/tune.rs`: the options of `tune`
 
@@ -13,6 +14,8 @@ mod log;
 #[cfg(feature = "serve")]
 mod serve;
 mod stress;
+#[cfg(feature = "serve")]
+mod token;
 mod trace;
 mod tune;
 
@@ -26,6 +29,8 @@ pub use self::bench::BenchArgs;
 #[cfg(feature = "serve")]
 pub use self::serve::ServeArgs;
 pub use self::stress::StressArgs;
+#[cfg(feature = "serve")]
+pub use self::token::{IssueArgs, KeyArgs, TokenCommand};
 pub use self::trace::TraceArgs;
 pub use self::tune::TuneArgs;
 use crate::failure::CliError;
@@ -68,6 +73,10 @@ pub enum Command {
     /// go to others. Ends with SIGINT or SIGTERM, after open requests were answered.
     #[cfg(feature = "serve")]
     Serve(ServeArgs),
+    /// Make keys, and issue the tokens that open `allot serve --keys` as far as their scopes say
+    #[cfg(feature = "serve")]
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Call every verb of one governor from several threads, and prove that no byte is lost
     ///
     /// Limits and capacity change meanwhile, tenants come and go, owners answer, promise, call the

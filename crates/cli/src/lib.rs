@@ -13,6 +13,8 @@
 //! | `tune` | searching guarantees, limits and bursts that suit a trace |
 //! | `bench` | what decisions cost on this machine |
 //! | `serve` | a governor over HTTP, where that was built in |
+//! | `token` | keys and tokens for it |
+//! | `secret` | files that nobody else may read |
 //! | `stress` | every verb at once, and the proof that no byte is lost |
 //! | `dice` | random numbers from a seed |
 //! | `report` | tables, JSON and HTML |
@@ -31,8 +33,12 @@ mod recording;
 mod replay;
 mod report;
 #[cfg(feature = "serve")]
+mod secret;
+#[cfg(feature = "serve")]
 mod serve;
 mod stress;
+#[cfg(feature = "serve")]
+mod token;
 mod trace;
 mod tune;
 
@@ -61,6 +67,8 @@ pub fn run() -> ExitCode {
         Command::Replay(args) => replay::run(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "serve")]
+        Command::Token(command) => token::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Stress(args) => stress::run(&args),
         Command::Tune(args) => tune::run(&args).map(|()| ExitCode::SUCCESS),
     };

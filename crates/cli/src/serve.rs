@@ -1,22 +1,25 @@
 //! `allot serve`: reads what it was asked for, finds out how much memory there is to share, and
 //! serves until it is told to end. The server itself is the crate `allotment-server`.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use allotment::os::probe;
 use allotment_config::Setup;
-use allotment_server::{Bounds, Door, LeaseBounds, State, new_token, serve};
+use allotment_server::{Bounds, Door, LeaseBounds, Pace, State, new_token, serve};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::args::ServeArgs;
 use crate::failure::CliError;
+use crate::secret;
+use crate::token::read_keys;
 
 /// What is shared of the machine's memory where no configuration says.
 const SHARED_PERCENT: u64 = 80;
+/// What a tenant may call at once, in seconds of its pace.
+const BURST_SECS: u32 = 2;
 /// Shortest token that an operator may choose.
 const TOKEN_CHARACTERS_MIN: usize = 32;
 
@@ -28,6 +31,7 @@ const TOKEN_CHARACTERS_MIN: usize = 32;
 pub fn run(args: &ServeArgs) -> Result<(), CliError> {
     let setup = setup(args.config.as_deref())?;
     let given = args.admin_token.as_deref().map(given_token).transpose()?;
+    let keys = args.keys.as_deref().map(|path| read_keys(path, &args.audience)).transpose()?;
     if !args.listen.ip().is_loopback() && given.is_none() {
         let address = args.listen;
         return Err(CliError::new(format!(
@@ -49,9 +53,10 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
         let address = listener.local_addr().map_err(|error| unheard(args, &error))?;
         // Only who has the port writes the token: the file is that of the server that runs.
         if made {
-            write_token(&args.token_file, &token)?;
+            secret::write(&args.token_file, &format!("{token}\n"))?;
         }
-        let door = Door::new(&token, hosts(args, address));
+        let door = Door::new(&token, hosts(args, address)).paced(pace(args));
+        door.set_keys(keys);
         let state = State::new(&setup, door, LeaseBounds::default());
         let state = state.map_err(|error| CliError::new(error.to_string()))?;
         let end = told_to_end()?;
@@ -59,6 +64,11 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
         let served = serve(listener, state, Bounds::default(), end).await;
         served.map_err(|error| CliError::new(error.to_string()))
     })
+}
+
+fn pace(args: &ServeArgs) -> Pace {
+    let calls_per_second = args.calls_per_second;
+    Pace { calls_per_second, burst: calls_per_second.saturating_mul(BURST_SECS) }
 }
 
 fn setup(config: Option<&Path>) -> Result<Setup, CliError> {
@@ -93,21 +103,8 @@ fn hosts(args: &ServeArgs, address: SocketAddr) -> Vec<String> {
 }
 
 fn given_token(path: &Path) -> Result<String, CliError> {
-    let of_file = |error: io::Error| CliError::file(path, &error);
-    let file = File::open(path).map_err(of_file)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = file.metadata().map_err(of_file)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            let path = path.display();
-            return Err(CliError::new(format!(
-                "{path}: others may read it (mode {mode:03o}); run chmod 600 {path}"
-            )));
-        }
-    }
-    let token = io::read_to_string(file).map_err(of_file)?;
-    let token = token.trim();
+    let text = secret::read(path)?;
+    let token = text.trim();
     if token.len() < TOKEN_CHARACTERS_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(CliError::new(format!(
             "{}: a token has {TOKEN_CHARACTERS_MIN} or more visible ASCII characters",
@@ -115,26 +112,6 @@ fn given_token(path: &Path) -> Result<String, CliError> {
         )));
     }
     Ok(token.to_string())
-}
-
-/// Whole or not at all, and for nobody else from the beginning.
-fn write_token(path: &Path, token: &str) -> Result<(), CliError> {
-    let beside = path.with_extension(format!("{}.new", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options
-        .open(&beside)
-        .and_then(|mut file| writeln!(file, "{token}"))
-        .and_then(|()| fs::rename(&beside, path));
-    written.map_err(|error| {
-        // One that was there before is not ours.
-        if error.kind() != io::ErrorKind::AlreadyExists {
-            let _ = fs::remove_file(&beside);
-        }
-        CliError::file(path, &error)
-    })
 }
 
 fn unheard(args: &ServeArgs, error: &io::Error) -> CliError {

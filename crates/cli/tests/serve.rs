@@ -90,6 +90,23 @@ impl Drop for Running {
     }
 }
 
+/// What `allot token` says; fails if it refuses.
+fn token(folder: &Folder, options: &[&str]) -> String {
+    let mut allot = Command::new(env!("CARGO_BIN_EXE_allot"));
+    let said = allot.current_dir(&folder.0).arg("token").args(options).output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    String::from_utf8(said.stdout).unwrap()
+}
+
+/// `allot token` refuses, and says so.
+fn no_token(folder: &Folder, options: &[&str], part: &str) {
+    let mut allot = Command::new(env!("CARGO_BIN_EXE_allot"));
+    let said = allot.current_dir(&folder.0).arg("token").args(options).output().unwrap();
+    let complaint = String::from_utf8(said.stderr).unwrap();
+    assert_eq!((said.status.code(), said.stdout.len()), (Some(2), 0), "{complaint}");
+    assert!(complaint.contains(part), "{complaint}");
+}
+
 fn refused(folder: &Folder, options: &[&str], part: &str) {
     let Output { status, stderr, .. } = command(folder, options).output().unwrap();
     let complaint = String::from_utf8(stderr).unwrap();
@@ -147,4 +164,79 @@ fn what_it_cannot_serve_it_refuses() {
     let address = taken.local_addr().unwrap().to_string();
     refused(&folder, &["--listen", &address], "taken by another program");
     assert!(!folder.0.join("allot.token").exists());
+}
+
+#[test]
+fn tokens_open_as_far_as_their_scopes_say() {
+    let folder = Folder::new("tokens");
+    let tenants = "[[tenants]]\nname = \"chat\"\n[[tenants]]\nname = \"batch\"\n";
+    folder.write("allot.toml", &format!("capacity = \"1GiB\"\n{tenants}"), 0o644);
+    let said = token(&folder, &["key", "--keys", "keys", "--kid", "old"]);
+    assert_eq!(said, "key old is in keys and signs from now on\n");
+    let issue = |more: &[&str]| {
+        let said = token(&folder, &[&["issue", "--keys", "keys", "--ttl", "1h"], more].concat());
+        let issued = said.strip_suffix('\n').unwrap().to_string();
+        assert!(issued.split('.').count() == 3 && !issued.contains('\n'), "{issued}");
+        issued
+    };
+    let by_old = issue(&["--tenant", "chat", "--scope", "read", "--sub", "somebody"]);
+    token(&folder, &["key", "--keys", "keys"]);
+    let mode = fs::metadata(folder.0.join("keys")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let by_new = issue(&["--scope", "read"]);
+    let both = issue(&["--tenant", "chat", "--tenant", "batch", "--scope", "read"]);
+    let elsewhere = issue(&["--scope", "admin", "--audience", "elsewhere"]);
+    let options = ["--config", "allot.toml", "--keys", "keys", "--calls-per-second", "100"];
+    let mut running = Running::new(&folder, &options, 3);
+    let status = |path: &str, token: &str| running.get(path, token).0;
+    assert_eq!(status("/v1/tenants/chat", &by_old), 200);
+    assert_eq!(status("/v1/tenants/batch", &by_old), 404);
+    assert_eq!(status("/v1/usage", &by_old), 403);
+    assert_eq!(status("/v1/usage", &by_new), 200);
+    assert_eq!(status("/v1/tenants/batch", &both), 200);
+    assert_eq!(status("/v1/usage", &elsewhere), 401);
+    assert_eq!(running.end(libc::SIGTERM), Some(0));
+    // Without the old key its tokens are refused.
+    let keys: Value =
+        serde_json::from_str(&fs::read_to_string(folder.0.join("keys")).unwrap()).unwrap();
+    let newest = serde_json::json!({ "keys": [keys["keys"][0]] }).to_string();
+    folder.write("keys", &newest, 0o600);
+    let options = ["--config", "allot.toml", "--keys", "keys", "--audience", "elsewhere"];
+    let running = Running::new(&folder, &options, 3);
+    let status = |token: &str| running.get("/v1/tenants", token).0;
+    assert_eq!([&by_old, &by_new, &elsewhere].map(|token| status(token)), [401, 401, 200]);
+}
+
+#[test]
+fn keys_and_tokens_that_make_no_sense_are_refused() {
+    let folder = Folder::new("no-tokens");
+    no_token(
+        &folder,
+        &["issue", "--keys", "keys", "--scope", "read", "--ttl", "1h"],
+        "keys: no such file",
+    );
+    folder.write("open", "{\"keys\": []}", 0o644);
+    no_token(&folder, &["key", "--keys", "open"], "chmod 600");
+    refused(&folder, &["--keys", "open"], "chmod 600");
+    folder.write("empty", "{\"keys\": []}", 0o600);
+    refused(&folder, &["--keys", "empty"], "no key");
+    folder.write("bad", "keys = []", 0o600);
+    refused(&folder, &["--keys", "bad"], "bad: line 1");
+    no_token(&folder, &["key", "--keys", "bad"], "line 1");
+    assert_eq!(fs::read_to_string(folder.0.join("bad")).unwrap(), "keys = []");
+    token(&folder, &["key", "--keys", "keys", "--kid", "a"]);
+    no_token(&folder, &["key", "--keys", "keys", "--kid", "a"], "`a` already");
+    no_token(&folder, &["key", "--keys", "keys", "--kid", "a b"], "visible ASCII");
+    for (more, part) in [
+        (["--scope", "write", "--ttl", "1h"], "use read, request or admin"),
+        (["--scope", "read", "--ttl", "400d"], "366d"),
+        (["--scope", "read", "--ttl", "0s"], "366d"),
+    ] {
+        no_token(&folder, &[&["issue", "--keys", "keys"][..], &more].concat(), part);
+    }
+    let issue = ["issue", "--keys", "keys", "--scope", "read", "--ttl", "1h"];
+    no_token(&folder, &[&issue[..], &["--tenant", "two words"]].concat(), "by its id");
+    no_token(&folder, &[&issue[..], &["--tenant", "x"].repeat(17)].concat(), "1 to 16");
+    refused(&folder, &["--calls-per-second", "0"], "1..=1000000");
+    refused(&folder, &["--audience", ""], "audience");
 }

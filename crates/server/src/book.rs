@@ -5,8 +5,13 @@
 //! B1  whoever is answered that a lease has ended by them gives its memory back, and nobody else
 //! B2  epochs only rise: a new lease, and one that is taken over, has a greater one than any before
 //! B3  a change made under an epoch has come to its end before the lease is taken over
-//! B4  `deadlines` = the (deadline, id) of every lease in `live`
+//! B4  `deadlines` = the (deadline, name) of every lease in `live`
+//! B5  `whose` = the tenant and id of every lease, alive or remembered
 //! ```
+//!
+//! A lease is kept under its tenant and its id together. Who may act for some tenants looks under
+//! each of them, so that another's lease is missed just as one that never was: in no more time, and
+//! in no less.
 //!
 //! A lease that has ended is remembered for a while, so that a holder that comes back late is told
 //! what became of it.
@@ -88,18 +93,24 @@ pub enum NotHeld {
 
 /// Who calls: the tenants it may act for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acting {
+pub enum Acting<'a> {
     /// Any.
     Anybody,
-    /// This one.
-    For(TenantId),
+    /// These.
+    Among(&'a [TenantId]),
 }
 
-impl Acting {
+impl Acting<'_> {
     fn may(self, tenant: TenantId) -> bool {
-        self == Self::Anybody || self == Self::For(tenant)
+        match self {
+            Self::Anybody => true,
+            Self::Among(tenants) => tenants.contains(&tenant),
+        }
     }
 }
+
+/// What a lease is kept under.
+type Name = (TenantId, String);
 
 /// What is to become of a lease whose memory is needed elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,10 +126,11 @@ pub enum Wanted {
 /// All leases.
 #[derive(Debug)]
 pub struct Book {
-    live: HashMap<String, Lease>,
-    deadlines: BTreeSet<(u64, String)>,
-    ended: HashMap<String, (TenantId, End)>,
-    ended_order: VecDeque<String>,
+    live: HashMap<Name, Lease>,
+    deadlines: BTreeSet<(u64, Name)>,
+    ended: HashMap<Name, End>,
+    ended_order: VecDeque<Name>,
+    whose: HashMap<String, TenantId>,
     epoch: u64,
 }
 
@@ -130,6 +142,7 @@ impl Book {
             deadlines: BTreeSet::new(),
             ended: HashMap::new(),
             ended_order: VecDeque::new(),
+            whose: HashMap::new(),
             epoch,
         }
     }
@@ -159,9 +172,40 @@ impl Book {
         let (wanted_by_ns, told, changing) = (None, false, false);
         let lease =
             Lease { tenant, epoch, lease_ns, deadline_ns, on_evict, wanted_by_ns, told, changing };
-        self.deadlines.insert((deadline_ns, id.clone()));
-        self.live.insert(id, lease.clone());
+        self.whose.insert(id.clone(), tenant);
+        self.deadlines.insert((deadline_ns, (tenant, id.clone())));
+        self.live.insert((tenant, id), lease.clone());
         lease
+    }
+
+    /// What is kept under that id for one of the tenants of whoever asks.
+    fn find(&self, id: &str, who: Acting) -> Result<Name, NotHeld> {
+        let of_id;
+        let tenants = match who {
+            Acting::Among(tenants) => tenants,
+            Acting::Anybody => {
+                of_id = self.whose.get(id).copied();
+                of_id.as_slice()
+            }
+        };
+        for tenant in tenants {
+            let name = (*tenant, id.to_string());
+            if self.live.contains_key(&name) {
+                return Ok(name);
+            }
+            if let Some(how) = self.ended.get(&name) {
+                return Err(NotHeld::Ended(*how));
+            }
+        }
+        Err(NotHeld::Unknown)
+    }
+
+    fn held(&self, id: &str, who: Acting, epoch: Option<u64>) -> Result<Name, NotHeld> {
+        let name = self.find(id, who)?;
+        match epoch.is_some_and(|epoch| epoch != self.live[&name].epoch) {
+            true => Err(NotHeld::Stale),
+            false => Ok(name),
+        }
     }
 
     /// The lease, if it is there for whoever asks; with an epoch, if that is in force.
@@ -170,21 +214,13 @@ impl Book {
     ///
     /// Why it is not. Whoever may not act for its tenant learns nothing of it.
     pub fn look(&self, id: &str, who: Acting, epoch: Option<u64>) -> Result<&Lease, NotHeld> {
-        match self.live.get(id) {
-            Some(lease) if !who.may(lease.tenant) => Err(NotHeld::Unknown),
-            Some(lease) if epoch.is_some_and(|epoch| epoch != lease.epoch) => Err(NotHeld::Stale),
-            Some(lease) => Ok(lease),
-            None => match self.ended.get(id) {
-                Some(&(tenant, how)) if who.may(tenant) => Err(NotHeld::Ended(how)),
-                _ => Err(NotHeld::Unknown),
-            },
-        }
+        Ok(&self.live[&self.held(id, who, epoch)?])
     }
 
     /// Ids and leases of whoever asks.
     pub fn of(&self, who: Acting) -> Vec<(String, Lease)> {
-        let mine = self.live.iter().filter(|(_, lease)| who.may(lease.tenant));
-        mine.map(|(id, lease)| (id.clone(), lease.clone())).collect()
+        let mine = self.live.iter().filter(|((tenant, _), _)| who.may(*tenant));
+        mine.map(|((_, id), lease)| (id.clone(), lease.clone())).collect()
     }
 
     /// Makes a lease last for its whole time again.
@@ -199,10 +235,11 @@ impl Book {
         epoch: u64,
         now_ns: u64,
     ) -> Result<Lease, NotHeld> {
-        let asked = self.look(id, who, Some(epoch))?;
+        let name = self.held(id, who, Some(epoch))?;
+        let asked = &self.live[&name];
         // Who has been told, and did not release it in time, is not asked any more: others are.
         let over = asked.told && asked.wanted_by_ns.is_some_and(|by_ns| by_ns <= now_ns);
-        let lease = self.put_off(id, now_ns, None);
+        let lease = self.put_off(name, now_ns, None);
         lease.told = lease.wanted_by_ns.is_some();
         if over {
             (lease.wanted_by_ns, lease.told) = (None, false);
@@ -217,12 +254,13 @@ impl Book {
     ///
     /// As [`Book::look`].
     pub fn take_over(&mut self, id: &str, who: Acting, now_ns: u64) -> Result<Lease, NotHeld> {
-        if self.look(id, who, None)?.changing {
+        let name = self.held(id, who, None)?;
+        if self.live[&name].changing {
             return Err(NotHeld::Changing);
         }
         self.epoch += 1;
         let epoch = self.epoch;
-        Ok(self.put_off(id, now_ns, Some(epoch)).clone())
+        Ok(self.put_off(name, now_ns, Some(epoch)).clone())
     }
 
     /// Begins a change of a lease's memory; [`Book::changed`] ends it.
@@ -231,27 +269,33 @@ impl Book {
     ///
     /// As [`Book::look`], and that another one is under way.
     pub fn change(&mut self, id: &str, who: Acting, epoch: u64) -> Result<Lease, NotHeld> {
-        if self.look(id, who, Some(epoch))?.changing {
+        let name = self.held(id, who, Some(epoch))?;
+        let lease = self.live.get_mut(&name).expect("looked up above");
+        if lease.changing {
             return Err(NotHeld::Changing);
         }
-        let lease = self.live.get_mut(id).expect("looked up above");
         lease.changing = true;
         Ok(lease.clone())
     }
 
     /// A change has come to its end; the lease may have, too.
     pub fn changed(&mut self, id: &str) {
-        if let Some(lease) = self.live.get_mut(id) {
+        if let Some(lease) = self.any_mut(id) {
             lease.changing = false;
         }
     }
 
-    fn put_off(&mut self, id: &str, now_ns: u64, epoch: Option<u64>) -> &mut Lease {
-        let lease = self.live.get_mut(id).expect("looked up by the caller");
-        self.deadlines.remove(&(lease.deadline_ns, id.to_string()));
+    fn any_mut(&mut self, id: &str) -> Option<&mut Lease> {
+        let tenant = *self.whose.get(id)?;
+        self.live.get_mut(&(tenant, id.to_string()))
+    }
+
+    fn put_off(&mut self, name: Name, now_ns: u64, epoch: Option<u64>) -> &mut Lease {
+        let lease = self.live.get_mut(&name).expect("looked up by the caller");
+        self.deadlines.remove(&(lease.deadline_ns, name.clone()));
         lease.deadline_ns = now_ns.saturating_add(lease.lease_ns);
         lease.epoch = epoch.unwrap_or(lease.epoch);
-        self.deadlines.insert((lease.deadline_ns, id.to_string()));
+        self.deadlines.insert((lease.deadline_ns, name));
         lease
     }
 
@@ -267,32 +311,33 @@ impl Book {
         epoch: Option<u64>,
         how: End,
     ) -> Result<Lease, NotHeld> {
-        self.look(id, who, epoch)?;
-        Ok(self.strike(id, how))
+        let name = self.held(id, who, epoch)?;
+        Ok(self.strike(name, how))
     }
 
-    fn strike(&mut self, id: &str, how: End) -> Lease {
-        let lease = self.live.remove(id).expect("looked up by the caller");
-        self.deadlines.remove(&(lease.deadline_ns, id.to_string()));
-        self.ended.insert(id.to_string(), (lease.tenant, how));
-        self.ended_order.push_back(id.to_string());
+    fn strike(&mut self, name: Name, how: End) -> Lease {
+        let lease = self.live.remove(&name).expect("looked up by the caller");
+        self.deadlines.remove(&(lease.deadline_ns, name.clone()));
+        self.ended.insert(name.clone(), how);
+        self.ended_order.push_back(name);
         if self.ended_order.len() > ENDED_MAX
             && let Some(oldest) = self.ended_order.pop_front()
         {
             self.ended.remove(&oldest);
+            self.whose.remove(&oldest.1);
         }
         lease
     }
 
     /// Ends a lease whose time is over, if there is one; the caller gives its memory back.
     pub fn expire(&mut self, now_ns: u64) -> Option<(String, Lease)> {
-        let (deadline_ns, id) = self.deadlines.first()?;
+        let (deadline_ns, name) = self.deadlines.first()?;
         if *deadline_ns > now_ns {
             return None;
         }
-        let id = id.clone();
-        let lease = self.strike(&id, End::Expired);
-        Some((id, lease))
+        let name = name.clone();
+        let lease = self.strike(name.clone(), End::Expired);
+        Some((name.1, lease))
     }
 
     /// When the next lease ends unless it is renewed.
@@ -304,9 +349,9 @@ impl Book {
     /// asked before keeps that time while it is ahead. One that ends by this call has its memory
     /// taken by the caller.
     pub fn want(&mut self, id: &str, now_ns: u64, by_ns: u64) -> Wanted {
-        let Some(lease) = self.live.get_mut(id) else {
-            return if self.ended.contains_key(id) { Wanted::Free } else { Wanted::Unknown };
-        };
+        let Some(tenant) = self.whose.get(id).copied() else { return Wanted::Unknown };
+        let name = (tenant, id.to_string());
+        let Some(lease) = self.live.get_mut(&name) else { return Wanted::Free };
         match lease.on_evict {
             OnEvict::Ask => {
                 let ahead = lease.wanted_by_ns.filter(|earlier_ns| *earlier_ns > now_ns);
@@ -315,7 +360,7 @@ impl Book {
                 Wanted::Asked
             }
             OnEvict::AtOnce => {
-                self.strike(id, End::Evicted);
+                self.strike(name, End::Evicted);
                 Wanted::Free
             }
         }
@@ -323,13 +368,16 @@ impl Book {
 
     /// Whether all that the top of this file says holds.
     pub fn holds(&self) -> bool {
-        let of_live = self.live.iter().map(|(id, lease)| (lease.deadline_ns, id.clone()));
+        let of_live = self.live.iter().map(|(name, lease)| (lease.deadline_ns, name.clone()));
+        let names = self.live.keys().chain(self.ended.keys());
+        let mut whose = names.map(|(tenant, id)| (id, tenant));
         let epochs = self.live.values().map(|lease| lease.epoch).collect::<BTreeSet<_>>();
         of_live.collect::<BTreeSet<_>>() == self.deadlines
             && epochs.len() == self.live.len()
             && epochs.last().is_none_or(|last| *last <= self.epoch)
             && self.ended.len() == self.ended_order.len()
-            && self.live.keys().all(|id| !self.ended.contains_key(id))
+            && self.live.len() + self.ended.len() == self.whose.len()
+            && whose.all(|(id, tenant)| self.whose.get(id) == Some(tenant))
     }
 }
 
@@ -378,12 +426,18 @@ mod tests {
     fn whoever_takes_over_shuts_out_whoever_had_it() {
         let mut book = book();
         let before = begin(&mut book, "a", 10);
-        let after = book.take_over("a", Acting::For(MINE), 1_005).unwrap();
+        let after = book.take_over("a", Acting::Among(&[MINE]), 1_005).unwrap();
         assert!(after.epoch > before.epoch);
-        assert_eq!(book.renew("a", Acting::For(MINE), before.epoch, 1_006), Err(NotHeld::Stale));
-        let release = book.end("a", Acting::For(MINE), Some(before.epoch), End::Released);
+        assert_eq!(
+            book.renew("a", Acting::Among(&[MINE]), before.epoch, 1_006),
+            Err(NotHeld::Stale)
+        );
+        let release = book.end("a", Acting::Among(&[MINE]), Some(before.epoch), End::Released);
         assert_eq!(release, Err(NotHeld::Stale));
-        assert_eq!(book.end("a", Acting::For(MINE), Some(after.epoch), End::Released), Ok(after));
+        assert_eq!(
+            book.end("a", Acting::Among(&[MINE]), Some(after.epoch), End::Released),
+            Ok(after)
+        );
         let next = begin(&mut book, "b", 10);
         assert!(next.epoch > before.epoch + 1);
         assert!(book.holds());
@@ -412,16 +466,16 @@ mod tests {
         let mut book = book();
         let lease = begin(&mut book, "a", 10);
         for id in ["a", "none"] {
-            let who = Acting::For(OTHER);
+            let who = Acting::Among(&[OTHER]);
             assert_eq!(book.look(id, who, None), Err(NotHeld::Unknown));
             assert_eq!(book.renew(id, who, lease.epoch, 0), Err(NotHeld::Unknown));
             assert_eq!(book.take_over(id, who, 0), Err(NotHeld::Unknown));
             assert_eq!(book.end(id, who, None, End::Released), Err(NotHeld::Unknown));
         }
-        assert_eq!(book.of(Acting::For(OTHER)), []);
-        assert_eq!(book.of(Acting::For(MINE)), [("a".to_string(), lease)]);
+        assert_eq!(book.of(Acting::Among(&[OTHER])), []);
+        assert_eq!(book.of(Acting::Among(&[MINE])), [("a".to_string(), lease)]);
         book.expire(u64::MAX);
-        assert_eq!(book.look("a", Acting::For(OTHER), None), Err(NotHeld::Unknown));
+        assert_eq!(book.look("a", Acting::Among(&[OTHER]), None), Err(NotHeld::Unknown));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::book::{Acting, End, Lease, NotHeld, OnEvict};
 use crate::keeper::end_expired;
 use crate::metrics::Outcome;
 use crate::problem::Problem;
+use crate::reach::Reach;
 use crate::state::{State, nanoseconds};
 use crate::words::{At, Body, Kind, Query, Size, created};
 use allotment::{AllocationAsk, AllocationRefusal, AllocationView, MemoryError, TenantId};
@@ -59,10 +60,10 @@ impl Ask {
     ///
     /// # Errors
     ///
-    /// That there is no such tenant.
-    pub fn exact(self, state: &State) -> Result<AllocationAsk, Problem> {
+    /// That there is no such tenant within reach.
+    pub fn exact(self, state: &State, reach: &Reach) -> Result<AllocationAsk, Problem> {
         Ok(AllocationAsk {
-            tenant_id: state.tenant_of(&self.tenant)?,
+            tenant_id: reach.tenant(state, &self.tenant)?,
             bytes: self.bytes.0,
             model_name: self.model,
             allocation_type: self.kind.0,
@@ -164,10 +165,6 @@ impl GrantBody {
 }
 
 impl State {
-    fn tenant_of(&self, text: &str) -> Result<TenantId, Problem> {
-        self.tenant(text).ok_or_else(|| Problem::not_found("tenant"))
-    }
-
     /// What it means that the manager does not change an allocation: its lease has ended, or its
     /// memory is wanted elsewhere, or it is gone, with its tenant or by an operator's hand.
     async fn struck(&self, id: &str, tenant: TenantId, error: MemoryError) -> Problem {
@@ -192,15 +189,8 @@ impl State {
         ended.err().unwrap_or(NotHeld::Ended(End::Revoked)).into()
     }
 
-    async fn refused(&self, id: &str, tenant: TenantId, refusal: AllocationRefusal) -> Problem {
-        match refusal {
-            AllocationRefusal::Misuse(error) => self.struck(id, tenant, error).await,
-            denied => denied.into(),
-        }
-    }
-
-    fn change(&self, id: &str, epoch: u64) -> Result<Change<'_>, Problem> {
-        let lease = self.book().change(id, Acting::Anybody, epoch)?;
+    fn change(&self, id: &str, reach: &Reach, epoch: u64) -> Result<Change<'_>, Problem> {
+        let lease = self.book().change(id, reach.acting(), epoch)?;
         Ok(Change { state: self, id: id.to_string(), lease })
     }
 
@@ -238,6 +228,7 @@ fn within(name: &str, given_ms: u64, low: Duration, high: Duration) -> Result<Du
 /// Asks for memory: at once, or with a wait in line that ends with the connection.
 pub async fn request(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     Body(ask): Body<Ask>,
 ) -> Result<Response, Problem> {
     let length = ask.model.chars().count();
@@ -256,7 +247,7 @@ pub async fn request(
         Evicting::Ask => OnEvict::Ask,
         Evicting::AtOnce => OnEvict::AtOnce,
     };
-    let ask = ask.exact(&state)?;
+    let ask = ask.exact(&state, &reach)?;
     let begun = Instant::now();
     let granted = state.manager.allocate(&ask, wait).await;
     let outcome = match &granted {
@@ -264,10 +255,13 @@ pub async fn request(
         Err(AllocationRefusal::Denied(_)) => Outcome::Denied,
         Err(AllocationRefusal::Misuse(_)) => Outcome::Misuse,
     };
-    let who = (ask.tenant_id, || state.name_of(ask.tenant_id));
+    let who = (ask.tenant_id, || state.name_of(ask.tenant_id).unwrap_or_default());
     let waits = !wait.is_zero();
     state.metrics.requested(who, ask.allocation_type, outcome, begun.elapsed(), waits);
-    let id = granted?;
+    let id = granted.map_err(|refusal| match refusal {
+        AllocationRefusal::Misuse(error) => error.into(),
+        AllocationRefusal::Denied(no) => reach.denied(*no),
+    })?;
     // Nothing is awaited until the lease has begun: whoever leaves meanwhile leaves a lease behind.
     let lease = state.begin_lease(&id, ask.tenant_id, nanoseconds(lease), on_evict);
     let body = state.shown(&id, &lease).await?;
@@ -278,13 +272,14 @@ pub async fn request(
 /// next one comes after the last epoch.
 pub async fn list(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     Query(whose): Query<Whose>,
 ) -> Result<Json<Vec<GrantBody>>, Problem> {
-    let who = match whose.tenant {
-        Some(tenant) => Acting::For(state.tenant_of(&tenant)?),
-        None => Acting::Anybody,
+    let reach = match whose.tenant {
+        Some(tenant) => Reach::These(vec![reach.tenant(&state, &tenant)?]),
+        None => reach,
     };
-    let mut leases = state.book().of(who);
+    let mut leases = state.book().of(reach.acting());
     leases.retain(|(_, lease)| lease.epoch > whose.after);
     leases.sort_by_key(|(_, lease)| lease.epoch);
     leases.truncate(PAGE_MAX);
@@ -299,21 +294,23 @@ pub async fn list(
 /// One grant.
 pub async fn look(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(id): At<String>,
 ) -> Result<Json<GrantBody>, Problem> {
-    let lease = state.book().look(&id, Acting::Anybody, None)?.clone();
+    let lease = state.book().look(&id, reach.acting(), None)?.clone();
     state.shown(&id, &lease).await.map(Json)
 }
 
 /// The holder lives: the lease lasts for its whole time again.
 pub async fn renew(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(id): At<String>,
     Body(Epoch { epoch }): Body<Epoch>,
 ) -> Result<Json<LeaseBody>, Problem> {
     let now_ns = state.now_ns();
     end_expired(&state, now_ns).await;
-    let lease = state.book().renew(&id, Acting::Anybody, epoch, now_ns)?;
+    let lease = state.book().renew(&id, reach.acting(), epoch, now_ns)?;
     // What was revoked is not renewed.
     if let Err(error) = state.manager.get_allocation(lease.tenant, &id).await {
         return Err(state.struck(&id, lease.tenant, error).await);
@@ -324,24 +321,30 @@ pub async fn renew(
 /// Another process of the tenant goes on with the grant; whoever had it is refused from now on.
 pub async fn take_over(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(id): At<String>,
 ) -> Result<Json<GrantBody>, Problem> {
     let now_ns = state.now_ns();
     end_expired(&state, now_ns).await;
-    let lease = state.book().take_over(&id, Acting::Anybody, now_ns)?;
+    let lease = state.book().take_over(&id, reach.acting(), now_ns)?;
     state.shown(&id, &lease).await.map(Json)
 }
 
 /// More bytes, evicting like a request.
 pub async fn grow(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(id): At<String>,
     Body(Resize { epoch, bytes }): Body<Resize>,
 ) -> Result<Json<GrantBody>, Problem> {
-    let change = state.change(&id, epoch)?;
+    let change = state.change(&id, &reach, epoch)?;
     let tenant = change.lease.tenant;
-    if let Err(refusal) = state.manager.extend(tenant, &id, bytes.0).await {
-        return Err(state.refused(&id, tenant, refusal).await);
+    match state.manager.extend(tenant, &id, bytes.0).await {
+        Ok(()) => {}
+        Err(AllocationRefusal::Misuse(error)) => {
+            return Err(state.struck(&id, tenant, error).await);
+        }
+        Err(AllocationRefusal::Denied(no)) => return Err(reach.denied(*no)),
     }
     state.shown(&id, &change.lease).await.map(Json)
 }
@@ -349,11 +352,12 @@ pub async fn grow(
 /// Fewer bytes; at least one stays.
 pub async fn shrink(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(id): At<String>,
     Body(Resize { epoch, bytes }): Body<Resize>,
 ) -> Result<Json<GrantBody>, Problem> {
     // Of two at one time the second would find less than it has looked up.
-    let change = state.change(&id, epoch)?;
+    let change = state.change(&id, &reach, epoch)?;
     let tenant = change.lease.tenant;
     let held = state.shown(&id, &change.lease).await?.bytes;
     if bytes.0 >= held {
@@ -370,10 +374,11 @@ pub async fn shrink(
 /// Used again: it is evicted later.
 pub async fn touch(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(id): At<String>,
     Body(Epoch { epoch }): Body<Epoch>,
 ) -> Result<StatusCode, Problem> {
-    let change = state.change(&id, epoch)?;
+    let change = state.change(&id, &reach, epoch)?;
     let tenant = change.lease.tenant;
     if let Err(error) = state.manager.touch_allocation(tenant, &id).await {
         return Err(state.struck(&id, tenant, error).await);
@@ -384,10 +389,11 @@ pub async fn touch(
 /// All of it back.
 pub async fn release(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(id): At<String>,
     Query(Epoch { epoch }): Query<Epoch>,
 ) -> Result<StatusCode, Problem> {
-    let lease = state.book().end(&id, Acting::Anybody, Some(epoch), End::Released)?;
+    let lease = state.book().end(&id, reach.acting(), Some(epoch), End::Released)?;
     match state.manager.release_allocation_whole(lease.tenant, &id).await {
         // Evicted at the same moment, or its tenant has left: it is free as well.
         Ok(_) | Err(MemoryError::UnknownTenant(_) | MemoryError::UnknownAllocation { .. }) => {

@@ -6,7 +6,9 @@
 //! | who holds which grant until when | `book.rs` |
 //! | who ends the leases whose time is over | `keeper.rs` |
 //! | what all requests share, and what is configured | `state.rs` |
-//! | who may come in | `door.rs` |
+//! | who may come in, and what for | `door.rs`, `reach.rs` |
+//! | keys and the tokens they sign | `keys.rs`, `hs256.rs` |
+//! | how often tenants may call | `pace.rs` |
 //! | bodies, within bounds | `intake.rs` |
 //! | requests and grants | `grants.rs` |
 //! | tenants, groups | `tenants.rs`, `groups.rs` |
@@ -14,7 +16,7 @@
 //! | metrics for Prometheus | `metrics.rs` |
 //! | the negative answers | `problem.rs` |
 //! | sizes and names in bodies | `words.rs` |
-//! | connections, their bounds, the end | `serve.rs` |
+//! | connections, their bounds, the end | `serve.rs`, `guests.rs` |
 //!
 //! A grant over HTTP is a lease: its holder renews it before its time is over, or its bytes go to
 //! others. Every change names the lease's epoch, a number that only rises; another process of the
@@ -39,11 +41,16 @@ mod book;
 mod door;
 mod grants;
 mod groups;
+mod guests;
+mod hs256;
 mod intake;
 mod keeper;
+mod keys;
 mod looks;
 mod metrics;
+mod pace;
 mod problem;
+mod reach;
 mod serve;
 mod state;
 mod tenants;
@@ -51,6 +58,9 @@ mod words;
 
 pub use door::{Door, new_token};
 pub use keeper::keep;
+pub use keys::{AUDIENCE, Issue, Keys, KeysError, add_key};
+pub use pace::Pace;
+pub use reach::{Over, ROUTES, Right, Route, Scope};
 pub use serve::{Bounds, serve};
 pub use state::{LeaseBounds, State};
 

@@ -12,9 +12,11 @@
 use crate::grants::Ask;
 use crate::groups::GroupBody;
 use crate::problem::{Problem, account_name, reason_name};
+use crate::reach::Reach;
 use crate::state::State;
 use crate::tenants::{self, TenantBody};
 use crate::words::{Body, Kind};
+use allotment::AllocationExplanation;
 use axum::Json;
 use axum::extract::State as Shared;
 use serde::Serialize;
@@ -123,17 +125,36 @@ pub async fn usage(Shared(state): Shared<Arc<State>>) -> Result<Json<PoolBody>, 
 pub async fn snapshot(Shared(state): Shared<Arc<State>>) -> Result<Json<SnapshotBody>, Problem> {
     let pool = pool(&state).await?;
     let groups = state.manager.governor().groups().into_iter().map(GroupBody::from).collect();
-    let Json(tenants) = tenants::list(Shared(state)).await?;
+    let Json(tenants) = tenants::list(Shared(state), Reach::All).await?;
     Ok(Json(SnapshotBody { pool, groups, tenants }))
+}
+
+/// Leaves out what is of tenants beyond reach, or names them: sums and shortfalls stay.
+fn cut(state: &State, reach: &Reach, explained: &mut AllocationExplanation) {
+    if *reach == Reach::All {
+        return;
+    }
+    let governor = state.manager.governor();
+    let book = state.book();
+    let is_ours = |id: &str| book.look(id, reach.acting(), None).is_ok();
+    explained.would_evict.retain(|victim| is_ours(&victim.allocation_id));
+    explained.pinned_allocation_ids.retain(|id| is_ours(id));
+    drop(book);
+    explained.details.holders.retain(|holder| {
+        governor.tenant_config(holder.tenant).is_ok_and(|config| reach.has(config.id))
+    });
+    explained.details.circle = None;
 }
 
 /// What would decide a request.
 pub async fn explain(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     Body(ask): Body<Ask>,
 ) -> Result<Json<ExplanationBody>, Problem> {
-    let ask = ask.exact(&state)?;
-    let explained = state.manager.explain_exactly(&ask).await?;
+    let ask = ask.exact(&state, &reach)?;
+    let mut explained = state.manager.explain_exactly(&ask).await?;
+    cut(&state, &reach, &mut explained);
     let text = explained.to_string();
     let details = explained.details;
     let holders = details.holders.into_iter().map(|holder| HolderBody {

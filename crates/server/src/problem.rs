@@ -21,6 +21,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 /// After how many seconds to come again where nothing more exact is known.
 const RETRY_AFTER_SECS: u64 = 1;
@@ -55,8 +56,17 @@ impl Problem {
 
     /// Nothing of that name, for whoever asks.
     pub fn not_found(what: &str) -> Self {
-        let detail = format!("there is no such {what}, or it is not yours");
+        let detail = format!("there is no such {what}, or your token does not reach it");
         Self::new(StatusCode::NOT_FOUND, "not-found", "not found", detail)
+    }
+
+    /// Called too often.
+    pub fn too_many(after: Duration) -> Self {
+        let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "too many calls");
+        let secs = after.as_secs_f64().ceil().max(1.0) as u64;
+        let detail = format!("this tenant calls more often than it may; again in {secs} s");
+        let problem = Self::new(status, "too-many", title, detail);
+        Self { retry_after_secs: Some(secs), ..problem }
     }
 
     /// The memory of a lease is wanted elsewhere: it does not change any more.

@@ -1,8 +1,11 @@
 //! Connections: how many, how long each may take to say what it wants, and the end of all.
 
+use crate::guests::{Guest, Lobby};
 use crate::keeper;
 use crate::router;
 use crate::state::State;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
@@ -11,13 +14,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt;
 
 /// What connections may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Connections at one time; further ones wait to be accepted.
+    /// Connections at one time. For a further one the oldest makes way that has shown no token; if
+    /// all have, it waits.
     pub connections_max: usize,
     /// Time to send the head of a request.
     pub head_within: Duration,
@@ -69,19 +74,24 @@ pub async fn serve(
 ) -> io::Result<()> {
     let mut keeper = tokio::spawn(keeper::keep(Arc::downgrade(&state), state.sooner.clone()));
     let permits = Arc::new(Semaphore::new(bounds.connections_max));
+    let lobby = Arc::new(Lobby::default());
     let (stage, staged) = watch::channel(Stage::Open);
     let service = router(&state);
     let mut end = pin!(end);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &permits) => accepted,
+            accepted = accept(&listener, &permits, &lobby) => accepted,
             () = &mut end => break,
             _ = &mut keeper => return Err(io::Error::other("who ends leases has ended itself")),
         };
         let Some((stream, permit)) = accepted else { continue };
-        let connection = connection(stream, service.clone(), bounds, staged.clone());
+        let (guest, service) = (lobby.enter(), service.clone());
+        let connection = connection(stream, service, guest.clone(), bounds, staged.clone());
         tokio::spawn(async move {
-            connection.await;
+            tokio::select! {
+                () = connection => {}
+                () = guest.leaves() => {}
+            }
             drop(permit);
         });
     }
@@ -97,20 +107,24 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = permits.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
-        Err(_) => {
-            tokio::time::sleep(ACCEPT_AGAIN).await;
-            None
-        }
+    lobby: &Lobby,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let Ok((stream, _)) = listener.accept().await else {
+        tokio::time::sleep(ACCEPT_AGAIN).await;
+        return None;
+    };
+    if let Ok(permit) = permits.clone().try_acquire_owned() {
+        return Some((stream, permit));
     }
+    lobby.make_room();
+    let permit = permits.clone().acquire_owned().await.ok()?;
+    Some((stream, permit))
 }
 
 async fn connection(
     stream: TcpStream,
     service: axum::Router,
+    guest: Arc<Guest>,
     bounds: Bounds,
     mut staged: watch::Receiver<Stage>,
 ) {
@@ -122,6 +136,10 @@ async fn connection(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(bounds.taken_within));
     let stream = Box::pin(stream);
+    let service = service.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(guest.clone());
+        request
+    });
     let service = TowerToHyperService::new(service);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {

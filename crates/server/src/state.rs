@@ -149,11 +149,11 @@ impl State {
         governor.tenant_config(tenant).ok().map(|config| config.id)
     }
 
-    /// What people call a tenant; nothing of one that is gone.
-    pub fn name_of(&self, tenant: TenantId) -> String {
+    /// What people call a tenant, if it is there.
+    pub fn name_of(&self, tenant: TenantId) -> Option<String> {
         let governor = self.manager.governor();
         let config = governor.find(tenant).and_then(|handle| governor.tenant_config(handle).ok());
-        config.map(|config| config.name).unwrap_or_default()
+        config.map(|config| config.name)
     }
 }
 

@@ -11,6 +11,7 @@
 
 use crate::book::{Acting, End};
 use crate::problem::Problem;
+use crate::reach::Reach;
 use crate::state::State;
 use crate::words::{At, Body, Change, Query, Rank, Size, Walls, created};
 use allotment::{TenantConfig, TenantHold, TenantId, TenantUsage};
@@ -111,10 +112,6 @@ fn hold_name(hold: TenantHold) -> &'static str {
 }
 
 impl State {
-    fn named(&self, text: &str) -> Result<TenantId, Problem> {
-        self.tenant(text).ok_or_else(|| Problem::not_found("tenant"))
-    }
-
     async fn body_of(&self, id: TenantId) -> Result<TenantBody, Problem> {
         let usage = self.manager.get_tenant_usage(id).await?;
         self.body(usage)
@@ -151,11 +148,15 @@ impl State {
     }
 }
 
-/// All tenants, in the order of their ids.
-pub async fn list(Shared(state): Shared<Arc<State>>) -> Result<Json<Vec<TenantBody>>, Problem> {
+/// All tenants within reach, in the order of their ids.
+pub async fn list(
+    Shared(state): Shared<Arc<State>>,
+    reach: Reach,
+) -> Result<Json<Vec<TenantBody>>, Problem> {
     let page = state.manager.get_tenant_dashboard().await?;
+    let tenants = page.tenant_summaries.into_iter().filter(|usage| reach.has(usage.tenant_id));
     // One that has left meanwhile is left out.
-    let bodies = page.tenant_summaries.into_iter().filter_map(|usage| state.body(usage).ok());
+    let bodies = tenants.filter_map(|usage| state.body(usage).ok());
     Ok(Json(bodies.collect()))
 }
 
@@ -187,23 +188,31 @@ pub async fn register(
 /// One tenant.
 pub async fn look(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(tenant): At<String>,
 ) -> Result<Json<TenantBody>, Problem> {
-    let id = state.named(&tenant)?;
+    let id = reach.tenant(&state, &tenant)?;
     state.body_of(id).await.map(Json)
 }
 
 /// Changes what is named of a tenant, while it runs. A limit below what it holds revokes nothing.
+/// A name that is taken would be told by the answer, so it is for those who see all of them.
 pub async fn change(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(tenant): At<String>,
     Body(wish): Body<Wish>,
 ) -> Result<Json<TenantBody>, Problem> {
     if wish.id.is_some() || wish.group.is_some() {
         return Err(Problem::invalid("`id` and `group` stay: register another tenant instead"));
     }
+    if wish.name.is_some() && reach != Reach::All {
+        let detail = "a tenant's `name` is what scopes name it by: it needs the scope `admin`";
+        let (status, title) = (StatusCode::FORBIDDEN, "the token does not reach so far");
+        return Err(Problem::new(status, "scope", title, detail));
+    }
     let _alone = state.administration.lock().await;
-    let id = state.named(&tenant)?;
+    let id = reach.tenant(&state, &tenant)?;
     if let Some(name) = &wish.name
         && state.tenant(name).is_some_and(|other| other != id)
     {
@@ -216,18 +225,19 @@ pub async fn change(
 /// Removes a tenant: idle, if it holds nothing; by force whatever it holds.
 pub async fn remove(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(tenant): At<String>,
     Query(leaving): Query<Leaving>,
 ) -> Result<StatusCode, Problem> {
     let _alone = state.administration.lock().await;
-    let id = state.named(&tenant)?;
+    let id = reach.tenant(&state, &tenant)?;
     match leaving.mode {
         Mode::Idle => state.manager.unregister_tenant(id).await?,
         Mode::Force => {
             state.manager.unregister_tenant_by_force(id).await?;
             // Their memory went with their tenant, and nobody of the same id is there yet.
             let mut book = state.book();
-            for (grant, _) in book.of(Acting::For(id)) {
+            for (grant, _) in book.of(Acting::Among(&[id])) {
                 let _ = book.end(&grant, Acting::Anybody, None, End::Revoked);
             }
         }
@@ -238,9 +248,10 @@ pub async fn remove(
 /// Nothing more for this tenant, until it is thawed.
 pub async fn freeze(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(tenant): At<String>,
 ) -> Result<Json<TenantBody>, Problem> {
-    let id = state.named(&tenant)?;
+    let id = reach.tenant(&state, &tenant)?;
     state.manager.freeze_tenant(id).await?;
     state.body_of(id).await.map(Json)
 }
@@ -248,9 +259,10 @@ pub async fn freeze(
 /// Ends a freeze or a drain.
 pub async fn thaw(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(tenant): At<String>,
 ) -> Result<Json<TenantBody>, Problem> {
-    let id = state.named(&tenant)?;
+    let id = reach.tenant(&state, &tenant)?;
     state.manager.thaw_tenant(id).await?;
     state.body_of(id).await.map(Json)
 }
@@ -258,9 +270,10 @@ pub async fn thaw(
 /// Freezes a tenant and asks back whatever may go.
 pub async fn drain(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     At(tenant): At<String>,
 ) -> Result<Json<TenantBody>, Problem> {
-    let id = state.named(&tenant)?;
+    let id = reach.tenant(&state, &tenant)?;
     state.manager.drain_tenant(id).await?;
     state.body_of(id).await.map(Json)
 }

@@ -1,6 +1,8 @@
 //! The options of `allot serve`.
 
+use allotment_server::{AUDIENCE, Pace};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -25,6 +27,20 @@ pub struct ServeArgs {
     /// Where a token that is made for this run is written, for nobody else to read
     #[arg(long, value_name = "FILE", default_value = "allot.token")]
     pub token_file: PathBuf,
+
+    /// The keys whose tokens open it as far as their scopes say; see `allot token`
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+
+    /// What this server is called in the tokens that are for it
+    #[arg(long, value_name = "NAME", default_value = AUDIENCE)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub audience: String,
+
+    /// How often a tenant may call, on average; twice as often in one second
+    #[arg(long, value_name = "N", default_value_t = Pace::default().calls_per_second)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub calls_per_second: u32,
 
     /// A further name that this server is called by, with or without a port
     #[arg(long = "host", value_name = "NAME")]

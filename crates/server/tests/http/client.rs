@@ -1,6 +1,8 @@
 //! A server in this process, and a client of a few lines.
 
-use allotment_server::{Bounds, Door, LeaseBounds, State, new_token, serve};
+use allotment_server::{
+    AUDIENCE, Bounds, Door, Issue, Keys, LeaseBounds, Pace, Scope, State, add_key, new_token, serve,
+};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -19,6 +21,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 pub struct Server {
     pub address: SocketAddr,
     pub token: String,
+    /// The text of the keys in force.
+    pub keys: String,
     pub state: Arc<State>,
     end: Option<oneshot::Sender<()>>,
     served: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
@@ -31,9 +35,15 @@ impl Server {
     }
 
     pub fn bounded(setup: &str, bounds: Bounds, leases: LeaseBounds) -> Self {
+        Self::paced(setup, bounds, leases, Pace::default())
+    }
+
+    pub fn paced(setup: &str, bounds: Bounds, leases: LeaseBounds, pace: Pace) -> Self {
         let setup = allotment_config::parse(setup, Path::new("allot.toml")).unwrap();
         let token = new_token().unwrap();
-        let door = Door::new(&token, vec!["allot.test".to_string()]);
+        let keys = add_key(None, "first").unwrap();
+        let door = Door::new(&token, vec!["allot.test".to_string()]).paced(pace);
+        door.set_keys(Some(Keys::read(&keys, AUDIENCE).unwrap()));
         let state = State::new(&setup, door, leases).unwrap();
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -43,7 +53,7 @@ impl Server {
             let _ = ended.await;
         };
         let served = Some(runtime.spawn(serve(listener, state.clone(), bounds, ended)));
-        Self { address, token, state, end: Some(end), served, runtime }
+        Self { address, token, keys, state, end: Some(end), served, runtime }
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -63,9 +73,20 @@ impl Server {
     }
 
     pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.call_as(&self.token, method, path, body)
+    }
+
+    pub fn call_as(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let token = format!("Authorization: Bearer {}\r\n", self.token);
+        let token = format!("Authorization: Bearer {token}\r\n");
         self.raw(&head(method, path, &token, &body), &body)
+    }
+
+    /// A token with these scopes, good for an hour.
+    pub fn issue(&self, scopes: &str) -> String {
+        let keys = Keys::read(&self.keys, AUDIENCE).unwrap();
+        let scopes = scopes.split(' ').map(scope).collect();
+        keys.issue(&Issue { scopes, lasts: Duration::from_secs(3_600), subject: None }).unwrap()
     }
 
     /// Sends what it is given, whatever that is, and reads one answer.
@@ -110,6 +131,13 @@ impl Drop for Server {
             self.end();
         }
     }
+}
+
+fn scope(text: &str) -> Scope {
+    let (tenant, right) = text.rsplit_once(':').map_or((None, text), |(tenant, right)| {
+        (Some(tenant.strip_prefix("tenant:").unwrap().to_string()), right)
+    });
+    Scope { tenant, right: right.parse().unwrap() }
 }
 
 pub fn head(method: &str, path: &str, more: &str, body: &str) -> String {

@@ -1,14 +1,17 @@
 //! The server over real connections: every verb, every negative answer, leases, who may come in.
 
 mod client;
+mod connections;
 mod door;
 mod evicting;
 mod leases;
 mod metrics;
 mod misuse;
 mod tenants;
+mod tokens;
 mod waiting;
 
+use allotment_server::{ROUTES, Route};
 use client::{Answer, Server};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -44,6 +47,14 @@ fn ask(tenant: &str, bytes: u64) -> Value {
 fn with(mut ask: Value, name: &str, value: impl Into<Value>) -> Value {
     ask[name] = value.into();
     ask
+}
+
+/// Every route, with an example of its path.
+fn routes() -> impl Iterator<Item = (Route, String)> {
+    ROUTES.into_iter().map(|route| {
+        let path = route.path.replace("{tenant}", "chat").replace("{group}", "team");
+        (route, path.replace("{id}", "1"))
+    })
 }
 
 fn granted(server: &Server, ask: &Value) -> Answer {
