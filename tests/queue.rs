@@ -293,6 +293,44 @@ fn freed_slots_are_taken_in_the_order_in_which_they_were_freed() {
     }
 }
 
+/// What its owner has released last is taken next, whose lines are near; then those before it, the
+/// first of them first; and what nobody had yet comes last.
+#[test]
+fn released_slots_are_taken_before_others() {
+    let (grants, queue) = (Grants::new(64), Queue::empty());
+    queue.begin(1);
+    let reserve = || queue.reserve(&grants, owner(0)).unwrap();
+    let slots: Vec<u32> = (0..10).map(|_| reserve()).collect();
+    let released = [7, 3, 5, 9, 0].map(|at| slots[at]);
+    for slot in released {
+        grants.unreserve(slot);
+        queue.note_released(&grants, slot);
+    }
+    let [first, second, third, fourth, last] = released;
+    assert_eq!([(); 5].map(|()| reserve()), [last, first, second, third, fourth]);
+    assert!(!slots.contains(&reserve()));
+}
+
+/// Whoever has the first segments, the hand finds those of its own queue.
+#[test]
+fn a_large_queue_is_told_by_its_owner() {
+    let grants = Grants::new(64);
+    let queues = [(); 2].map(|()| Queue::empty());
+    queues.iter().for_each(|queue| queue.begin(1));
+    for (of, count) in [(1, 3 * SLOTS), (0, LARGE), (1, LARGE)] {
+        for n in 0..count {
+            let slot = queues[of].reserve(&grants, owner(of)).unwrap();
+            grants.publish(slot, 1, Recency::new(n, 1, 1).0, &Fields::default());
+        }
+    }
+    for (of, queue) in queues.iter().enumerate() {
+        let sight = Sight { grants: &grants, owner: owner(of), clock: LARGE, now_ns: 0 };
+        let pick = queue.pick(&sight).expect("all may go");
+        assert_eq!(grants.owner(pick.slot), owner(of));
+        assert_eq!(Recency(grants.recency(pick.slot)).last_touch(), 0, "the oldest");
+    }
+}
+
 /// More than are scanned whole, and no more than the hand shows at once when it begins.
 const LARGE: u32 = 200;
 

@@ -830,6 +830,7 @@ fn lane(grants: &Grants) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::events::Nobody;
     use super::super::region::tests::words;
     use super::super::tests::{ask, core};
     use super::*;
@@ -857,6 +858,17 @@ mod tests {
         assert!(weights().of(1) < 1.0);
         queue.forget_lessons(grants);
         assert!(queue.past(grants).lessons.is_blank());
+    }
+
+    #[test]
+    fn a_search_sees_how_many_grants_may_go() {
+        let core = core(100);
+        let (grants, owner) = (&core.grants, ask(2, 1).owner());
+        (0..3).for_each(|_| assert!(core.admit(&ask(2, 1), &Nobody).is_ok()));
+        assert_eq!(core.queue(owner).extent(), SLOTS, "nothing was searched yet");
+        let sight = Sight { grants, owner, clock: 9, now_ns: 0 };
+        assert!(core.queue(owner).pick(&sight).is_some());
+        assert_eq!(core.queue(owner).extent(), 3);
     }
 
     #[test]
