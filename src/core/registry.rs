@@ -361,4 +361,45 @@ mod tests {
     fn an_empty_cell_is_a_zeroed_one() {
         assert_empty_is_zeroed::<Entry>();
     }
+
+    #[test]
+    fn words_are_mixed_as_by_split_mix_64() {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let first = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f];
+        assert_eq!([0, 1, 2].map(|n| mix(STEP.wrapping_mul(n))), first);
+    }
+
+    /// Both halves of a UUID count, bit by bit.
+    #[test]
+    fn tags_tell_uuids_apart() {
+        let registry = Registry::new(8, 0x0123_4567_89ab_cdef);
+        let bits = (0..u128::BITS).map(|bit| registry.tag(1 << bit));
+        let pairs = (1..u128::BITS).map(|bit| registry.tag(1 << bit | 1 << (bit - 1)));
+        let tags: std::collections::HashSet<u32> = bits.chain(pairs).collect();
+        assert_eq!(tags.len(), 255);
+    }
+
+    #[test]
+    fn a_removed_cell_is_used_again_and_many_are_cleared_away() {
+        let registry = Registry::new(64, 1);
+        let uuid = u128::from;
+        assert_eq!(registry.insert(7, 7, |_| false), Ok(()));
+        assert!(registry.remove(7, 7));
+        assert_eq!(registry.removed(), 1);
+        assert_eq!(registry.insert(7, 7, |_| false), Ok(()));
+        assert_eq!((registry.removed(), registry.len()), (0, 1));
+        let tag = registry.tag(7);
+        assert!(matches!(registry.place(tag, |_| true), Place::Taken(7)));
+        assert!(matches!(registry.place(tag, |_| false), Place::Free(_)), "another of this tag");
+        let most = registry.in_force().capacity() / 4;
+        for n in 100..100 + most {
+            assert_eq!(registry.insert(uuid(n), n, |_| false), Ok(()));
+        }
+        for n in 100..100 + most {
+            assert!(registry.remove(uuid(n), n));
+        }
+        assert_eq!((registry.removed(), registry.rebuilds()), (most, 0));
+        assert!(registry.remove(7, 7));
+        assert_eq!((registry.removed(), registry.rebuilds()), (0, 1));
+    }
 }

@@ -349,4 +349,60 @@ mod tests {
         assert_empty_is_zeroed::<Cell<3>>();
         assert_empty_is_zeroed::<Hole>();
     }
+
+    const LAP: u64 = 4;
+
+    #[test]
+    fn a_cell_is_its_owners_until_it_is_published() {
+        let cell = Cell::<3>::empty();
+        assert_eq!(cell.claim(0, LAP), Ok(()));
+        assert_eq!(cell.claim(LAP, LAP), Err(owned(0)), "its owner sleeps");
+        cell.publish(0, &[7; 3]);
+        assert_eq!(cell.copy(0), Ok([7; 3]));
+        assert_eq!(cell.claim(2 * LAP, LAP), Ok(()), "the lap between was dropped");
+        assert_eq!(cell.copy(0), Err(owned(2 * LAP)));
+        cell.publish(2 * LAP, &[8; 3]);
+        assert_eq!(cell.claim(LAP, LAP), Err(complete(2 * LAP)), "it comes too late");
+        assert_eq!(cell.copy(2 * LAP), Ok([8; 3]));
+    }
+
+    #[test]
+    fn stamps_rise_and_tell_owned_from_complete() {
+        let stamps = (0..9).flat_map(|ticket| [owned(ticket), complete(ticket)]);
+        assert!(stamps.clone().eq(NEVER_WRITTEN + 1..19));
+        assert!(stamps.enumerate().all(|(at, stamp)| is_owned(stamp) == (at % 2 == 0)));
+        assert!(!is_owned(NEVER_WRITTEN));
+    }
+
+    #[test]
+    fn a_hole_is_of_the_youngest_ticket() {
+        let hole = Hole::empty();
+        assert!(!hole.is_of(0));
+        for (marks, youngest) in [(5, 5), (3, 5), (6, 6), (9, 9), (0, 9)] {
+            hole.mark(marks);
+            assert!((0..12).all(|ticket| hole.is_of(ticket) == (ticket == youngest)), "{marks}");
+        }
+    }
+
+    /// A writer that sleeps costs those who meet its cell their records, and a reader is told how
+    /// many, once.
+    #[test]
+    fn what_was_dropped_is_told_as_lost() {
+        let ring = Ring::<1>::new(2);
+        let mut cursor = ring.end();
+        // Relaxed: one thread.
+        let sleeper = ring.head.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(ring.cells[ring.place(sleeper)].claim(sleeper, 2), Ok(()));
+        assert_eq!(ring.read(&mut cursor), Read::Empty, "it may come yet");
+        assert_eq!((ring.push(&[1]), ring.dropped()), (Some(1), 0));
+        assert_eq!((ring.push(&[2]), ring.dropped()), (None, 1));
+        assert_eq!(ring.read(&mut cursor), Read::Lost(1), "the sleeper's place is taken");
+        let one = Record { sequence: 1, words: [1] };
+        assert_eq!(ring.read(&mut cursor), Read::Event(one));
+        assert_eq!(ring.read(&mut cursor), Read::Lost(1), "it was dropped");
+        assert_eq!(ring.read(&mut cursor), Read::Empty);
+        assert_eq!(ring.push(&[3]), Some(3));
+        let three = Record { sequence: 3, words: [3] };
+        assert_eq!(ring.read(&mut cursor), Read::Event(three));
+    }
 }
