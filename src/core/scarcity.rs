@@ -98,3 +98,34 @@ impl Scarcity {
         self.word() / WAITER
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_of_the_word_is_told_by_itself() {
+        let scarcity = Scarcity::default();
+        let told = || {
+            let (excess, unsettled) = (scarcity.has_excess(), scarcity.is_unsettled());
+            (excess, unsettled, scarcity.is_waited(), scarcity.any(), scarcity.waiters())
+        };
+        assert_eq!(told(), (false, false, false, false, 0));
+        scarcity.set_excess(true);
+        assert_eq!(told(), (true, false, false, true, 0));
+        assert!(scarcity.enter(), "nobody waited, though there is excess");
+        assert!(!scarcity.enter());
+        assert_eq!(told(), (true, false, true, true, 2));
+        scarcity.unsettle();
+        assert_eq!(told(), (true, true, true, true, 2));
+        scarcity.set_excess(false);
+        scarcity.leave();
+        assert_eq!(told(), (false, true, true, true, 1));
+        assert!(scarcity.settle() && !scarcity.settle());
+        scarcity.leave();
+        assert_eq!(told(), (false, false, false, false, 0));
+        scarcity.unsettle();
+        assert_eq!(told(), (false, true, false, false, 0), "nobody is there to have it");
+        assert!(scarcity.enter(), "nobody waited");
+    }
+}

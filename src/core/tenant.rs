@@ -255,6 +255,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rate::RateLimit;
     use super::super::region::tests::{assert_empty_is_zeroed, words};
     use super::*;
 
@@ -265,5 +266,24 @@ mod tests {
     #[test]
     fn an_empty_cell_is_a_zeroed_one() {
         assert_empty_is_zeroed::<Tenant>();
+    }
+
+    #[test]
+    fn a_tenant_is_who_it_was_begun_as() {
+        let tenant = Tenant::empty();
+        for uuid in [1, 1 << 64, 1 << 127 | 5, u128::MAX, 0] {
+            tenant.begin(uuid, 1);
+            assert_eq!(tenant.uuid(), uuid);
+        }
+    }
+
+    #[test]
+    fn only_a_limit_paces() {
+        let tenant = Tenant::empty();
+        assert!(!tenant.is_paced() && tenant.rate_limit().is_none());
+        tenant.set_rate(Some(RateLimit { interval_ns: 5, tolerance_ns: 7 }));
+        assert!(tenant.is_paced() && tenant.rate_limit().is_some());
+        tenant.set_rate(None);
+        assert!(!tenant.is_paced() && tenant.rate_limit().is_none());
     }
 }
