@@ -286,4 +286,15 @@ mod tests {
         tenant.set_rate(None);
         assert!(!tenant.is_paced() && tenant.rate_limit().is_none());
     }
+
+    #[test]
+    fn the_least_that_was_short_in_a_walk_is_remembered_until_the_next() {
+        let turns = Tenant::empty().turns;
+        assert_eq!(turns.least_short(1), None);
+        for (bytes, walk, least) in [(5, 1, 5), (3, 1, 3), (9, 1, 3), (7, 2, 7), (8, 2, 7)] {
+            turns.note_short(bytes, walk);
+            assert_eq!(turns.least_short(walk), Some(least));
+            assert_eq!(turns.least_short(walk + 1), None);
+        }
+    }
 }

@@ -214,3 +214,35 @@ impl Turnover {
         known.then_some(sum)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody is short for that long, and then somebody is served.
+    fn wait(turnover: &Turnover, now_ns: &mut u64, waited_ns: u64) {
+        turnover.short();
+        *now_ns += waited_ns;
+        turnover.look(*now_ns);
+        turnover.short();
+        turnover.served(1, 0);
+    }
+
+    #[test]
+    fn a_slot_is_for_as_much_waiting_as_it_is_for() {
+        let (turnover, mut now_ns) = (Turnover::default(), 0);
+        for (waited_ns, newest) in [(SLOT_NS - 1, 0), (1, 0), (1, 1), (SLOT_NS, 1), (1, 2)] {
+            wait(&turnover, &mut now_ns, waited_ns);
+            assert_eq!(Turnover::get(&turnover.newest), newest, "at {now_ns} ns");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_about_the_whole_window() {
+        let (turnover, mut now_ns) = (Turnover::default(), 0);
+        assert_eq!(turnover.lately(now_ns), None);
+        (0..SLOTS).for_each(|_| wait(&turnover, &mut now_ns, SLOT_NS));
+        let whole = turnover.lately(now_ns).unwrap();
+        assert_eq!((whole.waited_ns, whole.instants), (WINDOW_NS, SLOTS as u64));
+    }
+}
