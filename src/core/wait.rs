@@ -884,4 +884,32 @@ mod tests {
     fn an_empty_cell_is_a_zeroed_one() {
         assert_empty_is_zeroed::<Place>();
     }
+
+    #[test]
+    fn who_finds_the_line_held_leaves_a_note() {
+        let waiting = Waiting::new(4, 100);
+        assert!(!waiting.is_noted());
+        assert!(waiting.take_line());
+        assert!(waiting.is_noted() && !waiting.leave_line(), "taking it is a note to oneself");
+        waiting.take_note();
+        assert!(waiting.leave_line() && !waiting.is_noted());
+        assert!(waiting.take_line() && !waiting.take_line());
+        waiting.take_note();
+        assert!(!waiting.take_line(), "held");
+        assert!(!waiting.leave_line() && !waiting.leave_unclear(), "somebody left a note");
+        waiting.take_note();
+        assert!(waiting.leave_unclear() && waiting.is_noted());
+        assert!(waiting.take_line(), "a note holds nobody off");
+        waiting.leave_to_others();
+        assert!(waiting.is_noted() && waiting.take_line());
+    }
+
+    #[test]
+    fn a_waiter_is_aged_once_its_patience_is_over() {
+        let waiting = Waiting::new(4, 100);
+        let since = waiting.waiters.ageing_ns(0);
+        for (passed_ns, aged) in [(99, false), (100, true), (101, true)] {
+            assert_eq!(waiting.is_aged(0, since + passed_ns), aged);
+        }
+    }
 }
