@@ -506,3 +506,42 @@ fn undo_count(queue: &Queue, count: u32) {
         queue.count_decided(count, planted(Bug::CountKept));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{ask, core};
+    use super::*;
+
+    #[test]
+    fn only_what_the_rate_has_passed_is_paced() {
+        let full = No::Full { account: 0, asked: 1, used: 1, limit: 1 };
+        for no in [full, No::Count { count: 1 }, No::Slots, No::Contended] {
+            assert!(no.is_paced(), "{no:?}");
+        }
+        assert!(![No::Rate(1), No::Unpaced, No::Closed].into_iter().any(No::is_paced));
+    }
+
+    #[test]
+    fn a_grant_is_counted_by_its_own_type() {
+        for kind in 0..4 {
+            let ask = Ask { kind, ..ask(2, 1) };
+            let is_counted = (0..16).filter(|&counted| ask.is_counted(counted));
+            assert!(is_counted.eq((0..16).filter(|counted| counted >> kind & 1 == 1)));
+        }
+    }
+
+    /// Idle claim that goes up is a reason to look at the line again; where there is none, or it is
+    /// certain that all of it went up, there is no reason.
+    #[test]
+    fn only_what_was_withheld_unsettles() {
+        let core = core(100);
+        core.accounts.charge(2, 1, 0, 5).unwrap();
+        core.accounts.uncharge(2, 5);
+        assert!(core.give_up_rest(2) && core.scarcity.settle());
+        assert!(!core.give_up_rest(2) && !core.scarcity.is_unsettled());
+        core.accounts.charge(2, 1, 0, 5).unwrap();
+        core.accounts.uncharge(2, 5);
+        core.give_up_claim(2);
+        assert_eq!((core.accounts.claim(2), core.scarcity.is_unsettled()), (0, false));
+    }
+}
