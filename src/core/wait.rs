@@ -875,7 +875,9 @@ enum Look {
 
 #[cfg(test)]
 mod tests {
+    use super::super::events::Nobody;
     use super::super::region::tests::{assert_empty_is_zeroed, words};
+    use super::super::tests::{ask, core};
     use super::*;
 
     words! { Place: tag cost cell }
@@ -910,6 +912,77 @@ mod tests {
         let since = waiting.waiters.ageing_ns(0);
         for (passed_ns, aged) in [(99, false), (100, true), (101, true)] {
             assert_eq!(waiting.is_aged(0, since + passed_ns), aged);
+        }
+    }
+
+    /// A pool of 100 that is used up by tenant 4, but for so many bytes, and who waits for some.
+    fn one_waits(free: u64, bytes: u64) -> (Core, Ticket) {
+        let core = core(100);
+        core.admit(&ask(4, 100 - free), &Nobody).unwrap();
+        let ticket = core.enter_line(&ask(2, bytes), u64::MAX).unwrap();
+        (core, ticket)
+    }
+
+    #[test]
+    fn a_ticket_may_be_asked_again_until_it_is_decided() {
+        let (core, first) = one_waits(5, 5);
+        assert_eq!(core.take_outcome(first), Outcome::Waiting);
+        assert_eq!(core.hand_over(0, &mut Decided::default()), Left::Clear);
+        let second = core.enter_line(&ask(2, 50), u64::MAX).unwrap();
+        assert_ne!(first.index, second.index, "its owner was not told yet");
+        assert!(!core.expire(first), "it is decided");
+        assert!(matches!(core.take_outcome(first), Outcome::Granted(..)));
+        assert_eq!(core.take_outcome(first), Outcome::Stale);
+        assert!(core.expire(second) && !core.expire(second));
+        assert_eq!(core.take_outcome(second), Outcome::Expired);
+    }
+
+    /// The senior has what there is, and is in use with it, as all above it are; others are not.
+    #[test]
+    fn what_is_set_aside_is_the_seniors() {
+        let (core, ticket) = one_waits(10, 20);
+        assert_eq!(core.hand_over(0, &mut Decided::default()), Left::Clear);
+        assert_eq!(core.waiting.look(0).map(|(_, ask)| ask.bytes), Some(20));
+        assert!(!core.make_senior(ticket.index, 5), "nobody had anything before");
+        assert_eq!(core.waiting.aside_bytes(), 10, "all that is free");
+        assert_eq!(core.waiting.look(0).map(|(_, ask)| ask.bytes), Some(10));
+        let other = core.enter_line(&ask(4, 7), u64::MAX).unwrap();
+        core.hand_over(5, &mut Decided::default());
+        let wants = |ticket: Ticket| {
+            let mut all = (0..2).filter_map(|place| core.waiting.look(place));
+            all.find(|(at, _)| *at == ticket).map(|(_, ask)| ask.bytes)
+        };
+        assert_eq!((wants(ticket), wants(other)), (Some(10), Some(7)));
+        let held = [ROOT, 1, 2, 3, 4].map(|account| core.in_grants(account));
+        assert_eq!(held, [90, 0, 0, 0, 90]);
+        assert_eq!([1, 2, 3, 4].map(|account| core.accounts.used(account)), [10, 10, 0, 90]);
+        assert!(core.give_up_aside(ticket.index), "bytes came free");
+        assert!(!core.give_up_aside(ticket.index), "it is not the senior any more");
+        assert_eq!([ROOT, 1, 2].map(|account| core.accounts.used(account)), [90, 0, 0]);
+    }
+
+    #[test]
+    fn a_senior_that_had_nothing_makes_way_without_freeing_any() {
+        let (core, ticket) = one_waits(0, 20);
+        core.make_senior(ticket.index, 5);
+        assert_eq!((core.waiting.senior(), core.waiting.aside_bytes()), (Some(ticket.index), 0));
+        assert!(!core.give_up_aside(ticket.index));
+        assert_eq!(core.waiting.senior(), None);
+    }
+
+    /// Where grants of its type are limited, a waiter that lacks one stands in nobody's way.
+    #[test]
+    fn who_holds_as_many_as_it_may_lacks_one() {
+        let core = core(100);
+        let queue = core.queue(ask(2, 1).owner());
+        for (most, held, lacks) in
+            [(None, 0, false), (Some(2), 0, false), (Some(2), 1, false), (Some(2), 2, true)]
+        {
+            queue.set_grants_max(most);
+            while queue.counted() < held {
+                queue.count_late();
+            }
+            assert_eq!(core.lacks_count(&ask(2, 1)), lacks, "{held} of {most:?}");
         }
     }
 }

@@ -421,6 +421,7 @@ impl Waiters {
 #[cfg(test)]
 mod tests {
     use super::super::region::tests::{assert_empty_is_zeroed, words};
+    use super::super::tests::ask;
     use super::*;
 
     words! {
@@ -433,5 +434,40 @@ mod tests {
     fn an_empty_cell_is_a_zeroed_one() {
         assert_empty_is_zeroed::<Cell>();
         assert_empty_is_zeroed::<Taken>();
+    }
+
+    #[test]
+    fn each_waiter_has_a_cell_of_its_own() {
+        let waiters = Waiters::new(200);
+        let enter = |_| waiters.enter(&ask(2, 1), 9).map(|ticket| ticket.index);
+        assert!((0..200).map(enter).eq((0..200).map(Some)));
+        assert_eq!((enter(0), waiters.taken()), (None, 200));
+    }
+
+    #[test]
+    fn what_is_said_of_a_waiter_is_kept() {
+        let waiters = Waiters::new(2);
+        let ticket = waiters.enter(&Ask { now_ns: 5, ..ask(2, 7) }, 9).unwrap();
+        let index = ticket.index;
+        assert_eq!((waiters.entered_ns(index), waiters.ageing_ns(index)), (5, 5));
+        assert_eq!((waiters.deadline_ns(index), waiters.is_told(index)), (9, false));
+        waiters.note_told(index);
+        waiters.age_anew(index, 8);
+        assert_eq!((waiters.ageing_ns(index), waiters.is_told(index)), (8, true));
+    }
+
+    #[test]
+    fn an_outcome_is_what_was_decided() {
+        for (phase, outcome) in [
+            (Phase::Expired, Outcome::Expired),
+            (Phase::Closed, Outcome::Closed),
+            (Phase::Withdrawn, Outcome::Stale),
+        ] {
+            let waiters = Waiters::new(2);
+            let ticket = waiters.enter(&ask(2, 7), 9).unwrap();
+            assert_eq!(waiters.outcome(ticket), Outcome::Waiting);
+            assert!(waiters.decide_ticket(ticket, phase));
+            assert_eq!(waiters.outcome(ticket), outcome);
+        }
     }
 }
