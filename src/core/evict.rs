@@ -456,10 +456,9 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::super::admission::Ask;
-    use super::super::events::Nobody;
     use super::super::grants::Fields;
     use super::super::order::{Order, Requester};
-    use super::super::tests::{ask, core};
+    use super::super::tests::{admit, ask, core};
     use super::*;
 
     /// Owners who all answer the same.
@@ -480,10 +479,6 @@ mod tests {
         let (account, types, order, victims_max) = (ROOT, 1, Order::TypeFirst, 2);
         let (now_ns, keep_until_ns) = (0, 1);
         Shortage { account, goal, requester, types, order, victims_max, now_ns, keep_until_ns }
-    }
-
-    fn admit(core: &Core, ask: &Ask) -> u32 {
-        core.admit(ask, &Nobody).unwrap().0
     }
 
     #[test]

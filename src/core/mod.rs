@@ -197,7 +197,7 @@ impl Core {
 mod tests {
     use super::account::{LEVELS, ROOT, Settings};
     use super::admission::Ask;
-    use super::events::Recorded;
+    use super::events::{Nobody, Recorded};
     use super::grants::Fields;
     use super::policy::Policy;
     use super::registry::InsertRefused;
@@ -226,6 +226,11 @@ mod tests {
             core.queue(ask(account, 1).owner()).set_policy(Policy::Hybrid);
         }
         core
+    }
+
+    /// The slot of a grant that there is room for.
+    pub(super) fn admit(core: &Core, ask: &Ask) -> u32 {
+        core.admit(ask, &Nobody).unwrap().0
     }
 
     #[test]

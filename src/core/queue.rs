@@ -830,9 +830,8 @@ fn lane(grants: &Grants) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::events::Nobody;
     use super::super::region::tests::words;
-    use super::super::tests::{ask, core};
+    use super::super::tests::{admit, ask, core};
     use super::*;
 
     words! {
@@ -864,7 +863,9 @@ mod tests {
     fn a_search_sees_how_many_grants_may_go() {
         let core = core(100);
         let (grants, owner) = (&core.grants, ask(2, 1).owner());
-        (0..3).for_each(|_| assert!(core.admit(&ask(2, 1), &Nobody).is_ok()));
+        for _ in 0..3 {
+            admit(&core, &ask(2, 1));
+        }
         assert_eq!(core.queue(owner).extent(), SLOTS, "nothing was searched yet");
         let sight = Sight { grants, owner, clock: 9, now_ns: 0 };
         assert!(core.queue(owner).pick(&sight).is_some());
