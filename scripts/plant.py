@@ -272,14 +272,17 @@ def runs_of(this, name):
 
 
 def bound_of(run, programs):
-    """The bounds of a run: some times what it takes where nothing is planted."""
+    """The bounds of a run: some times what it takes where nothing is planted. A busy machine gets
+    more than one try."""
     arguments, environment = run
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    for program in programs:
-        if try_tests(program, 0, arguments, (600, 600), environment) != "missed":
-            sys.exit(f"the tests fail as they are: {program} {arguments}")
-    cpu_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-    return 4 + int(4 * cpu_s), 60 + int(40 * cpu_s)
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        answers = [try_tests(program, 0, arguments, (600, 600), environment)
+                   for program in programs]
+        if all(answer == "missed" for answer in answers):
+            cpu_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+            return 4 + int(4 * cpu_s), 60 + int(40 * cpu_s)
+    sys.exit(f"the tests fail as they are: {programs} {arguments}")
 
 
 def main():
