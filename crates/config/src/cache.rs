@@ -3,20 +3,8 @@
 use allotment::Policy;
 
 use super::POLICIES;
-use super::reader::{Fault, Reader};
+use super::reader::Reader;
 
-/// Keys of `[cache]`.
-pub const CACHE_KEYS: [&str; 7] = [
-    "memory_percent",
-    "max_items",
-    "tenant_max_items",
-    "mimir_max_items",
-    "memory_threshold",
-    "eviction_threshold",
-    "eviction_policy",
-];
-/// Most items of any count.
-const ITEMS_MAX: u64 = 1 << 23;
 /// Least bytes of the limit that is worked out: 100 MiB.
 const LIMIT_BYTES_MIN: u64 = 100 << 20;
 /// Most bytes of the limit that is worked out: 2 GiB.
@@ -67,33 +55,28 @@ impl CacheSettings {
 }
 
 /// The section, or what is so without one.
-pub fn read(top: &Reader<'_>) -> Result<CacheSettings, Fault> {
+pub fn read(top: &Reader<'_>) -> CacheSettings {
     let usual = CacheSettings::default();
-    let Some(reader) = top.table("cache", "[cache]", &CACHE_KEYS)? else { return Ok(usual) };
-    let items = |key, usual: u32| -> Result<u32, Fault> {
-        Ok(reader.number(key, 1..=ITEMS_MAX)?.map_or(usual, |items| items as u32))
-    };
-    let part = |key, usual: f64| -> Result<f64, Fault> {
-        Ok(reader.real(key, 0.01..=1.0)?.unwrap_or(usual))
-    };
-    let percent = reader.number("memory_percent", 1..=100)?;
+    let Some(reader) = top.table("cache") else { return usual };
+    let items = |key, usual| reader.number(key).map_or(usual, |items| items as u32);
+    let percent = reader.number("memory_percent");
     let cache = CacheSettings {
         memory_percent: percent.map_or(usual.memory_percent, |percent| percent as u8),
-        max_items: items("max_items", usual.max_items)?,
-        tenant_max_items: items("tenant_max_items", usual.tenant_max_items)?,
-        mimir_max_items: items("mimir_max_items", usual.mimir_max_items)?,
-        memory_threshold: part("memory_threshold", usual.memory_threshold)?,
-        eviction_threshold: part("eviction_threshold", usual.eviction_threshold)?,
-        eviction_policy: reader.choice("eviction_policy", &POLICIES)?.unwrap_or_default(),
+        max_items: items("max_items", usual.max_items),
+        tenant_max_items: items("tenant_max_items", usual.tenant_max_items),
+        mimir_max_items: items("mimir_max_items", usual.mimir_max_items),
+        memory_threshold: reader.real("memory_threshold").unwrap_or(usual.memory_threshold),
+        eviction_threshold: reader.real("eviction_threshold").unwrap_or(usual.eviction_threshold),
+        eviction_policy: reader.choice("eviction_policy", &POLICIES).unwrap_or_default(),
     };
     if cache.memory_threshold > cache.eviction_threshold {
         let message = format!(
             "`memory_threshold` is {}, above the `eviction_threshold` of {}; warnings come first",
             cache.memory_threshold, cache.eviction_threshold
         );
-        return Err(Fault::at(reader.place("memory_threshold"), message));
+        reader.complain("memory_threshold", message);
     }
-    Ok(cache)
+    cache
 }
 
 #[cfg(test)]

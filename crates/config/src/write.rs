@@ -13,9 +13,9 @@ use std::path::Path;
 
 use allotment::{Isolation, Policy, Priority, RateLimit};
 
+use super::keys::TYPE_KEYS;
 use super::{
-    CacheSettings, Group, ISOLATIONS, POLICIES, PRIORITIES, Pressure, Setup, TYPE_KEYS, Tenant,
-    id_of, parse,
+    CacheSettings, Group, ISOLATIONS, POLICIES, PRIORITIES, Pressure, Setup, Tenant, id_of, parse,
 };
 
 /// The text of the file, ending in a new line.
@@ -140,7 +140,8 @@ fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-fn size(bytes: u64) -> String {
+/// A size as people write it, in quotes if it has a unit.
+pub(crate) fn size(bytes: u64) -> String {
     let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     let whole = units.iter().find(|(_, bits)| bytes > 0 && bytes.trailing_zeros() >= *bits);
     match whole {
@@ -149,19 +150,26 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// The file has a rate, the library an interval of whole nanoseconds: the shortest rate that is
-/// read back as this interval.
 fn rate(rate: RateLimit) -> String {
+    written_rate(&rate_parts(rate))
+}
+
+fn written_rate((number, depth): &(String, u64)) -> String {
+    let depth = if *depth > 1 { format!(", bucket_depth = {depth}") } else { String::new() };
+    format!("{{ requests_per_second = {number}{depth} }}")
+}
+
+/// Requests a second, and how many at once. The file has a rate, the library an interval of whole
+/// nanoseconds: the shortest rate that is read back as this interval.
+pub(crate) fn rate_parts(rate: RateLimit) -> (String, u64) {
     let depth = 1 + rate.tolerance_ns / rate.interval_ns.max(1);
     let exact = 1e9 / rate.interval_ns as f64;
-    let depth_part = if depth > 1 { format!(", bucket_depth = {depth}") } else { String::new() };
-    let written = |number: String| format!("{{ requests_per_second = {number}{depth_part} }}");
     // A little above is rounded up to the same interval where a little below is not.
     let near = [exact, exact.next_up(), exact.next_up().next_up()];
     let rounded = (0..=12).map(|digits| format!("{exact:.digits$}"));
-    let candidates = rounded.chain(near.iter().map(f64::to_string)).map(written);
-    let mut candidates = candidates.filter(|text| is_read_as(text, rate));
-    candidates.next().unwrap_or_else(|| written(exact.to_string()))
+    let candidates = rounded.chain(near.iter().map(f64::to_string)).map(|number| (number, depth));
+    let mut candidates = candidates.filter(|parts| is_read_as(&written_rate(parts), rate));
+    candidates.next().unwrap_or_else(|| (exact.to_string(), depth))
 }
 
 fn is_read_as(text: &str, rate: RateLimit) -> bool {
@@ -175,7 +183,8 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
 
-    use super::super::{BUCKET_MAX, BYTES_MAX, Defaults, GRANTS_MAX};
+    use super::super::Defaults;
+    use super::super::keys::{BUCKET_MAX, BYTES_MAX, GRANTS_MAX};
     use super::*;
     use uuid::Uuid;
 
