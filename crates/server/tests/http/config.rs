@@ -1,10 +1,11 @@
 //! The configuration of a running server: shown, put, refused, applied in an order that fits.
 
 use super::*;
+use allotment::{EventKind, EventRead};
 use allotment_config::Layers;
-use allotment_server::{Source, open_state};
+use allotment_server::{Door, LeaseBounds, Source, State, open_state};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, TryRecvError};
 
 const CONFIG: &str = r#"
 capacity = "64MiB"
@@ -233,11 +234,13 @@ fn changes_at_the_same_time_come_one_after_the_other() {
     let server = server(CONFIG);
     let other =
         CONFIG.replace("48MiB", "36MiB").replace("name = \"images\"", "name = \"pictures\"");
-    let over = AtomicBool::new(false);
+    let (over, is_over) = mpsc::channel::<()>();
+    let guests = &server;
     std::thread::scope(|scope| {
-        let come_and_go = scope.spawn(|| {
+        let come_and_go = scope.spawn(move || {
+            let server = guests;
             let mut made = 0;
-            while !over.load(Ordering::Relaxed) {
+            while is_over.try_recv() == Err(TryRecvError::Empty) {
                 let wish = json!({ "name": format!("t{made}"), "limit": "1MiB" });
                 server.post("/v1/tenants", &wish).is(201);
                 server.delete(&format!("/v1/tenants/t{made}")).is(204);
@@ -256,7 +259,7 @@ fn changes_at_the_same_time_come_one_after_the_other() {
         for put in puts {
             put.join().unwrap();
         }
-        over.store(true, Ordering::Relaxed);
+        drop(over);
         assert!(come_and_go.join().unwrap() > 0);
     });
     put(&server, CONFIG).is(200);
@@ -267,6 +270,108 @@ fn changes_at_the_same_time_come_one_after_the_other() {
     assert_eq!(tenant(&server, "images")["hold"], "none");
     assert_eq!(server.get("/v1/config").is(200)["history"]["applied"], 51);
     expect_nothing_held(&server);
+}
+
+/// A configuration whose guarantees fill everything above them, of a number.
+fn full(mut seed: u64) -> String {
+    let mut next = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let places = [None, Some("outer"), Some("inner")];
+    let mut promised = [0; 3];
+    let mut tenants = String::new();
+    for n in 0..9 {
+        if n > 0 && next(3) == 0 {
+            continue;
+        }
+        let (place, guarantee) = (n % 3, next(8));
+        promised[place] += guarantee;
+        let group = places[place].map_or(String::new(), |group| format!("group = \"{group}\"\n"));
+        let limit = guarantee.max(4) + next(4);
+        tenants += &format!(
+            "[[tenants]]\nname = \"t{n}\"\n{group}guarantee = \"{guarantee}MiB\"\n\
+             limit = \"{limit}MiB\"\n"
+        );
+    }
+    let inner = promised[2];
+    let outer = promised[1] + inner;
+    let capacity = (promised[0] + outer).max(8);
+    format!(
+        "capacity = \"{capacity}MiB\"\npressure = {{ pool = false }}\n\
+         [[groups]]\nname = \"inner\"\nparent = \"outer\"\nguarantee = \"{inner}MiB\"\n\
+         [[groups]]\nname = \"outer\"\nguarantee = \"{outer}MiB\"\n{tenants}"
+    )
+}
+
+/// What the server shows of tenants, groups and the capacity.
+fn registered(server: &Server) -> (Value, Vec<Value>, Vec<Value>) {
+    let capacity = server.get("/v1/usage").is(200)["capacity_bytes"].clone();
+    let [tenants, groups] = ["/v1/tenants", "/v1/groups"].map(|path| {
+        let all = server.get(path).is(200).body.as_array().unwrap().clone();
+        let mut all: Vec<Value> = all
+            .iter()
+            .map(|one| json!([one["name"], one["guarantee_bytes"], one["limit_bytes"]]))
+            .collect();
+        all.sort_by_key(Value::to_string);
+        all
+    });
+    (capacity, tenants, groups)
+}
+
+#[test]
+fn from_any_configuration_to_any_other_or_not_at_all() {
+    let server = server(&full(0));
+    let mut refused = 0;
+    for seed in 1..=80 {
+        if seed == 40 {
+            // From here on somebody has more than what it is guaranteed, now and then.
+            let held = with(ask("t0", 4 * MIB), "lease_ms", 600_000);
+            put(&server, &full(0)).is(200);
+            put(&server, &full(0).replacen("MiB", "0MiB", 1)).is(200);
+            granted(&server, &held);
+        }
+        let before = registered(&server);
+        let answer = put(&server, &full(seed));
+        if answer.status != 200 {
+            answer.refuses(409, "guarantee-unavailable");
+            assert_eq!(registered(&server), before, "seed {seed}");
+            refused += 1;
+            continue;
+        }
+        let wanted = Server::new(&full(seed));
+        assert_eq!(registered(&server), registered(&wanted), "seed {seed}");
+    }
+    assert!((1..40).contains(&refused), "{refused} refused");
+}
+
+#[test]
+fn each_change_is_an_event_and_what_is_refused_is_none() {
+    let setup = allotment_config::parse(CONFIG, Path::new("allot.toml")).unwrap();
+    let door = Door::new("nobody comes", Vec::new());
+    let leases = LeaseBounds::default();
+    let state = State::tuned(&setup, door, leases, |governor| governor.events_max = 1_024).unwrap();
+    let layers = Layers::default().file(Path::new("allot.toml"), CONFIG);
+    state.configured.begin(layers.read().unwrap(), layers, CONFIG);
+    let mut events = state.manager.governor().events();
+    while let EventRead::Event(_) = events.read() {}
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let configured = [EventKind::CapacityChanged, EventKind::LimitsChanged, EventKind::Registered];
+    let mut kinds_of = |text: String| {
+        let answer = runtime.block_on(state.configure(Source::Request(text)));
+        let mut kinds = Vec::new();
+        while let EventRead::Event(event) = events.read() {
+            kinds.push(event.kind);
+        }
+        // A look of the monitor may come at any time.
+        kinds.retain(|kind| configured.contains(kind));
+        (answer.is_ok(), kinds)
+    };
+    let larger = CONFIG.replace("48MiB", "40MiB").replace("64MiB", "96MiB");
+    let (applied, kinds) = kinds_of(format!("{larger}[[tenants]]\nname = \"new\"\n"));
+    assert_eq!((applied, kinds), (true, configured.to_vec()));
+    let (applied, kinds) = kinds_of(larger.replace("group = \"team\"", ""));
+    assert_eq!((applied, kinds), (false, Vec::new()));
 }
 
 /// A file of this test alone, without what was there before.
