@@ -120,8 +120,9 @@ impl Layers {
         if faults.count() + self.faults.len() > 0 {
             return Err(self.error(faults));
         }
-        let origins = places(&document).into_iter();
-        let origins = origins.map(|(key, at)| (key, self.origin(Some(at)))).collect();
+        let places = places(&document);
+        let lines = Lines::of(self);
+        let origins = places.into_iter().map(|(key, at)| (key, lines.origin(Some(at)))).collect();
         Ok(Configuration { setup, origins })
     }
 
@@ -148,26 +149,42 @@ impl Layers {
         }
     }
 
-    fn origin(&self, at: Option<usize>) -> Origin {
-        let of_file = |line| Origin::File { path: self.path.clone(), line };
-        match at {
-            None => of_file(0),
-            Some(at) if at <= self.text.len() => {
-                of_file(1 + self.text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count())
-            }
-            Some(at) => {
-                let found = self.settings().take_while(|(begin, _)| *begin <= at).last();
-                found.map_or_else(|| of_file(0), |(_, setting)| setting.origin.clone())
-            }
-        }
+    fn error(&self, faults: Faults) -> ConfigError {
+        let lines = Lines::of(self);
+        let found = faults.into_sorted().into_iter();
+        let found = found
+            .map(|fault| ConfigFault { origin: lines.origin(fault.at), message: fault.message });
+        ConfigError::new(found.chain(self.faults.iter().cloned()).collect())
+    }
+}
+
+/// Where lines of the file and settings begin, to look up thousands of places.
+struct Lines<'l> {
+    layers: &'l Layers,
+    ends: Vec<usize>,
+    settings: Vec<(usize, &'l Setting)>,
+}
+
+impl<'l> Lines<'l> {
+    fn of(layers: &'l Layers) -> Self {
+        let bytes = layers.text.bytes().enumerate();
+        let ends = bytes.filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        Self { layers, ends, settings: layers.settings().collect() }
     }
 
-    fn error(&self, faults: Faults) -> ConfigError {
-        let found = faults
-            .into_sorted()
-            .into_iter()
-            .map(|fault| ConfigFault { origin: self.origin(fault.at), message: fault.message });
-        ConfigError::new(found.chain(self.faults.iter().cloned()).collect())
+    fn origin(&self, at: Option<usize>) -> Origin {
+        let of_file = |line| Origin::File { path: self.layers.path.clone(), line };
+        match at {
+            None => of_file(0),
+            Some(at) if at <= self.layers.text.len() => {
+                of_file(1 + self.ends.partition_point(|end| *end < at))
+            }
+            Some(at) => {
+                let after = self.settings.partition_point(|(begin, _)| *begin <= at);
+                let found = after.checked_sub(1).map(|place| self.settings[place].1);
+                found.map_or_else(|| of_file(0), |setting| setting.origin.clone())
+            }
+        }
     }
 }
 

@@ -213,6 +213,18 @@ fn files_are_bounded_and_utf_8() {
 }
 
 #[test]
+fn the_last_of_many_tenants_has_its_line() {
+    let tenant = |n| format!("[[tenants]]\nname = \"t{n}\"\nlimit = {}\n", n + 1);
+    let text: String = (0..10_000).map(tenant).collect();
+    let read = read(&text, &[("ALLOT__CAPACITY", "1GiB")], &[]);
+    assert_eq!(read.setup.tenants.len(), 10_000);
+    assert_eq!(
+        value(&read, "tenants.t9999.limit"),
+        (Datum::Bytes(10_000), "allot.toml:30000".into())
+    );
+}
+
+#[test]
 fn what_differs_is_named_with_before_and_after() {
     let before = read(FILE, &[], &[]).setup;
     let changed =

@@ -52,7 +52,7 @@ impl std::fmt::Display for NotApplied {
 /// What is registered now.
 struct Live {
     groups: Vec<(GroupHandle, GroupConfig)>,
-    tenants: Vec<TenantConfig>,
+    tenants: HashMap<TenantId, TenantConfig>,
 }
 
 impl Live {
@@ -63,7 +63,8 @@ impl Live {
             .filter_map(|group| Some((group.group, governor.group_config(group.group).ok()?)));
         let tenants = governor.snapshot().tenants.into_iter();
         let tenants = tenants.filter_map(|tenant| governor.tenant_config(tenant.tenant).ok());
-        Self { groups: groups.collect(), tenants: tenants.collect() }
+        let tenants = tenants.map(|config| (config.id, config)).collect();
+        Self { groups: groups.collect(), tenants }
     }
 
     fn group(&self, name: &str) -> Option<&(GroupHandle, GroupConfig)> {
@@ -117,10 +118,9 @@ impl<'s> Plan<'s> {
         plan.leaving.groups = gone.map(|name| name.to_string()).collect();
 
         let old: HashMap<TenantId, &Tenant> = before.tenants.iter().map(|t| (t.id, t)).collect();
-        let there: HashMap<TenantId, &TenantConfig> =
-            live.tenants.iter().map(|tenant| (tenant.id, tenant)).collect();
+        let there = &live.tenants;
         let named: HashMap<&str, TenantId> =
-            live.tenants.iter().map(|tenant| (&*tenant.name, tenant.id)).collect();
+            there.values().map(|tenant| (&*tenant.name, tenant.id)).collect();
         let mut kept = BTreeSet::new();
         for tenant in &after.tenants {
             // One that was registered by a request and is named now is meant by its name.
@@ -176,8 +176,7 @@ impl<'s> Plan<'s> {
             None => "no group".to_string(),
         };
         for (id, tenant, group) in &self.tenants {
-            let there = live.tenants.iter().find(|config| config.id == *id);
-            let now = there.map(|config| live.name_of(config.parent));
+            let now = live.tenants.get(id).map(|config| live.name_of(config.parent));
             if let Some(now) = now.filter(|now| now != group) {
                 return Err(format!(
                     "tenant `{}` is in {} and cannot move to {} while it runs: remove it first, \
@@ -205,8 +204,10 @@ impl<'s> Plan<'s> {
 
     /// Names are what tenants are found by.
     fn names_are_free(&self, live: &Live) -> Result<(), String> {
+        let named: HashMap<&str, &TenantConfig> =
+            live.tenants.values().map(|config| (&*config.name, config)).collect();
         for (id, tenant, _) in &self.tenants {
-            let other = live.tenants.iter().find(|o| o.name == tenant.name && o.id != *id);
+            let other = named.get(&*tenant.name).filter(|other| other.id != *id);
             let renamed =
                 |other: &TenantConfig| self.tenants.iter().any(|(id, ..)| *id == other.id);
             if let Some(other) = other.filter(|other| !renamed(other)) {
@@ -223,7 +224,7 @@ impl<'s> Plan<'s> {
     fn guarantees_fit(&self, after: &Setup, live: &Live) -> Result<(), String> {
         let mut tenants: HashMap<TenantId, (u64, Option<&str>)> = live
             .tenants
-            .iter()
+            .values()
             .map(|config| (config.id, (config.guarantee_bytes, live.name_of(config.parent))))
             .collect();
         for id in self.leaving.tenants.keys() {
@@ -313,8 +314,7 @@ fn set_tenant(
 
 impl Steps<'_> {
     fn set_tenant(&mut self, id: TenantId, wanted: &TenantConfig) -> Result<(), MemoryError> {
-        let found = self.live.tenants.iter_mut().find(|config| config.id == id);
-        let Some(config) = found else { return Ok(()) };
+        let Some(config) = self.live.tenants.get_mut(&id) else { return Ok(()) };
         set_tenant(self.manager, id, wanted)?;
         self.undo.push(Undo::Tenant(config.clone()));
         *config = TenantConfig { id, parent: config.parent, ..wanted.clone() };
@@ -331,7 +331,7 @@ impl Steps<'_> {
     }
 
     fn lower_tenant(&mut self, id: TenantId, guarantee_bytes: u64) -> Result<(), MemoryError> {
-        let found = self.live.tenants.iter().find(|config| config.id == id);
+        let found = self.live.tenants.get(&id);
         let Some(config) = found.filter(|config| config.guarantee_bytes > guarantee_bytes) else {
             return Ok(());
         };
@@ -349,7 +349,7 @@ impl Steps<'_> {
     /// What is promised to who stands directly in a group.
     fn promised(&self, name: &str) -> u64 {
         let Some((group, _)) = self.live.group(name) else { return 0 };
-        let tenants = self.live.tenants.iter().filter(|config| config.parent == Some(*group));
+        let tenants = self.live.tenants.values().filter(|config| config.parent == Some(*group));
         let groups = self.live.groups.iter().filter(|(_, config)| config.parent == Some(*group));
         let tenants = tenants.map(|config| config.guarantee_bytes);
         tenants.chain(groups.map(|(_, config)| config.guarantee_bytes)).sum()
@@ -401,13 +401,13 @@ impl Steps<'_> {
             let parent = group.and_then(|name| self.live.group(name)).map(|(handle, _)| *handle);
             let unplaced = Tenant { group: None, ..(*tenant).clone() };
             let wanted = TenantConfig { id: *id, parent, ..unplaced.config(&[]) };
-            if self.live.tenants.iter().any(|config| config.id == *id) {
+            if self.live.tenants.contains_key(id) {
                 self.set_tenant(*id, &wanted)?;
                 continue;
             }
             at_once(self.manager.register_tenant_bytes(wanted.clone()))?;
             self.undo.push(Undo::NewTenant(*id));
-            self.live.tenants.push(wanted);
+            self.live.tenants.insert(*id, wanted);
         }
         Ok(())
     }

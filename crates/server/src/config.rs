@@ -12,7 +12,7 @@
 use crate::apply::{Leaving, NotApplied, apply};
 use crate::problem::Problem;
 use crate::state::{State, at_once};
-use allotment::{TenantConfig, TenantHold};
+use allotment::{TenantConfig, TenantHold, TenantId};
 use allotment_config::{
     ConfigError, Configuration, Datum, Difference, Group, Layers, Origin, Setup, Tenant, Value,
     differences, memory_bytes,
@@ -24,6 +24,7 @@ use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value as JsonValue, json};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -247,16 +248,15 @@ impl State {
         let leaving = left.tenants.values().cloned().collect();
         {
             let mut leaves = locked(&self.configured.leaving);
-            for tenant in &after.tenants {
-                let named = leaves
-                    .tenants
-                    .iter()
-                    .find(|(id, name)| **id == tenant.id || **name == tenant.name);
-                if let Some(id) = named.map(|(id, _)| *id) {
-                    leaves.tenants.remove(&id);
-                    let _ = at_once(self.manager.thaw_tenant(id));
+            let ids: HashSet<TenantId> = after.tenants.iter().map(|tenant| tenant.id).collect();
+            let names: HashSet<&str> = after.tenants.iter().map(|tenant| &*tenant.name).collect();
+            leaves.tenants.retain(|id, name| {
+                let stays = ids.contains(id) || names.contains(name.as_str());
+                if stays {
+                    let _ = at_once(self.manager.thaw_tenant(*id));
                 }
-            }
+                !stays
+            });
             for group in &after.groups {
                 leaves.groups.remove(&group.name);
             }
@@ -389,7 +389,7 @@ pub async fn look(Shared(state): Shared<Arc<State>>) -> Json<JsonValue> {
     state.sweep();
     let configured = state.configured.effective();
     let known = configured.values().into_iter().map(|value| (value.key.clone(), value));
-    let known: std::collections::HashMap<String, Value> = known.collect();
+    let known: HashMap<String, Value> = known.collect();
     let defaults = known.values().filter(|value| value.key.starts_with("defaults."));
     let mut values: Vec<Value> = defaults.cloned().collect();
     values.sort_by(|a, b| a.key.cmp(&b.key));

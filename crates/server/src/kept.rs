@@ -257,17 +257,48 @@ fn stamp(entry: &impl std::fmt::Debug) -> String {
     hash[..16].to_string()
 }
 
-fn stamp_of_tenant(setup: &Setup, id: TenantId, name: &str) -> Option<String> {
-    let mut tenants = setup.tenants.iter();
-    let found = tenants.find(|tenant| tenant.id == id || tenant.name == name)?;
-    let group = found.group.map(|at| &setup.groups[at].name);
-    Some(stamp(&(Tenant { group: None, ..found.clone() }, group)))
+/// The entries of a configuration, found by what records have of them.
+struct Stamps<'s> {
+    setup: &'s Setup,
+    ids: HashMap<TenantId, &'s Tenant>,
+    names: HashMap<&'s str, &'s Tenant>,
+    groups: HashMap<&'s str, &'s Group>,
 }
 
-fn stamp_of_group(setup: &Setup, name: &str) -> Option<String> {
-    let found = setup.groups.iter().find(|group| group.name == name)?;
-    let parent = found.parent.map(|at| &setup.groups[at].name);
-    Some(stamp(&(Group { parent: None, ..found.clone() }, parent)))
+impl<'s> Stamps<'s> {
+    fn of(setup: &'s Setup) -> Self {
+        Self {
+            setup,
+            ids: setup.tenants.iter().map(|tenant| (tenant.id, tenant)).collect(),
+            names: setup.tenants.iter().map(|tenant| (&*tenant.name, tenant)).collect(),
+            groups: setup.groups.iter().map(|group| (&*group.name, group)).collect(),
+        }
+    }
+
+    /// Of the tenant of this id, else of this name.
+    fn tenant(&self, id: TenantId, name: &str) -> Option<String> {
+        let found = self.ids.get(&id).or_else(|| self.names.get(name))?;
+        let group = found.group.map(|at| &self.setup.groups[at].name);
+        Some(stamp(&(Tenant { group: None, ..(*found).clone() }, group)))
+    }
+
+    fn group(&self, name: &str) -> Option<String> {
+        let found = self.groups.get(name)?;
+        let parent = found.parent.map(|at| &self.setup.groups[at].name);
+        Some(stamp(&(Group { parent: None, ..(*found).clone() }, parent)))
+    }
+
+    /// Of what a record is about; none: nothing, or no entry of a configuration.
+    fn of_record(&self, record: &Record) -> Option<String> {
+        match record {
+            Record::Tenant(KeptTenant { id, name, .. }) => self.tenant(*id, name),
+            Record::TenantGone { id, .. } => self.tenant(*id, ""),
+            Record::Group(KeptGroup { name, .. }) | Record::GroupGone { name, .. } => {
+                self.group(name)
+            }
+            Record::Document { .. } | Record::Forget(_) => None,
+        }
+    }
 }
 
 impl State {
@@ -282,7 +313,7 @@ impl State {
         let config = governor.tenant_config(handle)?;
         let group = config.parent.map(|group| governor.group_config(group)).transpose()?;
         let setup = &self.configured.effective().setup;
-        let over = stamp_of_tenant(setup, id, &config.name);
+        let over = Stamps::of(setup).tenant(id, &config.name);
         let kept = KeptTenant::of(config, group, over);
         self.kept.put(Record::Tenant(kept), If::Undoable)
     }
@@ -293,7 +324,7 @@ impl State {
     ///
     /// That the disk does not take it.
     pub fn keep_tenant_gone(&self, id: TenantId, name: &str) -> Result<(), Problem> {
-        let over = stamp_of_tenant(&self.configured.effective().setup, id, name);
+        let over = Stamps::of(&self.configured.effective().setup).tenant(id, name);
         self.kept.put(Record::TenantGone { id, over }, If::Done)
     }
 
@@ -311,7 +342,7 @@ impl State {
             parent: parent.map(|parent| parent.name),
             guarantee_bytes: config.guarantee_bytes,
             limit_bytes: config.limit_bytes,
-            over: stamp_of_group(&self.configured.effective().setup, name),
+            over: Stamps::of(&self.configured.effective().setup).group(name),
             name: config.name,
         };
         self.kept.put(Record::Group(kept), If::Undoable)
@@ -323,7 +354,7 @@ impl State {
     ///
     /// That the disk does not take it.
     pub fn keep_group_gone(&self, name: &str) -> Result<(), Problem> {
-        let over = stamp_of_group(&self.configured.effective().setup, name);
+        let over = Stamps::of(&self.configured.effective().setup).group(name);
         self.kept.put(Record::GroupGone { name: name.to_string(), over }, If::Done)
     }
 
@@ -341,24 +372,12 @@ impl State {
     pub fn forget_older(&self, before: &Setup, after: &Setup, document: bool) {
         let mut stale = Vec::new();
         if let Some(Open { entries, .. }) = &*self.kept.open() {
-            for record in entries.all() {
-                let changed = match record {
-                    Record::Tenant(KeptTenant { id, name, .. }) => {
-                        stamp_of_tenant(before, *id, name) != stamp_of_tenant(after, *id, name)
-                    }
-                    Record::TenantGone { id, .. } => {
-                        stamp_of_tenant(before, *id, "") != stamp_of_tenant(after, *id, "")
-                    }
-                    Record::Group(KeptGroup { name, .. }) | Record::GroupGone { name, .. } => {
-                        stamp_of_group(before, name) != stamp_of_group(after, name)
-                    }
-                    Record::Document { .. } => document,
-                    Record::Forget(_) => false,
-                };
-                if changed {
-                    stale.push(record.key());
-                }
-            }
+            let (before, after) = (Stamps::of(before), Stamps::of(after));
+            let changed = |record: &&Record| match record {
+                Record::Document { .. } => document,
+                record => before.of_record(record) != after.of_record(record),
+            };
+            stale.extend(entries.all().filter(changed).map(Record::key));
         }
         for key in stale {
             // If the disk refuses it, it is kept with the next change.

@@ -1,6 +1,6 @@
 //! At a start: what was kept goes over the configuration, where that has not changed since.
 
-use super::{KeptGroup, KeptTenant, Key, Record, Remembered, stamp_of_group, stamp_of_tenant};
+use super::{KeptGroup, KeptTenant, Key, Record, Remembered, Stamps};
 use crate::state::{State, at_once};
 use allotment::{GroupConfig, Isolation, MemoryError, Policy, Priority, RateLimit, TenantConfig};
 use allotment_config::Setup;
@@ -28,18 +28,13 @@ impl State {
         let records: Vec<Record> = remembered.open.entries.all().cloned().collect();
         *self.kept.open() = Some(remembered.open);
         let mut usable = Vec::new();
+        let stamps = Stamps::of(setup);
         for record in records {
-            let (over, now, what) = match &record {
-                Record::Tenant(tenant) => (
-                    &tenant.over,
-                    stamp_of_tenant(setup, tenant.id, &tenant.name),
-                    format!("tenant `{}`", tenant.name),
-                ),
-                Record::TenantGone { id, over } => {
-                    (over, stamp_of_tenant(setup, *id, ""), format!("tenant {id}"))
-                }
+            let (over, what) = match &record {
+                Record::Tenant(tenant) => (&tenant.over, format!("tenant `{}`", tenant.name)),
+                Record::TenantGone { id, over } => (over, format!("tenant {id}")),
                 Record::Group(KeptGroup { name, over, .. }) | Record::GroupGone { name, over } => {
-                    (over, stamp_of_group(setup, name), format!("group `{name}`"))
+                    (over, format!("group `{name}`"))
                 }
                 Record::Document { .. } if document => continue,
                 Record::Document { .. } => {
@@ -48,6 +43,7 @@ impl State {
                 }
                 Record::Forget(_) => continue,
             };
+            let now = stamps.of_record(&record);
             match *over == now {
                 true => usable.push((record, what)),
                 false => self.outdated(&record, what, &mut done),
