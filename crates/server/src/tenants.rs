@@ -242,7 +242,7 @@ pub async fn remove(
 ) -> Result<StatusCode, Problem> {
     let _alone = state.administration.lock().await;
     let id = reach.tenant(&state, &tenant)?;
-    let name = state.name_of(id);
+    let name = state.name_of(id).unwrap_or_default();
     match leaving.mode {
         Mode::Idle => state.manager.unregister_tenant(id).await?,
         Mode::Force => {
