@@ -2,6 +2,7 @@
 //!
 //! - here: the commands, the options of `demo` and `replay`, values as people write them
 //! - `args/bench.rs`: the options of `bench`
+//! - `args/config.rs`: where a configuration comes from, and the options of `config`
 //! - `args/log.rs`: what goes with logs, recorded and read
 //! - `args/serve.rs`: the options of `serve`
 //! - `args/stress.rs`: the options of `stress`
@@ -10,6 +11,7 @@
 //! - `args/tune.rs`: the options of `tune`
 
 mod bench;
+mod config;
 mod log;
 #[cfg(feature = "serve")]
 mod serve;
@@ -26,6 +28,7 @@ use allotment::Policy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::bench::BenchArgs;
+pub use self::config::{ConfigCommand, LayerArgs, ShowArgs};
 #[cfg(feature = "serve")]
 pub use self::serve::ServeArgs;
 pub use self::stress::StressArgs;
@@ -57,6 +60,12 @@ pub enum Command {
     /// Prove an audit log, show it, and account for memory by it
     #[command(subcommand)]
     Audit(crate::audit::AuditCommand),
+    /// Check a configuration, show what it comes to, or print the schema of its file
+    ///
+    /// A configuration comes in layers: defaults, the file, variables that begin with `ALLOT__`,
+    /// options `--set`. docs/CONFIG.md lists every key.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Search guarantees, limits and bursts that suit a recorded trace
     Tune(Box<TuneArgs>),
     /// Measure what decisions cost on this machine, beside a bare atomic pair

@@ -11,6 +11,7 @@
 //! | `demo` | one minute of four tenants, with and without a governor |
 //! | `ledger` | independent sums that check the governor |
 //! | `tune` | searching guarantees, limits and bursts that suit a trace |
+//! | `config` | a configuration checked, shown, and the schema of its file |
 //! | `bench` | what decisions cost on this machine |
 //! | `serve` | a governor over HTTP, where that was built in |
 //! | `token` | keys and tokens for it |
@@ -25,6 +26,7 @@
 mod args;
 mod audit;
 mod bench;
+mod config;
 mod demo;
 mod dice;
 mod failure;
@@ -63,6 +65,7 @@ pub fn run() -> ExitCode {
     let outcome = match Allot::parse().command {
         Command::Audit(command) => audit::run(&command),
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Config(command) => config::run(&command),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Replay(args) => replay::run(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "serve")]

@@ -4,22 +4,25 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
-use allotment::os::probe;
-use allotment_config::Setup;
-use allotment_server::{Bounds, Door, LeaseBounds, Pace, State, new_token, serve};
+use allotment_config::{Configuration, Datum, Layers};
+use allotment_server::{
+    Bounds, Door, LeaseBounds, Pace, Remembered, State, Told, new_token, open_state, serve, watch,
+};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::args::ServeArgs;
+use crate::config;
 use crate::failure::CliError;
 use crate::secret;
 use crate::token::read_keys;
 
-/// What is shared of the machine's memory where no configuration says.
-const SHARED_PERCENT: u64 = 80;
 /// What a tenant may call at once, in seconds of its pace.
 const BURST_SECS: u32 = 2;
+/// Most lines about one thing.
+const LISTED_MAX: usize = 20;
 /// Shortest token that an operator may choose.
 const TOKEN_CHARACTERS_MIN: usize = 32;
 
@@ -29,7 +32,7 @@ const TOKEN_CHARACTERS_MIN: usize = 32;
 ///
 /// What is wrong with the options, the configuration, the token or the address.
 pub fn run(args: &ServeArgs) -> Result<(), CliError> {
-    let setup = setup(args.config.as_deref())?;
+    let beginning = beginning(args)?;
     let given = args.admin_token.as_deref().map(given_token).transpose()?;
     let keys = args.keys.as_deref().map(|path| read_keys(path, &args.audience)).transpose()?;
     if !args.listen.ip().is_loopback() && given.is_none() {
@@ -57,10 +60,17 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
         }
         let door = Door::new(&token, hosts(args, address)).paced(pace(args));
         door.set_keys(keys);
-        let state = State::new(&setup, door, LeaseBounds::default());
+        let setup = &beginning.configuration.setup;
+        let state = State::new(setup, door, LeaseBounds::default());
         let state = state.map_err(|error| CliError::new(error.to_string()))?;
         let end = told_to_end()?;
-        announce(address, &setup, made.then_some((&*token, &*args.token_file)));
+        let summary = config::summary(&beginning.configuration);
+        // What is no file, a pipe say, has been read and cannot be read again.
+        let path = args.layers.config.clone().filter(|path| path.is_file());
+        let file = beginning.file.clone();
+        take_over(&state, beginning);
+        tokio::spawn(watch(Arc::downgrade(&state), path, file, tell));
+        announce(address, &summary, made.then_some((&*token, &*args.token_file)));
         let served = serve(listener, state, Bounds::default(), end).await;
         served.map_err(|error| CliError::new(error.to_string()))
     })
@@ -71,24 +81,80 @@ fn pace(args: &ServeArgs) -> Pace {
     Pace { calls_per_second, burst: calls_per_second.saturating_mul(BURST_SECS) }
 }
 
-fn setup(config: Option<&Path>) -> Result<Setup, CliError> {
-    let setup = match config {
-        Some(path) => allotment_config::load(path),
-        None => {
-            let text = format!("capacity = {}", shared_bytes()?);
-            allotment_config::parse(&text, Path::new("the memory of this machine"))
-        }
-    };
-    setup.map_err(|error| CliError::new(error.to_string()))
+/// What the server begins with.
+struct Beginning {
+    configuration: Configuration,
+    layers: Layers,
+    /// The text of the file, which another may stand in place of.
+    file: String,
+    remembered: Option<Remembered>,
 }
 
-fn shared_bytes() -> Result<u64, CliError> {
-    let sample = probe().sample().map_err(|error| {
-        CliError::new(format!("{error}: say in a --config how much memory there is to share"))
-    })?;
-    let whole =
-        sample.limit_bytes.map_or(sample.total_bytes, |limit| limit.min(sample.total_bytes));
-    Ok(whole / 100 * SHARED_PERCENT)
+fn beginning(args: &ServeArgs) -> Result<Beginning, CliError> {
+    let mut layers = config::layers(&args.layers)?;
+    let file = layers.text().to_string();
+    let remembered = args.state.as_deref().map(open_state).transpose();
+    let remembered = remembered.map_err(|error| CliError::new(error.to_string()))?;
+    if let Some(text) = remembered.as_ref().and_then(|kept| kept.document(&file)) {
+        layers = layers.file(Path::new("the text that a request has put"), text);
+    }
+    let configuration = layers.read().map_err(|error| CliError::new(error.to_string()))?;
+    Ok(Beginning { configuration, layers, file, remembered })
+}
+
+/// Hands over to the state what it began with, and says what came of what was kept.
+fn take_over(state: &State, beginning: Beginning) {
+    let Beginning { configuration, layers, file, remembered } = beginning;
+    let setup = configuration.setup.clone();
+    state.configured.begin(configuration, layers, &file);
+    let Some(remembered) = remembered else { return };
+    let (cut_bytes, is_new) = (remembered.cut_bytes, remembered.is_new);
+    let done = state.restore(remembered, &setup, &file);
+    if is_new {
+        return;
+    }
+    eprintln!(
+        "allot: {} tenants and groups are as requests left them; grants of before are not kept: \
+         their holders ask again",
+        done.restored
+    );
+    if cut_bytes > 0 {
+        eprintln!("allot: the state ended in {cut_bytes} bytes of a record that was not answered");
+    }
+    list("the configuration is newer than what was kept of", &done.outdated);
+    list("cannot be as before", &done.refused);
+}
+
+fn list(what: &str, of: &[String]) {
+    for one in of.iter().take(LISTED_MAX) {
+        eprintln!("allot: {what}: {one}");
+    }
+    if of.len() > LISTED_MAX {
+        eprintln!("allot: {what}: {} more", of.len() - LISTED_MAX);
+    }
+}
+
+/// What came of a file that has changed, or of a signal, on standard error.
+fn tell(told: Told) {
+    match told {
+        Told::Refused(why) => eprintln!("allot: the configuration stays as it was: {why}"),
+        Told::Applied(applied) => {
+            let count = applied.changes.len();
+            let shown = |value: &Option<Datum>| match value {
+                Some(value) => value.to_string(),
+                None => "nothing".to_string(),
+            };
+            let changes = applied.changes.iter().take(LISTED_MAX).map(|change| {
+                let (before, after) = (shown(&change.before), shown(&change.after));
+                format!("{}: {before} -> {after}", change.key)
+            });
+            let changes: Vec<String> = changes.collect();
+            eprintln!("allot: the configuration is applied: {count} values differ");
+            list("configured", &changes);
+            list("stays until the next start", &applied.needs_restart);
+            list("is drained, and leaves once it holds nothing", &applied.leaving);
+        }
+    }
 }
 
 /// The names it was told, and the address it listens on.
@@ -124,17 +190,10 @@ fn unheard(args: &ServeArgs, error: &io::Error) -> CliError {
     })
 }
 
-fn announce(address: SocketAddr, setup: &Setup, made: Option<(&str, &Path)>) {
-    let gib = setup.capacity_bytes as f64 / f64::from(1 << 30);
-    let count = |count: usize, what: &str| match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    };
-    let (tenants, groups) = (setup.tenants.len(), setup.groups.len());
-    let (tenants, groups) = (count(tenants, "tenant"), count(groups, "group"));
+fn announce(address: SocketAddr, summary: &str, made: Option<(&str, &Path)>) {
     let mut out = io::stdout().lock();
     // Whoever does not want to read it is served all the same.
-    let _ = writeln!(out, "serving {gib:.1} GiB to {tenants} in {groups} on http://{address}");
+    let _ = writeln!(out, "serving {summary} on http://{address}");
     if let Some((token, file)) = made {
         let file = file.display();
         // Where it is kept or read by others than who has started it, it is no place for a secret.

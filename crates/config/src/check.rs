@@ -1,168 +1,255 @@
 //! What must hold between the parts of a configuration: names are unique, groups exist and do not
 //! contain themselves, floors fit under ceilings, and guarantees add up to what is there.
 
+use allotment::{Isolation, Policy, Priority, RateLimit};
 use uuid::Uuid;
 
-use super::reader::{Fault, Reader, suggestion};
+use super::fault::Faults;
+use super::keys::{TOP, TYPE_KEYS};
+use super::reader::{Reader, Whole, suggestion};
 use super::{
-    BUCKET_MAX, BYTES_MAX, Defaults, GRANTS_MAX, Group, ISOLATIONS, POLICIES, PRIORITIES,
-    RATE_KEYS, RATES, Setup, TYPE_KEYS, Tenant, default_keys, id_of,
+    Defaults, Group, ISOLATIONS, POLICIES, PRIORITIES, Pressure, Setup, Tenant, cache, id_of,
 };
-use allotment::{Isolation, Policy, Priority, RateLimit};
+use toml::de::DeTable;
 
 /// Groups may stand in groups this deep; the tenant is the level below.
 const GROUP_DEPTH_MAX: usize = 5;
+/// What is shared of the machine's memory where nothing is said.
+const AUTO_PERCENT: u64 = 80;
 
-/// The groups, every parent before its children, and beside each the place of its table.
-pub fn groups(
-    readers: &[Reader<'_>],
-    capacity_bytes: u64,
-) -> Result<(Vec<Group>, Vec<usize>), Fault> {
-    let names = unique_names(readers, "group")?;
-    let parents = readers
-        .iter()
-        .map(|reader| member_of(reader, "parent", &names))
-        .collect::<Result<Vec<_>, Fault>>()?;
-    let order = parents_first(readers, &names, &parents)?;
-    let mut groups = Vec::with_capacity(order.len());
+/// The groups, every parent before its children, beside each the place of its table, and whether
+/// they can be relied on.
+struct Groups {
+    list: Vec<Group>,
+    places: Vec<usize>,
+    sound: bool,
+}
+
+/// What a document says on a machine of so much memory. What is wrong goes to `faults`; what is
+/// answered then is of no use.
+pub fn setup(document: &DeTable<'_>, memory_bytes: Option<u64>, faults: &Faults) -> Setup {
+    let top = Reader::new(document, 0..0, &TOP, faults);
+    let capacity = capacity(&top, memory_bytes);
+    let cache = cache::read(&top);
+    // Where the capacity is unknown, so is every share of it; that is one fault, not many.
+    let share_of = Some(capacity.unwrap_or(u64::MAX >> 16));
+    let whole = Whole { share_of, auto: memory_bytes.map(|bytes| cache.limit_bytes(bytes)) };
+    let group_readers = top.tables("groups");
+    let tenant_readers = top.tables("tenants");
+    let groups = groups(&group_readers, whole, faults);
+    let tenants = tenants(&tenant_readers, &groups.list, whole);
+    let setup = Setup {
+        capacity_bytes: capacity.unwrap_or(1),
+        grants_max: top.number("grants_max").map(|most| most as u32),
+        pressure: pressure(&top),
+        cache,
+        defaults: defaults(&top, &groups.list, whole),
+        groups: groups.list,
+        tenants,
+    };
+    if capacity.is_some() && groups.sound {
+        guarantees(&setup, &groups.places, &tenant_readers, faults);
+    }
+    setup
+}
+
+fn capacity(top: &Reader<'_>, memory_bytes: Option<u64>) -> Option<u64> {
+    let auto = memory_bytes.map(|bytes| (bytes / 100 * AUTO_PERCENT).max(1));
+    if top.get("capacity").is_some() {
+        return top.size("capacity", Whole { share_of: memory_bytes, auto });
+    }
+    if auto.is_none() {
+        let message = "there is no `capacity`; write for example capacity = \"24GiB\"";
+        top.faults.note(None, message);
+    }
+    auto
+}
+
+fn pressure(top: &Reader<'_>) -> Pressure {
+    let mut pressure = Pressure::default();
+    let Some(reader) = top.table("pressure") else { return pressure };
+    let before = reader.faults.count();
+    for (key, place) in [
+        ("warning", &mut pressure.warning_percent),
+        ("high", &mut pressure.high_percent),
+        ("critical", &mut pressure.critical_percent),
+        ("hysteresis", &mut pressure.hysteresis_percent),
+    ] {
+        if let Some(percent) = reader.number(key) {
+            *place = percent as u8;
+        }
+    }
+    pressure.pool = reader.flag("pool").unwrap_or(pressure.pool);
+    if reader.faults.count() > before {
+        return pressure;
+    }
+    let Pressure {
+        warning_percent: warning, high_percent: high, critical_percent: critical, ..
+    } = pressure;
+    if warning > high || high > critical {
+        let message =
+            format!("warning {warning}, high {high}, critical {critical}: they must not fall");
+        reader.faults.at(reader.span.clone(), message);
+    }
+    if pressure.hysteresis_percent >= warning {
+        let message = format!(
+            "`hysteresis` is {}; it must be below `warning`, which is {warning}",
+            pressure.hysteresis_percent
+        );
+        reader.complain("hysteresis", message);
+    }
+    pressure
+}
+
+fn groups(readers: &[Reader<'_>], whole: Whole, faults: &Faults) -> Groups {
+    let before = faults.count();
+    let names = unique_names(readers, "group");
+    let parents: Vec<_> =
+        readers.iter().map(|reader| member_of(reader, "parent", &names)).collect();
+    let order = parents_first(readers, &names, &parents);
+    let mut list = Vec::with_capacity(order.len());
     for &at in &order {
         let reader = &readers[at];
-        let guarantee_bytes = size(reader, "guarantee", capacity_bytes)?.unwrap_or(0);
-        let limit_bytes = size(reader, "limit", capacity_bytes)?;
-        floor_under_ceiling(reader, &names[at], guarantee_bytes, limit_bytes)?;
+        let guarantee_bytes = reader.size("guarantee", whole).unwrap_or(0);
+        let limit_bytes = reader.size("limit", whole);
+        floor_under_ceiling(reader, &names[at], guarantee_bytes, limit_bytes);
         let parent = parents[at].and_then(|parent| order.iter().position(|&o| o == parent));
-        groups.push(Group { name: names[at].clone(), parent, guarantee_bytes, limit_bytes });
+        list.push(Group { name: names[at].clone(), parent, guarantee_bytes, limit_bytes });
     }
-    Ok((groups, order.iter().map(|&at| readers[at].place("guarantee").start).collect()))
+    let places = order.iter().map(|&at| readers[at].place("guarantee").start).collect();
+    Groups { list, places, sound: faults.count() == before }
 }
 
 /// The tenants, in the order of the file.
-pub fn tenants(
-    readers: &[Reader<'_>],
-    groups: &[Group],
-    capacity_bytes: u64,
-) -> Result<Vec<Tenant>, Fault> {
-    let names = unique_names(readers, "tenant")?;
+fn tenants(readers: &[Reader<'_>], groups: &[Group], whole: Whole) -> Vec<Tenant> {
+    let names = unique_names(readers, "tenant");
     let groups: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
     let mut tenants: Vec<Tenant> = Vec::with_capacity(readers.len());
+    let mut ids = std::collections::HashMap::with_capacity(readers.len());
     for (reader, name) in readers.iter().zip(names) {
-        let tenant = tenant(reader, name, &groups, capacity_bytes)?;
-        if let Some(other) = tenants.iter().find(|other| other.id == tenant.id) {
-            let message = format!(
-                "tenants `{}` and `{}` have the same id {}",
-                other.name, tenant.name, tenant.id
-            );
-            return Err(Fault::at(reader.place("id"), message));
+        let tenant = tenant(reader, name, &groups, whole);
+        if let Some(other) = ids.insert(tenant.id, tenants.len()) {
+            let other: &Tenant = &tenants[other];
+            // Of two without a name the names are told already.
+            if other.name != tenant.name {
+                let message = format!(
+                    "tenants `{}` and `{}` have the same id {}",
+                    other.name, tenant.name, tenant.id
+                );
+                reader.complain("id", message);
+            }
         }
         tenants.push(tenant);
     }
-    Ok(tenants)
+    tenants
 }
 
 /// What tenants have that the file does not name. How many will come is not known, so nothing can
 /// be set aside for each.
-pub fn defaults(
-    top: &Reader<'_>,
-    groups: &[Group],
-    capacity_bytes: u64,
-) -> Result<Option<Defaults>, Fault> {
-    let Some(reader) = top.table("defaults", "[defaults]", default_keys())? else {
-        return Ok(None);
-    };
+fn defaults(top: &Reader<'_>, groups: &[Group], whole: Whole) -> Option<Defaults> {
+    let reader = top.table("defaults")?;
     let groups: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
-    let tenant = tenant(&reader, "[defaults]".to_string(), &groups, capacity_bytes)?;
+    let tenant = share(&reader, "[defaults]".to_string(), Uuid::nil(), &groups, whole);
     if tenant.guarantee_bytes > 0 {
         let message = format!(
             "`guarantee` under [defaults] is {} bytes; it must be 0, as nobody knows how many \
              tenants will come; name under [[tenants]] those that are to have one",
             tenant.guarantee_bytes
         );
-        return Err(Fault::at(reader.place("guarantee"), message));
+        reader.complain("guarantee", message);
     }
-    Ok(Some(Defaults(Tenant { name: String::new(), id: Uuid::nil(), ..tenant })))
+    Some(Defaults(Tenant { name: String::new(), ..tenant }))
 }
 
-fn tenant(
-    reader: &Reader<'_>,
-    name: String,
-    groups: &[String],
-    capacity_bytes: u64,
-) -> Result<Tenant, Fault> {
-    let guarantee_bytes = size(reader, "guarantee", capacity_bytes)?.unwrap_or(0);
-    let limit_bytes = size(reader, "limit", capacity_bytes)?;
-    let burst_bytes = size(reader, "burst", capacity_bytes)?;
-    floor_under_ceiling(reader, &name, guarantee_bytes, limit_bytes)?;
+fn tenant(reader: &Reader<'_>, name: String, groups: &[String], whole: Whole) -> Tenant {
+    let id = identity(reader, &name);
+    share(reader, name, id, groups, whole)
+}
+
+/// What a tenant has, whoever it is.
+fn share(reader: &Reader<'_>, name: String, id: Uuid, groups: &[String], whole: Whole) -> Tenant {
+    let group = member_of(reader, "group", groups);
+    let guarantee_bytes = reader.size("guarantee", whole).unwrap_or(0);
+    let limit_bytes = reader.size("limit", whole);
+    let burst_bytes = reader.size("burst", whole);
+    floor_under_ceiling(reader, &name, guarantee_bytes, limit_bytes);
     match (burst_bytes, limit_bytes) {
-        (Some(_), None) => {
+        (Some(_), None) if reader.get("limit").is_none() => {
             let message = format!("`{name}` has a `burst` but no `limit` for it to exceed");
-            return Err(Fault::at(reader.place("burst"), message));
+            reader.complain("burst", message);
         }
         (Some(burst), Some(limit)) if burst < limit => {
             let message =
                 format!("`{name}` has a burst of {burst} bytes, below its limit of {limit} bytes");
-            return Err(Fault::at(reader.place("burst"), message));
+            reader.complain("burst", message);
         }
         _ => {}
     }
-    Ok(Tenant {
-        id: identity(reader, &name)?,
-        group: member_of(reader, "group", groups)?,
+    Tenant {
+        id,
+        group,
         guarantee_bytes,
         limit_bytes,
         burst_bytes,
-        priority: reader.choice("priority", &PRIORITIES)?.unwrap_or(Priority::Normal),
-        isolation: reader.choice("isolation", &ISOLATIONS)?.unwrap_or(Isolation::Soft),
-        policy: reader.choice("policy", &POLICIES)?.unwrap_or(Policy::Hybrid),
-        grants_max: grants_max(reader)?,
-        rate: rate(reader)?,
+        priority: reader.choice("priority", &PRIORITIES).unwrap_or(Priority::Normal),
+        isolation: reader.choice("isolation", &ISOLATIONS).unwrap_or(Isolation::Soft),
+        policy: reader.choice("policy", &POLICIES).unwrap_or(Policy::Hybrid),
+        grants_max: grants_max(reader),
+        rate: rate(reader),
         name,
-    })
-}
-
-fn identity(reader: &Reader<'_>, name: &str) -> Result<Uuid, Fault> {
-    let Some(text) = reader.text("id")? else { return Ok(id_of(name)) };
-    Uuid::parse_str(&text).map_err(|_| {
-        let message = format!("`id` is `{text}`, which is not a UUID; leave it out to derive one");
-        Fault::at(reader.place("id"), message)
-    })
-}
-
-fn grants_max(reader: &Reader<'_>) -> Result<[Option<u32>; 4], Fault> {
-    let mut most = [None; 4];
-    if let Some(table) = reader.table("grants_max", "grants_max", &TYPE_KEYS)? {
-        for (place, key) in most.iter_mut().zip(TYPE_KEYS) {
-            *place = table.number(key, 0..=GRANTS_MAX)?.map(|most| most as u32);
-        }
     }
-    Ok(most)
 }
 
-fn rate(reader: &Reader<'_>) -> Result<Option<RateLimit>, Fault> {
-    let Some(table) = reader.table("rate", "rate", &RATE_KEYS)? else { return Ok(None) };
-    let Some(requests_per_second) = table.real("requests_per_second", RATES)? else {
-        let message = "`rate` needs `requests_per_second`";
-        return Err(Fault::at(table.span, message));
+fn identity(reader: &Reader<'_>, name: &str) -> Uuid {
+    let Some(text) = reader.text("id") else { return id_of(name) };
+    Uuid::parse_str(&text).unwrap_or_else(|_| {
+        let message = format!("`id` is `{text}`, which is not a UUID; leave it out to derive one");
+        reader.complain("id", message);
+        id_of(name)
+    })
+}
+
+fn grants_max(reader: &Reader<'_>) -> [Option<u32>; 4] {
+    let Some(table) = reader.table("grants_max") else { return [None; 4] };
+    TYPE_KEYS.map(|key| table.number(key).map(|most| most as u32))
+}
+
+fn rate(reader: &Reader<'_>) -> Option<RateLimit> {
+    let table = reader.table("rate")?;
+    let bucket_depth = table.number("bucket_depth").unwrap_or(1);
+    let Some(requests_per_second) = table.real("requests_per_second") else {
+        if table.get("requests_per_second").is_none() {
+            table.faults.at(table.span.clone(), "`rate` needs `requests_per_second`");
+        }
+        return None;
     };
-    let bucket_depth = table.number("bucket_depth", 1..=BUCKET_MAX)?.unwrap_or(1);
     // Rounded up, so that the rate kept is never above the one asked for.
     let interval_ns = (1e9 / requests_per_second).ceil() as u64;
-    RateLimit::from_interval(interval_ns, bucket_depth)
-        .map(Some)
-        .map_err(|error| Fault::at(table.span.clone(), format!("`rate`: {error}")))
+    match RateLimit::from_interval(interval_ns, bucket_depth) {
+        Ok(rate) => Some(rate),
+        Err(error) => {
+            table.faults.at(table.span.clone(), format!("`rate`: {error}"));
+            None
+        }
+    }
 }
 
 /// Guarantees of the members of each group, and of all that stand in none, fit into what is above
 /// them. `group_places` and `tenant_readers` say where to point.
-pub fn guarantees(
+fn guarantees(
     setup: &Setup,
     group_places: &[usize],
     tenant_readers: &[Reader<'_>],
-) -> Result<(), Fault> {
+    faults: &Faults,
+) {
     let sum = |above: Option<usize>| -> u128 {
         let groups = setup.groups.iter().filter(|group| group.parent == above);
-        let tenants = setup.tenants.iter().filter(|tenant| tenant.group == above);
+        let tenants = setup.tenants.iter().zip(tenant_readers).filter(|(tenant, reader)| {
+            // One whose group is not there counts nowhere.
+            tenant.group == above && (tenant.group.is_some() || reader.get("group").is_none())
+        });
         groups.map(|group| u128::from(group.guarantee_bytes)).sum::<u128>()
-            + tenants.map(|tenant| u128::from(tenant.guarantee_bytes)).sum::<u128>()
+            + tenants.map(|(tenant, _)| u128::from(tenant.guarantee_bytes)).sum::<u128>()
     };
     for (at, group) in setup.groups.iter().enumerate() {
         let promised = sum(Some(at));
@@ -172,7 +259,7 @@ pub fn guarantees(
                  group itself only {}; raise the group's guarantee or lower theirs",
                 group.name, group.guarantee_bytes
             );
-            return Err(Fault { at: Some(group_places[at]), message });
+            faults.note(Some(group_places[at]), message);
         }
     }
     let promised = sum(None);
@@ -188,78 +275,67 @@ pub fn guarantees(
             promised - u128::from(setup.capacity_bytes),
             setup.capacity_bytes
         );
-        return Err(Fault { at: largest.map(|(_, r)| r.place("guarantee").start), message });
+        faults.note(largest.map(|(_, reader)| reader.place("guarantee").start), message);
     }
-    Ok(())
 }
 
-fn unique_names(readers: &[Reader<'_>], kind: &str) -> Result<Vec<String>, Fault> {
-    let mut names: Vec<String> = Vec::with_capacity(readers.len());
-    for reader in readers {
-        let name = reader.name("name")?;
-        if names.contains(&name) {
-            let message = format!("there are two {kind}s named `{name}`; rename one");
-            return Err(Fault::at(reader.place("name"), message));
+/// Names, those that are missing as nothing.
+fn unique_names(readers: &[Reader<'_>], kind: &str) -> Vec<String> {
+    let mut seen = std::collections::HashSet::with_capacity(readers.len());
+    let named = |reader: &Reader<'_>| {
+        let name = reader.name("name").unwrap_or_default();
+        if !name.is_empty() && !seen.insert(name.clone()) {
+            reader.complain("name", format!("there are two {kind}s named `{name}`; rename one"));
         }
-        names.push(name);
-    }
-    Ok(names)
+        name
+    };
+    readers.iter().map(named).collect()
 }
 
 /// The place of the named group, if a group is named.
-fn member_of(reader: &Reader<'_>, key: &str, groups: &[String]) -> Result<Option<usize>, Fault> {
-    let Some(wanted) = reader.text(key)? else { return Ok(None) };
-    match groups.iter().position(|name| *name == wanted) {
-        Some(at) => Ok(Some(at)),
-        None => {
-            let known: Vec<&str> = groups.iter().map(String::as_str).collect();
-            let hint = suggestion(&wanted, &known);
-            let message = format!("`{key}` names the group `{wanted}`, which is not there{hint}");
-            Err(Fault::at(reader.place(key), message))
-        }
+fn member_of(reader: &Reader<'_>, key: &str, groups: &[String]) -> Option<usize> {
+    let wanted = reader.text(key)?;
+    let found = groups.iter().position(|name| *name == wanted);
+    if found.is_none() {
+        let known: Vec<&str> = groups.iter().map(String::as_str).collect();
+        let hint = suggestion(&wanted, &known);
+        let message = format!("`{key}` names the group `{wanted}`, which is not there{hint}");
+        reader.complain(key, message);
     }
+    found
 }
 
-/// Places of groups in an order in which every parent comes before its children.
+/// Places of groups in an order in which every parent comes before its children; groups that
+/// contain themselves are left out.
 fn parents_first(
     readers: &[Reader<'_>],
     names: &[String],
     parents: &[Option<usize>],
-) -> Result<Vec<usize>, Fault> {
+) -> Vec<usize> {
     let mut depths = Vec::with_capacity(parents.len());
     for (at, reader) in readers.iter().enumerate() {
         let mut depth = 1;
         let mut above = parents[at];
-        while let Some(parent) = above {
+        while let Some(parent) = above.filter(|_| depth <= parents.len()) {
             depth += 1;
             above = parents[parent];
-            if depth > parents.len() {
-                let message = format!("group `{}` contains itself; break the circle", names[at]);
-                return Err(Fault::at(reader.place("parent"), message));
-            }
         }
-        if depth > GROUP_DEPTH_MAX {
+        if above.is_some() {
+            let message = format!("group `{}` contains itself; break the circle", names[at]);
+            reader.complain("parent", message);
+            depth = usize::MAX;
+        } else if depth > GROUP_DEPTH_MAX {
             let message = format!(
                 "group `{}` stands {depth} deep; groups may stand {GROUP_DEPTH_MAX} deep",
                 names[at]
             );
-            return Err(Fault::at(reader.place("parent"), message));
+            reader.complain("parent", message);
         }
         depths.push(depth);
     }
-    let mut order: Vec<usize> = (0..parents.len()).collect();
+    let mut order: Vec<usize> = (0..parents.len()).filter(|&at| depths[at] < usize::MAX).collect();
     order.sort_by_key(|&at| depths[at]);
-    Ok(order)
-}
-
-fn size(reader: &Reader<'_>, key: &str, capacity_bytes: u64) -> Result<Option<u64>, Fault> {
-    match reader.size(key, Some(capacity_bytes))? {
-        Some(bytes) if bytes > BYTES_MAX => {
-            let message = format!("`{key}` is {bytes} bytes; it must be 0 to {BYTES_MAX}");
-            Err(Fault::at(reader.place(key), message))
-        }
-        bytes => Ok(bytes),
-    }
+    order
 }
 
 fn floor_under_ceiling(
@@ -267,18 +343,11 @@ fn floor_under_ceiling(
     name: &str,
     guarantee_bytes: u64,
     limit_bytes: Option<u64>,
-) -> Result<(), Fault> {
-    match limit_bytes {
-        Some(0) => {
-            let message = format!("`{name}` has a limit of 0 bytes; give it 1 at least, or none");
-            Err(Fault::at(reader.place("limit"), message))
-        }
-        Some(limit) if guarantee_bytes > limit => {
-            let message = format!(
-                "`{name}` is guaranteed {guarantee_bytes} bytes, above its limit of {limit} bytes"
-            );
-            Err(Fault::at(reader.place("guarantee"), message))
-        }
-        _ => Ok(()),
+) {
+    if let Some(limit) = limit_bytes.filter(|limit| guarantee_bytes > *limit) {
+        let message = format!(
+            "`{name}` is guaranteed {guarantee_bytes} bytes, above its limit of {limit} bytes"
+        );
+        reader.complain("guarantee", message);
     }
 }

@@ -3,8 +3,12 @@
 //!
 //! - here: [`Setup`], what the file says once it has been read and found sound; [`Setup::build`],
 //!   which makes a governor of it
-//! - `reader.rs`: TOML with a line for every complaint; `size.rs`: sizes
-//! - `check.rs`: what must hold between the parts
+//! - `layers.rs`: file, variables and options, one over the other; `overlay.rs`: how the latter
+//!   name a key
+//! - `keys.rs`: every key, its kind and bounds; `schema.rs`: a JSON Schema of them
+//! - `reader.rs`: TOML with a place for every complaint; `size.rs`: sizes
+//! - `check.rs`: what must hold between the parts; `cache.rs`: the section `[cache]`
+//! - `fault.rs`: what is wrong; `values.rs`: what is configured, with the origin of each value
 //! - `write.rs`: the same file again from a [`Setup`]
 //!
 //! ```text
@@ -35,58 +39,35 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cache;
 mod check;
+mod fault;
+mod keys;
+mod layers;
+mod overlay;
 mod reader;
+mod schema;
 mod size;
+mod values;
 mod write;
 
 use std::collections::HashSet;
-use std::fmt;
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use allotment::os::Clock;
 use allotment::{
     Governor, GovernorConfig, GroupConfig, GroupHandle, Isolation, Policy, Priority, RateLimit,
     TenantConfig, TenantHandle,
 };
-use toml::de::DeTable;
 use uuid::Uuid;
 
+pub use self::cache::CacheSettings;
+pub use self::fault::{ConfigError, ConfigFault, Origin};
+pub use self::layers::{Configuration, FILE_BYTES_MAX, Layers, memory_bytes, read_file};
 pub use self::reader::suggestion;
-use self::reader::{Fault, Reader};
+pub use self::schema::schema;
+pub use self::values::{Datum, Difference, Value, bare, differences};
 pub use self::write::write;
-
-/// The most bytes a governor counts: 256 TiB less one.
-const BYTES_MAX: u64 = (1 << 48) - 1;
-/// The most grants a governor keeps: 2^23.
-const GRANTS_MAX: u64 = 1 << 23;
-const RATES: RangeInclusive<f64> = 0.001..=1e9;
-const BUCKET_MAX: u64 = 1_000_000;
-
-const TOP_KEYS: [&str; 6] = ["capacity", "grants_max", "pressure", "groups", "defaults", "tenants"];
-const PRESSURE_KEYS: [&str; 5] = ["warning", "high", "critical", "hysteresis", "pool"];
-const GROUP_KEYS: [&str; 4] = ["name", "parent", "guarantee", "limit"];
-const TENANT_KEYS: [&str; 11] = [
-    "name",
-    "id",
-    "group",
-    "guarantee",
-    "limit",
-    "burst",
-    "priority",
-    "isolation",
-    "policy",
-    "grants_max",
-    "rate",
-];
-const RATE_KEYS: [&str; 2] = ["requests_per_second", "bucket_depth"];
-const TYPE_KEYS: [&str; 4] = ["model_load", "inference", "cache", "background"];
-
-/// The keys of `[defaults]`: all of a tenant's but `name` and `id`, which are those of one tenant.
-fn default_keys() -> &'static [&'static str] {
-    &TENANT_KEYS[2..]
-}
 
 const PRIORITIES: [(&str, Priority); 4] = [
     ("critical", Priority::Critical),
@@ -127,6 +108,8 @@ pub struct Setup {
     pub grants_max: Option<u32>,
     /// When memory counts as short.
     pub pressure: Pressure,
+    /// How large caches may become.
+    pub cache: CacheSettings,
     /// Groups, every parent before its children.
     pub groups: Vec<Group>,
     /// Tenants, in the order of the file.
@@ -212,34 +195,10 @@ pub struct Built {
     pub tenants: Vec<TenantHandle>,
 }
 
-/// What is wrong with a configuration file, and where.
-#[derive(Debug)]
-pub struct ConfigError {
-    path: PathBuf,
-    line: Option<usize>,
-    message: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.path.display())?;
-        if let Some(line) = self.line {
-            write!(f, "{line}:")?;
-        }
-        write!(f, " {}", self.message)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-/// Reads a configuration file. Fails with the file, the line and what to do about it.
+/// Reads a configuration file. Fails with the file, the line and what to do about it, for
+/// everything that is wrong.
 pub fn load(path: &Path) -> Result<Setup, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
-        path: path.to_path_buf(),
-        line: None,
-        message: format!("the configuration cannot be read: {}", in_words(&error)),
-    })?;
-    parse(&text, path)
+    parse(&read_file(path)?, path)
 }
 
 /// Why a file cannot be read: the usual causes in plain words, others in those of the system.
@@ -253,78 +212,9 @@ pub fn in_words(cause: &std::io::Error) -> String {
     }
 }
 
-/// Reads a configuration from text; `path` is what complaints call it.
+/// Reads a configuration from text alone; `path` is what complaints call it.
 pub fn parse(text: &str, path: &Path) -> Result<Setup, ConfigError> {
-    read(text).map_err(|fault| ConfigError {
-        path: path.to_path_buf(),
-        line: fault.at.map(|at| 1 + text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count()),
-        message: fault.message,
-    })
-}
-
-fn read(text: &str) -> Result<Setup, Fault> {
-    let document = DeTable::parse(text).map_err(|error| Fault {
-        at: error.span().map(|span| span.start.min(text.len())),
-        message: error.message().trim().to_string(),
-    })?;
-    let top = Reader::new(document.get_ref(), 0..0, "the top level", &TOP_KEYS)?;
-    let Some(capacity_bytes) = top.size("capacity", None)? else {
-        let message = "there is no `capacity`; write for example capacity = \"24GiB\"";
-        return Err(Fault { at: None, message: message.to_string() });
-    };
-    if !(1..=BYTES_MAX).contains(&capacity_bytes) {
-        let message = format!("`capacity` is {capacity_bytes} bytes; it must be 1 to {BYTES_MAX}");
-        return Err(Fault::at(top.place("capacity"), message));
-    }
-    let group_readers = top.tables("groups", "[[groups]]", &GROUP_KEYS)?;
-    let tenant_readers = top.tables("tenants", "[[tenants]]", &TENANT_KEYS)?;
-    let (groups, places) = check::groups(&group_readers, capacity_bytes)?;
-    let tenants = check::tenants(&tenant_readers, &groups, capacity_bytes)?;
-    let setup = Setup {
-        capacity_bytes,
-        grants_max: top.number("grants_max", 1..=GRANTS_MAX)?.map(|most| most as u32),
-        pressure: pressure(&top)?,
-        defaults: check::defaults(&top, &groups, capacity_bytes)?,
-        groups,
-        tenants,
-    };
-    check::guarantees(&setup, &places, &tenant_readers)?;
-    Ok(setup)
-}
-
-fn pressure(top: &Reader<'_>) -> Result<Pressure, Fault> {
-    let mut pressure = Pressure::default();
-    let Some(reader) = top.table("pressure", "[pressure]", &PRESSURE_KEYS)? else {
-        return Ok(pressure);
-    };
-    for (key, place) in [
-        ("warning", &mut pressure.warning_percent),
-        ("high", &mut pressure.high_percent),
-        ("critical", &mut pressure.critical_percent),
-        ("hysteresis", &mut pressure.hysteresis_percent),
-    ] {
-        let low = if key == "hysteresis" { 0 } else { 1 };
-        if let Some(percent) = reader.number(key, low..=100)? {
-            *place = percent as u8;
-        }
-    }
-    pressure.pool = reader.flag("pool")?.unwrap_or(pressure.pool);
-    let Pressure {
-        warning_percent: warning, high_percent: high, critical_percent: critical, ..
-    } = pressure;
-    if warning > high || high > critical {
-        let message =
-            format!("warning {warning}, high {high}, critical {critical}: they must not fall");
-        return Err(Fault::at(reader.span, message));
-    }
-    if pressure.hysteresis_percent >= warning {
-        let message = format!(
-            "`hysteresis` is {}; it must be below `warning`, which is {warning}",
-            pressure.hysteresis_percent
-        );
-        return Err(Fault::at(reader.place("hysteresis"), message));
-    }
-    Ok(pressure)
+    Layers::default().file(path, text).read().map(|configuration| configuration.setup)
 }
 
 impl Default for Pressure {

@@ -47,7 +47,7 @@ fn percent(number: &str, text: &str, whole: Option<u64>) -> Result<u64, String> 
     };
     let share = number.parse::<f64>().unwrap_or(f64::INFINITY);
     if share > 100.0 {
-        return Err(format!("`{text}` is more than 100% of the capacity"));
+        return Err(format!("`{text}` is more than 100% of the whole"));
     }
     // Whole percents are exact; a fraction of one is as exact as a float.
     Ok(match number.parse::<u64>() {

@@ -13,8 +13,9 @@ use std::path::Path;
 
 use allotment::{Isolation, Policy, Priority, RateLimit};
 
+use super::keys::TYPE_KEYS;
 use super::{
-    Group, ISOLATIONS, POLICIES, PRIORITIES, Pressure, Setup, TYPE_KEYS, Tenant, id_of, parse,
+    CacheSettings, Group, ISOLATIONS, POLICIES, PRIORITIES, Pressure, Setup, Tenant, id_of, parse,
 };
 
 /// The text of the file, ending in a new line.
@@ -23,6 +24,7 @@ pub fn write(setup: &Setup) -> String {
     text.key("capacity", size(setup.capacity_bytes));
     text.key_if("grants_max", setup.grants_max);
     pressure(&mut text, &setup.pressure);
+    cache(&mut text, &setup.cache);
     for group in &setup.groups {
         text.table("[[groups]]");
         text.key("name", quoted(&group.name));
@@ -80,6 +82,29 @@ fn pressure(text: &mut Text, pressure: &Pressure) {
     text.key_if("pool", (pressure.pool != usual.pool).then_some(pressure.pool));
 }
 
+fn cache(text: &mut Text, cache: &CacheSettings) {
+    let usual = CacheSettings::default();
+    if *cache == usual {
+        return;
+    }
+    text.table("[cache]");
+    for (key, value, usual) in [
+        ("memory_percent", cache.memory_percent.into(), usual.memory_percent.into()),
+        ("max_items", cache.max_items, usual.max_items),
+        ("tenant_max_items", cache.tenant_max_items, usual.tenant_max_items),
+        ("mimir_max_items", cache.mimir_max_items, usual.mimir_max_items),
+    ] {
+        text.key_if(key, (value != usual).then_some(value));
+    }
+    for (key, value, usual) in [
+        ("memory_threshold", cache.memory_threshold, usual.memory_threshold),
+        ("eviction_threshold", cache.eviction_threshold, usual.eviction_threshold),
+    ] {
+        text.key_if(key, (value != usual).then(|| format!("{value:?}")));
+    }
+    text.key_if("eviction_policy", word(&POLICIES, cache.eviction_policy, Policy::Hybrid));
+}
+
 /// What a tenant has, whoever it is.
 fn share(text: &mut Text, tenant: &Tenant, groups: &[Group]) {
     text.key_if("group", name_of(groups, tenant.group));
@@ -115,7 +140,8 @@ fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-fn size(bytes: u64) -> String {
+/// A size as people write it, in quotes if it has a unit.
+pub(crate) fn size(bytes: u64) -> String {
     let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     let whole = units.iter().find(|(_, bits)| bytes > 0 && bytes.trailing_zeros() >= *bits);
     match whole {
@@ -124,19 +150,26 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// The file has a rate, the library an interval of whole nanoseconds: the shortest rate that is
-/// read back as this interval.
 fn rate(rate: RateLimit) -> String {
+    written_rate(&rate_parts(rate))
+}
+
+fn written_rate((number, depth): &(String, u64)) -> String {
+    let depth = if *depth > 1 { format!(", bucket_depth = {depth}") } else { String::new() };
+    format!("{{ requests_per_second = {number}{depth} }}")
+}
+
+/// Requests a second, and how many at once. The file has a rate, the library an interval of whole
+/// nanoseconds: the shortest rate that is read back as this interval.
+pub(crate) fn rate_parts(rate: RateLimit) -> (String, u64) {
     let depth = 1 + rate.tolerance_ns / rate.interval_ns.max(1);
     let exact = 1e9 / rate.interval_ns as f64;
-    let depth_part = if depth > 1 { format!(", bucket_depth = {depth}") } else { String::new() };
-    let written = |number: String| format!("{{ requests_per_second = {number}{depth_part} }}");
     // A little above is rounded up to the same interval where a little below is not.
     let near = [exact, exact.next_up(), exact.next_up().next_up()];
     let rounded = (0..=12).map(|digits| format!("{exact:.digits$}"));
-    let candidates = rounded.chain(near.iter().map(f64::to_string)).map(written);
-    let mut candidates = candidates.filter(|text| is_read_as(text, rate));
-    candidates.next().unwrap_or_else(|| written(exact.to_string()))
+    let candidates = rounded.chain(near.iter().map(f64::to_string)).map(|number| (number, depth));
+    let mut candidates = candidates.filter(|parts| is_read_as(&written_rate(parts), rate));
+    candidates.next().unwrap_or_else(|| (exact.to_string(), depth))
 }
 
 fn is_read_as(text: &str, rate: RateLimit) -> bool {
@@ -150,7 +183,8 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
 
-    use super::super::{BUCKET_MAX, BYTES_MAX, Defaults, GRANTS_MAX};
+    use super::super::Defaults;
+    use super::super::keys::{BUCKET_MAX, BYTES_MAX, GRANTS_MAX};
     use super::*;
     use uuid::Uuid;
 
@@ -221,6 +255,24 @@ mod tests {
         )
     }
 
+    fn caches() -> impl Strategy<Value = CacheSettings> {
+        let items = || prop_oneof![Just(1_000_u32), 1..=1_u32 << 23];
+        let policy = select(POLICIES.map(|(_, value)| value).to_vec());
+        (1..=100_u8, items(), items(), items(), 0.01..=1.0, 0.01..=1.0, policy).prop_map(
+            |(memory_percent, max_items, tenant_max_items, mimir_max_items, a, b, policy)| {
+                CacheSettings {
+                    memory_percent,
+                    max_items,
+                    tenant_max_items,
+                    mimir_max_items,
+                    memory_threshold: f64::min(a, b),
+                    eviction_threshold: f64::max(a, b),
+                    eviction_policy: policy,
+                }
+            },
+        )
+    }
+
     /// Two levels of groups, parents first, each with a guarantee that the one above has room for.
     fn groups(count: usize, capacity_bytes: u64) -> Vec<Group> {
         let guarantee_bytes = capacity_bytes / 4;
@@ -236,8 +288,8 @@ mod tests {
     fn setups() -> impl Strategy<Value = Setup> {
         let grants_max = proptest::option::of(1..=GRANTS_MAX as u32);
         let capacity = sizes(BYTES_MAX).prop_map(|bytes| bytes + 1);
-        (capacity, grants_max, pressures(), 0..4_usize).prop_flat_map(
-            |(capacity_bytes, grants_max, pressure, group_count)| {
+        (capacity, grants_max, pressures(), caches(), 0..4_usize).prop_flat_map(
+            |(capacity_bytes, grants_max, pressure, cache, group_count)| {
                 let tenants = proptest::collection::vec(tenants(group_count), 0..5);
                 let defaults = proptest::option::of(tenants_without_name(group_count));
                 (tenants, defaults).prop_map(move |(mut tenants, defaults)| {
@@ -253,8 +305,8 @@ mod tests {
                         }
                     }
                     let groups = groups(group_count, capacity_bytes);
-                    let pressure = pressure.clone();
-                    Setup { capacity_bytes, grants_max, pressure, groups, tenants, defaults }
+                    let (pressure, cache) = (pressure.clone(), cache.clone());
+                    Setup { capacity_bytes, grants_max, pressure, cache, groups, tenants, defaults }
                 })
             },
         )

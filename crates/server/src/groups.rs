@@ -99,12 +99,16 @@ pub async fn register(
         Some(name) => Some(governor.find_group(name).ok_or_else(|| Problem::not_found("group"))?),
         None => None,
     };
-    governor.register_group(GroupConfig {
+    let group = governor.register_group(GroupConfig {
         parent,
         guarantee_bytes: new.guarantee.map_or(0, |size| size.0),
         limit_bytes: new.limit.map(|size| size.0),
         ..GroupConfig::new(&new.name)
     })?;
+    if let Err(problem) = state.keep_group(&new.name) {
+        governor.unregister_group(group)?;
+        return Err(problem);
+    }
     let body = body_of(&state, &new.name)?;
     Ok(created(format!("/v1/groups/{}", new.name), body))
 }
@@ -123,12 +127,18 @@ pub async fn change(
     At(name): At<String>,
     Body(changes): Body<Changes>,
 ) -> Result<Json<GroupBody>, Problem> {
+    let _alone = state.administration.lock().await;
     let governor = state.manager.governor();
     let group = governor.find_group(&name).ok_or_else(|| Problem::not_found("group"))?;
+    let before = governor.group_config(group)?;
     governor.set_group(group, |config| {
         config.guarantee_bytes = changes.guarantee.map_or(config.guarantee_bytes, |size| size.0);
         changes.limit.map(|size| size.0).apply(&mut config.limit_bytes);
     })?;
+    if let Err(problem) = state.keep_group(&name) {
+        governor.set_group(group, |config| *config = before)?;
+        return Err(problem);
+    }
     body_of(&state, &name)
 }
 
@@ -137,8 +147,10 @@ pub async fn remove(
     Shared(state): Shared<Arc<State>>,
     At(name): At<String>,
 ) -> Result<StatusCode, Problem> {
+    let _alone = state.administration.lock().await;
     let governor = state.manager.governor();
     let group = governor.find_group(&name).ok_or_else(|| Problem::not_found("group"))?;
     governor.unregister_group(group)?;
+    state.keep_group_gone(&name)?;
     Ok(StatusCode::NO_CONTENT)
 }

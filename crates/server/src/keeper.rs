@@ -6,8 +6,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// The longest sleep, after which it looks whether the server is still there.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// The longest sleep, after which it looks whether the server is still there, whether somebody who
+/// is to leave can, and whether a disk that has refused something takes it by now.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// Goes on until the server is gone.
 pub async fn keep(state: Weak<State>, sooner: Arc<Notify>) {
@@ -16,6 +17,12 @@ pub async fn keep(state: Weak<State>, sooner: Arc<Notify>) {
             let Some(state) = state.upgrade() else { return };
             let now_ns = state.now_ns();
             end_expired(&state, now_ns).await;
+            state.sweep();
+            if state.kept.is_behind() {
+                // A disk may take its time; leases do not wait for it.
+                let state = state.clone();
+                tokio::task::spawn_blocking(move || state.kept.catch_up());
+            }
             let next_ns = state.book().next_deadline_ns();
             next_ns.map_or(SLEEP_MAX, |at_ns| {
                 Duration::from_nanos(at_ns.saturating_sub(now_ns)).min(SLEEP_MAX)

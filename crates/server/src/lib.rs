@@ -9,6 +9,10 @@
 //! | who may come in, and what for | `door.rs`, `reach.rs` |
 //! | keys and the tokens they sign | `keys.rs`, `hs256.rs` |
 //! | how often tenants may call | `pace.rs` |
+//! | what is configured, and how it changes | `config.rs` |
+//! | from one configuration to another, step by step | `apply.rs` |
+//! | the file, looked at | `watch.rs` |
+//! | what requests have changed, kept for the next start | `kept.rs` |
 //! | bodies, within bounds | `intake.rs` |
 //! | requests and grants | `grants.rs` |
 //! | tenants, groups | `tenants.rs`, `groups.rs` |
@@ -37,7 +41,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod apply;
 mod book;
+mod config;
 mod door;
 mod grants;
 mod groups;
@@ -45,6 +51,7 @@ mod guests;
 mod hs256;
 mod intake;
 mod keeper;
+mod kept;
 mod keys;
 mod looks;
 mod metrics;
@@ -54,15 +61,20 @@ mod reach;
 mod serve;
 mod state;
 mod tenants;
+mod watch;
 mod words;
 
+pub use apply::NotApplied;
+pub use config::{Applied, Configured, History, Refused, Source};
 pub use door::{Door, new_token};
 pub use keeper::keep;
+pub use kept::{Remembered, Restored, open as open_state};
 pub use keys::{AUDIENCE, Issue, Keys, KeysError, add_key};
 pub use pace::Pace;
 pub use reach::{Over, ROUTES, Right, Route, Scope};
 pub use serve::{Bounds, serve};
 pub use state::{LeaseBounds, State};
+pub use watch::{Told, watch};
 
 use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
@@ -89,6 +101,7 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/v1/grants/{id}/grow", post(grants::grow))
         .route("/v1/grants/{id}/shrink", post(grants::shrink))
         .route("/v1/grants/{id}/touch", post(grants::touch))
+        .route("/v1/config", get(config::look).put(config::put))
         .route("/metrics", get(metrics::scrape))
         .route("/v1/explain", post(looks::explain))
         .route("/v1/balance", post(looks::balance))

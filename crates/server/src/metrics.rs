@@ -175,7 +175,7 @@ impl OfTenant {
 /// What is held, at the time of a scrape.
 #[derive(Debug)]
 struct Held {
-    pool: [(&'static str, &'static str, Option<Unit>, u64); 8],
+    pool: [(&'static str, &'static str, Option<Unit>, u64); 10],
     tenants: BTreeMap<String, OfTenant>,
 }
 
@@ -205,6 +205,8 @@ impl Held {
         let (pool, bytes) = (&page.global_memory_status, Some(Unit::Bytes));
         let pressure = state.manager.governor().pressure() as u64;
         let leases = state.book().len() as u64;
+        let refused = u64::from(state.configured.history().last_error.is_some());
+        let behind = u64::from(state.kept.is_behind());
         Self {
             pool: [
                 ("allot_capacity", "Memory to share", bytes.clone(), pool.max_memory_bytes),
@@ -215,6 +217,8 @@ impl Held {
                 ("allot_grants", "Live grants", None, page.summary.total_allocations),
                 ("allot_waiting_requests", "In line", None, page.summary.waiting_requests),
                 ("allot_tenants", "Registered", None, page.summary.total_tenants as u64),
+                ("allot_config_refused", "1: the last change was refused", None, refused),
+                ("allot_state_behind", "1: the disk lacks what is in force", None, behind),
             ],
             tenants,
         }

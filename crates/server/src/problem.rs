@@ -75,7 +75,19 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "wanted", "the memory is wanted elsewhere", detail)
     }
 
-    fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    /// The sentence.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The same with more words in its sentence.
+    pub fn and_also(mut self, more: &str) -> Self {
+        self.detail.push_str(more);
+        self
+    }
+
+    /// The same with a value of its own.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.figures.insert(name.to_string(), value.into());
         self
     }

@@ -1,7 +1,9 @@
 //! What all requests share: the manager, the book of leases, who may come in.
 
 use crate::book::{Book, Lease, OnEvict, Wanted};
+use crate::config::Configured;
 use crate::door::Door;
+use crate::kept::Kept;
 use crate::metrics::Metrics;
 use allotment::{
     EvictedAllocation, GovernorConfig, ManagerOptions, MemoryConfig, MemoryError,
@@ -49,6 +51,10 @@ pub struct State {
     pub door: Door,
     /// What is counted as it happens.
     pub metrics: Metrics,
+    /// What is configured, and how it changes.
+    pub configured: Configured,
+    /// What requests have made of it, for the next start.
+    pub kept: Kept,
     /// Taken by whoever registers, renames or removes: what was looked up stays so meanwhile.
     pub administration: tokio::sync::Mutex<()>,
     book: Mutex<Book>,
@@ -106,6 +112,8 @@ impl State {
             bounds,
             door,
             metrics: Metrics::default(),
+            configured: Configured::of(setup.clone()),
+            kept: Kept::default(),
             administration: tokio::sync::Mutex::default(),
             book,
             sooner: Arc::default(),

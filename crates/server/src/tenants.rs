@@ -181,6 +181,10 @@ pub async fn register(
     }
     wish.apply(&mut config);
     state.manager.register_tenant_bytes(config).await?;
+    if let Err(problem) = state.keep_tenant(id) {
+        state.manager.unregister_tenant(id).await?;
+        return Err(problem);
+    }
     let body = state.body_of(id).await?;
     Ok(created(format!("/v1/tenants/{id}"), Json(body)))
 }
@@ -211,6 +215,7 @@ pub async fn change(
         let (status, title) = (StatusCode::FORBIDDEN, "the token does not reach so far");
         return Err(Problem::new(status, "scope", title, detail));
     }
+    let governor = state.manager.governor();
     let _alone = state.administration.lock().await;
     let id = reach.tenant(&state, &tenant)?;
     if let Some(name) = &wish.name
@@ -218,7 +223,13 @@ pub async fn change(
     {
         return Err(taken(name));
     }
+    let handle = governor.find(id).ok_or_else(|| Problem::not_found("tenant"))?;
+    let before = governor.tenant_config(handle)?;
     state.manager.update_tenant_bytes(id, |config| wish.apply(config)).await?;
+    if let Err(problem) = state.keep_tenant(id) {
+        state.manager.update_tenant_bytes(id, |config| config.clone_from(&before)).await?;
+        return Err(problem);
+    }
     state.body_of(id).await.map(Json)
 }
 
@@ -231,6 +242,7 @@ pub async fn remove(
 ) -> Result<StatusCode, Problem> {
     let _alone = state.administration.lock().await;
     let id = reach.tenant(&state, &tenant)?;
+    let name = state.name_of(id).unwrap_or_default();
     match leaving.mode {
         Mode::Idle => state.manager.unregister_tenant(id).await?,
         Mode::Force => {
@@ -242,6 +254,7 @@ pub async fn remove(
             }
         }
     }
+    state.keep_tenant_gone(id, &name)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,5 +1,6 @@
 //! The options of `allot serve`.
 
+use super::LayerArgs;
 use allotment_server::{AUDIENCE, Pace};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -9,9 +10,15 @@ use std::path::PathBuf;
 /// Options of `allot serve`.
 #[derive(Args, Debug)]
 pub struct ServeArgs {
-    /// Who shares the memory, and what each may have (docs/CONFIG.md)
+    /// Where the configuration comes from: its file is looked at while the server runs, and when
+    /// SIGHUP comes.
+    #[command(flatten)]
+    pub layers: LayerArgs,
+
+    /// Where what requests change of tenants, groups and the configuration is kept for the next
+    /// start; grants are not kept
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub state: Option<PathBuf>,
 
     /// Where to listen; port 0 takes a free one
     ///

@@ -1,6 +1,7 @@
 //! The server over real connections: every verb, every negative answer, leases, who may come in.
 
 mod client;
+mod config;
 mod connections;
 mod door;
 mod evicting;
