@@ -3,6 +3,7 @@
 //! - here: the commands, the options of `demo` and `replay`, values as people write them
 //! - `args/bench.rs`: the options of `bench`
 //! - `args/log.rs`: what goes with logs, recorded and read
+//! - `args/manual.rs`: the options of `completions` and `man`
 //! - `args/serve.rs`: the options of `serve`
 //! - `args/stress.rs`: the options of `stress`
 //! - `args/token.rs`: the options of `token`
@@ -11,6 +12,7 @@
 
 mod bench;
 mod log;
+mod manual;
 #[cfg(feature = "serve")]
 mod serve;
 mod stress;
@@ -26,6 +28,7 @@ use allotment::Policy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::bench::BenchArgs;
+pub use self::manual::{CompletionsArgs, ManArgs};
 #[cfg(feature = "serve")]
 pub use self::serve::ServeArgs;
 pub use self::stress::StressArgs;
@@ -84,6 +87,10 @@ pub enum Command {
     /// against the governor once a second, while all threads rest; the first discrepancy ends the
     /// run with exit code 1. Each verb has at least one call in a hundred.
     Stress(StressArgs),
+    /// Print what lets a shell complete these commands
+    Completions(CompletionsArgs),
+    /// Print the man page, or write one for each command
+    Man(ManArgs),
 }
 
 /// Options of `allot demo`.

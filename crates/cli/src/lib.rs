@@ -16,6 +16,7 @@
 //! | `token` | keys and tokens for it |
 //! | `secret` | files that nobody else may read |
 //! | `stress` | every verb at once, and the proof that no byte is lost |
+//! | `manual` | completions for shells, and man pages |
 //! | `dice` | random numbers from a seed |
 //! | `report` | tables, JSON and HTML |
 //! | `failure` | the one kind of error, exit code 2 |
@@ -29,6 +30,7 @@ mod demo;
 mod dice;
 mod failure;
 mod ledger;
+mod manual;
 mod recording;
 mod replay;
 mod report;
@@ -63,7 +65,9 @@ pub fn run() -> ExitCode {
     let outcome = match Allot::parse().command {
         Command::Audit(command) => audit::run(&command),
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Completions(args) => manual::completions(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Man(args) => manual::man(&args).map(|()| ExitCode::SUCCESS),
         Command::Replay(args) => replay::run(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args).map(|()| ExitCode::SUCCESS),
