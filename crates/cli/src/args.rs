@@ -4,6 +4,7 @@
 //! - `args/bench.rs`: the options of `bench`
 //! - `args/log.rs`: what goes with logs, recorded and read
 //! - `args/manual.rs`: the options of `completions` and `man`
+//! - `args/plan.rs`: the options of `plan`
 //! - `args/serve.rs`: the options of `serve`
 //! - `args/stress.rs`: the options of `stress`
 //! - `args/token.rs`: the options of `token`
@@ -13,6 +14,7 @@
 mod bench;
 mod log;
 mod manual;
+mod plan;
 #[cfg(feature = "serve")]
 mod serve;
 mod stress;
@@ -29,6 +31,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::bench::BenchArgs;
 pub use self::manual::{CompletionsArgs, ManArgs};
+pub use self::plan::{PlanArgs, Stated};
 #[cfg(feature = "serve")]
 pub use self::serve::ServeArgs;
 pub use self::stress::StressArgs;
@@ -57,6 +60,11 @@ pub enum Command {
     Demo(DemoArgs),
     /// Replay recorded traces through a governor and report what it did
     Replay(Box<ReplayArgs>),
+    /// Say what fits of models under a budget: weights, caches and requests at the same time
+    ///
+    /// Reads the headers of model files, never their tensors. Exit code 0: what was asked for fits,
+    /// 1: it does not, 2: a file or an option is wrong.
+    Plan(PlanArgs),
     /// Prove an audit log, show it, and account for memory by it
     #[command(subcommand)]
     Audit(crate::audit::AuditCommand),

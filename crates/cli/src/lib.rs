@@ -12,6 +12,8 @@
 //! | `ledger` | independent sums that check the governor |
 //! | `tune` | searching guarantees, limits and bursts that suit a trace |
 //! | `bench` | what decisions cost on this machine |
+//! | `plan` | what fits of models under a budget |
+//! | `machine` | what this machine has |
 //! | `serve` | a governor over HTTP, where that was built in |
 //! | `token` | keys and tokens for it |
 //! | `secret` | files that nobody else may read |
@@ -30,7 +32,9 @@ mod demo;
 mod dice;
 mod failure;
 mod ledger;
+mod machine;
 mod manual;
+mod plan;
 mod recording;
 mod replay;
 mod report;
@@ -49,10 +53,14 @@ use std::process::ExitCode;
 use args::{Allot, Command};
 use clap::Parser;
 
-/// What the fuzz targets see. Not part of any interface.
+/// What the fuzz targets and some tests see. Not part of any interface.
 #[doc(hidden)]
 pub mod fuzzing {
     pub use crate::failure::CliError;
+    pub use crate::plan::gguf::{Gguf, read as read_gguf};
+    pub use crate::plan::numbers::Numbers;
+    pub use crate::plan::rows::Rows;
+    pub use crate::plan::safetensors::{Safetensors, files_of_index, read as read_safetensors};
     pub use crate::recording::stretch::Stretch;
     pub use crate::replay::progress::Progress;
     pub use crate::trace::part::Part;
@@ -68,6 +76,7 @@ pub fn run() -> ExitCode {
         Command::Completions(args) => manual::completions(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Man(args) => manual::man(&args).map(|()| ExitCode::SUCCESS),
+        Command::Plan(args) => plan::run(&args),
         Command::Replay(args) => replay::run(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args).map(|()| ExitCode::SUCCESS),

@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use allotment::os::probe;
 use allotment_config::Setup;
 use allotment_server::{Bounds, Door, LeaseBounds, Pace, State, new_token, serve};
 use tokio::net::TcpListener;
@@ -13,11 +12,10 @@ use tokio::runtime::Runtime;
 
 use crate::args::ServeArgs;
 use crate::failure::CliError;
+use crate::machine::shared_bytes;
 use crate::secret;
 use crate::token::read_keys;
 
-/// What is shared of the machine's memory where no configuration says.
-const SHARED_PERCENT: u64 = 80;
 /// What a tenant may call at once, in seconds of its pace.
 const BURST_SECS: u32 = 2;
 /// Shortest token that an operator may choose.
@@ -80,15 +78,6 @@ fn setup(config: Option<&Path>) -> Result<Setup, CliError> {
         }
     };
     setup.map_err(|error| CliError::new(error.to_string()))
-}
-
-fn shared_bytes() -> Result<u64, CliError> {
-    let sample = probe().sample().map_err(|error| {
-        CliError::new(format!("{error}: say in a --config how much memory there is to share"))
-    })?;
-    let whole =
-        sample.limit_bytes.map_or(sample.total_bytes, |limit| limit.min(sample.total_bytes));
-    Ok(whole / 100 * SHARED_PERCENT)
 }
 
 /// The names it was told, and the address it listens on.
