@@ -268,7 +268,7 @@ fn skip(
         }
         _ => match KINDS.get(kind as usize) {
             Some((_, size)) => bytes.pass(*size, &what),
-            None => Err(wrong_kind(bytes, name, kind, "0 to 12")),
+            None => Err(wrong_kind(bytes, name, kind, "one from 0 to 12")),
         },
     }
 }

@@ -168,7 +168,7 @@ impl Shape {
         let of_width = || {
             let heads = heads.map(Numbers::max).filter(|heads| *heads > 0);
             let heads = heads.ok_or_else(|| told.missing(names.heads))?;
-            let width = told.number(names.width)?.ok_or_else(|| told.missing(names.key_length))?;
+            let width = told.number(names.width)?.ok_or_else(|| told.missing(names.width))?;
             if width.is_multiple_of(heads) {
                 return Ok(width / heads);
             }
@@ -291,7 +291,7 @@ impl Told<'_> {
                 Layer::Latent(values) => format!("a latent vector of {values} numbers"),
             };
             let why = format!(
-                "tells {} in layer {at}, but its tensors have rows for {}; which is true?",
+                "tells {} in layer {at}, but its tensors have rows for {}",
                 words(told),
                 words(seen)
             );

@@ -16,6 +16,8 @@ const NAME_BYTES_MAX: u64 = 1_024;
 pub struct Bytes<'a, R> {
     from: R,
     at: u64,
+    /// Where what was read last begins.
+    begin: u64,
     file: &'a str,
     file_bytes: u64,
 }
@@ -23,7 +25,7 @@ pub struct Bytes<'a, R> {
 impl<'a, R: Read> Bytes<'a, R> {
     /// The bytes of a file from its beginning.
     pub fn new(from: R, file: &'a str, file_bytes: u64) -> Self {
-        Self { from, at: 0, file, file_bytes }
+        Self { from, at: 0, begin: 0, file, file_bytes }
     }
 
     /// How many were read.
@@ -31,9 +33,9 @@ impl<'a, R: Read> Bytes<'a, R> {
         self.at
     }
 
-    /// What is wrong with the bytes up to here.
+    /// What is wrong with what was read last.
     pub fn fault(&self, why: String) -> CliError {
-        CliError::new(format!("{}: at byte {}: {why}", self.file, self.at))
+        CliError::new(format!("{}: at byte {}: {why}", self.file, self.begin))
     }
 
     /// The next bytes, as many as the array has.
@@ -91,8 +93,8 @@ impl<'a, R: Read> Bytes<'a, R> {
         }
         self.at += length;
         String::from_utf8(text).map_err(|error| {
-            let text = error.as_bytes().escape_ascii().to_string();
-            self.fault(format!("{what} is `{}`, which is not UTF-8", shown(&text)))
+            let text = shown(&String::from_utf8_lossy(error.as_bytes()));
+            self.fault(format!("{what} is `{text}`, which is not UTF-8"))
         })
     }
 
@@ -110,7 +112,8 @@ impl<'a, R: Read> Bytes<'a, R> {
     }
 
     /// Refuses what the file does not have, or a header does not.
-    fn check(&self, length: u64, what: &str) -> Result<(), CliError> {
+    fn check(&mut self, length: u64, what: &str) -> Result<(), CliError> {
+        self.begin = self.at;
         let left = self.file_bytes.saturating_sub(self.at);
         if length > left {
             return Err(self.fault(format!(
