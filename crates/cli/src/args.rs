@@ -2,6 +2,7 @@
 //!
 //! - here: the commands, the options of `demo` and `replay`, values as people write them
 //! - `args/bench.rs`: the options of `bench`
+//! - `args/doctor.rs`: the options of `doctor`
 //! - `args/log.rs`: what goes with logs, recorded and read
 //! - `args/manual.rs`: the options of `completions` and `man`
 //! - `args/plan.rs`: the options of `plan`
@@ -12,6 +13,7 @@
 //! - `args/tune.rs`: the options of `tune`
 
 mod bench;
+mod doctor;
 mod log;
 mod manual;
 mod plan;
@@ -30,6 +32,7 @@ use allotment::Policy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::bench::BenchArgs;
+pub use self::doctor::DoctorArgs;
 pub use self::manual::{CompletionsArgs, ManArgs};
 pub use self::plan::{PlanArgs, Stated};
 #[cfg(feature = "serve")]
@@ -58,6 +61,10 @@ pub struct Allot {
 pub enum Command {
     /// Show one minute of four tenants on one machine, without and with a governor
     Demo(DemoArgs),
+    /// Look at this machine, and say whether a configuration fits it
+    ///
+    /// Exit code 0: it fits, or none was given; 1: it promises more than there is; 2: it is wrong.
+    Doctor(DoctorArgs),
     /// Replay recorded traces through a governor and report what it did
     Replay(Box<ReplayArgs>),
     /// Say what fits of models under a budget: weights, caches and requests at the same time

@@ -13,6 +13,7 @@
 //! | `tune` | searching guarantees, limits and bursts that suit a trace |
 //! | `bench` | what decisions cost on this machine |
 //! | `plan` | what fits of models under a budget |
+//! | `doctor` | whether a configuration fits this machine |
 //! | `machine` | what this machine has |
 //! | `serve` | a governor over HTTP, where that was built in |
 //! | `token` | keys and tokens for it |
@@ -30,6 +31,7 @@ mod audit;
 mod bench;
 mod demo;
 mod dice;
+mod doctor;
 mod failure;
 mod ledger;
 mod machine;
@@ -75,6 +77,7 @@ pub fn run() -> ExitCode {
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => manual::completions(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Man(args) => manual::man(&args).map(|()| ExitCode::SUCCESS),
         Command::Plan(args) => plan::run(&args),
         Command::Replay(args) => replay::run(&args).map(|()| ExitCode::SUCCESS),

@@ -6,6 +6,7 @@
 //! - `reader.rs`: TOML with a line for every complaint; `size.rs`: sizes
 //! - `check.rs`: what must hold between the parts
 //! - `write.rs`: the same file again from a [`Setup`]
+//! - `scale.rs`: the same for a smaller or a larger memory
 //!
 //! ```text
 //! sum of guarantees of an account's children <= its own guarantee (of the whole: the capacity)
@@ -37,6 +38,7 @@
 
 mod check;
 mod reader;
+mod scale;
 mod size;
 mod write;
 

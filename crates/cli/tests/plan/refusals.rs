@@ -162,7 +162,10 @@ fn tensors() -> Vec<Case> {
             "109: tensor `the.last` ends 288 bytes into the data, of which the file has 256; it is \
              torn: fetch it again",
         ),
-        (overlapping(), "127: the tensors take 512 bytes together, but there are 256 bytes of data"),
+        (
+            overlapping(),
+            "127: the tensors take 512 bytes together, but there are 256 bytes of data",
+        ),
         (
             with_tensor("blk.1024.attn_k.weight", &[1, 1], F16),
             "123: tensor `blk.1024.attn_k.weight` is of layer 1024; at most 1024 layers are read",
