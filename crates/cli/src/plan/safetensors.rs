@@ -102,16 +102,15 @@ pub fn read(
              fetch it again"
         )));
     };
-    let mut header = Header { rows, places: Vec::new(), fault: None };
+    let mut header = Header { rows, tensors: 0, places: Vec::new(), fault: None };
     let mut json = serde_json::Deserializer::from_reader(BufReader::new(from.take(length)));
     let read = (&mut header).deserialize(&mut json).and_then(|()| json.end());
     if let Some(why) = header.fault {
         return Err(fault(why));
     }
     read.map_err(|error| fault(format!("the header at byte 8: {error}")))?;
-    let tensors = header.places.len() as u64;
     check_places(header.places, data_bytes).map_err(fault)?;
-    Ok(Safetensors { tensors, weights_bytes: data_bytes })
+    Ok(Safetensors { tensors: header.tensors as u64, weights_bytes: data_bytes })
 }
 
 /// Every byte belongs to exactly one tensor.
@@ -138,6 +137,7 @@ fn check_places(mut places: Vec<(u64, u64)>, data_bytes: u64) -> Result<(), Stri
 /// What is learned of the tensors, one by one.
 struct Header<'a> {
     rows: &'a mut Rows,
+    tensors: usize,
     /// From which byte of the data to which.
     places: Vec<(u64, u64)>,
     /// Why the reading ended, in words of ours.
@@ -163,9 +163,10 @@ impl Header<'_> {
                 "has the bytes from {begin} to {end}; those of its shape {shape:?} are {size_bytes}"
             )));
         }
-        if self.places.len() == TENSORS_MAX {
+        if self.tensors == TENSORS_MAX {
             return Err(fault(format!("is one too many; at most {TENSORS_MAX} in a file")));
         }
+        self.tensors += 1;
         // One without a value has no place.
         if size_bytes > 0 {
             self.places.push((*begin, *end));

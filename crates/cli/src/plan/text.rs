@@ -139,7 +139,7 @@ pub fn verdict(plan: &Plan) -> String {
     let fit = plan.longest();
     let models = plural(plan.models.len() as u64, "model");
     let requests = plural(plan.asked.requests.unwrap_or(1), "request");
-    let each = if plan.models.len() > 1 { " of each" } else { "" };
+    let each = if plan.models.len() > 1 { " each" } else { "" };
     let tokens = plural(fit.context, "token");
     if !fit.fits() {
         let short = whole(fit.short_bytes);

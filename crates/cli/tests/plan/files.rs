@@ -42,9 +42,13 @@ impl Folder {
 
     /// `allot plan` in this folder, with these words, separated by blanks.
     pub fn plan(&self, words: &str) -> Output {
+        self.allot(&format!("plan {words}"))
+    }
+
+    /// `allot` in this folder.
+    pub fn allot(&self, words: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_allot"));
-        command.arg("plan").args(words.split_whitespace()).current_dir(&self.0);
-        command.output().unwrap()
+        command.args(words.split_whitespace()).current_dir(&self.0).output().unwrap()
     }
 
     /// What is printed by a run that has to succeed with this code.

@@ -70,7 +70,7 @@ fn all_models_share_the_budget_and_each_has_as_many_requests() {
     assert_eq!(plan["models"][0]["alone"][0]["requests"], 8, "alone, with the other's weights");
     let printed = folder.printed(&format!("one.gguf two.gguf --budget {budget} --context 64"), 0);
     let last = printed.lines().last().unwrap();
-    assert_eq!(last, "Fits: 2 models with 3 requests of each of 64 tokens; 8 KiB stays free.");
+    assert_eq!(last, "Fits: 2 models with 3 requests each of 64 tokens; 8 KiB stays free.");
 }
 
 #[test]

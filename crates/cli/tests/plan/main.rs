@@ -7,12 +7,14 @@
 //! | `shapes` | what is unusual about a shape, and how files name it |
 //! | `fits` | what fits, and what is short by how much |
 //! | `granted` | the configuration of a plan, granted by a governor to the last byte |
+//! | `guide` | what docs/PLAN.md shows |
 //! | `refusals` | files that are torn, hostile or absurd: one exact message each |
 //! | `truncated` | files cut off at every byte, in bounded memory |
 
 mod files;
 mod fits;
 mod granted;
+mod guide;
 mod published;
 mod refusals;
 mod shapes;
