@@ -1,5 +1,5 @@
-//! Headers of GGUF files: any bytes are refused with a message that names the file and a byte within
-//! it, or read as a reader of a few lines reads them, which trusts every number.
+//! Headers of GGUF files: any bytes are refused with a message that names the file and a byte
+//! within it, or read as a reader of a few lines reads them, which trusts every number.
 
 #![no_main]
 

@@ -1,6 +1,6 @@
 //! Headers of safetensors files: any bytes are refused with a message that names the file, or are a
-//! JSON object whose tensors have all bytes of the data, each once. The same bytes as a `config.json`
-//! and as an index are read or refused.
+//! JSON object whose tensors have all bytes of the data, each once. The same bytes as an
+//! index are read or refused.
 
 #![no_main]
 

@@ -4,8 +4,8 @@
 //! size' = size x capacity' / capacity, rounded down, limits 1 at least
 //! ```
 //!
-//! What held between sizes holds between them then: floors of parts add up to no more than the floor
-//! of the whole, and no size comes to stand above one that was above it.
+//! What held between sizes holds between them then: floors of parts add up to no more than the
+//! floor of the whole, and no size comes to stand above one that was above it.
 
 use super::{Defaults, Setup, Tenant};
 

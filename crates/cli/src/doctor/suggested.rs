@@ -1,5 +1,5 @@
-//! A configuration that fits: the one that was given if it does, with everything in proportion if it
-//! does not, and nothing but a capacity where there is none.
+//! A configuration that fits: the one that was given if it does, with everything in proportion if
+//! it does not, and nothing but a capacity where there is none.
 
 use std::path::Path;
 

@@ -5,7 +5,6 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::{size_of, transmute, zeroed};
-use std::ptr::null_mut;
 
 use super::processes::SEEN_MAX;
 use super::{More, Processes};
@@ -80,8 +79,8 @@ fn working_set_bytes() -> Option<u64> {
     if device.is_null() {
         return None;
     }
-    // SAFETY: the name ends in a nul, the device is live and has this message since macOS 10.12; the
-    // one reference is given back and the device not used after that.
+    // SAFETY: the name ends in a nul, the device is live and has this message since macOS 10.12;
+    // the one reference is given back and the device not used after that.
     let bytes = unsafe {
         let bytes = ask(device, selector(c"recommendedMaxWorkingSetSize".as_ptr()));
         release(device);
@@ -94,11 +93,11 @@ fn working_set_bytes() -> Option<u64> {
 fn library(path: &CStr) -> Option<*mut c_void> {
     // SAFETY: the path ends in a nul; the system's own libraries may be loaded at any time.
     let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY) };
-    (library != null_mut()).then_some(library)
+    (!library.is_null()).then_some(library)
 }
 
 fn symbol(library: *mut c_void, name: &CStr) -> Option<*mut c_void> {
     // SAFETY: the library is loaded and the name ends in a nul.
     let symbol = unsafe { libc::dlsym(library, name.as_ptr()) };
-    (symbol != null_mut()).then_some(symbol)
+    (!symbol.is_null()).then_some(symbol)
 }

@@ -8,7 +8,8 @@
 //! | `macos` | what the GPU works with, and footprints of processes |
 //!
 //! ```text
-//! shareable = min(memory - what is set aside as huge pages, limit of the cgroup, GPU's working set)
+//! shareable = min(memory - what is set aside as huge pages, the cgroup's limit, the GPU's
+//!             working set)
 //! shared    = four fifths of it, where nobody says
 //! ```
 

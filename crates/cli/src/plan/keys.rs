@@ -1,6 +1,6 @@
 //! Where the keys of a shape stand: in the header of a GGUF file, below the name of its
-//! architecture, or in the `config.json` of a Hugging Face model, where families have names of their
-//! own for the same thing.
+//! architecture, or in the `config.json` of a Hugging Face model, where families have names of
+//! their own for the same thing.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};

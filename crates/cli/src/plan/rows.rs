@@ -9,8 +9,8 @@
 //! blk.0.attn_k.weight                           the same in GGUF
 //! ```
 //!
-//! A model may have several stacks of layers. Towers for pictures and sound have no cache that grows
-//! with the text, and are left out.
+//! A model may have several stacks of layers. Towers for pictures and sound have no cache that
+//! grows with the text, and are left out.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The header of a safetensors file, and the index of a model that stands in several.
 //!
 //! ```text
-//! length u64 | {"name": {"dtype": "BF16", "shape": [1024, 4096], "data_offsets": [0, 8388608]}, ...}
+//! length u64 | {"name": {"dtype": "BF16", "shape": [4, 8], "data_offsets": [0, 64]}, ...}
 //! | data: every byte belongs to exactly one tensor
 //! ```
 //!
@@ -129,8 +129,8 @@ fn check_places(mut places: Vec<(u64, u64)>, data_bytes: u64) -> Result<(), Stri
         return Ok(());
     }
     Err(format!(
-        "the tensors end at byte {end} of the data, of which the file has {data_bytes}; it is torn: \
-         fetch it again"
+        "the tensors end at byte {end} of the data, of which the file has {data_bytes}; it is \
+         torn: fetch it again"
     ))
 }
 

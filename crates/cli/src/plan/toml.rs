@@ -1,6 +1,6 @@
-//! The configuration that grants a plan: a tenant for each model, guaranteed its weights and limited
-//! to these and the caches of its requests. Nobody is promised what another needs, so all of it can
-//! be held at the same time, and not a byte more by any of them.
+//! The configuration that grants a plan: a tenant for each model, guaranteed its weights and
+//! limited to these and the caches of its requests. Nobody is promised what another needs, so all
+//! of it can be held at the same time, and not a byte more by any of them.
 
 use std::fmt::Write;
 

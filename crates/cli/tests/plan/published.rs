@@ -1,6 +1,6 @@
 //! What tokens of published models take: each is written as a GGUF file and as a folder with
-//! `config.json`, from its shape alone, and has to come out as published. The figures lie beside the
-//! project, not in it; where they are missing, the test says so and passes.
+//! `config.json`, from its shape alone, and has to come out as published. The figures lie beside
+//! the project, not in it; where they are missing, the test says so and passes.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -112,7 +112,8 @@ fn values() -> Vec<Case> {
         ),
         (
             with_key("x", Of(8, 16_777_216_u64.to_le_bytes().to_vec())),
-            "284: the file ends within the value of key `x`: it takes 16777216 bytes, there are 388",
+            "284: the file ends within the value of key `x`: it takes 16777216 bytes, there \
+             are 388",
         ),
         (
             with_key("x", array(10, u64::MAX)),
@@ -120,7 +121,8 @@ fn values() -> Vec<Case> {
         ),
         (
             with_key("x", array(0, 1 << 24)),
-            "288: the file ends within the value of key `x`: it takes 16777216 bytes, there are 384",
+            "288: the file ends within the value of key `x`: it takes 16777216 bytes, there \
+             are 384",
         ),
         (with_key("x", nested(6)), "316: key `x` has arrays in arrays, more than 4 deep"),
         (too_many(), "2011: has more than 64 keys that tell a shape"),
@@ -230,8 +232,8 @@ fn json_headers() -> Vec<Case> {
         ),
         (
             json_header(&long),
-            "tensor `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\
-             ` has a name of 1025 bytes; at most 1024",
+            "tensor `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\
+             xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...` has a name of 1025 bytes; at most 1024",
         ),
     ]
 }
