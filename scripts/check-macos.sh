@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the macOS code of library and C ABI on any machine: types and lints, without an SDK or a
+# Checks the macOS code of library, C ABI and command on any machine: types and lints, without an SDK or a
 # linker.
 #
 # Needs a toolchain for it (scripts/macos-toolchain.sh). Where it cannot be had, one line says
@@ -16,8 +16,8 @@ source scripts/macos-toolchain.sh
 "${run[@]}" cargo clippy --version > /dev/null 2>&1 || skip "the toolchain $version lacks clippy"
 
 # Clippy checks types as well.
-if ! "${run[@]}" cargo clippy --quiet --locked --package allotment --package allotment-ffi --lib \
-    --target "$target" --target-dir target/macos -- --deny warnings; then
+if ! "${run[@]}" cargo clippy --quiet --locked --package allotment --package allotment-ffi \
+    --package allot --lib --target "$target" --target-dir target/macos -- --deny warnings; then
     echo "the macOS code has errors"
     exit 1
 fi

@@ -3,7 +3,10 @@
 //! - here: the commands, the options of `demo` and `replay`, values as people write them
 //! - `args/bench.rs`: the options of `bench`
 //! - `args/config.rs`: where a configuration comes from, and the options of `config`
+//! - `args/doctor.rs`: the options of `doctor`
 //! - `args/log.rs`: what goes with logs, recorded and read
+//! - `args/manual.rs`: the options of `completions` and `man`
+//! - `args/plan.rs`: the options of `plan`
 //! - `args/serve.rs`: the options of `serve`
 //! - `args/stress.rs`: the options of `stress`
 //! - `args/token.rs`: the options of `token`
@@ -12,7 +15,10 @@
 
 mod bench;
 mod config;
+mod doctor;
 mod log;
+mod manual;
+mod plan;
 #[cfg(feature = "serve")]
 mod serve;
 mod stress;
@@ -29,6 +35,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::bench::BenchArgs;
 pub use self::config::{ConfigCommand, LayerArgs, ShowArgs};
+pub use self::doctor::DoctorArgs;
+pub use self::manual::{CompletionsArgs, ManArgs};
+pub use self::plan::{PlanArgs, Stated};
 #[cfg(feature = "serve")]
 pub use self::serve::ServeArgs;
 pub use self::stress::StressArgs;
@@ -55,8 +64,17 @@ pub struct Allot {
 pub enum Command {
     /// Show one minute of four tenants on one machine, without and with a governor
     Demo(DemoArgs),
+    /// Look at this machine, and say whether a configuration fits it
+    ///
+    /// Exit code 0: it fits, or none was given; 1: it promises more than there is; 2: it is wrong.
+    Doctor(DoctorArgs),
     /// Replay recorded traces through a governor and report what it did
     Replay(Box<ReplayArgs>),
+    /// Say what fits of models under a budget: weights, caches and requests at the same time
+    ///
+    /// Reads the headers of model files, never their tensors. Exit code 0: what was asked for fits,
+    /// 1: it does not, 2: a file or an option is wrong.
+    Plan(PlanArgs),
     /// Prove an audit log, show it, and account for memory by it
     #[command(subcommand)]
     Audit(crate::audit::AuditCommand),
@@ -93,6 +111,10 @@ pub enum Command {
     /// against the governor once a second, while all threads rest; the first discrepancy ends the
     /// run with exit code 1. Each verb has at least one call in a hundred.
     Stress(StressArgs),
+    /// Print what lets a shell complete these commands
+    Completions(CompletionsArgs),
+    /// Print the man page, or write one for each command
+    Man(ManArgs),
 }
 
 /// Options of `allot demo`.

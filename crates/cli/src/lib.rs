@@ -13,10 +13,14 @@
 //! | `tune` | searching guarantees, limits and bursts that suit a trace |
 //! | `config` | a configuration checked, shown, and the schema of its file |
 //! | `bench` | what decisions cost on this machine |
+//! | `plan` | what fits of models under a budget |
+//! | `doctor` | whether a configuration fits this machine |
+//! | `machine` | what this machine has |
 //! | `serve` | a governor over HTTP, where that was built in |
 //! | `token` | keys and tokens for it |
 //! | `secret` | files that nobody else may read |
 //! | `stress` | every verb at once, and the proof that no byte is lost |
+//! | `manual` | completions for shells, and man pages |
 //! | `dice` | random numbers from a seed |
 //! | `report` | tables, JSON and HTML |
 //! | `failure` | the one kind of error, exit code 2 |
@@ -29,8 +33,12 @@ mod bench;
 mod config;
 mod demo;
 mod dice;
+mod doctor;
 mod failure;
 mod ledger;
+mod machine;
+mod manual;
+mod plan;
 mod recording;
 mod replay;
 mod report;
@@ -49,10 +57,14 @@ use std::process::ExitCode;
 use args::{Allot, Command};
 use clap::Parser;
 
-/// What the fuzz targets see. Not part of any interface.
+/// What the fuzz targets and some tests see. Not part of any interface.
 #[doc(hidden)]
 pub mod fuzzing {
     pub use crate::failure::CliError;
+    pub use crate::plan::gguf::{Gguf, read as read_gguf};
+    pub use crate::plan::numbers::Numbers;
+    pub use crate::plan::rows::Rows;
+    pub use crate::plan::safetensors::{Safetensors, files_of_index, read as read_safetensors};
     pub use crate::recording::stretch::Stretch;
     pub use crate::replay::progress::Progress;
     pub use crate::trace::part::Part;
@@ -66,7 +78,11 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => audit::run(&command),
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Config(command) => config::run(&command),
+        Command::Completions(args) => manual::completions(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Man(args) => manual::man(&args).map(|()| ExitCode::SUCCESS),
+        Command::Plan(args) => plan::run(&args),
         Command::Replay(args) => replay::run(&args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args).map(|()| ExitCode::SUCCESS),

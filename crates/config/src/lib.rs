@@ -10,6 +10,7 @@
 //! - `check.rs`: what must hold between the parts; `cache.rs`: the section `[cache]`
 //! - `fault.rs`: what is wrong; `values.rs`: what is configured, with the origin of each value
 //! - `write.rs`: the same file again from a [`Setup`]
+//! - `scale.rs`: the same for a smaller or a larger memory
 //!
 //! ```text
 //! sum of guarantees of an account's children <= its own guarantee (of the whole: the capacity)
@@ -46,6 +47,7 @@ mod keys;
 mod layers;
 mod overlay;
 mod reader;
+mod scale;
 mod schema;
 mod size;
 mod values;
