@@ -5,6 +5,7 @@
 //!   which makes a governor of it
 //! - `reader.rs`: TOML with a line for every complaint; `size.rs`: sizes
 //! - `check.rs`: what must hold between the parts
+//! - `cache.rs`: the section `[cache]`
 //! - `write.rs`: the same file again from a [`Setup`]
 //!
 //! ```text
@@ -35,6 +36,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cache;
 mod check;
 mod reader;
 mod size;
@@ -53,6 +55,7 @@ use allotment::{
 use toml::de::DeTable;
 use uuid::Uuid;
 
+pub use self::cache::CacheSettings;
 pub use self::reader::suggestion;
 use self::reader::{Fault, Reader};
 pub use self::write::write;
@@ -64,7 +67,8 @@ const GRANTS_MAX: u64 = 1 << 23;
 const RATES: RangeInclusive<f64> = 0.001..=1e9;
 const BUCKET_MAX: u64 = 1_000_000;
 
-const TOP_KEYS: [&str; 6] = ["capacity", "grants_max", "pressure", "groups", "defaults", "tenants"];
+const TOP_KEYS: [&str; 7] =
+    ["capacity", "grants_max", "pressure", "cache", "groups", "defaults", "tenants"];
 const PRESSURE_KEYS: [&str; 5] = ["warning", "high", "critical", "hysteresis", "pool"];
 const GROUP_KEYS: [&str; 4] = ["name", "parent", "guarantee", "limit"];
 const TENANT_KEYS: [&str; 11] = [
@@ -127,6 +131,8 @@ pub struct Setup {
     pub grants_max: Option<u32>,
     /// When memory counts as short.
     pub pressure: Pressure,
+    /// How large caches may become.
+    pub cache: CacheSettings,
     /// Groups, every parent before its children.
     pub groups: Vec<Group>,
     /// Tenants, in the order of the file.
@@ -284,6 +290,7 @@ fn read(text: &str) -> Result<Setup, Fault> {
         capacity_bytes,
         grants_max: top.number("grants_max", 1..=GRANTS_MAX)?.map(|most| most as u32),
         pressure: pressure(&top)?,
+        cache: cache::read(&top)?,
         defaults: check::defaults(&top, &groups, capacity_bytes)?,
         groups,
         tenants,

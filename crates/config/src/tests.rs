@@ -150,6 +150,23 @@ fn thresholds_are_bounded_and_in_order() {
 }
 
 #[test]
+fn a_cache_is_bounded() {
+    let with = |keys: &str| format!("capacity = 1\n[cache]\n{keys}\n");
+    let text = with("memory_percent = 30\nmax_items = 7\neviction_threshold = 1");
+    let setup = parse(&text, Path::new("allot.toml")).unwrap();
+    let usual = CacheSettings::default();
+    let wanted = CacheSettings { memory_percent: 30, max_items: 7, ..usual.clone() };
+    assert_eq!(setup.cache, CacheSettings { eviction_threshold: 1.0, ..wanted });
+    assert_eq!(parse("capacity = 1", Path::new("allot.toml")).unwrap().cache, usual);
+    refused(&with("memory_percent = 101"), 3, &["`memory_percent` is 101", "1 to 100"]);
+    refused(&with("max_items = 0"), 3, &["`max_items` is 0; it must be 1 to 8388608"]);
+    refused(&with("memory_threshold = 1.5"), 3, &["`memory_threshold` must be 0.01 to 1"]);
+    refused(&with("memory_threshold = 0.95"), 3, &["0.95, above the `eviction_threshold` of 0.9"]);
+    refused(&with("eviction_policy = \"lru2\""), 3, &["did you mean `lru`?"]);
+    refused(&with("mimir_items = 1"), 3, &["unknown key `mimir_items` in [cache]"]);
+}
+
+#[test]
 fn names_are_needed_and_unique() {
     refused("capacity = 1\n[[tenants]]\nlimit = 1\n", 2, &["[[tenants]] has no `name`"]);
     refused("capacity = 1\n[[tenants]]\nname = \" \"\n", 3, &["`name` is empty"]);
@@ -275,7 +292,8 @@ fn manual() -> String {
 fn the_manual_names_every_key_and_its_example_is_sound() {
     let manual = manual();
     let keys = [&TOP_KEYS[..], &PRESSURE_KEYS, &GROUP_KEYS, &TENANT_KEYS, &RATE_KEYS, &TYPE_KEYS];
-    for key in keys.concat() {
+    let keys = [keys.concat(), cache::CACHE_KEYS.to_vec()].concat();
+    for key in keys {
         let forms = [format!("`{key}`"), format!("`[{key}]`"), format!("`[[{key}]]`")];
         assert!(forms.iter().any(|form| manual.contains(form)), "{key} is not in the manual");
     }

@@ -14,7 +14,8 @@ use std::path::Path;
 use allotment::{Isolation, Policy, Priority, RateLimit};
 
 use super::{
-    Group, ISOLATIONS, POLICIES, PRIORITIES, Pressure, Setup, TYPE_KEYS, Tenant, id_of, parse,
+    CacheSettings, Group, ISOLATIONS, POLICIES, PRIORITIES, Pressure, Setup, TYPE_KEYS, Tenant,
+    id_of, parse,
 };
 
 /// The text of the file, ending in a new line.
@@ -23,6 +24,7 @@ pub fn write(setup: &Setup) -> String {
     text.key("capacity", size(setup.capacity_bytes));
     text.key_if("grants_max", setup.grants_max);
     pressure(&mut text, &setup.pressure);
+    cache(&mut text, &setup.cache);
     for group in &setup.groups {
         text.table("[[groups]]");
         text.key("name", quoted(&group.name));
@@ -78,6 +80,29 @@ fn pressure(text: &mut Text, pressure: &Pressure) {
         text.key_if(key, (percent != usual).then_some(percent));
     }
     text.key_if("pool", (pressure.pool != usual.pool).then_some(pressure.pool));
+}
+
+fn cache(text: &mut Text, cache: &CacheSettings) {
+    let usual = CacheSettings::default();
+    if *cache == usual {
+        return;
+    }
+    text.table("[cache]");
+    for (key, value, usual) in [
+        ("memory_percent", cache.memory_percent.into(), usual.memory_percent.into()),
+        ("max_items", cache.max_items, usual.max_items),
+        ("tenant_max_items", cache.tenant_max_items, usual.tenant_max_items),
+        ("mimir_max_items", cache.mimir_max_items, usual.mimir_max_items),
+    ] {
+        text.key_if(key, (value != usual).then_some(value));
+    }
+    for (key, value, usual) in [
+        ("memory_threshold", cache.memory_threshold, usual.memory_threshold),
+        ("eviction_threshold", cache.eviction_threshold, usual.eviction_threshold),
+    ] {
+        text.key_if(key, (value != usual).then(|| format!("{value:?}")));
+    }
+    text.key_if("eviction_policy", word(&POLICIES, cache.eviction_policy, Policy::Hybrid));
 }
 
 /// What a tenant has, whoever it is.
@@ -221,6 +246,24 @@ mod tests {
         )
     }
 
+    fn caches() -> impl Strategy<Value = CacheSettings> {
+        let items = || prop_oneof![Just(1_000_u32), 1..=1_u32 << 23];
+        let policy = select(POLICIES.map(|(_, value)| value).to_vec());
+        (1..=100_u8, items(), items(), items(), 0.01..=1.0, 0.01..=1.0, policy).prop_map(
+            |(memory_percent, max_items, tenant_max_items, mimir_max_items, a, b, policy)| {
+                CacheSettings {
+                    memory_percent,
+                    max_items,
+                    tenant_max_items,
+                    mimir_max_items,
+                    memory_threshold: f64::min(a, b),
+                    eviction_threshold: f64::max(a, b),
+                    eviction_policy: policy,
+                }
+            },
+        )
+    }
+
     /// Two levels of groups, parents first, each with a guarantee that the one above has room for.
     fn groups(count: usize, capacity_bytes: u64) -> Vec<Group> {
         let guarantee_bytes = capacity_bytes / 4;
@@ -236,8 +279,8 @@ mod tests {
     fn setups() -> impl Strategy<Value = Setup> {
         let grants_max = proptest::option::of(1..=GRANTS_MAX as u32);
         let capacity = sizes(BYTES_MAX).prop_map(|bytes| bytes + 1);
-        (capacity, grants_max, pressures(), 0..4_usize).prop_flat_map(
-            |(capacity_bytes, grants_max, pressure, group_count)| {
+        (capacity, grants_max, pressures(), caches(), 0..4_usize).prop_flat_map(
+            |(capacity_bytes, grants_max, pressure, cache, group_count)| {
                 let tenants = proptest::collection::vec(tenants(group_count), 0..5);
                 let defaults = proptest::option::of(tenants_without_name(group_count));
                 (tenants, defaults).prop_map(move |(mut tenants, defaults)| {
@@ -253,8 +296,8 @@ mod tests {
                         }
                     }
                     let groups = groups(group_count, capacity_bytes);
-                    let pressure = pressure.clone();
-                    Setup { capacity_bytes, grants_max, pressure, groups, tenants, defaults }
+                    let (pressure, cache) = (pressure.clone(), cache.clone());
+                    Setup { capacity_bytes, grants_max, pressure, cache, groups, tenants, defaults }
                 })
             },
         )

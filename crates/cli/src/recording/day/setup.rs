@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use allotment::{GovernorConfig, GroupConfig, GroupHandle, TenantConfig};
-use allotment_config::{Group, Pressure, Setup, Tenant};
+use allotment_config::{CacheSettings, Group, Pressure, Setup, Tenant};
 
 use super::untagged;
 
@@ -54,6 +54,7 @@ pub fn of(
             hysteresis_percent: governor.hysteresis_percent,
             pool: governor.pool_pressure,
         },
+        cache: CacheSettings::default(),
         groups: groups.iter().map(group).collect(),
         tenants: tenants.iter().map(tenant).collect(),
         defaults: None,
