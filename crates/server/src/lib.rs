@@ -13,6 +13,7 @@
 //! | requests and grants | `grants.rs` |
 //! | tenants, groups | `tenants.rs`, `groups.rs` |
 //! | looks at the whole, explanations | `looks.rs` |
+//! | what happens, as it happens | `events/`, names in `happened.rs` |
 //! | metrics for Prometheus | `metrics.rs` |
 //! | the negative answers | `problem.rs` |
 //! | sizes and names in bodies | `words.rs` |
@@ -39,9 +40,11 @@
 
 mod book;
 mod door;
+mod events;
 mod grants;
 mod groups;
 mod guests;
+mod happened;
 mod hs256;
 mod intake;
 mod keeper;
@@ -90,6 +93,7 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/v1/grants/{id}/shrink", post(grants::shrink))
         .route("/v1/grants/{id}/touch", post(grants::touch))
         .route("/metrics", get(metrics::scrape))
+        .route("/v1/events", get(events::listen))
         .route("/v1/explain", post(looks::explain))
         .route("/v1/balance", post(looks::balance))
         .route("/v1/usage", get(looks::usage))

@@ -75,6 +75,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "wanted", "the memory is wanted elsewhere", detail)
     }
 
+    /// It may succeed after so many seconds.
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_secs: Some(seconds), ..self }
+    }
+
     fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.figures.insert(name.to_string(), value.into());
         self

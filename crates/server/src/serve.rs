@@ -8,6 +8,7 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -45,6 +46,9 @@ impl Default for Bounds {
 
 /// Largest head that is read.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// What the machine keeps of answers that a client does not take; it doubles it.
+const UNTAKEN_BYTES_MAX: usize = 64 * 1024;
 
 /// How far the end has come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +101,8 @@ pub async fn serve(
     }
     drop(listener);
     let _ = stage.send(Stage::Draining);
+    // Who listens would not end by itself.
+    state.events.end();
     let all = u32::try_from(bounds.connections_max).unwrap_or(u32::MAX);
     let _ = tokio::time::timeout(bounds.drain_within, permits.acquire_many(all)).await;
     let _ = stage.send(Stage::Over);
@@ -130,6 +136,7 @@ async fn connection(
 ) {
     // Small answers, each of which somebody waits for.
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_send_buffer_size(UNTAKEN_BYTES_MAX);
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(bounds.head_within);
     http.max_buf_size(HEAD_BYTES_MAX);

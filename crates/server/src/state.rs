@@ -2,6 +2,7 @@
 
 use crate::book::{Book, Lease, OnEvict, Wanted};
 use crate::door::Door;
+use crate::events::{EVENTS_MAX, Events};
 use crate::metrics::Metrics;
 use allotment::{
     EvictedAllocation, GovernorConfig, ManagerOptions, MemoryConfig, MemoryError,
@@ -49,6 +50,8 @@ pub struct State {
     pub door: Door,
     /// What is counted as it happens.
     pub metrics: Metrics,
+    /// What happens, for who listens.
+    pub events: Arc<Events>,
     /// Taken by whoever registers, renames or removes: what was looked up stays so meanwhile.
     pub administration: tokio::sync::Mutex<()>,
     book: Mutex<Book>,
@@ -91,6 +94,7 @@ impl State {
         // The handler below answers at once.
         let options =
             ManagerOptions::default().reclaim_timeout(Duration::ZERO).governor(move |governor| {
+                governor.events_max = EVENTS_MAX;
                 of_file.tune(governor);
                 governor.promise_ns = promise_ns;
                 tune(governor);
@@ -106,6 +110,7 @@ impl State {
             bounds,
             door,
             metrics: Metrics::default(),
+            events: Events::new(),
             administration: tokio::sync::Mutex::default(),
             book,
             sooner: Arc::default(),
@@ -113,6 +118,16 @@ impl State {
         let asked = Arc::downgrade(&state);
         state.manager.on_evict(move |evicted| ask(&asked, evicted));
         Ok(state)
+    }
+
+    /// Bounds how many may listen to the stream of events at one time; 1,024 unless set.
+    pub fn set_listeners_max(&self, listeners: usize) {
+        self.events.set_listeners_max(listeners);
+    }
+
+    /// How many listen to the stream of events.
+    pub fn listeners(&self) -> usize {
+        self.events.listeners()
     }
 
     /// The book of leases. Never held across an await, or while memory is given back.

@@ -3,10 +3,12 @@
 mod client;
 mod connections;
 mod door;
+mod events;
 mod evicting;
 mod leases;
 mod metrics;
 mod misuse;
+mod stream;
 mod tenants;
 mod tokens;
 mod waiting;
