@@ -2,7 +2,8 @@
 //! down once for all listeners.
 //!
 //! ```text
-//! R1  every event since the reader was made is told once and in order, or is in a loss that is told
+//! R1  every event since the reader was made is told once and in order, or is in a loss that is
+//!     told
 //! R2  an event is told of a tenant only if it is about that tenant: where nobody knows any more,
 //!     since its number went to others meanwhile, it is told of nobody
 //! ```
