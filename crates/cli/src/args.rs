@@ -27,7 +27,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::bench::BenchArgs;
 #[cfg(feature = "serve")]
-pub use self::serve::ServeArgs;
+pub use self::serve::{AuditFull, ServeArgs};
 pub use self::stress::StressArgs;
 #[cfg(feature = "serve")]
 pub use self::token::{IssueArgs, KeyArgs, TokenCommand};

@@ -4,14 +4,18 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
+use allotment::audit::{JournalOptions, Key};
 use allotment::os::probe;
+use allotment::{AuditMode, MemoryError};
 use allotment_config::Setup;
 use allotment_server::{Bounds, Door, LeaseBounds, Pace, State, new_token, serve};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::args::ServeArgs;
+use crate::args::{AuditFull, ServeArgs};
+use crate::audit::key::head_file;
 use crate::failure::CliError;
 use crate::secret;
 use crate::token::read_keys;
@@ -57,12 +61,12 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
         }
         let door = Door::new(&token, hosts(args, address)).paced(pace(args));
         door.set_keys(keys);
-        let state = State::new(&setup, door, LeaseBounds::default());
-        let state = state.map_err(|error| CliError::new(error.to_string()))?;
+        let state = state(args, &setup, door)?;
         let end = told_to_end()?;
         announce(address, &setup, made.then_some((&*token, &*args.token_file)));
-        let served = serve(listener, state, Bounds::default(), end).await;
-        served.map_err(|error| CliError::new(error.to_string()))
+        let served = serve(listener, state.clone(), Bounds::default(), end).await;
+        served.map_err(|error| CliError::new(error.to_string()))?;
+        state.close_audit().map_err(|error| CliError::new(error.to_string()))
     })
 }
 
@@ -89,6 +93,27 @@ fn shared_bytes() -> Result<u64, CliError> {
     let whole =
         sample.limit_bytes.map_or(sample.total_bytes, |limit| limit.min(sample.total_bytes));
     Ok(whole / 100 * SHARED_PERCENT)
+}
+
+/// The governor, with its audit log if there is to be one.
+fn state(args: &ServeArgs, setup: &Setup, door: Door) -> Result<Arc<State>, CliError> {
+    let failed = |error: MemoryError| CliError::new(error.to_string());
+    let (bounds, full) = (LeaseBounds::default(), args.audit_full);
+    let (Some(folder), Some(file)) = (&args.audit, &args.audit_key) else {
+        return State::new(setup, door, bounds).map_err(failed);
+    };
+    let key = Key::load(file).map_err(|error| CliError::new(error.to_string()))?;
+    let state = State::tuned(setup, door, bounds, move |governor| {
+        governor.events_max = AuditMode::EVENTS_DEFAULT;
+        governor.audit = match full {
+            AuditFull::Memory => AuditMode::DropAndCount,
+            AuditFull::Log => AuditMode::FailClosed,
+        };
+    });
+    let state = state.map_err(failed)?;
+    let options = JournalOptions { head_file: Some(head_file(file)), ..JournalOptions::default() };
+    state.start_audit(folder, &key, options).map_err(failed)?;
+    Ok(state)
 }
 
 /// The names it was told, and the address it listens on.

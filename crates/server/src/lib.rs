@@ -14,6 +14,7 @@
 //! | tenants, groups | `tenants.rs`, `groups.rs` |
 //! | looks at the whole, explanations | `looks.rs` |
 //! | what happens, as it happens | `events/`, names in `happened.rs` |
+//! | the audit log, if one is kept | `audit/` |
 //! | metrics for Prometheus | `metrics.rs` |
 //! | the negative answers | `problem.rs` |
 //! | sizes and names in bodies | `words.rs` |
@@ -38,6 +39,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod audit;
 mod book;
 mod door;
 mod events;
@@ -94,6 +96,9 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/v1/grants/{id}/touch", post(grants::touch))
         .route("/metrics", get(metrics::scrape))
         .route("/v1/events", get(events::listen))
+        .route("/v1/audit", get(audit::list))
+        .route("/v1/audit/status", get(audit::status))
+        .route("/v1/audit/checkpoint", post(audit::checkpoint))
         .route("/v1/explain", post(looks::explain))
         .route("/v1/balance", post(looks::balance))
         .route("/v1/usage", get(looks::usage))

@@ -1,5 +1,6 @@
 //! What all requests share: the manager, the book of leases, who may come in.
 
+use crate::audit::Audit;
 use crate::book::{Book, Lease, OnEvict, Wanted};
 use crate::door::Door;
 use crate::events::{EVENTS_MAX, Events};
@@ -52,6 +53,8 @@ pub struct State {
     pub metrics: Metrics,
     /// What happens, for who listens.
     pub events: Arc<Events>,
+    /// What was written down of it.
+    pub audit: Audit,
     /// Taken by whoever registers, renames or removes: what was looked up stays so meanwhile.
     pub administration: tokio::sync::Mutex<()>,
     book: Mutex<Book>,
@@ -111,6 +114,7 @@ impl State {
             door,
             metrics: Metrics::default(),
             events: Events::new(),
+            audit: Audit::default(),
             administration: tokio::sync::Mutex::default(),
             book,
             sooner: Arc::default(),

@@ -1,5 +1,7 @@
 //! A server in this process, and a client of a few lines.
 
+use allotment::audit::{JournalOptions, Key};
+use allotment::{AuditMode, GovernorConfig};
 use allotment_server::{
     AUDIENCE, Bounds, Door, Issue, Keys, LeaseBounds, Pace, Scope, State, add_key, new_token, serve,
 };
@@ -45,6 +47,21 @@ impl Server {
         let door = Door::new(&token, vec!["allot.test".to_string()]).paced(pace);
         door.set_keys(Some(Keys::read(&keys, AUDIENCE).unwrap()));
         let state = State::new(&setup, door, leases).unwrap();
+        Self::of(state, token, keys, bounds)
+    }
+
+    /// One that writes down what happens.
+    pub fn audited(setup: &str, folder: &Path, key: &Key, mode: AuditMode) -> Self {
+        let setup = allotment_config::parse(setup, Path::new("allot.toml")).unwrap();
+        let token = new_token().unwrap();
+        let door = Door::new(&token, Vec::new());
+        let audit = move |governor: &mut GovernorConfig| governor.audit = mode;
+        let state = State::tuned(&setup, door, LeaseBounds::default(), audit).unwrap();
+        state.start_audit(folder, key, JournalOptions::default()).unwrap();
+        Self::of(state, token, String::new(), Bounds::default())
+    }
+
+    fn of(state: Arc<State>, token: String, keys: String, bounds: Bounds) -> Self {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();

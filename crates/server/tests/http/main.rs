@@ -1,5 +1,6 @@
 //! The server over real connections: every verb, every negative answer, leases, who may come in.
 
+mod audit;
 mod client;
 mod connections;
 mod door;
