@@ -4,6 +4,7 @@
 
 use allotment::{DenialReason, Event, EventKind, Pressure, Verb};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Every kind of event.
 const KINDS: [(EventKind, &str); EventKind::ALL.len()] = [
@@ -65,7 +66,7 @@ pub fn type_name(code: u8) -> Option<&'static str> {
 }
 
 /// An event of the governor. What does not apply is absent.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct EventBody<'a> {
     kind: &'static str,
     /// When, in ms since 1970.

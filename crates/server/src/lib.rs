@@ -15,6 +15,8 @@
 //! | looks at the whole, explanations | `looks.rs` |
 //! | what happens, as it happens | `events/`, names in `happened.rs` |
 //! | the audit log, if one is kept | `audit/` |
+//! | what operators of a cache ask | `cache/` |
+//! | the routes as an OpenAPI document | `openapi.rs` |
 //! | metrics for Prometheus | `metrics.rs` |
 //! | the negative answers | `problem.rs` |
 //! | sizes and names in bodies | `words.rs` |
@@ -41,6 +43,7 @@
 
 mod audit;
 mod book;
+mod cache;
 mod door;
 mod events;
 mod grants;
@@ -53,6 +56,7 @@ mod keeper;
 mod keys;
 mod looks;
 mod metrics;
+mod openapi;
 mod pace;
 mod problem;
 mod reach;
@@ -99,6 +103,10 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/v1/audit", get(audit::list))
         .route("/v1/audit/status", get(audit::status))
         .route("/v1/audit/checkpoint", post(audit::checkpoint))
+        .route("/api/cache/memory", get(cache::memory))
+        .route("/api/cache/memory/evict", post(cache::evict))
+        .route("/api/cache/memory/reset", post(cache::reset))
+        .route("/api/cache/status", get(cache::status))
         .route("/v1/explain", post(looks::explain))
         .route("/v1/balance", post(looks::balance))
         .route("/v1/usage", get(looks::usage))
@@ -111,6 +119,7 @@ pub fn router(state: &Arc<State>) -> Router {
     let outside = Router::new()
         .route("/healthz", get(looks::health))
         .route("/readyz", get(looks::health))
+        .route("/v1/openapi.json", get(openapi::show))
         .method_not_allowed_fallback(problem::no_method);
     outside.merge(inside).with_state(state.clone())
 }

@@ -26,6 +26,37 @@ use std::time::Duration;
 /// After how many seconds to come again where nothing more exact is known.
 const RETRY_AFTER_SECS: u64 = 1;
 
+/// Every kind of negative answer.
+pub const KINDS: [&str; 27] = [
+    "busy",
+    "denied",
+    "duplicate",
+    "ended",
+    "ending",
+    "guarantee-unavailable",
+    "guarantees-exceed",
+    "has-children",
+    "holds-memory",
+    "invalid",
+    "machine",
+    "no-audit",
+    "no-method",
+    "no-route",
+    "no-token",
+    "not-found",
+    "not-json",
+    "not-now",
+    "scope",
+    "stale-epoch",
+    "table-full",
+    "too-large",
+    "too-many",
+    "too-many-listeners",
+    "too-slow",
+    "wanted",
+    "wrong-host",
+];
+
 /// A negative answer.
 #[derive(Debug)]
 pub struct Problem {
@@ -46,6 +77,7 @@ impl Problem {
         detail: impl Into<String>,
     ) -> Self {
         let detail = detail.into();
+        debug_assert!(KINDS.contains(&kind), "{kind} is told nowhere");
         Self { status, kind, title, detail, figures: Map::new(), retry_after_secs: None }
     }
 

@@ -1,5 +1,6 @@
 //! Connections: how many, how long each may take to say what it wants, and the end of all.
 
+use crate::cache;
 use crate::guests::{Guest, Lobby};
 use crate::keeper;
 use crate::router;
@@ -77,6 +78,7 @@ pub async fn serve(
     end: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let mut keeper = tokio::spawn(keeper::keep(Arc::downgrade(&state), state.sooner.clone()));
+    let watch = tokio::spawn(cache::watch(Arc::downgrade(&state)));
     let permits = Arc::new(Semaphore::new(bounds.connections_max));
     let lobby = Arc::new(Lobby::default());
     let (stage, staged) = watch::channel(Stage::Open);
@@ -107,6 +109,7 @@ pub async fn serve(
     let _ = tokio::time::timeout(bounds.drain_within, permits.acquire_many(all)).await;
     let _ = stage.send(Stage::Over);
     keeper.abort();
+    watch.abort();
     Ok(())
 }
 

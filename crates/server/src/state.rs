@@ -2,11 +2,12 @@
 
 use crate::audit::Audit;
 use crate::book::{Book, Lease, OnEvict, Wanted};
+use crate::cache::Cache;
 use crate::door::Door;
 use crate::events::{EVENTS_MAX, Events};
 use crate::metrics::Metrics;
 use allotment::{
-    EvictedAllocation, GovernorConfig, ManagerOptions, MemoryConfig, MemoryError,
+    AllocationType, EvictedAllocation, GovernorConfig, ManagerOptions, MemoryConfig, MemoryError,
     MultiTenantMemoryManager, ReclaimAnswer, TenantId,
 };
 use allotment_config::Setup;
@@ -53,6 +54,8 @@ pub struct State {
     pub metrics: Metrics,
     /// What happens, for who listens.
     pub events: Arc<Events>,
+    /// What operators of a cache ask for.
+    pub cache: Cache,
     /// What was written down of it.
     pub audit: Audit,
     /// Taken by whoever registers, renames or removes: what was looked up stays so meanwhile.
@@ -115,6 +118,7 @@ impl State {
             metrics: Metrics::default(),
             events: Events::new(),
             audit: Audit::default(),
+            cache: Cache::new(setup),
             administration: tokio::sync::Mutex::default(),
             book,
             sooner: Arc::default(),
@@ -191,7 +195,11 @@ fn ask(state: &Weak<State>, evicted: &EvictedAllocation) -> ReclaimAnswer {
     let Some(state) = state.upgrade() else { return ReclaimAnswer::Busy };
     let now_ns = state.now_ns();
     let by_ns = now_ns.saturating_add(nanoseconds(state.bounds.evict_within));
-    match state.book().want(&evicted.allocation_id, now_ns, by_ns) {
+    let wanted = state.book().want(&evicted.allocation_id, now_ns, by_ns);
+    if evicted.allocation_type == AllocationType::Cache && wanted != Wanted::Unknown {
+        state.cache.note_evicted(1);
+    }
+    match wanted {
         Wanted::Asked => ReclaimAnswer::Deferred,
         Wanted::Free => ReclaimAnswer::Freed,
         Wanted::Unknown => ReclaimAnswer::Busy,

@@ -23,11 +23,13 @@ use allotment::{MemoryError, TenantId};
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
+pub use pages::RecordBody;
 use pages::{OWN_KINDS, Wanted};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 /// Calls that read or wait at one time; others stand in line.
 const AT_ONCE_MAX: usize = 2;
@@ -62,8 +64,9 @@ pub struct Asked {
 }
 
 /// A page of records.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct PageBody {
+    #[schema(value_type = Vec<RecordBody<'static>>)]
     records: Vec<serde_json::Value>,
     /// The next page comes after this record.
     next_after: u64,
@@ -74,8 +77,8 @@ pub struct PageBody {
 }
 
 /// How far the log has come.
-#[derive(Serialize)]
-pub struct StatusBody {
+#[derive(Serialize, ToSchema)]
+pub struct LogBody {
     mode: &'static str,
     records: u64,
     events_lost: u64,
@@ -88,7 +91,7 @@ pub struct StatusBody {
 }
 
 /// A checkpoint, to be kept where nobody who can change the log can change it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct HeadBody {
     head: String,
     sequence: u64,
@@ -148,7 +151,7 @@ impl State {
     }
 }
 
-impl From<AuditStatus> for StatusBody {
+impl From<AuditStatus> for LogBody {
     fn from(status: AuditStatus) -> Self {
         Self {
             mode: status.mode.name(),
@@ -201,9 +204,9 @@ fn machine(error: allotment::audit::AuditError) -> Problem {
 }
 
 /// `GET /v1/audit/status`.
-pub async fn status(Shared(state): Shared<Arc<State>>) -> Result<Json<StatusBody>, Problem> {
+pub async fn status(Shared(state): Shared<Arc<State>>) -> Result<Json<LogBody>, Problem> {
     let status = state.with_log(|state, _| Ok(state.manager.audit_status())).await?;
-    Ok(Json(StatusBody::from(status.unwrap_or_default())))
+    Ok(Json(LogBody::from(status.unwrap_or_default())))
 }
 
 /// `POST /v1/audit/checkpoint`.

@@ -8,6 +8,7 @@ use allotment::audit::{AuditError, Body, Configured, Entry, Reader, TRIED_TOPIC,
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
+use utoipa::ToSchema;
 
 /// The log's own kinds of records.
 pub const OWN_KINDS: [&str; 10] = [
@@ -47,23 +48,26 @@ pub struct Wanted {
 }
 
 /// A record of the log.
-#[derive(Serialize)]
-struct RecordBody<'a> {
+#[derive(Serialize, ToSchema)]
+pub struct RecordBody<'a> {
     sequence: u64,
     #[serde(flatten)]
     says: Says<'a>,
 }
 
-#[derive(Serialize)]
+/// What a record says.
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-enum Says<'a> {
+pub enum Says<'a> {
+    /// An event of the governor.
     Event(EventBody<'a>),
+    /// A record of the log's own.
     Own(OwnBody<'a>),
 }
 
 /// What the log says of itself.
-#[derive(Serialize)]
-struct OwnBody<'a> {
+#[derive(Serialize, ToSchema)]
+pub struct OwnBody<'a> {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     time_ms: Option<u64>,

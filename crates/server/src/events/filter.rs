@@ -60,12 +60,12 @@ fn unknown(name: &str) -> Problem {
 }
 
 /// What a listener gets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Filter {
     /// Of these kinds.
     pub kinds: Kinds,
-    /// About this tenant; none: about anybody and the pool.
-    pub tenant: Option<TenantId>,
+    /// About these tenants; none: about anybody and the pool.
+    pub tenants: Option<Vec<TenantId>>,
     /// From this event on.
     pub from_position: u64,
     /// Alerts from this time on, in ns of the governor's clock.
@@ -76,7 +76,7 @@ impl Filter {
     /// Whether a batch can be given as it is.
     pub fn wants_all(&self, batch: &Batch) -> bool {
         let begins = batch.frames.first().is_some_and(|frame| self.is_in_time(frame.at));
-        self.kinds == Kinds::ALL && self.tenant.is_none() && begins
+        self.kinds == Kinds::ALL && self.tenants.is_none() && begins
     }
 
     /// Whether nothing of a batch is to be given, as far as its kinds tell.
@@ -87,7 +87,8 @@ impl Filter {
     /// Whether this is to be given.
     pub fn wants(&self, frame: &Frame) -> bool {
         let is_loss = frame.kind == LOST;
-        let of_tenant = is_loss || self.tenant.is_none() || self.tenant == frame.tenant;
+        let is_of = |tenants: &Vec<_>| frame.tenant.is_some_and(|tenant| tenants.contains(&tenant));
+        let of_tenant = is_loss || self.tenants.as_ref().is_none_or(is_of);
         of_tenant && self.kinds.has(frame.kind) && self.is_in_time(frame.at)
     }
 
@@ -116,7 +117,8 @@ mod tests {
     #[test]
     fn a_tenants_listener_gets_what_is_about_it_and_losses() {
         let id = |number| Some(TenantId::from_u128(number)).filter(|_| number > 0);
-        let filter = Filter { kinds: Kinds::ALL, tenant: id(7), from_position: 10, from_ns: 100 };
+        let tenants = id(7).map(|tenant| vec![tenant]);
+        let filter = Filter { kinds: Kinds::ALL, tenants, from_position: 10, from_ns: 100 };
         let frame = |kind, tenant, at| Frame { end: 0, kind, tenant: id(tenant), at };
         assert!(filter.wants(&frame(0, 7, At::Position(10))));
         assert!(!filter.wants(&frame(0, 7, At::Position(9))), "it was before");

@@ -20,7 +20,11 @@ mod board;
 mod filter;
 mod reader;
 
+pub use crate::happened::EventBody;
+pub use reader::{AlertBody, LostBody};
+
 use crate::problem::Problem;
+use crate::reach::Reach;
 use crate::state::State;
 use crate::words::Query;
 use allotment::Governor;
@@ -31,7 +35,7 @@ use axum::response::{IntoResponse, Response};
 use board::{BATCH_BYTES_MAX, Batch, Board, Next};
 use bytes::Bytes;
 use filter::{Filter, Kinds};
-use reader::{END, LostBody, Reader, write_frame};
+use reader::{END, Reader, write_frame};
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -47,9 +51,11 @@ const LISTENERS_MAX: usize = 1_024;
 /// Between two turns of the reader, while somebody listens.
 const TURN: Duration = Duration::from_millis(10);
 /// Between two turns of a listener, for each that there is.
-const PAUSE_EACH: Duration = Duration::from_micros(500);
+const PAUSE_EACH: Duration = Duration::from_millis(1);
 /// Between two signs of life, where nothing else is said.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Longest stream of a token with scopes: whoever comes again shows that it still has one.
+const TOKEN_AGAIN: Duration = Duration::from_secs(3_600);
 /// After what time a client that was cut off comes again.
 const RETRY_MS: u64 = 2_000;
 /// After how many seconds to come again where there are too many listeners.
@@ -161,21 +167,10 @@ impl Events {
             let detail = format!("{max} listen already; come again, or have one of them leave");
             return Err(refusal("too-many-listeners", "too many listen", &detail));
         }
-        let mut first = format!("retry: {RETRY_MS}\n\n").into_bytes();
-        let cursor = match last {
-            None => inner.board.next(),
-            Some(Last::Frame(number)) => {
-                (filter.from_position, filter.from_ns) = (0, 0);
-                number.saturating_add(1).min(inner.board.next())
-            }
-            Some(Last::OtherServer) => {
-                (filter.from_position, filter.from_ns) = (0, 0);
-                // What is not known is how much; what this server still has follows.
-                let body = LostBody { events: None, alerts: None };
-                write_frame(&mut first, None, "lost", &body);
-                inner.board.oldest()
-            }
-        };
+        let (first, cursor) = first(&inner.board, last.as_ref());
+        if last.is_some() {
+            (filter.from_position, filter.from_ns) = (0, 0);
+        }
         inner.listeners += 1;
         if !inner.reading {
             inner.reading = true;
@@ -191,10 +186,11 @@ impl Events {
             told,
             filter,
             cursor,
-            ready: VecDeque::from([first.into()]),
+            ready: VecDeque::from([first]),
             given_bytes: 0,
             not_before: now,
             heartbeat_at: now + HEARTBEAT,
+            ends_at: None,
             over: false,
         })
     }
@@ -225,6 +221,25 @@ impl Events {
         (inner.reader, inner.reading) = (Some(reader), false);
         None
     }
+}
+
+/// What is said first, and where a listener begins.
+fn first(board: &Board, last: Option<&Last>) -> (Bytes, u64) {
+    let mut text = format!("retry: {RETRY_MS}\n\n").into_bytes();
+    let (cursor, lost) = match last {
+        None => (board.next(), None),
+        Some(Last::Frame(number)) => {
+            let wanted = number.saturating_add(1).min(board.next());
+            let gone = board.oldest().saturating_sub(wanted);
+            (wanted + gone, (gone > 0).then_some(Some(gone)))
+        }
+        // What is not known is how much; what this server still has follows.
+        Some(Last::OtherServer) => (board.oldest(), Some(None)),
+    };
+    if let Some(events) = lost {
+        write_frame(&mut text, None, "lost", &LostBody { events, alerts: None });
+    }
+    (text.into(), cursor)
 }
 
 fn refusal(kind: &'static str, title: &'static str, detail: &str) -> Problem {
@@ -264,6 +279,7 @@ struct Listener {
     /// Its next turn.
     not_before: Instant,
     heartbeat_at: Instant,
+    ends_at: Option<Instant>,
     over: bool,
 }
 
@@ -284,7 +300,8 @@ impl Listener {
             if self.over {
                 return None;
             }
-            if self.told.borrow_and_update().ended {
+            let is_late = self.ends_at.is_some_and(|at| at <= Instant::now());
+            if self.told.borrow_and_update().ended || is_late {
                 self.over = true;
                 return Some(Bytes::from_static(b"event: end\ndata: {}\n\n"));
             }
@@ -375,18 +392,23 @@ fn here(governor: &Governor) -> (u64, u64) {
 /// `GET /v1/events`.
 pub async fn listen(
     Shared(state): Shared<Arc<State>>,
+    reach: Reach,
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let tenant = match &wanted.tenant {
-        Some(text) => Some(state.tenant(text).ok_or_else(|| Problem::not_found("tenant"))?),
-        None => None,
+    let tenants = match (&wanted.tenant, &reach) {
+        (Some(text), _) => Some(vec![reach.tenant(&state, text)?]),
+        (None, Reach::All) => None,
+        (None, Reach::These(tenants)) => Some(tenants.clone()),
     };
     let kinds = wanted.kind.as_deref().map_or(Ok(Kinds::ALL), Kinds::parse)?;
     let (from_position, from_ns) = here(state.manager.governor());
-    let filter = Filter { kinds, tenant, from_position, from_ns };
+    let filter = Filter { kinds, tenants, from_position, from_ns };
     let last = state.events.last(&headers)?;
-    let listener = state.events.listen(&state, filter, last)?;
+    let mut listener = state.events.listen(&state, filter, last)?;
+    if reach != Reach::All {
+        listener.ends_at = Some(Instant::now() + TOKEN_AGAIN);
+    }
     let stream = futures_util::stream::unfold(listener, async |mut listener| {
         let bytes = listener.next().await?;
         Some((Ok::<_, Infallible>(bytes), listener))

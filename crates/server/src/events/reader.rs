@@ -23,6 +23,7 @@ use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
 use std::io::Write;
 use std::time::SystemTime;
+use utoipa::ToSchema;
 
 /// Events that are told in one turn, after which others go on.
 const TURN_EVENTS_MAX: usize = 4_096;
@@ -58,7 +59,7 @@ pub struct Reader {
 }
 
 /// An alert, as it is told.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct AlertBody<'a> {
     kind: &'static str,
     time_ms: u64,
@@ -74,7 +75,7 @@ pub struct AlertBody<'a> {
 }
 
 /// What was lost, as it is told.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct LostBody {
     /// Events; none where nobody can know how many.
     pub events: Option<u64>,

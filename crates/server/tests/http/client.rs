@@ -1,5 +1,6 @@
 //! A server in this process, and a client of a few lines.
 
+use super::schema;
 use allotment::audit::{JournalOptions, Key};
 use allotment::{AuditMode, GovernorConfig};
 use allotment_server::{
@@ -18,6 +19,9 @@ use tokio::sync::oneshot;
 
 /// Longest that the client waits for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// What the head of a stream of events has.
+const STREAM: &[u8] = b"content-type: text/event-stream";
 
 /// A server that ends with this value.
 pub struct Server {
@@ -96,7 +100,14 @@ impl Server {
     pub fn call_as(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let body = body.map(Value::to_string).unwrap_or_default();
         let token = format!("Authorization: Bearer {token}\r\n");
-        self.raw(&head(method, path, &token, &body), &body)
+        let answer = self.raw(&head(method, path, &token, &body), &body);
+        schema::check(self.document(), method, path, &answer);
+        answer
+    }
+
+    /// What the server says of its routes; no token.
+    pub fn document(&self) -> &'static Value {
+        schema::document(|| self.raw(&head("GET", "/v1/openapi.json", "", ""), "").is(200).body)
     }
 
     /// A token with these scopes, good for an hour.
@@ -188,7 +199,15 @@ pub struct Answer {
 
 pub fn read_answer(stream: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
+    let mut part = [0; 4_096];
+    loop {
+        let count = stream.read(&mut part).unwrap();
+        bytes.extend_from_slice(&part[..count]);
+        // A stream of events has no end: its beginning has all that is asked here.
+        if count == 0 || bytes.windows(STREAM.len()).any(|window| window == STREAM) {
+            break;
+        }
+    }
     let text = String::from_utf8(bytes).unwrap();
     let (head, text) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);

@@ -4,7 +4,7 @@
 use super::*;
 use allotment_server::Bounds;
 use client::head;
-use stream::{Said, Stream, connect, listen, listen_narrowly, resume};
+use stream::{Said, Stream, connect, listen, listen_as, listen_narrowly, resume};
 
 fn release(server: &Server, grant: &Answer) {
     let path = format!("/v1/grants/{}?epoch={}", grant.id(), grant.number("epoch"));
@@ -119,6 +119,37 @@ fn losses_are_told_to_whoever_was_away() {
 }
 
 #[test]
+fn who_was_away_for_long_gets_what_is_still_kept() {
+    let server = Server::new(SETUP);
+    let mut stream = listen(&server, "/v1/events");
+    granted(&server, &ask("chat", 1));
+    let id = stream.next_of("granted").id.unwrap();
+    let governor = server.state.manager.governor();
+    let tenant = governor.find_named("batch").unwrap();
+    let request = allotment::Request::new(tenant, allotment::AllocationType::Inference, 3);
+    // More than is kept, while somebody else listens to it.
+    for _ in 0..20 {
+        (0..500).for_each(|_| drop(governor.try_request(&request).unwrap()));
+        (0..1_000).for_each(|_| assert_ne!(stream.next().unwrap().event, "lost"));
+    }
+    let mut again = resume(&server, "/v1/events", &id);
+    let lost = again.next().unwrap();
+    assert_eq!(lost.event, "lost");
+    let lost = lost.data["events"].as_u64().unwrap();
+    let first = again.next().unwrap();
+    let own = id.split_once('-').unwrap().1.parse::<u64>().unwrap();
+    assert_eq!(number(&first), own + lost + 1, "nothing is passed over");
+    let begins = Instant::now();
+    let mut last = number(&first);
+    while last < own + lost + 5_000 {
+        let said = again.next().unwrap();
+        assert_eq!((number(&said), &*said.event == "lost"), (last + 1, false));
+        last = number(&said);
+        assert!(begins.elapsed() < SOON, "{last}");
+    }
+}
+
+#[test]
 fn a_filter_lets_through_what_it_names() {
     let server = Server::new(SETUP);
     let mut of_batch = listen(&server, "/v1/events?tenant=batch");
@@ -141,6 +172,29 @@ fn a_filter_lets_through_what_it_names() {
     let answer = server.get(&format!("/v1/events?kind={many}")).refuses(400, "invalid");
     assert!(answer.text.len() < 2_000, "{}", answer.text);
     server.get("/v1/events?since=1").refuses(400, "invalid");
+}
+
+#[test]
+fn a_token_of_one_tenant_hears_of_that_tenant_alone() {
+    let server = Server::new(SETUP);
+    let mut of_chat = listen_as(&server, "/v1/events", &server.issue("tenant:chat:read"));
+    let mut of_both = listen_as(
+        &server,
+        "/v1/events?kind=granted",
+        &server.issue("tenant:chat:read tenant:batch:request"),
+    );
+    granted(&server, &ask("batch", 1));
+    server.post("/v1/tenants", &json!({ "name": "new" })).is(201);
+    granted(&server, &ask("slow", 2));
+    granted(&server, &ask("chat", 3));
+    assert_eq!(next(&mut of_chat, 1), [told("granted", 3)]);
+    assert!(of_chat.is_silent());
+    assert_eq!(next(&mut of_both, 2), [told("granted", 1), told("granted", 3)]);
+    let chat = server.issue("tenant:chat:read");
+    let of = |path| server.call_as(&chat, "GET", path, None);
+    of("/v1/events?tenant=batch").refuses(404, "not-found");
+    of("/v1/events?tenant=nobody").refuses(404, "not-found");
+    of("/v1/audit").refuses(403, "scope");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The server over real connections: every verb, every negative answer, leases, who may come in.
 
 mod audit;
+mod cache;
 mod client;
 mod connections;
 mod door;
@@ -9,6 +10,8 @@ mod evicting;
 mod leases;
 mod metrics;
 mod misuse;
+mod openapi;
+mod schema;
 mod stream;
 mod tenants;
 mod tokens;

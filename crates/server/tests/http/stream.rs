@@ -28,6 +28,12 @@ pub fn connect(server: &Server, path: &str, more: &str) -> Stream {
     over(server.send(&head("GET", path, &token, ""), ""))
 }
 
+/// Listens with a token of its own.
+pub fn listen_as(server: &Server, path: &str, token: &str) -> Stream {
+    let token = format!("Authorization: Bearer {token}\r\n");
+    over(server.send(&head("GET", path, &token, ""), ""))
+}
+
 /// Listens over a connection that holds little of what is not read.
 pub fn listen_narrowly(server: &Server, path: &str) -> Stream {
     let token = format!("Authorization: Bearer {}\r\n", server.token);
