@@ -79,10 +79,10 @@ impl<'a> Reader<'a> {
         Ok(Self { folder, key, segment: 0, file, bytes, offset: 0, at: 0, after })
     }
 
-    /// At the first record of the segment before the one that has record `sequence`, or of the first
-    /// segment that is there: so that what every segment begins with, and the checkpoint at the end
-    /// of the one before it, are read on the way. Of segments whose headers cannot be read nothing
-    /// is known: then it begins earlier. Costs a look at some headers.
+    /// At the first record of the segment before the one that has record `sequence`, or of the
+    /// first segment that is there: so that what every segment begins with, and the checkpoint at
+    /// the end of the one before it, are read on the way. Of segments whose headers cannot be read
+    /// nothing is known: then it begins earlier. Costs a look at some headers.
     ///
     /// # Errors
     ///

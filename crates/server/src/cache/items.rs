@@ -166,7 +166,7 @@ mod tests {
             (Policy::Lfu, ["rare", "large", "short", "old"]),
             (Policy::Ttl, ["short", "rare", "large", "old"]),
             (Policy::Size, ["large", "short", "old", "rare"]),
-            // Uses for bytes and age: 5 / (500 x 200), 7 / (20 x 300), 1 / (10 x 100), 9 / (10 x 400).
+            // 5 / (500 x 200), 1 / (10 x 100), 7 / (20 x 300), 9 / (10 x 400).
             (Policy::Hybrid, ["large", "rare", "short", "old"]),
         ] {
             let order = order(items.clone(), policy, 500);

@@ -1,5 +1,5 @@
-//! What operators of a cache ask: how much memory it has, and to have some of it back. The paths and
-//! the names in the answers are those that a cache service of that kind has.
+//! What operators of a cache ask: how much memory it has, and to have some of it back. The paths
+//! and the names in the answers are those that a cache service of that kind has.
 //!
 //! ```text
 //! GET    /api/cache/memory         figures                      200
@@ -9,9 +9,9 @@
 //! ```
 //!
 //! The cache is all grants of the type `cache`, each one item. Those whose `model` begins with
-//! `mimir` are Mimir's, all others those of tenants. Limits come from `[cache]` of the configuration
-//! and the pool's capacity. They are watched, every [`WATCH_EVERY`] and whenever somebody asks, and
-//! bind nobody: what memory is needed for, the governor decides.
+//! `mimir` are Mimir's, all others those of tenants. Limits come from `[cache]` of the
+//! configuration and the pool's capacity. They are watched, every [`WATCH_EVERY`] and whenever
+//! somebody asks, and bind nobody: what memory is needed for, the governor decides.
 
 mod items;
 
