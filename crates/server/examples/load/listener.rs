@@ -114,7 +114,7 @@ pub fn deaf(place: &Place) -> Result<Deaf, Failure> {
 
 impl Deaf {
     /// Whether the server has ended the connection: reads what was sent before.
-    pub fn is_cut(mut self) -> Result<bool, Failure> {
+    pub fn was_cut(mut self) -> Result<bool, Failure> {
         self.0.set_read_timeout(Some(Duration::from_secs(1)))?;
         let begin = Instant::now();
         let mut buffer = vec![0; READ_BYTES];

@@ -173,7 +173,10 @@ fn alternating(
 fn deaf(place: &Place, connections: usize, time: Duration) -> Result<bool, Failure> {
     let ear = listener::deaf(place)?;
     let round = runtime()?.block_on(load(place, connections, time))?;
-    println!("{round}; one never reads: {}", if ear.is_cut()? { "cut off" } else { "still there" });
+    println!(
+        "{round}; one never reads: {}",
+        if ear.was_cut()? { "cut off" } else { "still there" }
+    );
     Ok(round.errors == 0 && is_settled(place)?)
 }
 
