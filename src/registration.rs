@@ -412,6 +412,26 @@ impl Governor {
         Some(GroupHandle::new(self.tag, generation, index))
     }
 
+    /// Who an account of events ([`crate::Event::account`]) is now; nobody once it is unregistered.
+    ///
+    /// A number is used again by later accounts, and the event `Registered` of an account is
+    /// recorded before it is found here. So events before a `Registered` of the same number are
+    /// about somebody else, and whoever reads up to the end after this has seen it.
+    ///
+    /// Takes the administrative mutex for a moment; allocates nothing.
+    pub fn account(&self, index: u32) -> Option<AccountName> {
+        if index == ROOT {
+            return Some(AccountName::Pool);
+        }
+        let admin = lock(&self.admin);
+        let node = admin.nodes.get(&index)?;
+        let generation = node.generation;
+        Some(match node.kind {
+            Kind::Tenant(_) => AccountName::Tenant(TenantHandle::new(self.tag, generation, index)),
+            Kind::Group(_) => AccountName::Group(GroupHandle::new(self.tag, generation, index)),
+        })
+    }
+
     /// Index and generation of the first registered account that is looked for.
     fn find_node(&self, is_it: impl Fn(&Node) -> bool) -> Option<(u32, u32)> {
         let admin = lock(&self.admin);

@@ -558,3 +558,26 @@ fn a_refused_request_leaves_no_trace_in_the_count() {
     let no = denial(governor.try_request(&of(two, 1)).unwrap_err());
     assert_eq!((no.reason, no.limit), (DenialReason::GrantCount, 1));
 }
+
+#[test]
+fn an_account_of_events_is_whoever_was_registered_last() {
+    let config = GovernorConfig { tenants_max: 1, events_max: 64, ..small(MIB) };
+    let governor = Governor::new(config).unwrap();
+    let group = governor.register_group(GroupConfig::new("team")).unwrap();
+    let mut mark = EventMark::default();
+    let mut next = || {
+        let mut reader = governor.events_after(mark);
+        let EventRead::Event(event) = reader.read() else { panic!("no event") };
+        mark = reader.mark();
+        (event.kind, governor.account(event.account))
+    };
+    assert_eq!(next(), (EventKind::Registered, Some(AccountName::Group(group))));
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    assert_eq!(next(), (EventKind::Registered, Some(AccountName::Tenant(one))));
+    governor.unregister_tenant(one, Unregister::IfIdle).unwrap();
+    assert_eq!(next(), (EventKind::Unregistered, None));
+    let two = governor.register_tenant(tenant(2)).unwrap();
+    assert_eq!((two.index(), next().1), (one.index(), Some(AccountName::Tenant(two))));
+    assert_eq!(governor.account(0), Some(AccountName::Pool));
+    assert_eq!(governor.account(u32::MAX), None);
+}

@@ -79,6 +79,30 @@ impl<'a> Reader<'a> {
         Ok(Self { folder, key, segment: 0, file, bytes, offset: 0, at: 0, after })
     }
 
+    /// At the first record of the segment before the one that has record `sequence`, or of the
+    /// first segment that is there: so that what every segment begins with, and the checkpoint at
+    /// the end of the one before it, are read on the way. Of segments whose headers cannot be read
+    /// nothing is known: then it begins earlier. Costs a look at some headers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::open`].
+    pub fn open_before(
+        folder: &Path,
+        key: Option<&'a Key>,
+        sequence: u64,
+    ) -> Result<Self, AuditError> {
+        let mut reader = Self::open(folder, key)?;
+        let numbers = segments(folder)?;
+        let begins = numbers.partition_point(|&number| {
+            first_sequence(&folder.join(segment_name(number)))
+                .is_some_and(|first| first <= sequence)
+        });
+        // It goes over to the one after this.
+        reader.segment = begins.checked_sub(3).map_or(0, |before| numbers[before]);
+        Ok(reader)
+    }
+
     /// Goes on until there is a record, an error, or nothing more.
     fn step(&mut self) -> Result<Option<Entry>, AuditError> {
         loop {
@@ -198,6 +222,16 @@ impl Iterator for Reader<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step().transpose()
+    }
+}
+
+/// The number of the first record of a segment, as its header says.
+fn first_sequence(path: &Path) -> Option<u64> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(HEADER_BYTES as u64).read_to_end(&mut bytes).ok()?;
+    match Header::read(&bytes, None) {
+        Read::Header(header) => Some(header.first_sequence),
+        _ => None,
     }
 }
 

@@ -47,6 +47,34 @@ fn entries_say_where_they_stand() {
 }
 
 #[test]
+fn a_reader_may_begin_one_segment_before_a_record() {
+    let scratch = Scratch::new();
+    let mut journal = scratch.open(small());
+    for round in 0..5 {
+        append(&mut journal, 10 * round..10 * round + 10);
+        journal.rotate(at(round), []).unwrap();
+    }
+    journal.flush().unwrap();
+    let key = key();
+    let all: Vec<Entry> = Reader::open(&scratch.log(), None).unwrap().map(Result::unwrap).collect();
+    for (wanted, key) in all.iter().flat_map(|entry| [(entry, None), (entry, Some(&key))]) {
+        let sequence = wanted.record.sequence;
+        let reader = Reader::open_before(&scratch.log(), key, sequence).unwrap();
+        let read: Vec<Entry> = reader.map(Result::unwrap).collect();
+        assert_eq!(read[0].segment, wanted.segment.saturating_sub(1).max(1), "{sequence}");
+        assert!(read[0].record.sequence <= sequence);
+        assert_eq!(read, all[all.len() - read.len()..]);
+    }
+    let last = all.last().unwrap();
+    let reader = Reader::open_before(&scratch.log(), None, u64::MAX).unwrap();
+    assert_eq!(reader.map(Result::unwrap).last().as_ref(), Some(last));
+    // A header that cannot be read hides nothing.
+    std::fs::write(scratch.segment(4), [7; 300]).unwrap();
+    let mut reader = Reader::open_before(&scratch.log(), None, all[0].record.sequence).unwrap();
+    assert_eq!(reader.next().unwrap().unwrap(), all[0]);
+}
+
+#[test]
 fn a_reader_goes_on_after_what_is_damaged() {
     let scratch = Scratch::new();
     let mut journal = scratch.open(small());

@@ -6,14 +6,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use allotment_config::{Configuration, Datum, Layers};
+use allotment::audit::{JournalOptions, Key};
+use allotment::{AuditMode, MemoryError};
+use allotment_config::{Configuration, Datum, Layers, Setup};
 use allotment_server::{
     Bounds, Door, LeaseBounds, Pace, Remembered, State, Told, new_token, open_state, serve, watch,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::args::ServeArgs;
+use crate::args::{AuditFull, ServeArgs};
+use crate::audit::key::head_file;
 use crate::config;
 use crate::failure::CliError;
 use crate::secret;
@@ -60,9 +63,7 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
         }
         let door = Door::new(&token, hosts(args, address)).paced(pace(args));
         door.set_keys(keys);
-        let setup = &beginning.configuration.setup;
-        let state = State::new(setup, door, LeaseBounds::default());
-        let state = state.map_err(|error| CliError::new(error.to_string()))?;
+        let state = state(args, &beginning.configuration.setup, door)?;
         let end = told_to_end()?;
         let summary = config::summary(&beginning.configuration);
         // What is no file, a pipe say, has been read and cannot be read again.
@@ -71,8 +72,9 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
         take_over(&state, beginning);
         tokio::spawn(watch(Arc::downgrade(&state), path, file, tell));
         announce(address, &summary, made.then_some((&*token, &*args.token_file)));
-        let served = serve(listener, state, Bounds::default(), end).await;
-        served.map_err(|error| CliError::new(error.to_string()))
+        let served = serve(listener, state.clone(), Bounds::default(), end).await;
+        served.map_err(|error| CliError::new(error.to_string()))?;
+        state.close_audit().map_err(|error| CliError::new(error.to_string()))
     })
 }
 
@@ -155,6 +157,27 @@ fn tell(told: Told) {
             list("is drained, and leaves once it holds nothing", &applied.leaving);
         }
     }
+}
+
+/// The governor, with its audit log if there is to be one.
+fn state(args: &ServeArgs, setup: &Setup, door: Door) -> Result<Arc<State>, CliError> {
+    let failed = |error: MemoryError| CliError::new(error.to_string());
+    let (bounds, full) = (LeaseBounds::default(), args.audit_full);
+    let (Some(folder), Some(file)) = (&args.audit, &args.audit_key) else {
+        return State::new(setup, door, bounds).map_err(failed);
+    };
+    let key = Key::load(file).map_err(|error| CliError::new(error.to_string()))?;
+    let state = State::tuned(setup, door, bounds, move |governor| {
+        governor.events_max = AuditMode::EVENTS_DEFAULT;
+        governor.audit = match full {
+            AuditFull::Memory => AuditMode::DropAndCount,
+            AuditFull::Log => AuditMode::FailClosed,
+        };
+    });
+    let state = state.map_err(failed)?;
+    let options = JournalOptions { head_file: Some(head_file(file)), ..JournalOptions::default() };
+    state.start_audit(folder, &key, options).map_err(failed)?;
+    Ok(state)
 }
 
 /// The names it was told, and the address it listens on.

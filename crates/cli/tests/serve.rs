@@ -240,3 +240,27 @@ fn keys_and_tokens_that_make_no_sense_are_refused() {
     refused(&folder, &["--calls-per-second", "0"], "1..=1000000");
     refused(&folder, &["--audience", ""], "audience");
 }
+
+#[test]
+fn what_happens_is_written_down_and_sealed_at_the_end() {
+    let folder = Folder::new("audit");
+    let allot = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_allot"));
+        command.current_dir(&folder.0).args(words).output().unwrap()
+    };
+    assert!(allot(&["audit", "keygen", "key"]).status.success());
+    let options = ["--audit", "log", "--audit-key", "key", "--audit-full", "log"];
+    let mut running = Running::new(&folder, &options, 2);
+    let token = fs::read_to_string(folder.0.join("allot.token")).unwrap();
+    let (status, audit) = running.get("/v1/audit/status", token.trim());
+    assert_eq!((status, &audit["mode"]), (200, &Value::from("fail-closed")));
+    assert_eq!(running.end(libc::SIGTERM), Some(0));
+    // The head that was written beside the key is in it.
+    let verified = allot(&["audit", "verify", "log", "--key", "key", "--sealed"]);
+    let said = String::from_utf8(verified.stdout).unwrap();
+    assert!(verified.status.success() && said.contains("key.head"), "{said}");
+    refused(&folder, &["--audit", "log"], "--audit-key");
+    refused(&folder, &["--audit-full", "log"], "--audit");
+    refused(&folder, &["--audit", "log", "--audit-key", "none"], "none");
+    refused(&folder, &["--audit", ".", "--audit-key", "key"], "key");
+}

@@ -18,6 +18,7 @@
 
 use allotment::TenantId;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 
 /// Leases remembered after their end, at most.
 const ENDED_MAX: usize = 16_384;
@@ -72,6 +73,10 @@ pub struct Lease {
     pub on_evict: OnEvict,
     /// By when its holder should release it.
     pub wanted_by_ns: Option<u64>,
+    /// When its content was used last, as far as its holder has said.
+    pub used_ns: u64,
+    /// How often, its beginning included.
+    pub uses: u32,
     /// Whether its holder has been told.
     told: bool,
     /// Whether a change of it is under way.
@@ -110,7 +115,9 @@ impl Acting<'_> {
 }
 
 /// What a lease is kept under.
-type Name = (TenantId, String);
+pub type Name = (TenantId, String);
+/// Where a lease stands among those that end.
+pub type Place = (u64, Name);
 
 /// What is to become of a lease whose memory is needed elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +134,7 @@ pub enum Wanted {
 #[derive(Debug)]
 pub struct Book {
     live: HashMap<Name, Lease>,
-    deadlines: BTreeSet<(u64, Name)>,
+    deadlines: BTreeSet<Place>,
     ended: HashMap<Name, End>,
     ended_order: VecDeque<Name>,
     whose: HashMap<String, TenantId>,
@@ -169,9 +176,18 @@ impl Book {
         self.epoch += 1;
         let deadline_ns = now_ns.saturating_add(lease_ns);
         let epoch = self.epoch;
-        let (wanted_by_ns, told, changing) = (None, false, false);
-        let lease =
-            Lease { tenant, epoch, lease_ns, deadline_ns, on_evict, wanted_by_ns, told, changing };
+        let lease = Lease {
+            tenant,
+            epoch,
+            lease_ns,
+            deadline_ns,
+            on_evict,
+            wanted_by_ns: None,
+            used_ns: now_ns,
+            uses: 1,
+            told: false,
+            changing: false,
+        };
         self.whose.insert(id.clone(), tenant);
         self.deadlines.insert((deadline_ns, (tenant, id.clone())));
         self.live.insert((tenant, id), lease.clone());
@@ -221,6 +237,22 @@ impl Book {
     pub fn of(&self, who: Acting) -> Vec<(String, Lease)> {
         let mine = self.live.iter().filter(|((tenant, _), _)| who.may(*tenant));
         mine.map(|((_, id), lease)| (id.clone(), lease.clone())).collect()
+    }
+
+    /// At most so many leases with their ids, in the order in which they end, after a place in that
+    /// order; one that is put off meanwhile comes again.
+    pub fn page(&self, after: Option<&Place>, max: usize) -> Vec<(Place, Lease)> {
+        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = self.deadlines.range((begin, Bound::Unbounded)).take(max);
+        let lease = |place: &Place| Some((place.clone(), self.live.get(&place.1)?.clone()));
+        page.filter_map(lease).collect()
+    }
+
+    /// The content of a lease was used.
+    pub fn touched(&mut self, id: &str, now_ns: u64) {
+        if let Some(lease) = self.any_mut(id) {
+            (lease.used_ns, lease.uses) = (now_ns, lease.uses.saturating_add(1));
+        }
     }
 
     /// Makes a lease last for its whole time again.

@@ -28,6 +28,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+use utoipa::ToSchema;
 
 /// Most differences that an answer lists; the rest are counted.
 const LISTED_MAX: usize = 1_000;
@@ -46,7 +47,7 @@ pub struct Configured {
 }
 
 /// How changes went.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct History {
     /// Changes applied so far, those that changed nothing included.
     pub applied: u64,
@@ -67,6 +68,51 @@ pub struct Applied {
     pub needs_restart: Vec<String>,
     /// Tenants that are not named any more: they are drained, and leave once they hold nothing.
     pub leaving: Vec<String>,
+}
+
+/// One value of the configuration.
+#[derive(Serialize, ToSchema)]
+pub struct ValueBody {
+    key: String,
+    value: JsonValue,
+    /// Who has set it.
+    origin: String,
+}
+
+/// Who leaves once it holds nothing.
+#[derive(Serialize, ToSchema)]
+pub struct LeavingBody {
+    tenants: Vec<String>,
+    groups: Vec<String>,
+}
+
+/// The answer to `GET /v1/config`.
+#[derive(Serialize, ToSchema)]
+pub struct ConfigBody {
+    values: Vec<ValueBody>,
+    history: History,
+    leaving: LeavingBody,
+}
+
+/// A value that differs.
+#[derive(Serialize, ToSchema)]
+pub struct ChangeBody {
+    key: String,
+    before: Option<JsonValue>,
+    after: Option<JsonValue>,
+}
+
+/// The answer to `PUT /v1/config`.
+#[derive(Serialize, ToSchema)]
+pub struct AppliedBody {
+    /// At most 1,000 of them.
+    changes: Vec<ChangeBody>,
+    /// How many there are.
+    changed: usize,
+    /// Keys that wait for the next start.
+    needs_restart: Vec<String>,
+    /// Tenants that leave once they hold nothing.
+    leaving: Vec<String>,
 }
 
 /// What to configure.
@@ -366,26 +412,20 @@ fn json_of(datum: &Datum) -> JsonValue {
 
 impl Applied {
     /// As an answer shows it.
-    fn body(&self) -> JsonValue {
-        let listed = self.changes.iter().take(LISTED_MAX).map(|change| {
+    fn body(self) -> AppliedBody {
+        let changed = self.changes.len();
+        let listed = self.changes.into_iter().take(LISTED_MAX).map(|change| {
             let side = |datum: &Option<Datum>| datum.as_ref().map(json_of);
-            json!({
-                "key": change.key,
-                "before": side(&change.before),
-                "after": side(&change.after),
-            })
+            let (before, after) = (side(&change.before), side(&change.after));
+            ChangeBody { key: change.key, before, after }
         });
-        json!({
-            "changes": listed.collect::<Vec<_>>(),
-            "changed": self.changes.len(),
-            "needs_restart": self.needs_restart,
-            "leaving": self.leaving,
-        })
+        let changes = listed.collect();
+        AppliedBody { changes, changed, needs_restart: self.needs_restart, leaving: self.leaving }
     }
 }
 
 /// Every value in force, who has set it, and how the last change went.
-pub async fn look(Shared(state): Shared<Arc<State>>) -> Json<JsonValue> {
+pub async fn look(Shared(state): Shared<Arc<State>>) -> Json<ConfigBody> {
     state.sweep();
     let configured = state.configured.effective();
     let known = configured.values().into_iter().map(|value| (value.key.clone(), value));
@@ -397,24 +437,24 @@ pub async fn look(Shared(state): Shared<Arc<State>>) -> Json<JsonValue> {
     let values = values.into_iter().map(|value| {
         let of_layers = known.get(&value.key).filter(|known| known.value == value.value);
         let origin = of_layers.map_or(Origin::Request, |known| known.origin.clone());
-        json!({ "key": value.key, "value": json_of(&value.value), "origin": origin.to_string() })
+        let json = json_of(&value.value);
+        ValueBody { key: value.key, value: json, origin: origin.to_string() }
     });
     let leaving = locked(&state.configured.leaving).clone();
-    Json(json!({
-        "values": values.collect::<Vec<_>>(),
-        "history": state.configured.history(),
-        "leaving": {
-            "tenants": leaving.tenants.values().collect::<Vec<_>>(),
-            "groups": leaving.groups,
-        },
-    }))
+    let tenants = leaving.tenants.values().map(ToString::to_string).collect();
+    let groups = leaving.groups.iter().map(ToString::to_string).collect();
+    Json(ConfigBody {
+        values: values.collect(),
+        history: state.configured.history(),
+        leaving: LeavingBody { tenants, groups },
+    })
 }
 
 /// The text of a file, in place of the one that was read last.
 pub async fn put(
     Shared(state): Shared<Arc<State>>,
     body: Bytes,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<Json<AppliedBody>, Problem> {
     let text = String::from_utf8(body.to_vec())
         .map_err(|error| Problem::invalid(format!("the body is not UTF-8: {error}")))?;
     let applied = state.configure(Source::Request(text)).await?;

@@ -27,6 +27,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use utoipa::ToSchema;
 
 /// Longest wait for a turn.
 const WAIT_MAX: Duration = Duration::from_secs(3_600);
@@ -39,7 +40,7 @@ const PAGE_MAX: usize = 1_000;
 const NS_IN_MS: u64 = 1_000_000;
 
 /// What is asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ask {
     tenant: String,
@@ -71,7 +72,7 @@ impl Ask {
     }
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Evicting {
     #[default]
@@ -80,7 +81,7 @@ enum Evicting {
 }
 
 /// A grant and its lease.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct GrantBody {
     id: String,
     epoch: u64,
@@ -96,7 +97,7 @@ pub struct GrantBody {
 }
 
 /// How long a lease still lasts, and whether its memory is wanted.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct LeaseBody {
     id: String,
     epoch: u64,
@@ -106,14 +107,14 @@ pub struct LeaseBody {
 }
 
 /// The lease that the caller has.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Epoch {
     epoch: u64,
 }
 
 /// More or less, in the lease that the caller has.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resize {
     epoch: u64,
@@ -383,6 +384,7 @@ pub async fn touch(
     if let Err(error) = state.manager.touch_allocation(tenant, &id).await {
         return Err(state.struck(&id, tenant, error).await);
     }
+    state.book().touched(&id, state.now_ns());
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -18,12 +18,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// Most characters of a name, as of a tenant's.
 const NAME_MAX: usize = 128;
 
 /// What a new group is.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewGroup {
     name: String,
@@ -33,16 +34,18 @@ pub struct NewGroup {
 }
 
 /// What is to become of a group; what is not named stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = GroupChanges)]
 pub struct Changes {
     guarantee: Option<Size>,
     #[serde(default)]
+    #[schema(value_type = Option<Size>)]
     limit: Change<Size>,
 }
 
 /// A group.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct GroupBody {
     name: String,
     parent: Option<String>,

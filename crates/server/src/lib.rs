@@ -17,6 +17,10 @@
 //! | requests and grants | `grants.rs` |
 //! | tenants, groups | `tenants.rs`, `groups.rs` |
 //! | looks at the whole, explanations | `looks.rs` |
+//! | what happens, as it happens | `events/`, names in `happened.rs` |
+//! | the audit log, if one is kept | `audit/` |
+//! | what operators of a cache ask | `cache/` |
+//! | the routes as an OpenAPI document | `openapi.rs` |
 //! | metrics for Prometheus | `metrics.rs` |
 //! | the negative answers | `problem.rs` |
 //! | sizes and names in bodies | `words.rs` |
@@ -42,12 +46,16 @@
 //! ```
 
 mod apply;
+mod audit;
 mod book;
+mod cache;
 mod config;
 mod door;
+mod events;
 mod grants;
 mod groups;
 mod guests;
+mod happened;
 mod hs256;
 mod intake;
 mod keeper;
@@ -55,6 +63,7 @@ mod kept;
 mod keys;
 mod looks;
 mod metrics;
+mod openapi;
 mod pace;
 mod problem;
 mod reach;
@@ -103,6 +112,14 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/v1/grants/{id}/touch", post(grants::touch))
         .route("/v1/config", get(config::look).put(config::put))
         .route("/metrics", get(metrics::scrape))
+        .route("/v1/events", get(events::listen))
+        .route("/v1/audit", get(audit::list))
+        .route("/v1/audit/status", get(audit::status))
+        .route("/v1/audit/checkpoint", post(audit::checkpoint))
+        .route("/api/cache/memory", get(cache::memory))
+        .route("/api/cache/memory/evict", post(cache::evict))
+        .route("/api/cache/memory/reset", post(cache::reset))
+        .route("/api/cache/status", get(cache::status))
         .route("/v1/explain", post(looks::explain))
         .route("/v1/balance", post(looks::balance))
         .route("/v1/usage", get(looks::usage))
@@ -115,6 +132,7 @@ pub fn router(state: &Arc<State>) -> Router {
     let outside = Router::new()
         .route("/healthz", get(looks::health))
         .route("/readyz", get(looks::health))
+        .route("/v1/openapi.json", get(openapi::show))
         .method_not_allowed_fallback(problem::no_method);
     outside.merge(inside).with_state(state.clone())
 }

@@ -21,9 +21,10 @@ use axum::Json;
 use axum::extract::State as Shared;
 use serde::Serialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// The pool.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct PoolBody {
     capacity_bytes: u64,
     used_bytes: u64,
@@ -39,7 +40,7 @@ pub struct PoolBody {
 }
 
 /// Everything at about one time.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SnapshotBody {
     pool: PoolBody,
     groups: Vec<GroupBody>,
@@ -47,7 +48,7 @@ pub struct SnapshotBody {
 }
 
 /// What would decide a request.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ExplanationBody {
     would_be_granted: bool,
     on_hold: Option<String>,
@@ -67,14 +68,14 @@ pub struct ExplanationBody {
     text: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct HolderBody {
     name: String,
     bytes: u64,
     share_percent: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct VictimBody {
     id: String,
     tenant: String,
@@ -85,7 +86,7 @@ struct VictimBody {
 }
 
 /// What a step of the balancer did.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct BalanceBody {
     pressure: &'static str,
     evicted_grants: u32,

@@ -26,6 +26,41 @@ use std::time::Duration;
 /// After how many seconds to come again where nothing more exact is known.
 const RETRY_AFTER_SECS: u64 = 1;
 
+/// Every kind of negative answer.
+pub const KINDS: [&str; 31] = [
+    "busy",
+    "denied",
+    "duplicate",
+    "ended",
+    "ending",
+    "guarantee-unavailable",
+    "guarantees-exceed",
+    "has-children",
+    "holds-memory",
+    "impossible",
+    "invalid",
+    "machine",
+    "no-audit",
+    "no-method",
+    "no-route",
+    "no-token",
+    "not-found",
+    "not-json",
+    "not-kept",
+    "not-now",
+    "scope",
+    "stale-epoch",
+    "state-full",
+    "table-full",
+    "too-large",
+    "too-many",
+    "too-many-listeners",
+    "too-slow",
+    "unsound",
+    "wanted",
+    "wrong-host",
+];
+
 /// A negative answer.
 #[derive(Debug)]
 pub struct Problem {
@@ -46,6 +81,7 @@ impl Problem {
         detail: impl Into<String>,
     ) -> Self {
         let detail = detail.into();
+        debug_assert!(KINDS.contains(&kind), "{kind} is told nowhere");
         Self { status, kind, title, detail, figures: Map::new(), retry_after_secs: None }
     }
 
@@ -84,6 +120,11 @@ impl Problem {
     pub fn and_also(mut self, more: &str) -> Self {
         self.detail.push_str(more);
         self
+    }
+
+    /// It may succeed after so many seconds.
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_secs: Some(seconds), ..self }
     }
 
     /// The same with a value of its own.

@@ -85,7 +85,7 @@ const fn route(method: &'static str, path: &'static str, right: Right, over: Ove
 }
 
 /// Every route that asks for a token. One that is not here is for `admin` alone.
-pub const ROUTES: [Route; 29] = [
+pub const ROUTES: [Route; 37] = [
     route("GET", "/v1/tenants", Right::Read, Over::Tenant),
     route("POST", "/v1/tenants", Right::Admin, Over::All),
     route("GET", "/v1/tenants/{tenant}", Right::Read, Over::Tenant),
@@ -110,6 +110,14 @@ pub const ROUTES: [Route; 29] = [
     route("POST", "/v1/grants/{id}/touch", Right::Request, Over::Tenant),
     route("GET", "/v1/config", Right::Admin, Over::All),
     route("PUT", "/v1/config", Right::Admin, Over::All),
+    route("GET", "/v1/events", Right::Read, Over::Tenant),
+    route("GET", "/v1/audit", Right::Read, Over::All),
+    route("GET", "/v1/audit/status", Right::Read, Over::All),
+    route("POST", "/v1/audit/checkpoint", Right::Admin, Over::All),
+    route("GET", "/api/cache/memory", Right::Read, Over::All),
+    route("POST", "/api/cache/memory/evict", Right::Admin, Over::All),
+    route("POST", "/api/cache/memory/reset", Right::Admin, Over::All),
+    route("GET", "/api/cache/status", Right::Read, Over::All),
     route("GET", "/metrics", Right::Read, Over::All),
     route("POST", "/v1/explain", Right::Read, Over::Tenant),
     route("POST", "/v1/balance", Right::Admin, Over::All),

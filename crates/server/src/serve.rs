@@ -1,5 +1,6 @@
 //! Connections: how many, how long each may take to say what it wants, and the end of all.
 
+use crate::cache;
 use crate::guests::{Guest, Lobby};
 use crate::keeper;
 use crate::router;
@@ -8,6 +9,7 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -46,6 +48,9 @@ impl Default for Bounds {
 /// Largest head that is read.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
+/// What the machine keeps of answers that a client does not take; it doubles it.
+const UNTAKEN_BYTES_MAX: usize = 64 * 1024;
+
 /// How far the end has come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
@@ -73,6 +78,7 @@ pub async fn serve(
     end: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let mut keeper = tokio::spawn(keeper::keep(Arc::downgrade(&state), state.sooner.clone()));
+    let watch = tokio::spawn(cache::watch(Arc::downgrade(&state)));
     let permits = Arc::new(Semaphore::new(bounds.connections_max));
     let lobby = Arc::new(Lobby::default());
     let (stage, staged) = watch::channel(Stage::Open);
@@ -97,10 +103,13 @@ pub async fn serve(
     }
     drop(listener);
     let _ = stage.send(Stage::Draining);
+    // Who listens would not end by itself.
+    state.events.end();
     let all = u32::try_from(bounds.connections_max).unwrap_or(u32::MAX);
     let _ = tokio::time::timeout(bounds.drain_within, permits.acquire_many(all)).await;
     let _ = stage.send(Stage::Over);
     keeper.abort();
+    watch.abort();
     Ok(())
 }
 
@@ -130,6 +139,7 @@ async fn connection(
 ) {
     // Small answers, each of which somebody waits for.
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_send_buffer_size(UNTAKEN_BYTES_MAX);
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(bounds.head_within);
     http.max_buf_size(HEAD_BYTES_MAX);

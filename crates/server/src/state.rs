@@ -1,12 +1,15 @@
 //! What all requests share: the manager, the book of leases, who may come in.
 
+use crate::audit::Audit;
 use crate::book::{Book, Lease, OnEvict, Wanted};
+use crate::cache::Cache;
 use crate::config::Configured;
 use crate::door::Door;
+use crate::events::{EVENTS_MAX, Events};
 use crate::kept::Kept;
 use crate::metrics::Metrics;
 use allotment::{
-    EvictedAllocation, GovernorConfig, ManagerOptions, MemoryConfig, MemoryError,
+    AllocationType, EvictedAllocation, GovernorConfig, ManagerOptions, MemoryConfig, MemoryError,
     MultiTenantMemoryManager, ReclaimAnswer, TenantId,
 };
 use allotment_config::Setup;
@@ -55,6 +58,12 @@ pub struct State {
     pub configured: Configured,
     /// What requests have made of it, for the next start.
     pub kept: Kept,
+    /// What happens, for who listens.
+    pub events: Arc<Events>,
+    /// What operators of a cache ask for.
+    pub cache: Cache,
+    /// What was written down of it.
+    pub audit: Audit,
     /// Taken by whoever registers, renames or removes: what was looked up stays so meanwhile.
     pub administration: tokio::sync::Mutex<()>,
     book: Mutex<Book>,
@@ -97,6 +106,7 @@ impl State {
         // The handler below answers at once.
         let options =
             ManagerOptions::default().reclaim_timeout(Duration::ZERO).governor(move |governor| {
+                governor.events_max = EVENTS_MAX;
                 of_file.tune(governor);
                 governor.promise_ns = promise_ns;
                 tune(governor);
@@ -114,6 +124,9 @@ impl State {
             metrics: Metrics::default(),
             configured: Configured::of(setup.clone()),
             kept: Kept::default(),
+            events: Events::new(),
+            audit: Audit::default(),
+            cache: Cache::default(),
             administration: tokio::sync::Mutex::default(),
             book,
             sooner: Arc::default(),
@@ -121,6 +134,16 @@ impl State {
         let asked = Arc::downgrade(&state);
         state.manager.on_evict(move |evicted| ask(&asked, evicted));
         Ok(state)
+    }
+
+    /// Bounds how many may listen to the stream of events at one time; 1,024 unless set.
+    pub fn set_listeners_max(&self, listeners: usize) {
+        self.events.set_listeners_max(listeners);
+    }
+
+    /// How many listen to the stream of events.
+    pub fn listeners(&self) -> usize {
+        self.events.listeners()
     }
 
     /// The book of leases. Never held across an await, or while memory is given back.
@@ -180,7 +203,11 @@ fn ask(state: &Weak<State>, evicted: &EvictedAllocation) -> ReclaimAnswer {
     let Some(state) = state.upgrade() else { return ReclaimAnswer::Busy };
     let now_ns = state.now_ns();
     let by_ns = now_ns.saturating_add(nanoseconds(state.bounds.evict_within));
-    match state.book().want(&evicted.allocation_id, now_ns, by_ns) {
+    let wanted = state.book().want(&evicted.allocation_id, now_ns, by_ns);
+    if evicted.allocation_type == AllocationType::Cache && wanted != Wanted::Unknown {
+        state.cache.note_evicted(1);
+    }
+    match wanted {
         Wanted::Asked => ReclaimAnswer::Deferred,
         Wanted::Free => ReclaimAnswer::Freed,
         Wanted::Unknown => ReclaimAnswer::Busy,

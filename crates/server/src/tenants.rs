@@ -21,20 +21,24 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// What a tenant is to be: of a new one all that differs from the defaults, of one that is there
 /// what is to change.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wish {
     name: Option<String>,
+    #[schema(value_type = Option<String>)]
     id: Option<Uuid>,
     group: Option<String>,
     guarantee: Option<Size>,
     #[serde(default)]
+    #[schema(value_type = Option<Size>)]
     limit: Change<Size>,
     #[serde(default)]
+    #[schema(value_type = Option<Size>)]
     burst: Change<Size>,
     priority: Option<Rank>,
     isolation: Option<Walls>,
@@ -59,7 +63,7 @@ enum Mode {
 }
 
 /// A tenant, what it may have and what it has.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct TenantBody {
     id: String,
     name: String,

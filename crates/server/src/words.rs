@@ -8,6 +8,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A number of bytes: `8589934592` or `"8GiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,24 @@ impl<'de> Deserialize<'de> for Size {
             }
         }
     }
+}
+
+impl PartialSchema for Size {
+    fn schema() -> RefOr<Schema> {
+        let of = |kind| ObjectBuilder::new().schema_type(SchemaType::Type(kind));
+        let number = of(Type::Integer).minimum(Some(0));
+        let text = of(Type::String).examples(["8GiB"]);
+        Schema::OneOf(OneOfBuilder::new().item(number).item(text).build()).into()
+    }
+}
+
+impl ToSchema for Size {}
+
+/// One of a few names.
+fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> RefOr<Schema> {
+    let names: Vec<String> = all.iter().map(|value| name(*value).replace(' ', "_")).collect();
+    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    text.enum_values(Some(names)).build().into()
 }
 
 /// A value that may be left as it is, taken away with `null`, or set.
@@ -95,6 +116,14 @@ impl Kind {
     }
 }
 
+impl PartialSchema for Kind {
+    fn schema() -> RefOr<Schema> {
+        names(&AllocationType::ALL, AllocationType::name)
+    }
+}
+
+impl ToSchema for Kind {}
+
 impl<'de> Deserialize<'de> for Kind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -107,6 +136,14 @@ impl<'de> Deserialize<'de> for Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rank(pub Priority);
 
+impl PartialSchema for Rank {
+    fn schema() -> RefOr<Schema> {
+        names(&Priority::ALL, Priority::name)
+    }
+}
+
+impl ToSchema for Rank {}
+
 impl<'de> Deserialize<'de> for Rank {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -115,15 +152,24 @@ impl<'de> Deserialize<'de> for Rank {
     }
 }
 
+const ISOLATIONS: [Isolation; 3] = [Isolation::None, Isolation::Soft, Isolation::Hard];
+
 /// How strictly limits bind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Walls(pub Isolation);
 
+impl PartialSchema for Walls {
+    fn schema() -> RefOr<Schema> {
+        names(&ISOLATIONS, Isolation::name)
+    }
+}
+
+impl ToSchema for Walls {}
+
 impl<'de> Deserialize<'de> for Walls {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let all = [Isolation::None, Isolation::Soft, Isolation::Hard];
         let text = String::deserialize(deserializer)?;
-        one_of(&text, "isolation", &all, Isolation::name).map(Self).map_err(D::Error::custom)
+        one_of(&text, "isolation", &ISOLATIONS, Isolation::name).map(Self).map_err(D::Error::custom)
     }
 }
 

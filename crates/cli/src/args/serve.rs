@@ -2,10 +2,19 @@
 
 use super::LayerArgs;
 use allotment_server::{AUDIENCE, Pace};
-use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// What comes first while the audit log cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuditFull {
+    /// Requests go on; what finds no room in the log is counted there
+    Memory,
+    /// Requests are denied; nothing is missing in the log
+    Log,
+}
 
 /// Options of `allot serve`.
 #[derive(Args, Debug)]
@@ -48,6 +57,18 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = Pace::default().calls_per_second)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub calls_per_second: u32,
+
+    /// A folder in which what is granted, denied and given back is written down (docs/AUDIT.md)
+    #[arg(long, value_name = "FOLDER", requires = "audit_key")]
+    pub audit: Option<PathBuf>,
+
+    /// The key of that log: `allot audit keygen FILE` makes one; its head is written to FILE.head
+    #[arg(long, value_name = "FILE", requires = "audit")]
+    pub audit_key: Option<PathBuf>,
+
+    /// What comes first while the log cannot be written, as when the disk is full
+    #[arg(long, value_name = "WHAT", default_value = "memory", requires = "audit")]
+    pub audit_full: AuditFull,
 
     /// A further name that this server is called by, with or without a port
     #[arg(long = "host", value_name = "NAME")]

@@ -11,7 +11,7 @@
 //! | `kind` | the names of what can happen |
 //! | `when` | times of day |
 
-mod key;
+pub mod key;
 mod kind;
 pub mod pages;
 mod report;

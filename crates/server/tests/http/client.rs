@@ -1,5 +1,8 @@
 //! A server in this process, and a client of a few lines.
 
+use super::schema;
+use allotment::audit::{JournalOptions, Key};
+use allotment::{AuditMode, GovernorConfig};
 use allotment_server::{
     AUDIENCE, Bounds, Door, Issue, Keys, LeaseBounds, Pace, Scope, State, add_key, new_token, serve,
 };
@@ -10,12 +13,15 @@ use std::ops::Index;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 /// Longest that the client waits for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// What the head of a stream of events has.
+const STREAM: &[u8] = b"content-type: text/event-stream";
 
 /// A server that ends with this value.
 pub struct Server {
@@ -45,6 +51,21 @@ impl Server {
         let door = Door::new(&token, vec!["allot.test".to_string()]).paced(pace);
         door.set_keys(Some(Keys::read(&keys, AUDIENCE).unwrap()));
         let state = State::new(&setup, door, leases).unwrap();
+        Self::of(state, token, keys, bounds)
+    }
+
+    /// One that writes down what happens.
+    pub fn audited(setup: &str, folder: &Path, key: &Key, mode: AuditMode) -> Self {
+        let setup = allotment_config::parse(setup, Path::new("allot.toml")).unwrap();
+        let token = new_token().unwrap();
+        let door = Door::new(&token, Vec::new());
+        let audit = move |governor: &mut GovernorConfig| governor.audit = mode;
+        let state = State::tuned(&setup, door, LeaseBounds::default(), audit).unwrap();
+        state.start_audit(folder, key, JournalOptions::default()).unwrap();
+        Self::of(state, token, String::new(), Bounds::default())
+    }
+
+    fn of(state: Arc<State>, token: String, keys: String, bounds: Bounds) -> Self {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -79,7 +100,14 @@ impl Server {
     pub fn call_as(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let body = body.map(Value::to_string).unwrap_or_default();
         let token = format!("Authorization: Bearer {token}\r\n");
-        self.raw(&head(method, path, &token, &body), &body)
+        let answer = self.raw(&head(method, path, &token, &body), &body);
+        schema::check(self.document(), method, path, &answer);
+        answer
+    }
+
+    /// What the server says of its routes; no token.
+    pub fn document(&self) -> &'static Value {
+        schema::document(|| self.raw(&head("GET", "/v1/openapi.json", "", ""), "").is(200).body)
     }
 
     /// A token with these scopes, good for an hour.
@@ -101,6 +129,18 @@ impl Server {
         stream.write_all(head.as_bytes()).unwrap();
         // Who refuses the head may have closed already.
         let _ = stream.write_all(body.as_bytes());
+        stream
+    }
+
+    /// The same over a connection that holds little of what is not read.
+    pub fn send_narrow(&self, head: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let stream = self.runtime.block_on(socket.connect(self.address)).unwrap();
+        let mut stream = stream.into_std().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(ANSWER_WITHIN)).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
         stream
     }
 
@@ -159,7 +199,15 @@ pub struct Answer {
 
 pub fn read_answer(stream: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
+    let mut part = [0; 4_096];
+    loop {
+        let count = stream.read(&mut part).unwrap();
+        bytes.extend_from_slice(&part[..count]);
+        // A stream of events has no end: its beginning has all that is asked here.
+        if count == 0 || bytes.windows(STREAM.len()).any(|window| window == STREAM) {
+            break;
+        }
+    }
     let text = String::from_utf8(bytes).unwrap();
     let (head, text) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);

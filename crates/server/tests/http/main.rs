@@ -1,13 +1,19 @@
 //! The server over real connections: every verb, every negative answer, leases, who may come in.
 
+mod audit;
+mod cache;
 mod client;
 mod config;
 mod connections;
 mod door;
+mod events;
 mod evicting;
 mod leases;
 mod metrics;
 mod misuse;
+mod openapi;
+mod schema;
+mod stream;
 mod tenants;
 mod tokens;
 mod waiting;
