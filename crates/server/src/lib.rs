@@ -17,6 +17,8 @@
 //! | the audit log, if one is kept | `audit/` |
 //! | what operators of a cache ask | `cache/` |
 //! | the routes as an OpenAPI document | `openapi.rs` |
+//! | the dashboard's files, and what it watches | `dashboard.rs`, `watch/` |
+//! | the last refusals and evictions, one tenant in detail | `recent.rs`, `details.rs` |
 //! | metrics for Prometheus | `metrics.rs` |
 //! | the negative answers | `problem.rs` |
 //! | sizes and names in bodies | `words.rs` |
@@ -44,6 +46,8 @@
 mod audit;
 mod book;
 mod cache;
+mod dashboard;
+mod details;
 mod door;
 mod events;
 mod grants;
@@ -60,9 +64,11 @@ mod openapi;
 mod pace;
 mod problem;
 mod reach;
+mod recent;
 mod serve;
 mod state;
 mod tenants;
+mod watch;
 mod words;
 
 pub use door::{Door, new_token};
@@ -85,6 +91,7 @@ pub fn router(state: &Arc<State>) -> Router {
             "/v1/tenants/{tenant}",
             get(tenants::look).patch(tenants::change).delete(tenants::remove),
         )
+        .route("/v1/tenants/{tenant}/details", get(details::look))
         .route("/v1/tenants/{tenant}/freeze", post(tenants::freeze))
         .route("/v1/tenants/{tenant}/thaw", post(tenants::thaw))
         .route("/v1/tenants/{tenant}/drain", post(tenants::drain))
@@ -107,6 +114,9 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/api/cache/memory/evict", post(cache::evict))
         .route("/api/cache/memory/reset", post(cache::reset))
         .route("/api/cache/status", get(cache::status))
+        .route("/v1/watch", get(watch::watch))
+        .route("/v1/denials", get(recent::denials))
+        .route("/v1/evictions", get(recent::evictions))
         .route("/v1/explain", post(looks::explain))
         .route("/v1/balance", post(looks::balance))
         .route("/v1/usage", get(looks::usage))
@@ -117,6 +127,8 @@ pub fn router(state: &Arc<State>) -> Router {
         // The last one is the first that a request comes to.
         .layer(middleware::from_fn_with_state(state.clone(), door::check));
     let outside = Router::new()
+        .route("/", get(dashboard::page))
+        .route("/dashboard/{file}", get(dashboard::file))
         .route("/healthz", get(looks::health))
         .route("/readyz", get(looks::health))
         .route("/v1/openapi.json", get(openapi::show))

@@ -35,7 +35,9 @@ use axum::response::{IntoResponse, Response};
 use board::{BATCH_BYTES_MAX, Batch, Board, Next};
 use bytes::Bytes;
 use filter::{Filter, Kinds};
-use reader::{END, Reader, write_frame};
+use reader::Reader;
+
+pub use reader::{END, write_frame};
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::convert::Infallible;

@@ -4,6 +4,7 @@ mod audit;
 mod cache;
 mod client;
 mod connections;
+mod dashboard;
 mod door;
 mod events;
 mod evicting;
