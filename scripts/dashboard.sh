@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The dashboard of `allot serve` before a real browser, headless: every view by mouse and by keys, the
-# change of a limit, a server that goes away and comes back, what is sent, how long an update takes
-# with a thousand tenants. Pictures of all of it go to target/dashboard/.
+# The dashboard of `allot serve` before a real browser, headless: every view by mouse and by keys,
+# the change of a limit, a server that goes away and comes back, what is sent, how long an update
+# takes with a thousand tenants. Pictures of all of it go to target/dashboard/.
 #
 #   scripts/dashboard.sh
 #
@@ -24,8 +24,10 @@ browser=$(find_browser || true)
 if [ -z "$browser" ] && [ "$(id -u)" -eq 0 ] && command -v apt-get > /dev/null; then
     export DEBIAN_FRONTEND=noninteractive
     mkdir -p target
-    { apt-get update && apt-get install --yes --no-install-recommends chromium fonts-dejavu-core; } \
-        > target/chromium.log 2>&1 || true
+    {
+        apt-get update &&
+            apt-get install --yes --no-install-recommends chromium fonts-dejavu-core
+    } > target/chromium.log 2>&1 || true
     browser=$(find_browser || true)
 fi
 if [ -z "$browser" ]; then
@@ -34,4 +36,4 @@ if [ -z "$browser" ]; then
 fi
 
 cargo build --locked --quiet --package allot --features serve
-timeout 170 node scripts/dashboard/check.mjs "$browser"
+timeout 600 node scripts/dashboard/check.mjs "$browser"

@@ -13,10 +13,22 @@ export class Browser {
   constructor(program) {
     this.folder = mkdtempSync(join(tmpdir(), "dashboard-"));
     // Tabs share little memory on small machines, and root has no sandbox.
-    const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-      "--remote-debugging-pipe", "--no-first-run", "--no-default-browser-check",
-      "--disable-background-networking", "--disable-component-update", "--disable-sync",
-      "--disable-extensions", "--hide-scrollbars", `--user-data-dir=${this.folder}`, "about:blank"];
+    const flags = [
+      "--headless=new",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-dev-shm-usage",
+      "--remote-debugging-pipe",
+      "--no-first-run",
+      "--no-default-browser-check",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--disable-extensions",
+      "--hide-scrollbars",
+      `--user-data-dir=${this.folder}`,
+      "about:blank",
+    ];
     this.process = spawn(program, flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
     this.calls = new Map();
     this.listeners = new Set();
@@ -58,7 +70,7 @@ export class Browser {
     const { targetId } = await this.send("Target.createTarget", { url: "about:blank" });
     const attached = { targetId, flatten: true };
     const { sessionId } = await this.send("Target.attachToTarget", attached);
-    const page = new Page(this, sessionId);
+    const page = new Page(this, sessionId, targetId);
     await page.begin();
     return page;
   }
@@ -66,17 +78,19 @@ export class Browser {
   async end() {
     const ended = new Promise((resolve) => this.process.once("exit", resolve));
     if (this.process.exitCode === null) {
-      this.process.kill();
+      await this.send("Browser.close").catch(() => this.process.kill());
       await ended;
     }
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    // Its helpers end a little later, and write until then.
+    const patiently = { recursive: true, force: true, maxRetries: 20, retryDelay: 100 };
+    rmSync(this.folder, patiently);
   }
 }
 
 // One tab, and what it did that a page should not do.
 export class Page {
-  constructor(browser, session) {
-    Object.assign(this, { browser, session, urls: [], faults: [], requests: new Map() });
+  constructor(browser, session, target) {
+    Object.assign(this, { browser, session, target, urls: [], faults: [], requests: new Map() });
     this.traced = null;
     browser.listeners.add((message) => {
       if (message.sessionId === session) this.heard(message.method, message.params);
@@ -91,10 +105,12 @@ export class Page {
     for (const domain of ["Page", "Runtime", "Network", "Log", "Performance"]) {
       await this.send(`${domain}.enable`);
     }
-    await this.send("Page.addScriptToEvaluateOnNewDocument", { source: `
+    await this.send("Page.addScriptToEvaluateOnNewDocument", {
+      source: `
       window.violations = [];
       addEventListener("securitypolicyviolation", (event) =>
-        violations.push(event.violatedDirective + " " + event.blockedURI + " " + event.sourceFile));` });
+        violations.push(event.violatedDirective + " " + event.blockedURI + " " + event.sourceFile));`,
+    });
   }
 
   bytes() {
@@ -115,14 +131,23 @@ export class Page {
       const { exception, text } = params.exceptionDetails;
       this.faults.push(`exception: ${exception?.description ?? text}`);
     }
-    if (method === "Runtime.consoleAPICalled" && ["error", "warning", "assert"].includes(params.type)) {
+    if (
+      method === "Runtime.consoleAPICalled" &&
+      ["error", "warning", "assert"].includes(params.type)
+    ) {
       this.faults.push(`console: ${params.args.map((arg) => arg.value).join(" ")}`);
     }
     if (method === "Log.entryAdded" && ["error", "warning"].includes(params.entry.level)) {
-      this.faults.push(`log: ${params.entry.source}: ${params.entry.text} ${params.entry.url ?? ""}`);
+      this.faults.push(
+        `log: ${params.entry.source}: ${params.entry.text} ${params.entry.url ?? ""}`,
+      );
     }
     if (method === "Tracing.dataCollected") this.traced?.push(...params.value);
     this.once?.(method, params);
+  }
+
+  async close() {
+    await this.browser.send("Target.closeTarget", { targetId: this.target });
   }
 
   async size(width, height) {
@@ -172,7 +197,12 @@ export class Page {
   async key(key, modifiers = 0) {
     const codes = { Enter: 13, Escape: 27, Tab: 9, ArrowDown: 40, ArrowUp: 38, End: 35, Home: 36 };
     const text = key === "Enter" ? "\r" : key.length === 1 ? key : undefined;
-    const event = { key, modifiers, text, windowsVirtualKeyCode: codes[key] ?? key.toUpperCase().charCodeAt(0) };
+    const event = {
+      key,
+      modifiers,
+      text,
+      windowsVirtualKeyCode: codes[key] ?? key.toUpperCase().charCodeAt(0),
+    };
     await this.send("Input.dispatchKeyEvent", { type: "keyDown", ...event });
     await this.send("Input.dispatchKeyEvent", { type: "keyUp", key, modifiers });
   }
@@ -190,7 +220,9 @@ export class Page {
   async trace(ms) {
     this.traced = [];
     const done = new Promise((resolve) => {
-      this.once = (method) => { if (method === "Tracing.tracingComplete") resolve(); };
+      this.once = (method) => {
+        if (method === "Tracing.tracingComplete") resolve();
+      };
     });
     const traceConfig = { includedCategories: ["devtools.timeline", "v8.execute"] };
     await this.send("Tracing.start", { traceConfig, transferMode: "ReportEvents" });

@@ -50,7 +50,6 @@ guarantee = "512MiB"
 limit = "2GiB"
 [[tenants]]
 name = "vision"
-limit = "4GiB"
 [[tenants]]
 name = "archive"
 limit = "1GiB"
@@ -58,8 +57,9 @@ priority = "low"
 `;
 
 export function many(tenants) {
-  const one = (n) => `[[tenants]]\nname = "tenant-${String(n).padStart(4, "0")}"\n` +
-    `guarantee = "${n % 3 ? 4 : 16}MiB"\nlimit = "${32 + n % 7 * 16}MiB"\n`;
+  const one = (n) =>
+    `[[tenants]]\nname = "tenant-${String(n).padStart(4, "0")}"\n` +
+    `guarantee = "${n % 3 ? 4 : 16}MiB"\nlimit = "${32 + (n % 7) * 16}MiB"\n`;
   const all = Array.from({ length: tenants }, (_, n) => one(n + 1));
   return `capacity = "48GiB"\n${all.join("")}`;
 }
@@ -75,10 +75,15 @@ export class Server {
   }
 
   async start() {
-    const files = ["--config", join(this.folder, "allot.toml"), "--admin-token",
-      join(this.folder, "token")];
-    this.process = spawn(this.program, ["serve", "--listen", this.listen, ...files],
-      { stdio: ["ignore", "pipe", "pipe"] });
+    const files = [
+      "--config",
+      join(this.folder, "allot.toml"),
+      "--admin-token",
+      join(this.folder, "token"),
+    ];
+    this.process = spawn(this.program, ["serve", "--listen", this.listen, ...files], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let said = "";
     const at = await new Promise((resolve, reject) => {
       const heard = (chunk) => {
@@ -110,7 +115,8 @@ export class Server {
 
   async ask(method, path, body) {
     const answer = await fetch(this.url + path, {
-      method, body: body && JSON.stringify(body),
+      method,
+      body: body && JSON.stringify(body),
       headers: { Authorization: `Bearer ${this.token}`, "Content-Type": "application/json" },
     });
     const text = await answer.text();
@@ -176,14 +182,18 @@ export class Traffic {
       if (status !== 200) this.held.delete(grant.id);
       else if (body.evict_within_ms !== null) await this.drop(grant);
     }
-    const size = 220 + turn * 97 % 380;
+    const size = 220 + ((turn * 97) % 380);
     await this.take("chat", size, "inference", "llama-70b-q4");
     if (this.of("chat", "inference").length > 4) await this.drop(this.of("chat", "inference")[0]);
-    await this.take("agents", size / 2 | 0, "inference", "qwen-14b");
-    if (this.of("agents", "inference").length > 6) await this.drop(this.of("agents", "inference")[0]);
-    if (turn % 3 === 0) await this.take("batch", 512, "cache", "prefix cache", { on_evict: "at_once" });
-    if (turn % 4 === 0) await this.take("embeddings", 300, "cache", "vectors", { on_evict: "at_once" });
+    await this.take("agents", (size / 2) | 0, "inference", "qwen-14b");
+    if (this.of("agents", "inference").length > 6)
+      await this.drop(this.of("agents", "inference")[0]);
+    if (turn % 3 === 0)
+      await this.take("batch", 512, "cache", "prefix cache", { on_evict: "at_once" });
+    if (turn % 4 === 0)
+      await this.take("embeddings", 300, "cache", "vectors", { on_evict: "at_once" });
     if (turn % 7 === 0) await this.take("search", 3400, "inference", "bge-large");
+    if (turn % 8 === 0) await this.take("vision", 13000, "model_load", "siglip-xl");
     if (turn % 9 === 0) await this.take("evals", 8000, "background", "nightly");
     if (turn % 11 === 0) await this.take("notebooks", 9300, "background", "jupyter");
     if (turn % 6 === 0) {
@@ -206,7 +216,7 @@ export class Crowd {
   }
 
   name(n) {
-    return `tenant-${String(n % this.tenants + 1).padStart(4, "0")}`;
+    return `tenant-${String((n % this.tenants) + 1).padStart(4, "0")}`;
   }
 
   async take(n, mib) {
@@ -216,7 +226,7 @@ export class Crowd {
 
   async begin() {
     for (let n = 0; n < this.tenants; n += 50) {
-      const some = Array.from({ length: 50 }, (_, k) => this.take(n + k, 2 + (n + k) % 9));
+      const some = Array.from({ length: 50 }, (_, k) => this.take(n + k, 2 + ((n + k) % 9)));
       await Promise.all(some);
     }
     this.looping = this.loop();
@@ -226,7 +236,7 @@ export class Crowd {
     while (!this.over) {
       this.turn += 1;
       const from = this.turn * 37;
-      const some = Array.from({ length: 20 }, (_, k) => this.take(from + k * 13, 1 + k % 3));
+      const some = Array.from({ length: 20 }, (_, k) => this.take(from + k * 13, 1 + (k % 3)));
       await Promise.all(some).catch(() => {});
       await sleep(60);
     }
@@ -241,4 +251,3 @@ export class Crowd {
 export function program() {
   return `${process.env.CARGO_TARGET_DIR ?? "target"}/debug/allot`;
 }
-

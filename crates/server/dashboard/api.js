@@ -46,13 +46,17 @@ export async function call(method, path, body) {
 function wait(ms, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); });
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
   });
 }
 
 // One event of the stream: what stands after `event:` and `data:`.
 function readEvent(block) {
-  let name = "message", data = "";
+  let name = "message",
+    data = "";
   for (const line of block.split("\n")) {
     if (line.startsWith("event: ")) name = line.slice(7);
     else if (line.startsWith("data: ")) data += line.slice(6);
@@ -68,7 +72,7 @@ async function readStream(answer, alive, heard) {
     if (done) return;
     alive();
     parts.push(value);
-    if (!value.includes("\n\n") && !(value.startsWith("\n"))) continue;
+    if (!value.includes("\n\n") && !value.startsWith("\n")) continue;
     const blocks = parts.join("").split("\n\n");
     parts = [blocks.pop()];
     for (const block of blocks) {
@@ -105,7 +109,7 @@ export function watch(heard, told) {
           heard(name, data);
           told("live");
         });
-      } catch (error) {
+      } catch {
         if (stop.signal.aborted) return;
       } finally {
         clearTimeout(timer);

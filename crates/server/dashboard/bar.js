@@ -10,7 +10,12 @@ const WIDE = 1000;
 const HIGH = 20;
 
 function mark(name) {
-  return s("line", { class: `mark-${name}`, y1: 0, y2: HIGH, "vector-effect": "non-scaling-stroke" });
+  return s("line", {
+    class: `mark-${name}`,
+    y1: 0,
+    y2: HIGH,
+    "vector-effect": "non-scaling-stroke",
+  });
 }
 
 export class Bar {
@@ -26,11 +31,26 @@ export class Bar {
     this.limit = mark("limit");
     this.burst = mark("burst");
     this.title = s("title", {});
-    this.element = s("svg", {
-      class: "bar", viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", role: "img",
-      "aria-label": label ?? null,
-    }, this.title, this.room, this.extra, this.used, this.evictable, this.idle, this.floor,
-    this.fair, this.burst, this.limit);
+    this.element = s(
+      "svg",
+      {
+        class: "bar",
+        viewBox: `0 0 ${WIDE} ${HIGH}`,
+        preserveAspectRatio: "none",
+        role: "img",
+        "aria-label": label ?? null,
+      },
+      this.title,
+      this.room,
+      this.extra,
+      this.used,
+      this.evictable,
+      this.idle,
+      this.floor,
+      this.fair,
+      this.burst,
+      this.limit,
+    );
   }
 
   // `scale`: bytes that the whole width stands for.
@@ -70,16 +90,25 @@ export function describe(tenant) {
   if (tenant.evictable_bytes) parts.push(`${bytes(tenant.evictable_bytes)} of it evictable`);
   if (tenant.idle) parts.push(`${bytes(tenant.idle)} claimed and idle`);
   parts.push(`guarantee ${bytes(tenant.guarantee_bytes)}`);
-  parts.push(tenant.fair === null ? "fair share: all wants fit" : `fair share ${bytes(tenant.fair)}`);
-  parts.push(tenant.limit_bytes === null ? "no limit of its own" : `limit ${bytes(tenant.limit_bytes)}`);
+  parts.push(
+    tenant.fair === null ? "fair share: all wants fit" : `fair share ${bytes(tenant.fair)}`,
+  );
+  parts.push(
+    tenant.limit_bytes === null ? "no limit of its own" : `limit ${bytes(tenant.limit_bytes)}`,
+  );
   if (tenant.burst_bytes !== null) parts.push(`burst ${bytes(tenant.burst_bytes)}`);
   return parts.join(" · ");
 }
 
 // What the whole width of a bar stands for where each tenant has its own.
 export function ownScale(tenant, capacity) {
-  const top = Math.max(tenant.limit_bytes ?? 0, tenant.burst_bytes ?? 0, tenant.guarantee_bytes,
-    tenant.used_bytes + tenant.idle, tenant.fair ?? 0);
+  const top = Math.max(
+    tenant.limit_bytes ?? 0,
+    tenant.burst_bytes ?? 0,
+    tenant.guarantee_bytes,
+    tenant.used_bytes + tenant.idle,
+    tenant.fair ?? 0,
+  );
   return tenant.limit_bytes === null ? Math.max(top, capacity) : Math.max(1, top);
 }
 
@@ -87,8 +116,12 @@ export function ownScale(tenant, capacity) {
 export function sharedScale(tenants, capacity) {
   let top = 1;
   for (const tenant of tenants) {
-    top = Math.max(top, tenant.used_bytes + tenant.idle, tenant.guarantee_bytes,
-      Math.min(capacity, Math.max(tenant.limit_bytes ?? 0, tenant.burst_bytes ?? 0)));
+    top = Math.max(
+      top,
+      tenant.used_bytes + tenant.idle,
+      tenant.guarantee_bytes,
+      Math.min(capacity, Math.max(tenant.limit_bytes ?? 0, tenant.burst_bytes ?? 0)),
+    );
   }
   return Math.min(capacity, top);
 }

@@ -3,7 +3,10 @@
 import { h, s, text } from "./dom.js";
 import { bytes, clock, count } from "./units.js";
 
-const TOP = 8, BOTTOM = 40, LEFT = 2, RIGHT = 62;
+const TOP = 8,
+  BOTTOM = 40,
+  LEFT = 2,
+  RIGHT = 62;
 
 export class Chart {
   constructor(label) {
@@ -48,7 +51,9 @@ export class Chart {
     for (const line of [...lines].sort((a, b) => b.bytes - a.bytes)) {
       if (line.bytes > top) continue;
       const at = y(line.bytes);
-      parts.push(s("line", { class: `level ${line.kind}`, x1: LEFT, x2: LEFT + wide, y1: at, y2: at }));
+      parts.push(
+        s("line", { class: `level ${line.kind}`, x1: LEFT, x2: LEFT + wide, y1: at, y2: at }),
+      );
       if (Math.abs(at - labelled) < 11) continue;
       labelled = at;
       parts.push(label(LEFT + wide + 5, at + 3.5, line.name));
@@ -56,8 +61,10 @@ export class Chart {
     parts.push(...area(shown, slot, x, y, floor, now));
     for (const [at, , , denied, evicted] of shown) {
       const middle = x(at + slot / 2).toFixed(1);
-      if (denied) parts.push(s("path", { class: "denied", d: `M${middle} ${floor + 2}l3.5 6h-7z` }));
-      if (evicted) parts.push(s("circle", { class: "evicted", cx: middle, cy: floor + 13, r: 2.5 }));
+      if (denied)
+        parts.push(s("path", { class: "denied", d: `M${middle} ${floor + 2}l3.5 6h-7z` }));
+      if (evicted)
+        parts.push(s("circle", { class: "evicted", cx: middle, cy: floor + 13, r: 2.5 }));
     }
     parts.push(...pressure(levels ?? [], from, now, x, floor + 18));
     const minute = span <= 60_000;
@@ -72,10 +79,14 @@ export class Chart {
     const most = shown.reduce((top, point) => Math.max(top, point[1]), 0);
     const [requests, denied, evicted] = [sum(2), sum(3), sum(4)];
     const when = minute ? "in the last minute" : "in the last hour";
-    text(this.caption, shown.length === 0 ? `Nothing was recorded ${when}.` :
-      `At most ${bytes(most)} ${when}; ${count(requests)} requests, ` +
-      `${count(denied)} refused ▲, ${bytes(evicted)} evicted ●` +
-      (pressedMs ? `; pressure was high for ${Math.ceil(pressedMs / 1000)} s ▂` : ""));
+    text(
+      this.caption,
+      shown.length === 0
+        ? `Nothing was recorded ${when}.`
+        : `At most ${bytes(most)} ${when}; ${count(requests)} requests, ` +
+            `${count(denied)} refused ▲, ${bytes(evicted)} evicted ●` +
+            (pressedMs ? `; pressure was high for ${Math.ceil(pressedMs / 1000)} s ▂` : ""),
+    );
   }
 }
 
@@ -117,22 +128,33 @@ function pressure(levels, from, now, x, y) {
     const until = levels[place + 1]?.[0] ?? now;
     if (name === "normal" || until < from) return [];
     const [start, end] = [x(at), x(until)];
-    return [s("rect", { class: `pressure-${name}`, x: start, y, height: 3, width: Math.max(1, end - start) },
-      s("title", {}, `pressure ${name} from ${clock(at)}`))];
+    return [
+      s(
+        "rect",
+        { class: `pressure-${name}`, x: start, y, height: 3, width: Math.max(1, end - start) },
+        s("title", {}, `pressure ${name} from ${clock(at)}`),
+      ),
+    ];
   });
 }
 
 // Buttons for how far back a chart looks.
 export function spans(chosen, choose) {
   const button = (name, value) => {
-    const made = h("button", {
-      type: "button", class: "seg", "aria-pressed": String(chosen === value),
-      onclick: () => {
-        for (const other of box.children) other.setAttribute("aria-pressed", "false");
-        made.setAttribute("aria-pressed", "true");
-        choose(value);
+    const made = h(
+      "button",
+      {
+        type: "button",
+        class: "seg",
+        "aria-pressed": String(chosen === value),
+        onclick: () => {
+          for (const other of box.children) other.setAttribute("aria-pressed", "false");
+          made.setAttribute("aria-pressed", "true");
+          choose(value);
+        },
       },
-    }, name);
+      name,
+    );
     return made;
   };
   const box = h("span", { class: "segs", role: "group", "aria-label": "How far back" });

@@ -43,8 +43,8 @@ export function tell(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null));
 }
 
-// A list that keeps what has not changed: rebuilt only where its key differs. Whoever is at one of its
-// links by keys stays there.
+// A list that keeps what has not changed: rebuilt only where its key differs. Whoever is at one of
+// its links by keys stays there.
 export function list(element, items, key, build) {
   const wanted = items.map(key).join("\n");
   if (element.wanted === wanted) return;
@@ -60,7 +60,10 @@ export function frame(draw) {
   return () => {
     if (asked) return;
     asked = true;
-    requestAnimationFrame(() => { asked = false; draw(); });
+    requestAnimationFrame(() => {
+      asked = false;
+      draw();
+    });
   };
 }
 
@@ -76,6 +79,11 @@ export function tick() {
 }
 
 export function field(label, input, hint) {
-  return h("label", { class: "field" }, h("span", {}, label), input,
-    hint ? h("small", {}, hint) : null);
+  return h(
+    "label",
+    { class: "field" },
+    h("span", {}, label),
+    input,
+    hint ? h("small", {}, hint) : null,
+  );
 }

@@ -14,7 +14,9 @@ const main = document.getElementById("main");
 const link = document.getElementById("link");
 const notices = document.getElementById("notices");
 const leave = document.getElementById("leave");
-let stream = null, close = null, lostAt = null;
+let stream = null,
+  close = null,
+  lostAt = null;
 
 function setTheme(theme) {
   localStorage.setItem(THEME, theme);
@@ -61,9 +63,12 @@ function heard(name, data) {
     const before = store.state.boot;
     const restarted = store.snapshot(data);
     if (restarted) {
-      say("info", `The server has restarted (seen at ${clock(data.time_ms)}). Grants from before are ` +
-        "gone; tenants are those of its configuration. ",
-      h("button", { type: "button", class: "quiet", onclick: quiet }, "Dismiss"));
+      say(
+        "info",
+        `The server has restarted (seen at ${clock(data.time_ms)}). Grants from before are ` +
+          "gone; tenants are those of its configuration. ",
+        h("button", { type: "button", class: "quiet", onclick: quiet }, "Dismiss"),
+      );
     } else if (before) quiet();
     if (first || restarted) show();
   } else if (name === "change") {
@@ -80,13 +85,18 @@ function told(what, detail) {
     lostAt ??= store.state.timeMs;
     shown("lost", "no connection");
     const figures = lostAt ? `What you see is from ${clock(lostAt)}. ` : "";
-    say("bad", `No connection to the server. ${figures}Trying again in ${detail / 1000} s. `,
-      h("button", { type: "button", class: "quiet", onclick: () => stream.now() }, "Try now"));
+    say(
+      "bad",
+      `No connection to the server. ${figures}Trying again in ${detail / 1000} s. `,
+      h("button", { type: "button", class: "quiet", onclick: () => stream.now() }, "Try now"),
+    );
   } else {
     shown("lost", "not signed in");
-    askForToken(detail.status === 403 ?
-      `This token does not reach far enough: ${detail.message}.` :
-      "The server does not know this token. One that was restarted without --admin-token has a new one.");
+    askForToken(
+      detail.status === 403
+        ? `This token does not reach far enough: ${detail.message}.`
+        : "The server does not know this token. Restarted without --admin-token, it has a new one.",
+    );
   }
 }
 
@@ -97,19 +107,37 @@ function askForToken(fault) {
   store.state.pool = null;
   leave.hidden = true;
   quiet();
-  const input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false",
-    required: true, placeholder: "allot_…" });
-  const form = h("form", { class: "card signin", onsubmit: (event) => {
-    event.preventDefault();
-    setToken(input.value.trim());
-    connect();
-  } }, h("h1", {}, "Open the dashboard"),
-  h("p", {}, "It shows who holds memory, why requests were refused, and what to change. It needs the " +
-      "server's token, which stands in the file ", h("code", {}, "allot.token"),
-  " where the server was started."),
-  fault ? h("p", { class: "error", role: "alert" }, fault) : null,
-  field("Token", input, "kept in this tab only, until it is closed"),
-  h("button", { type: "submit", class: "primary" }, "Open"));
+  const input = h("input", {
+    type: "password",
+    id: "token",
+    autocomplete: "off",
+    spellcheck: "false",
+    required: true,
+    placeholder: "allot_…",
+  });
+  const form = h(
+    "form",
+    {
+      class: "card signin",
+      onsubmit: (event) => {
+        event.preventDefault();
+        setToken(input.value.trim());
+        connect();
+      },
+    },
+    h("h1", {}, "Open the dashboard"),
+    h(
+      "p",
+      {},
+      "It shows who holds memory, why requests were refused, and what to change. It needs the " +
+        "server's token, which stands in the file ",
+      h("code", {}, "allot.token"),
+      " where the server was started.",
+    ),
+    fault ? h("p", { class: "error", role: "alert" }, fault) : null,
+    field("Token", input, "kept in this tab only, until it is closed"),
+    h("button", { type: "submit", class: "primary" }, "Open"),
+  );
   tell(main, form);
   input.focus();
 }

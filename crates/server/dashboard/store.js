@@ -6,10 +6,23 @@ const DENIALS_MAX = 256;
 const MINUTE_MS = 60_000;
 
 export const state = {
-  boot: null, version: "", timeMs: 0, atMs: 0, highPercent: 90, criticalPercent: 95,
-  pool: null, groups: [], advice: [], alerts: [],
-  tenants: new Map(), byAddress: new Map(),
-  seconds: [], minutes: [], pressure: [], denials: [], evictions: [],
+  boot: null,
+  version: "",
+  timeMs: 0,
+  atMs: 0,
+  highPercent: 90,
+  criticalPercent: 95,
+  pool: null,
+  groups: [],
+  advice: [],
+  alerts: [],
+  tenants: new Map(),
+  byAddress: new Map(),
+  seconds: [],
+  minutes: [],
+  pressure: [],
+  denials: [],
+  evictions: [],
 };
 
 const listeners = new Set();
@@ -97,9 +110,15 @@ function addMinute(point) {
 
 // Whether two refusals are one entry: the later one has how often.
 export function alike(a, b) {
-  return a.number === b.number || (a.times !== undefined && a.tenant === b.tenant &&
-    a.model === b.model && a.type === b.type && a.reason === b.reason &&
-    a.account_name === b.account_name);
+  return (
+    a.number === b.number ||
+    (a.times !== undefined &&
+      a.tenant === b.tenant &&
+      a.model === b.model &&
+      a.type === b.type &&
+      a.reason === b.reason &&
+      a.account_name === b.account_name)
+  );
 }
 
 function addRecent(list, news, max) {
@@ -111,10 +130,19 @@ function addRecent(list, news, max) {
 export function snapshot(data) {
   const restarted = state.boot !== null && state.boot !== data.boot;
   Object.assign(state, {
-    boot: data.boot, version: data.version, highPercent: data.high_percent,
-    criticalPercent: data.critical_percent, groups: data.groups, advice: data.advice,
-    alerts: data.alerts, seconds: data.history.seconds, minutes: data.history.minutes,
-    pressure: data.pressure, denials: data.denials, evictions: data.evictions, pool: null,
+    boot: data.boot,
+    version: data.version,
+    highPercent: data.high_percent,
+    criticalPercent: data.critical_percent,
+    groups: data.groups,
+    advice: data.advice,
+    alerts: data.alerts,
+    seconds: data.history.seconds,
+    minutes: data.history.minutes,
+    pressure: data.pressure,
+    denials: data.denials,
+    evictions: data.evictions,
+    pool: null,
   });
   columns = { tenant: data.tenant_columns, figure: data.figure_columns };
   state.tenants.clear();
@@ -139,10 +167,16 @@ export function change(data) {
     state.tenants.delete(n);
     changed.add(n);
   }
-  for (const row of data.tenants ?? []) { enter(row); changed.add(row[0]); }
+  for (const row of data.tenants ?? []) {
+    enter(row);
+    changed.add(row[0]);
+  }
   for (const row of data.figures ?? []) {
     const tenant = state.tenants.get(row[0]);
-    if (tenant) { merge(tenant, columns.figure, row); changed.add(row[0]); }
+    if (tenant) {
+      merge(tenant, columns.figure, row);
+      changed.add(row[0]);
+    }
   }
   const all = capacity !== state.pool.capacity_bytes ? state.tenants.keys() : changed;
   for (const n of all) {
@@ -155,18 +189,21 @@ export function change(data) {
   addSeconds(data.seconds);
   if (data.seconds.length) addMinute(data.seconds.at(-1));
   state.denials = addRecent(state.denials, data.denials, DENIALS_MAX);
-  state.evictions = addRecent(state.evictions, data.evictions, DENIALS_MAX)
-    .filter((eviction) => eviction.time_ms >= state.timeMs - MINUTE_MS);
+  state.evictions = addRecent(state.evictions, data.evictions, DENIALS_MAX).filter(
+    (eviction) => eviction.time_ms >= state.timeMs - MINUTE_MS,
+  );
   tell(changed);
 }
 
 export function sums() {
-  const all = { used: 0, evictable: 0, idle: 0, guarantee: 0 };
+  const all = { used: 0, evictable: 0, idle: 0, guarantee: 0, above: 0, holders: 0 };
   for (const tenant of state.tenants.values()) {
     all.used += tenant.used_bytes;
     all.evictable += tenant.evictable_bytes;
     all.idle += tenant.idle;
     all.guarantee += tenant.guarantee_bytes;
+    all.above += tenant.above;
+    all.holders += tenant.above > 0 ? 1 : 0;
   }
   return all;
 }
@@ -180,10 +217,10 @@ export function promised(changed, guarantee) {
   }
   const of = (name) => {
     const children = state.groups.filter((group) => (group.parent ?? "") === name);
-    const sum = (below.get(name) ?? 0) +
-      children.reduce((total, group) => total + of(group.name), 0);
+    const sum =
+      (below.get(name) ?? 0) + children.reduce((total, group) => total + of(group.name), 0);
     const group = state.groups.find((candidate) => candidate.name === name);
-    return Math.max(sum, name === "" ? 0 : group?.guarantee_bytes ?? 0);
+    return Math.max(sum, name === "" ? 0 : (group?.guarantee_bytes ?? 0));
   };
   return of("");
 }

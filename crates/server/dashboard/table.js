@@ -18,23 +18,60 @@ const COLUMNS = [
   { id: "name", name: "Tenant", by: (t) => t.key, up: true },
   { id: "bar", name: "Memory" },
   { id: "used", name: "Used", by: (t) => t.used_bytes, show: (t) => bytes(t.used_bytes) },
-  { id: "above", name: "Above fair", by: (t) => t.above,
+  {
+    id: "above",
+    name: "Above fair",
+    by: (t) => t.above,
     show: (t) => (t.fair === null ? "–" : t.above ? `+${bytes(t.above)}` : "–"),
-    hint: "used beyond the fair share; – while all wants fit" },
+    hint: "used beyond the fair share; – while all wants fit",
+  },
   { id: "fair", name: "Fair share", by: (t) => t.fair ?? -1, show: (t) => none(t.fair), narrow: 1 },
   { id: "limit", name: "Limit", by: (t) => t.limit_bytes ?? Infinity },
-  { id: "guarantee", name: "Guarantee", by: (t) => t.guarantee_bytes,
-    show: (t) => zero(t.guarantee_bytes), narrow: 1 },
-  { id: "evictable", name: "Evictable", by: (t) => t.evictable_bytes,
-    show: (t) => zero(t.evictable_bytes), narrow: 2 },
-  { id: "idle", name: "Idle claim", by: (t) => t.idle, show: (t) => zero(t.idle), narrow: 2,
-    hint: "claimed of the pool and not in use" },
-  { id: "waiting", name: "Waiting", by: (t) => t.waiting, show: (t) => (t.waiting || "–") + "",
-    narrow: 2, hint: "requests in line" },
-  { id: "denied", name: "Refused", by: (t) => t.denied,
-    show: (t) => (t.denied ? count(t.denied) : "–"), hint: "requests since the server started" },
-  { id: "evicted", name: "Evicted", by: (t) => t.evicted_bytes, show: (t) => zero(t.evicted_bytes),
-    narrow: 1, hint: "bytes since it was registered" },
+  {
+    id: "guarantee",
+    name: "Guarantee",
+    by: (t) => t.guarantee_bytes,
+    show: (t) => zero(t.guarantee_bytes),
+    narrow: 1,
+  },
+  {
+    id: "evictable",
+    name: "Evictable",
+    by: (t) => t.evictable_bytes,
+    show: (t) => zero(t.evictable_bytes),
+    narrow: 2,
+  },
+  {
+    id: "idle",
+    name: "Idle claim",
+    by: (t) => t.idle,
+    show: (t) => zero(t.idle),
+    narrow: 2,
+    hint: "claimed of the pool and not in use",
+  },
+  {
+    id: "waiting",
+    name: "Waiting",
+    by: (t) => t.waiting,
+    show: (t) => (t.waiting || "–") + "",
+    narrow: 2,
+    hint: "requests in line",
+  },
+  {
+    id: "denied",
+    name: "Refused",
+    by: (t) => t.denied,
+    show: (t) => (t.denied ? count(t.denied) : "–"),
+    hint: "requests since the server started",
+  },
+  {
+    id: "evicted",
+    name: "Evicted",
+    by: (t) => t.evicted_bytes,
+    show: (t) => zero(t.evicted_bytes),
+    narrow: 1,
+    hint: "bytes since it was registered",
+  },
 ];
 
 // What was chosen stays as it is when another view comes back to this one.
@@ -47,11 +84,20 @@ class Row {
     this.group = h("span", { class: "sub" });
     this.badge = h("span", { class: "badge" });
     this.cells = new Map();
-    this.limit = h("button", { type: "button", class: "edit", tabindex: "-1", onclick: (event) => {
-      event.stopPropagation();
-      table.actions.limits(this.tenant);
-    } });
-    this.element = h("tr", { role: "row" }, COLUMNS.map((column) => this.cell(column)));
+    this.limit = h("button", {
+      type: "button",
+      class: "edit",
+      tabindex: "-1",
+      onclick: (event) => {
+        event.stopPropagation();
+        table.actions.limits(this.tenant);
+      },
+    });
+    this.element = h(
+      "tr",
+      { role: "row" },
+      COLUMNS.map((column) => this.cell(column)),
+    );
     this.element.addEventListener("mousedown", () => table.activate(this.tenant));
     this.element.addEventListener("click", (event) => {
       if (event.target.tagName !== "A") table.open(this.tenant);
@@ -102,29 +148,73 @@ export class Table {
     this.order = [];
     this.heldUntil = 0;
     this.filter = h("input", {
-      type: "search", placeholder: "Filter by name or group", "aria-label": "Filter tenants",
-      autocomplete: "off", spellcheck: "false", id: "filter", value: chosen.filter,
-      oninput: () => { chosen.filter = this.filter.value; this.reorder(true); },
+      type: "search",
+      placeholder: "Filter by name or group",
+      "aria-label": "Filter tenants",
+      autocomplete: "off",
+      spellcheck: "false",
+      id: "filter",
+      value: chosen.filter,
+      oninput: () => {
+        chosen.filter = this.filter.value;
+        this.reorder(true);
+      },
       onkeydown: (event) => this.filterKey(event),
     });
     this.found = h("span", { class: "muted", role: "status" });
     this.heads = new Map();
     this.above = h("td", { colspan: COLUMNS.length });
     this.below = h("td", { colspan: COLUMNS.length });
-    this.body = h("tbody", {}, h("tr", { "aria-hidden": "true" }, this.above),
-      h("tr", { "aria-hidden": "true" }, this.below));
-    this.grid = h("table", {
-      class: "tenants", role: "grid", tabindex: "0", "aria-label": "Tenants",
-      onkeydown: (event) => this.key(event),
-    }, h("thead", {}, h("tr", { role: "row" }, COLUMNS.map((column) => this.head(column)))),
-    this.body);
+    this.body = h(
+      "tbody",
+      {},
+      h("tr", { "aria-hidden": "true" }, this.above),
+      h("tr", { "aria-hidden": "true" }, this.below),
+    );
+    this.grid = h(
+      "table",
+      {
+        class: "tenants",
+        role: "grid",
+        tabindex: "0",
+        "aria-label": "Tenants",
+        onkeydown: (event) => this.key(event),
+      },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          { role: "row" },
+          COLUMNS.map((column) => this.head(column)),
+        ),
+      ),
+      this.body,
+    );
     this.empty = h("p", { class: "empty", hidden: true });
-    this.body.addEventListener("mouseenter", () => { this.pointed = true; });
-    this.body.addEventListener("mouseleave", () => { this.pointed = false; this.ask(); });
-    this.element = h("section", { class: "card flush", "aria-label": "Tenants" },
-      h("div", { class: "tools" }, h("h2", {}, "Tenants"), this.filter, this.found,
-        h("span", { class: "grow" }), legend(), this.scaleButton()),
-      this.grid, this.empty);
+    this.body.addEventListener("mouseenter", () => {
+      this.pointed = true;
+    });
+    this.body.addEventListener("mouseleave", () => {
+      this.pointed = false;
+      this.ask();
+    });
+    this.element = h(
+      "section",
+      { class: "card flush", "aria-label": "Tenants" },
+      h(
+        "div",
+        { class: "tools" },
+        h("h2", {}, "Tenants"),
+        this.filter,
+        this.found,
+        h("span", { class: "grow" }),
+        legend(),
+        this.scaleButton(),
+      ),
+      this.grid,
+      this.empty,
+    );
     this.onscroll = () => this.ask();
     addEventListener("scroll", this.onscroll, { passive: true });
     addEventListener("resize", this.onscroll);
@@ -141,7 +231,9 @@ export class Table {
 
   scaleButton() {
     const button = h("button", {
-      type: "button", class: "quiet", "aria-pressed": String(chosen.own),
+      type: "button",
+      class: "quiet",
+      "aria-pressed": String(chosen.own),
       title: "one scale for all bars, or each up to its own limit",
       onclick: () => {
         chosen.own = !chosen.own;
@@ -157,7 +249,9 @@ export class Table {
 
   head(column) {
     const cell = h("th", {
-      scope: "col", role: "columnheader", class: `c-${column.id} n-${column.narrow ?? 0}`,
+      scope: "col",
+      role: "columnheader",
+      class: `c-${column.id} n-${column.narrow ?? 0}`,
       title: column.hint ?? null,
     });
     if (!column.by) {
@@ -171,7 +265,10 @@ export class Table {
 
   sort(column) {
     if (chosen.column === column.id) chosen.up = !chosen.up;
-    else { chosen.column = column.id; chosen.up = Boolean(column.up); }
+    else {
+      chosen.column = column.id;
+      chosen.up = Boolean(column.up);
+    }
     this.markHeads();
     this.reorder(true);
   }
@@ -189,7 +286,9 @@ export class Table {
       if (row.tenant && changed?.has(row.tenant.n)) row.dirty = true;
     }
     // Rows do not move under the pointer, nor while somebody goes through them by keys.
-    const held = !this.all && (this.pointed || performance.now() < this.heldUntil) &&
+    const held =
+      !this.all &&
+      (this.pointed || performance.now() < this.heldUntil) &&
       this.order.every((tenant) => state.tenants.get(tenant.n) === tenant);
     this.reorder(false, held);
   }
@@ -214,19 +313,29 @@ export class Table {
   }
 
   ask() {
-    this.asked ??= requestAnimationFrame(() => { this.asked = null; this.draw(); });
+    this.asked ??= requestAnimationFrame(() => {
+      this.asked = null;
+      this.draw();
+    });
   }
 
   draw() {
     if (!state.pool) return;
     const { order } = this;
     const total = state.tenants.size;
-    text(this.found, order.length === total ? times(total, "tenant") :
-      `${count(order.length)} of ${times(total, "tenant")}`);
+    text(
+      this.found,
+      order.length === total
+        ? times(total, "tenant")
+        : `${count(order.length)} of ${times(total, "tenant")}`,
+    );
     this.empty.hidden = order.length > 0;
-    text(this.empty, total === 0 ?
-      "There are no tenants yet. Register one with POST /v1/tenants, or in the configuration." :
-      `No tenant's name or group has “${chosen.filter.trim()}” in it. Esc clears the filter.`);
+    text(
+      this.empty,
+      total === 0
+        ? "There are no tenants yet. Register one with POST /v1/tenants, or in the configuration."
+        : `No tenant's name or group has “${chosen.filter.trim()}” in it. Esc clears the filter.`,
+    );
     attribute(this.grid, "aria-rowcount", order.length + 1);
     const top = this.body.getBoundingClientRect().top;
     const first = Math.max(0, Math.floor(-top / ROW_PX) - MORE);
@@ -248,8 +357,13 @@ export class Table {
     const tenant = this.order[index];
     const scale = chosen.own ? ownScale(tenant, state.pool.capacity_bytes) : shared;
     const active = tenant.n === chosen.active;
-    const same = row.tenant === tenant && !row.dirty && !this.all && row.scale === scale &&
-      row.index === index && row.active === active;
+    const same =
+      row.tenant === tenant &&
+      !row.dirty &&
+      !this.all &&
+      row.scale === scale &&
+      row.index === index &&
+      row.active === active;
     if (same) return;
     row.index = index;
     row.active = active;
@@ -267,7 +381,10 @@ export class Table {
 
   space(cell, px) {
     attribute(cell.parentElement, "hidden", px === 0 ? "" : null);
-    if (cell.px !== px) { cell.px = px; cell.style.height = `${px}px`; }
+    if (cell.px !== px) {
+      cell.px = px;
+      cell.style.height = `${px}px`;
+    }
   }
 
   activeTenant() {
@@ -313,8 +430,12 @@ export class Table {
     const at = this.order.indexOf(this.activeTenant());
     const page = Math.max(1, Math.floor(innerHeight / ROW_PX) - 6);
     const steps = {
-      ArrowDown: at + 1, ArrowUp: Math.max(0, at - 1), Home: 0, End: this.order.length - 1,
-      PageDown: at + page, PageUp: at - page,
+      ArrowDown: at + 1,
+      ArrowUp: Math.max(0, at - 1),
+      Home: 0,
+      End: this.order.length - 1,
+      PageDown: at + page,
+      PageUp: at - page,
     };
     if (event.key in steps) {
       event.preventDefault();
@@ -330,7 +451,15 @@ export class Table {
 
 export function legend() {
   const sign = (name, what) => h("span", { class: "sign" }, h("i", { class: `s-${name}` }), what);
-  return h("span", { class: "legend" }, sign("used", "used, stays"), sign("evictable", "used, evictable"),
-    sign("idle", "idle claim"), sign("floor", "guarantee"), sign("fair", "fair share"),
-    sign("limit", "limit"), sign("burst", "burst"));
+  return h(
+    "span",
+    { class: "legend" },
+    sign("used", "used, stays"),
+    sign("evictable", "used, evictable"),
+    sign("idle", "idle claim"),
+    sign("floor", "guarantee"),
+    sign("fair", "fair share"),
+    sign("limit", "limit"),
+    sign("burst", "burst"),
+  );
 }

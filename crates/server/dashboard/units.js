@@ -5,10 +5,17 @@ const NAMES = ["bytes", "KiB", "MiB", "GiB", "TiB"];
 // 3 significant figures or so; exact where it is small.
 export function bytes(value) {
   if (value === null || value === undefined) return "none";
-  let size = Number(value), unit = 0;
-  while (size >= 1024 && unit < NAMES.length - 1) { size /= 1024; unit += 1; }
+  let size = Number(value),
+    unit = 0;
+  while (size >= 1024 && unit < NAMES.length - 1) {
+    size /= 1024;
+    unit += 1;
+  }
   // 1023.97 MiB would be told as 1024 MiB.
-  if (unit > 0 && unit < NAMES.length - 1 && size >= 1023.95) { size /= 1024; unit += 1; }
+  if (unit > 0 && unit < NAMES.length - 1 && size >= 1023.95) {
+    size /= 1024;
+    unit += 1;
+  }
   const digits = unit === 0 || size >= 100 || Number.isInteger(size) ? 0 : size >= 10 ? 1 : 2;
   return `${size.toFixed(digits)} ${NAMES[unit]}`;
 }
@@ -24,8 +31,21 @@ export function exact(value) {
 }
 
 const FACTORS = {
-  "": 1, b: 1, bytes: 1, kib: 1024, mib: 1024 ** 2, gib: 1024 ** 3, tib: 1024 ** 4,
-  kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4,
+  "": 1,
+  b: 1,
+  bytes: 1,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+  tib: 1024 ** 4,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
 };
 
 // What is typed, in bytes; null if nothing is, NaN if it is no size.
@@ -43,7 +63,7 @@ export function count(value) {
 
 export function percent(part, whole) {
   if (!whole) return "0 %";
-  const value = part * 100 / whole;
+  const value = (part * 100) / whole;
   return `${value >= 10 || value === 0 ? value.toFixed(0) : value.toFixed(1)} %`;
 }
 
@@ -71,6 +91,9 @@ export function typeName(type) {
 
 // The facade's sentences, in the words of this page.
 export function plain(sentence) {
-  return sentence.replaceAll("max_memory_mb", "limit").replaceAll("guaranteed_memory_mb", "guarantee")
+  return sentence
+    .replaceAll("max_memory_mb of the manager", "capacity")
+    .replaceAll("max_memory_mb", "limit")
+    .replaceAll("guaranteed_memory_mb", "guarantee")
     .replaceAll("burst_limit_mb", "burst limit");
 }

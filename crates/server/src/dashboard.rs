@@ -48,7 +48,7 @@ macro_rules! files {
 }
 
 const PAGE: &str = "index.html";
-const FILES: [File; 16] = files![
+const FILES: [File; 19] = files![
     ("index.html", HTML),
     ("base.css", CSS),
     ("views.css", CSS),
@@ -58,6 +58,8 @@ const FILES: [File; 16] = files![
     ("bar.js", SCRIPT),
     ("chart.js", SCRIPT),
     ("dom.js", SCRIPT),
+    ("evictions.js", SCRIPT),
+    ("explain.js", SCRIPT),
     ("limits.js", SCRIPT),
     ("overview.js", SCRIPT),
     ("refusals.js", SCRIPT),
@@ -65,6 +67,7 @@ const FILES: [File; 16] = files![
     ("table.js", SCRIPT),
     ("tenant.js", SCRIPT),
     ("units.js", SCRIPT),
+    ("why.js", SCRIPT),
 ];
 
 /// Files as they are sent, in their order: made when the first one is asked for.

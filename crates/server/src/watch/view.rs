@@ -66,8 +66,8 @@ struct Tenant(
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Figures(u32, Option<u64>, u64, u64, u64, u64, u64, u64, u64, u64, u64);
 
-/// A second or a minute: when it began in ms since 1970, most bytes in use, requests, denials, bytes
-/// evicted.
+/// A second or a minute: when it began in ms since 1970, most bytes in use, requests, denials,
+/// bytes evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Point(u64, u64, u32, u32, u64);
 

@@ -41,7 +41,7 @@ fn the_page_and_its_parts_come_without_a_token_and_may_do_nothing_else() {
             }
         }
     }
-    assert_eq!(parts.len(), 16, "{parts:?}");
+    assert_eq!(parts.len(), 19, "{parts:?}");
     without("/dashboard/none.js", "").refuses(404, "no-route");
     without("/dashboard/..%2fCargo.toml", "").refuses(404, "no-route");
 }
@@ -221,4 +221,42 @@ fn nobody_watches_for_ever() {
     all.clear();
     server.end();
     while stream.next().is_some() {}
+}
+
+#[test]
+fn who_unpacks_gets_less() {
+    use std::io::Read;
+    let server = Server::new(SETUP);
+    let read = |more: &str| {
+        let mut bytes = Vec::new();
+        let mut stream = server.send(&head("GET", "/dashboard/table.js", more, ""), "");
+        stream.read_to_end(&mut bytes).unwrap();
+        let end = bytes.windows(4).position(|part| part == b"\r\n\r\n").unwrap();
+        let body = bytes.split_off(end + 4);
+        (String::from_utf8(bytes).unwrap(), body)
+    };
+    let (plain, text) = read("Accept-Encoding: br, identity\r\n");
+    assert!(!plain.contains("content-encoding"), "{plain}");
+    let (packed, bytes) = read("Accept-Encoding: deflate, gzip, br\r\n");
+    assert!(packed.contains("content-encoding: gzip\r\n"), "{packed}");
+    assert_eq!(bytes[..2], [0x1f, 0x8b]);
+    assert!(bytes.len() * 2 < text.len(), "{} of {}", bytes.len(), text.len());
+    let tag = |head: &str| head.lines().find(|line| line.starts_with("etag")).map(str::to_string);
+    assert_ne!(tag(&plain), tag(&packed), "they are different bytes");
+}
+
+#[test]
+fn a_tenant_sees_its_refusals_without_the_names_of_others() {
+    let server = Server::new(SETUP);
+    granted(&server, &ask("batch", 40 * MIB));
+    server.post("/v1/requests", &ask("chat", 30 * MIB)).is(503);
+    let text = |answer: Answer| answer["denials"][0]["text"].as_str().unwrap().to_string();
+    let path = "/v1/tenants/chat/details";
+    assert!(text(server.get(path).is(200)).contains("batch"));
+    let token = server.issue("tenant:chat:read");
+    let own = text(server.call_as(&token, "GET", path, None).is(200));
+    assert!(!own.is_empty() && !own.contains("batch"), "{own}");
+    for path in ["/v1/denials", "/v1/evictions", "/v1/watch"] {
+        server.call_as(&token, "GET", path, None).refuses(403, "scope");
+    }
 }
