@@ -9,7 +9,7 @@ use crate::events::END;
 use crate::happened::EventBody;
 use crate::problem::Problem;
 use crate::reach::Reach;
-use crate::recent::{DenialBody, EvictionBody};
+use crate::recent::{DenialBody, EvictedBody};
 use crate::state::State;
 use crate::tenants::TenantBody;
 use crate::watch::{AdviceBody, Calendar, HistoryBody};
@@ -35,7 +35,7 @@ struct DetailsBody<'a> {
     held: Vec<HeldBody>,
     held_left_out: usize,
     denials: Vec<DenialBody>,
-    evictions: Vec<EvictionBody>,
+    evictions: Vec<EvictedBody>,
     events: Vec<EventBody<'a>>,
     advice: Vec<AdviceBody>,
     alerts: Vec<AdviceBody>,

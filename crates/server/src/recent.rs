@@ -60,7 +60,7 @@ pub struct DenialBody {
 
 /// An eviction, as it is told.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EvictionBody {
+pub struct EvictedBody {
     /// Rises with every entry.
     pub number: u64,
     time_ms: u64,
@@ -88,7 +88,7 @@ pub struct Whose {
 struct Inner {
     last: u64,
     denials: VecDeque<DenialBody>,
-    evictions: VecDeque<EvictionBody>,
+    evictions: VecDeque<EvictedBody>,
 }
 
 /// The last of both.
@@ -190,7 +190,7 @@ impl Recent {
             return;
         }
         inner.last += 1;
-        let body = EvictionBody {
+        let body = EvictedBody {
             number: inner.last,
             time_ms: unix_ms(),
             tenant: evicted.tenant_id.to_string(),
@@ -219,7 +219,7 @@ impl Recent {
 
     /// Evictions of the last minute, newest first, of one tenant or of all. What its holder has
     /// released meanwhile is freed.
-    pub fn evictions(&self, book: &Book, tenant: Option<TenantId>) -> Vec<EvictionBody> {
+    pub fn evictions(&self, book: &Book, tenant: Option<TenantId>) -> Vec<EvictedBody> {
         let tenant = tenant.map(|tenant| tenant.to_string());
         let since_ms = unix_ms().saturating_sub(EVICTIONS_WITHIN_MS);
         let mut inner = self.inner();
@@ -246,7 +246,7 @@ pub async fn denials(
 pub async fn evictions(
     Shared(state): Shared<Arc<State>>,
     Query(whose): Query<Whose>,
-) -> Result<Json<Vec<EvictionBody>>, Problem> {
+) -> Result<Json<Vec<EvictedBody>>, Problem> {
     let tenant = whose.tenant.map(|text| state.tenant(&text).ok_or(text)).transpose();
     let tenant = tenant.map_err(|_| Problem::not_found("tenant"))?;
     Ok(Json(state.recent.evictions(&state.book(), tenant)))

@@ -11,7 +11,7 @@
 use crate::events::END;
 use crate::groups::GroupBody;
 use crate::looks::PoolBody;
-use crate::recent::{DenialBody, EvictionBody, Recent, unix_ms};
+use crate::recent::{DenialBody, EvictedBody, Recent, unix_ms};
 use crate::state::{State, at_once};
 use allotment::{
     Alert, EventKind, EventMark, EventRead, HistoryPoint, Pressure, Recommendation,
@@ -94,7 +94,7 @@ pub struct View {
     rows: BTreeMap<TenantId, (Tenant, Figures)>,
     advice: Vec<AdviceBody>,
     alerts: Vec<AdviceBody>,
-    evictions: Vec<EvictionBody>,
+    evictions: Vec<EvictedBody>,
 }
 
 /// From times of the governor's clock to ms since 1970.
@@ -258,7 +258,7 @@ pub struct SnapshotBody<'a> {
     advice: &'a [AdviceBody],
     alerts: &'a [AdviceBody],
     denials: Vec<DenialBody>,
-    evictions: &'a [EvictionBody],
+    evictions: &'a [EvictedBody],
 }
 
 /// What has changed since the change before. What is absent is as it was.
@@ -282,7 +282,7 @@ pub struct ChangeBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     denials: Vec<DenialBody>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    evictions: Vec<&'a EvictionBody>,
+    evictions: Vec<&'a EvictedBody>,
 }
 
 /// The last look, for whoever comes, and what has been told.
