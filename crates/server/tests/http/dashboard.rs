@@ -1,5 +1,5 @@
-//! What the dashboard is made of: its files, the stream it watches, the last refusals and evictions,
-//! one tenant in detail.
+//! What the dashboard is made of: its files, the stream it watches, the last refusals and
+//! evictions, one tenant in detail.
 
 use super::*;
 use client::head;
