@@ -21,6 +21,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// Events of the tail.
 const EVENTS_MAX: usize = 50;
@@ -28,8 +29,8 @@ const EVENTS_MAX: usize = 50;
 const HELD_MAX: usize = 100;
 
 /// One tenant.
-#[derive(Serialize)]
-struct DetailsBody<'a> {
+#[derive(Serialize, ToSchema)]
+pub struct DetailsBody<'a> {
     tenant: TenantBody,
     history: HistoryBody,
     held: Vec<HeldBody>,
@@ -42,7 +43,7 @@ struct DetailsBody<'a> {
 }
 
 /// What is held of one type under one model name.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct HeldBody {
     #[serde(rename = "type")]
     kind: String,

@@ -85,7 +85,7 @@ const fn route(method: &'static str, path: &'static str, right: Right, over: Ove
 }
 
 /// Every route that asks for a token. One that is not here is for `admin` alone.
-pub const ROUTES: [Route; 35] = [
+pub const ROUTES: [Route; 39] = [
     route("GET", "/v1/tenants", Right::Read, Over::Tenant),
     route("POST", "/v1/tenants", Right::Admin, Over::All),
     route("GET", "/v1/tenants/{tenant}", Right::Read, Over::Tenant),

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
+use utoipa::ToSchema;
 
 /// Refusals that are kept.
 const DENIALS_MAX: usize = 256;
@@ -31,7 +32,7 @@ const EVICTIONS_MAX: usize = 256;
 const EVICTIONS_WITHIN_MS: u64 = 60_000;
 
 /// A refusal, as it is told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct DenialBody {
     /// Rises with every change.
     pub number: u64,
@@ -59,7 +60,7 @@ pub struct DenialBody {
 }
 
 /// An eviction, as it is told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct EvictedBody {
     /// Rises with every entry.
     pub number: u64,

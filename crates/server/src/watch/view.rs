@@ -19,6 +19,7 @@ use allotment::{
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
+use utoipa::ToSchema;
 
 /// What stands where in the first part of a row, which rarely changes.
 const TENANT_COLUMNS: [&str; 9] = [
@@ -72,14 +73,16 @@ struct Figures(u32, Option<u64>, u64, u64, u64, u64, u64, u64, u64, u64, u64);
 pub struct Point(u64, u64, u32, u32, u64);
 
 /// What was used over time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct HistoryBody {
+    #[schema(value_type = Vec<Vec<u64>>)]
     seconds: Vec<Point>,
+    #[schema(value_type = Vec<Vec<u64>>)]
     minutes: Vec<Point>,
 }
 
 /// A sentence that somebody should read.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct AdviceBody {
     tenant: Option<String>,
     name: Option<String>,
