@@ -59,9 +59,14 @@ function preview(tenant, wish) {
       now ? "good" : "warn",
     );
   }
-  if (wish.guarantee_bytes !== tenant.guarantee_bytes) {
+  const sum = promised(tenant, after.guarantee_bytes);
+  if (wish.guarantee_bytes === tenant.guarantee_bytes) {
+    say(
+      `Guarantees add up to ${bytes(sum)} as before, ${percent(sum, capacity)} of the pool.`,
+      "muted",
+    );
+  } else {
     const before = promised(tenant, tenant.guarantee_bytes);
-    const sum = promised(tenant, after.guarantee_bytes);
     say(
       `Guarantees add up to ${bytes(sum)}, ${percent(sum, capacity)} of the pool (now ` +
         `${bytes(before)}).`,
