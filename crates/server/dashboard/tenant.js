@@ -20,7 +20,7 @@ const chosen = { span: 60_000 };
 
 const FIGURES = [
   ["Used", (t) => bytes(t.used_bytes)],
-  ["Most at once", (t, more) => bytes(more?.peak_bytes ?? t.used_bytes)],
+  ["Most at once", (t, more) => bytes(Math.max(more?.peak_bytes ?? 0, t.used_bytes))],
   ["Evictable", (t) => bytes(t.evictable_bytes)],
   ["Claimed, idle", (t) => bytes(t.idle)],
   ["Guarantee", (t) => bytes(t.guarantee_bytes)],
