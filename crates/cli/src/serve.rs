@@ -10,7 +10,7 @@ use allotment::audit::{JournalOptions, Key};
 use allotment::{AuditMode, MemoryError};
 use allotment_config::{Configuration, Datum, Layers, Setup};
 use allotment_server::{
-    Bounds, Door, LeaseBounds, Pace, Remembered, State, Told, new_token, open_state, serve, watch,
+    Bounds, Door, LeaseBounds, Pace, Remembered, State, Told, follow, new_token, open_state, serve,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -70,7 +70,7 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
         let path = args.layers.config.clone().filter(|path| path.is_file());
         let file = beginning.file.clone();
         take_over(&state, beginning);
-        tokio::spawn(watch(Arc::downgrade(&state), path, file, tell));
+        tokio::spawn(follow(Arc::downgrade(&state), path, file, tell));
         announce(address, &summary, made.then_some((&*token, &*args.token_file)));
         let served = serve(listener, state.clone(), Bounds::default(), end).await;
         served.map_err(|error| CliError::new(error.to_string()))?;

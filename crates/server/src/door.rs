@@ -80,6 +80,22 @@ impl Door {
         keys.ok_or(Refused::Unknown)?.check(token)
     }
 
+    /// Whether the caller names this machine as the host.
+    ///
+    /// # Errors
+    ///
+    /// That it names another one.
+    pub(crate) fn check_host(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.unwrap_or_default();
+        if self.is_here(host) {
+            return Ok(());
+        }
+        let detail = format!("`{host}` is not a name of this server; see --host");
+        let (status, title) = (StatusCode::FORBIDDEN, "the host is another one");
+        Err(Problem::new(status, "wrong-host", title, detail))
+    }
+
     fn is_here(&self, host: &str) -> bool {
         let name = host.rsplit_once(':').map_or(host, |(name, port)| {
             if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
@@ -123,11 +139,8 @@ pub async fn check(
     next: Next,
 ) -> Response {
     let headers = request.headers();
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if !state.door.is_here(host) {
-        let detail = format!("`{host}` is not a name of this server; see --host");
-        let (status, title) = (StatusCode::FORBIDDEN, "the host is another one");
-        return turned_away(Problem::new(status, "wrong-host", title, detail));
+    if let Err(problem) = state.door.check_host(headers) {
+        return turned_away(problem);
     }
     let shown = token(headers).ok_or(None);
     let scopes = match shown.and_then(|token| state.door.scopes(token).map_err(Some)) {

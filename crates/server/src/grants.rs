@@ -19,7 +19,9 @@ use crate::problem::Problem;
 use crate::reach::Reach;
 use crate::state::{State, nanoseconds};
 use crate::words::{At, Body, Kind, Query, Size, created};
-use allotment::{AllocationAsk, AllocationRefusal, AllocationView, MemoryError, TenantId};
+use allotment::{
+    AllocationAsk, AllocationDenial, AllocationRefusal, AllocationView, MemoryError, TenantId,
+};
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
@@ -190,6 +192,18 @@ impl State {
         ended.err().unwrap_or(NotHeld::Ended(End::Revoked)).into()
     }
 
+    /// Enters a refusal to grow among the last ones.
+    async fn note_growth(&self, id: &str, tenant: TenantId, by: u64, no: &AllocationDenial) {
+        let Ok(view) = self.manager.get_allocation(tenant, id).await else { return };
+        let ask = AllocationAsk {
+            tenant_id: tenant,
+            bytes: by,
+            model_name: view.model_name,
+            allocation_type: view.allocation_type,
+        };
+        self.recent.denied(self, &ask, no);
+    }
+
     fn change(&self, id: &str, reach: &Reach, epoch: u64) -> Result<Change<'_>, Problem> {
         let lease = self.book().change(id, reach.acting(), epoch)?;
         Ok(Change { state: self, id: id.to_string(), lease })
@@ -259,6 +273,9 @@ pub async fn request(
     let who = (ask.tenant_id, || state.name_of(ask.tenant_id).unwrap_or_default());
     let waits = !wait.is_zero();
     state.metrics.requested(who, ask.allocation_type, outcome, begun.elapsed(), waits);
+    if let Err(AllocationRefusal::Denied(no)) = &granted {
+        state.recent.denied(&state, &ask, no);
+    }
     let id = granted.map_err(|refusal| match refusal {
         AllocationRefusal::Misuse(error) => error.into(),
         AllocationRefusal::Denied(no) => reach.denied(*no),
@@ -345,7 +362,10 @@ pub async fn grow(
         Err(AllocationRefusal::Misuse(error)) => {
             return Err(state.struck(&id, tenant, error).await);
         }
-        Err(AllocationRefusal::Denied(no)) => return Err(reach.denied(*no)),
+        Err(AllocationRefusal::Denied(no)) => {
+            state.note_growth(&id, tenant, bytes.0, &no).await;
+            return Err(reach.denied(*no));
+        }
     }
     state.shown(&id, &change.lease).await.map(Json)
 }

@@ -45,7 +45,7 @@ pub struct Changes {
 }
 
 /// A group.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct GroupBody {
     name: String,
     parent: Option<String>,

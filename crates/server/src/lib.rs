@@ -11,7 +11,7 @@
 //! | how often tenants may call | `pace.rs` |
 //! | what is configured, and how it changes | `config.rs` |
 //! | from one configuration to another, step by step | `apply.rs` |
-//! | the file, looked at | `watch.rs` |
+//! | the file, looked at | `follow.rs` |
 //! | what requests have changed, kept for the next start | `kept.rs` |
 //! | bodies, within bounds | `intake.rs` |
 //! | requests and grants | `grants.rs` |
@@ -21,6 +21,8 @@
 //! | the audit log, if one is kept | `audit/` |
 //! | what operators of a cache ask | `cache/` |
 //! | the routes as an OpenAPI document | `openapi.rs` |
+//! | the dashboard's files, and what it watches | `dashboard.rs`, `watch/` |
+//! | the last refusals and evictions, one tenant in detail | `recent.rs`, `details.rs` |
 //! | metrics for Prometheus | `metrics.rs` |
 //! | the negative answers | `problem.rs` |
 //! | sizes and names in bodies | `words.rs` |
@@ -50,8 +52,11 @@ mod audit;
 mod book;
 mod cache;
 mod config;
+mod dashboard;
+mod details;
 mod door;
 mod events;
+mod follow;
 mod grants;
 mod groups;
 mod guests;
@@ -67,6 +72,7 @@ mod openapi;
 mod pace;
 mod problem;
 mod reach;
+mod recent;
 mod serve;
 mod state;
 mod tenants;
@@ -76,6 +82,7 @@ mod words;
 pub use apply::NotApplied;
 pub use config::{Applied, Configured, History, Refused, Source};
 pub use door::{Door, new_token};
+pub use follow::{Told, follow};
 pub use keeper::keep;
 pub use kept::{Remembered, Restored, open as open_state};
 pub use keys::{AUDIENCE, Issue, Keys, KeysError, add_key};
@@ -83,7 +90,6 @@ pub use pace::Pace;
 pub use reach::{Over, ROUTES, Right, Route, Scope};
 pub use serve::{Bounds, serve};
 pub use state::{LeaseBounds, State};
-pub use watch::{Told, watch};
 
 use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
@@ -97,6 +103,7 @@ pub fn router(state: &Arc<State>) -> Router {
             "/v1/tenants/{tenant}",
             get(tenants::look).patch(tenants::change).delete(tenants::remove),
         )
+        .route("/v1/tenants/{tenant}/details", get(details::look))
         .route("/v1/tenants/{tenant}/freeze", post(tenants::freeze))
         .route("/v1/tenants/{tenant}/thaw", post(tenants::thaw))
         .route("/v1/tenants/{tenant}/drain", post(tenants::drain))
@@ -120,6 +127,9 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/api/cache/memory/evict", post(cache::evict))
         .route("/api/cache/memory/reset", post(cache::reset))
         .route("/api/cache/status", get(cache::status))
+        .route("/v1/watch", get(watch::watch))
+        .route("/v1/denials", get(recent::denials))
+        .route("/v1/evictions", get(recent::evictions))
         .route("/v1/explain", post(looks::explain))
         .route("/v1/balance", post(looks::balance))
         .route("/v1/usage", get(looks::usage))
@@ -130,6 +140,8 @@ pub fn router(state: &Arc<State>) -> Router {
         // The last one is the first that a request comes to.
         .layer(middleware::from_fn_with_state(state.clone(), door::check));
     let outside = Router::new()
+        .route("/", get(dashboard::page))
+        .route("/dashboard/{file}", get(dashboard::file))
         .route("/healthz", get(looks::health))
         .route("/readyz", get(looks::health))
         .route("/v1/openapi.json", get(openapi::show))

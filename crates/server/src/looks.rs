@@ -16,7 +16,7 @@ use crate::reach::Reach;
 use crate::state::State;
 use crate::tenants::{self, TenantBody};
 use crate::words::{Body, Kind};
-use allotment::AllocationExplanation;
+use allotment::{AllocationExplanation, TenantDashboard};
 use axum::Json;
 use axum::extract::State as Shared;
 use serde::Serialize;
@@ -99,22 +99,29 @@ pub async fn health() -> &'static str {
     "ok\n"
 }
 
+impl PoolBody {
+    /// As it stands on a page of the facade.
+    pub fn new(state: &State, page: &TenantDashboard) -> Self {
+        let pool = &page.global_memory_status;
+        Self {
+            capacity_bytes: pool.max_memory_bytes,
+            used_bytes: pool.allocated_memory_bytes,
+            claimed_bytes: pool.claimed_memory_bytes,
+            unclaimed_bytes: pool.max_memory_bytes.saturating_sub(pool.claimed_memory_bytes),
+            measured_bytes: pool.measured_memory_bytes,
+            pressure: state.manager.governor().pressure().name(),
+            tenants: page.summary.total_tenants,
+            grants: page.summary.total_allocations,
+            leases: state.book().len(),
+            waiting_requests: page.summary.waiting_requests,
+            tracking_bytes: pool.tracking_bytes,
+        }
+    }
+}
+
 async fn pool(state: &State) -> Result<PoolBody, Problem> {
     let page = state.manager.get_tenant_dashboard().await?;
-    let pool = &page.global_memory_status;
-    Ok(PoolBody {
-        capacity_bytes: pool.max_memory_bytes,
-        used_bytes: pool.allocated_memory_bytes,
-        claimed_bytes: pool.claimed_memory_bytes,
-        unclaimed_bytes: pool.max_memory_bytes.saturating_sub(pool.claimed_memory_bytes),
-        measured_bytes: pool.measured_memory_bytes,
-        pressure: state.manager.governor().pressure().name(),
-        tenants: page.summary.total_tenants,
-        grants: page.summary.total_allocations,
-        leases: state.book().len(),
-        waiting_requests: page.summary.waiting_requests,
-        tracking_bytes: pool.tracking_bytes,
-    })
+    Ok(PoolBody::new(state, &page))
 }
 
 /// The pool.

@@ -6,7 +6,7 @@
 
 use crate::problem::KINDS;
 use crate::reach::{Over, ROUTES};
-use crate::{audit, cache, config, events, grants, groups, looks, tenants};
+use crate::{audit, cache, config, details, events, grants, groups, looks, recent, tenants};
 use axum::http::header;
 use axum::response::IntoResponse;
 use std::sync::OnceLock;
@@ -107,7 +107,7 @@ const fn makes<T: ToSchema>() -> Answer {
 }
 
 /// Every route.
-static TOLD: [Told; 40] = rows! {
+static TOLD: [Told; 44] = rows! {
     GET "/v1/tenants", lists::<tenants::TenantBody>(), "All tenants that the token reaches";
     POST "/v1/tenants" takes tenants::Wish, makes::<tenants::TenantBody>(), "Registers a tenant";
     GET "/v1/tenants/{tenant}", json::<tenants::TenantBody>(), "A tenant, by id or name";
@@ -147,6 +147,13 @@ static TOLD: [Told; 40] = rows! {
     GET "/v1/snapshot", json::<looks::SnapshotBody>(), "The pool, groups and tenants";
     GET "/v1/events" ["tenant" "kind"], Answer::Text("text/event-stream"),
         "What happens, as it happens: EventBody, AlertBody and LostBody";
+    GET "/v1/watch", Answer::Text("text/event-stream"),
+        "What the dashboard shows: a snapshot, and what changes since";
+    GET "/v1/denials" ["tenant"], lists::<recent::DenialBody>(), "The last refusals";
+    GET "/v1/evictions" ["tenant"], lists::<recent::EvictedBody>(),
+        "What had to go in the last minute";
+    GET "/v1/tenants/{tenant}/details", json::<details::DetailsBody<'static>>(),
+        "A tenant over time, by type and model, and what happened to it";
     GET "/v1/audit" ["after" "tenant" "kind" "limit"], json::<audit::PageBody>(),
         "Records of the audit log";
     GET "/v1/audit/status", json::<audit::LogBody>(), "How far the audit log has come";

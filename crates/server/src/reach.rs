@@ -85,7 +85,7 @@ const fn route(method: &'static str, path: &'static str, right: Right, over: Ove
 }
 
 /// Every route that asks for a token. One that is not here is for `admin` alone.
-pub const ROUTES: [Route; 37] = [
+pub const ROUTES: [Route; 41] = [
     route("GET", "/v1/tenants", Right::Read, Over::Tenant),
     route("POST", "/v1/tenants", Right::Admin, Over::All),
     route("GET", "/v1/tenants/{tenant}", Right::Read, Over::Tenant),
@@ -111,6 +111,10 @@ pub const ROUTES: [Route; 37] = [
     route("GET", "/v1/config", Right::Admin, Over::All),
     route("PUT", "/v1/config", Right::Admin, Over::All),
     route("GET", "/v1/events", Right::Read, Over::Tenant),
+    route("GET", "/v1/watch", Right::Read, Over::All),
+    route("GET", "/v1/denials", Right::Read, Over::All),
+    route("GET", "/v1/evictions", Right::Read, Over::All),
+    route("GET", "/v1/tenants/{tenant}/details", Right::Read, Over::Tenant),
     route("GET", "/v1/audit", Right::Read, Over::All),
     route("GET", "/v1/audit/status", Right::Read, Over::All),
     route("POST", "/v1/audit/checkpoint", Right::Admin, Over::All),

@@ -105,6 +105,7 @@ pub async fn serve(
     let _ = stage.send(Stage::Draining);
     // Who listens would not end by itself.
     state.events.end();
+    state.watch.end();
     let all = u32::try_from(bounds.connections_max).unwrap_or(u32::MAX);
     let _ = tokio::time::timeout(bounds.drain_within, permits.acquire_many(all)).await;
     let _ = stage.send(Stage::Over);

@@ -8,6 +8,8 @@ use crate::door::Door;
 use crate::events::{EVENTS_MAX, Events};
 use crate::kept::Kept;
 use crate::metrics::Metrics;
+use crate::recent::Recent;
+use crate::watch::Watch;
 use allotment::{
     AllocationType, EvictedAllocation, GovernorConfig, ManagerOptions, MemoryConfig, MemoryError,
     MultiTenantMemoryManager, ReclaimAnswer, TenantId,
@@ -64,6 +66,10 @@ pub struct State {
     pub cache: Cache,
     /// What was written down of it.
     pub audit: Audit,
+    /// The last refusals and evictions.
+    pub recent: Recent,
+    /// The stream for dashboards.
+    pub watch: Watch,
     /// Taken by whoever registers, renames or removes: what was looked up stays so meanwhile.
     pub administration: tokio::sync::Mutex<()>,
     book: Mutex<Book>,
@@ -127,6 +133,8 @@ impl State {
             events: Events::new(),
             audit: Audit::default(),
             cache: Cache::default(),
+            recent: Recent::default(),
+            watch: Watch::default(),
             administration: tokio::sync::Mutex::default(),
             book,
             sooner: Arc::default(),
@@ -144,6 +152,11 @@ impl State {
     /// How many listen to the stream of events.
     pub fn listeners(&self) -> usize {
         self.events.listeners()
+    }
+
+    /// How many watch the stream for dashboards.
+    pub fn watchers(&self) -> usize {
+        self.watch.watchers()
     }
 
     /// The book of leases. Never held across an await, or while memory is given back.
@@ -207,11 +220,14 @@ fn ask(state: &Weak<State>, evicted: &EvictedAllocation) -> ReclaimAnswer {
     if evicted.allocation_type == AllocationType::Cache && wanted != Wanted::Unknown {
         state.cache.note_evicted(1);
     }
-    match wanted {
+    let answer = match wanted {
         Wanted::Asked => ReclaimAnswer::Deferred,
         Wanted::Free => ReclaimAnswer::Freed,
-        Wanted::Unknown => ReclaimAnswer::Busy,
-    }
+        Wanted::Unknown => return ReclaimAnswer::Busy,
+    };
+    let name = state.name_of(evicted.tenant_id).unwrap_or_default();
+    state.recent.evicted(name, evicted, wanted == Wanted::Free);
+    answer
 }
 
 /// The answer of a verb of the manager that awaits nothing.

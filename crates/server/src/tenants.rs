@@ -107,7 +107,8 @@ fn taken(name: &str) -> Problem {
     Problem::new(status, "duplicate", title, detail)
 }
 
-fn hold_name(hold: TenantHold) -> &'static str {
+/// As answers call it.
+pub fn hold_name(hold: TenantHold) -> &'static str {
     match hold {
         TenantHold::None => "none",
         TenantHold::Frozen => "frozen",
@@ -121,7 +122,8 @@ impl State {
         self.body(usage)
     }
 
-    fn body(&self, usage: TenantUsage) -> Result<TenantBody, Problem> {
+    /// As answers have it.
+    pub fn body(&self, usage: TenantUsage) -> Result<TenantBody, Problem> {
         let governor = self.manager.governor();
         let handle = governor.find(usage.tenant_id).ok_or_else(|| Problem::not_found("tenant"))?;
         let config = governor.tenant_config(handle)?;

@@ -1,11 +1,12 @@
 //! The last things that happened, as text that all listeners share.
 //!
 //! ```text
-//! B1  frames are numbered 0, 1, 2 ... in the order in which they were told
+//! B1  what happens is numbered 0, 1, 2 ... in the order in which it was told; a frame that tells of
+//!     a loss has the numbers of all that is lost, and goes by the last of them
 //! B2  every batch has at least one frame and at most BATCH_BYTES_MAX bytes, or one frame
 //! B3  bytes of all batches <= BOARD_BYTES_MAX: the oldest go first
-//! B4  of each listener: frames given, passed over by its filter, and told to be lost = the frames
-//!     between where it began and where it stands
+//! B4  of each listener: what was given, passed over by its filter, and told to be lost = what has
+//!     numbers between where it began and where it stands
 //! ```
 //!
 //! One reader adds batches, and each listener takes them from where it stands: who is slow loses
@@ -34,6 +35,8 @@ pub enum At {
 /// One thing that happened.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
+    /// Its number.
+    pub number: u64,
     /// Where its text ends in that of its batch.
     pub end: u32,
     /// Its place in [`super::filter::Kinds`].
@@ -47,8 +50,10 @@ pub struct Frame {
 /// Some frames, written once.
 #[derive(Debug)]
 pub struct Batch {
-    /// The number of the first frame.
+    /// The first number of the first frame.
     pub first: u64,
+    /// The number after that of the last frame.
+    pub end: u64,
     /// Their kinds, a bit each.
     pub kinds: u64,
     /// In their order.
@@ -58,9 +63,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The number after the last frame.
-    pub fn end(&self) -> u64 {
-        self.first + self.frames.len() as u64
+    /// The index of the first frame that has this number or a later one.
+    pub fn place_of(&self, number: u64) -> usize {
+        self.frames.partition_point(|frame| frame.number < number)
     }
 
     /// The text of the frame at an index.
@@ -73,7 +78,7 @@ impl Batch {
 /// What stands next for a listener.
 #[derive(Debug)]
 pub enum Next {
-    /// So many frames are gone.
+    /// So much is gone.
     Lost(u64),
     /// The batch that has the frame.
     Batch(Arc<Batch>),
@@ -90,12 +95,12 @@ pub struct Board {
 }
 
 impl Board {
-    /// The number of the next frame.
+    /// The number of what is told next.
     pub fn next(&self) -> u64 {
         self.next
     }
 
-    /// The number of the oldest frame that is kept.
+    /// The number of the oldest that is kept.
     pub fn oldest(&self) -> u64 {
         self.batches.front().map_or(self.next, |batch| batch.first)
     }
@@ -103,7 +108,7 @@ impl Board {
     /// Adds a batch of at least one frame, which begins with the next number.
     pub fn add(&mut self, batch: Batch) {
         debug_assert_eq!((batch.first, batch.frames.is_empty()), (self.next, false));
-        self.next = batch.end();
+        self.next = batch.end;
         self.bytes += batch.bytes.len();
         self.batches.push_back(Arc::new(batch));
         while self.bytes > BOARD_BYTES_MAX && self.batches.len() > 1 {
@@ -124,9 +129,9 @@ impl Board {
             *cursor = goes_on;
             return Next::Lost(lost);
         }
-        let after = self.batches.partition_point(|batch| batch.end() <= *cursor);
+        let after = self.batches.partition_point(|batch| batch.end <= *cursor);
         let batch = self.batches[after].clone();
-        *cursor = batch.end();
+        *cursor = batch.end;
         Next::Batch(batch)
     }
 }
@@ -138,10 +143,12 @@ mod tests {
     fn batch(first: u64, frames: usize, bytes_each: usize) -> Batch {
         let frame = |n: usize| {
             let at = At::Position(first + n as u64);
-            Frame { end: ((n + 1) * bytes_each) as u32, kind: 0, tenant: None, at }
+            let (number, end) = (first + n as u64, ((n + 1) * bytes_each) as u32);
+            Frame { number, end, kind: 0, tenant: None, at }
         };
-        let text = vec![b'x'; frames * bytes_each];
-        Batch { first, kinds: 1, frames: (0..frames).map(frame).collect(), bytes: text.into() }
+        let (text, end) = (vec![b'x'; frames * bytes_each], first + frames as u64);
+        let frames = (0..frames).map(frame).collect();
+        Batch { first, end, kinds: 1, frames, bytes: text.into() }
     }
 
     #[test]
@@ -153,7 +160,7 @@ mod tests {
         board.add(batch(3, 1, 10));
         let mut given = Vec::new();
         while let Next::Batch(batch) = board.take(&mut cursor) {
-            given.push((batch.first, batch.end()));
+            given.push((batch.first, batch.end));
         }
         assert_eq!((given, cursor), (vec![(0, 3), (3, 4)], 4));
         // Whoever stands within a batch gets it whole, and passes over what it has.
@@ -181,12 +188,30 @@ mod tests {
         assert!(matches!(board.take(&mut in_time), Next::Batch(_)));
     }
 
+    /// A loss that is dropped itself is as many as it told of.
+    #[test]
+    fn a_loss_has_the_numbers_of_what_was_lost() {
+        let mut board = Board::default();
+        let mut loss = batch(0, 2, BATCH_BYTES_MAX / 2);
+        (loss.frames[0].number, loss.frames[1].number, loss.end) = (99, 100, 101);
+        assert_eq!([0, 99, 100, 101].map(|number| loss.place_of(number)), [0, 0, 1, 2]);
+        board.add(loss);
+        let mut cursor = 0;
+        while board.oldest() == 0 {
+            board.add(batch(board.next(), 1, BATCH_BYTES_MAX));
+        }
+        let newest = board.next() - 1;
+        assert!(matches!(board.take(&mut cursor), Next::Lost(lost) if lost == newest));
+        assert!(newest > 100);
+    }
+
     #[test]
     fn the_text_of_a_frame_is_its_own() {
         let text = Bytes::from_static(b"aabbbc");
         let ends = [2, 5, 6];
-        let frame = |end| Frame { end, kind: 0, tenant: None, at: At::Time(0) };
-        let batch = Batch { first: 0, kinds: 1, frames: ends.map(frame).to_vec(), bytes: text };
+        let frame = |end| Frame { number: 0, end, kind: 0, tenant: None, at: At::Time(0) };
+        let frames = ends.map(frame).to_vec();
+        let batch = Batch { first: 0, end: 3, kinds: 1, frames, bytes: text };
         assert_eq!([0, 1, 2].map(|n| batch.text(n)), ["aa", "bbb", "c"]);
     }
 }

@@ -119,7 +119,7 @@ mod tests {
         let id = |number| Some(TenantId::from_u128(number)).filter(|_| number > 0);
         let tenants = id(7).map(|tenant| vec![tenant]);
         let filter = Filter { kinds: Kinds::ALL, tenants, from_position: 10, from_ns: 100 };
-        let frame = |kind, tenant, at| Frame { end: 0, kind, tenant: id(tenant), at };
+        let frame = |kind, tenant, at| Frame { number: 0, end: 0, kind, tenant: id(tenant), at };
         assert!(filter.wants(&frame(0, 7, At::Position(10))));
         assert!(!filter.wants(&frame(0, 7, At::Position(9))), "it was before");
         assert!(!filter.wants(&frame(0, 8, At::Position(10))));

@@ -35,7 +35,9 @@ use axum::response::{IntoResponse, Response};
 use board::{BATCH_BYTES_MAX, Batch, Board, Next};
 use bytes::Bytes;
 use filter::{Filter, Kinds};
-use reader::{END, Reader, write_frame};
+use reader::Reader;
+
+pub use reader::{END, write_frame};
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -370,7 +372,7 @@ impl Listener {
         if self.filter.wants_nothing(batch) {
             return 0;
         }
-        let passed = usize::try_from(from.saturating_sub(batch.first)).unwrap_or(usize::MAX);
+        let passed = batch.place_of(from);
         let mut text = Vec::new();
         for (index, frame) in batch.frames.iter().enumerate().skip(passed) {
             if self.filter.wants(frame) {

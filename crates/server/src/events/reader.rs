@@ -100,8 +100,7 @@ impl Reader {
         }
     }
 
-    /// What is new, in batches of which the first frame has the number `next`; and whether there is
-    /// more.
+    /// What is new, in batches that begin with the number `next`; and whether there is more.
     pub fn turn(&mut self, governor: &Governor, next: u64) -> (Vec<Batch>, bool) {
         let mut writer = Writer::new(next);
         while let Some(alert) = self.alerts.try_next() {
@@ -191,16 +190,17 @@ impl Reader {
         let body = EventBody::new(&event, self.unix_ms(event.time_ns), id, name);
         let tenant = party.and_then(|party| party.tenant);
         let (kind, at) = (place_of(event.kind), At::Position(event.sequence));
-        let frame = Frame { end: 0, kind, tenant, at };
-        writer.frame(&self.stream, kind_name(event.kind), &body, frame);
+        let frame = Frame { number: 0, end: 0, kind, tenant, at };
+        writer.frame(&self.stream, kind_name(event.kind), &body, (frame, 1));
         if event.kind == EventKind::Unregistered {
             self.parties.remove(&event.account);
         }
     }
 
     fn tell_lost(&self, writer: &mut Writer, at: At, body: LostBody) {
-        let frame = Frame { end: 0, kind: LOST, tenant: None, at };
-        writer.frame(&self.stream, "lost", &body, frame);
+        let frame = Frame { number: 0, end: 0, kind: LOST, tenant: None, at };
+        let lost = body.events.unwrap_or(0).saturating_add(body.alerts.unwrap_or(0));
+        writer.frame(&self.stream, "lost", &body, (frame, lost.max(1)));
     }
 
     fn tell_alert(&self, writer: &mut Writer, alert: &Alert) {
@@ -224,8 +224,8 @@ impl Reader {
             text: alert.to_string(),
         };
         let at = At::Time(alert.time_ns);
-        let frame = Frame { end: 0, kind: ALERT, tenant: alert.tenant, at };
-        writer.frame(&self.stream, ALERT_NAME, &body, frame);
+        let frame = Frame { number: 0, end: 0, kind: ALERT, tenant: alert.tenant, at };
+        writer.frame(&self.stream, ALERT_NAME, &body, (frame, 1));
     }
 
     fn unix_ms(&self, clock_ns: u64) -> u64 {
@@ -283,18 +283,26 @@ impl Writer {
         Self { next, first: next, kinds: 0, frames, text, done }
     }
 
-    fn frame(&mut self, stream: &str, name: &str, body: &impl Serialize, frame: Frame) {
+    /// Adds a frame that has so many numbers.
+    fn frame(
+        &mut self,
+        stream: &str,
+        name: &str,
+        body: &impl Serialize,
+        (frame, numbers): (Frame, u64),
+    ) {
         let before = self.text.len();
-        write_frame(&mut self.text, Some((stream, self.next)), name, body);
+        let number = self.next + numbers - 1;
+        write_frame(&mut self.text, Some((stream, number)), name, body);
         if before > 0 && self.text.len() > BATCH_BYTES_MAX {
             let after = self.text.split_off(before);
             self.end_batch();
             self.text = after;
         }
         let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
-        self.frames.push(Frame { end, ..frame });
+        self.frames.push(Frame { number, end, ..frame });
         self.kinds |= 1 << frame.kind;
-        self.next += 1;
+        self.next = number + 1;
     }
 
     fn end_batch(&mut self) {
@@ -302,10 +310,11 @@ impl Writer {
             return;
         }
         let frames = std::mem::take(&mut self.frames);
+        let end = frames.last().map_or(self.first, |last| last.number + 1);
         let text = std::mem::take(&mut self.text);
         let bytes = text.into_boxed_slice().into();
-        self.done.push(Batch { first: self.first, kinds: self.kinds, frames, bytes });
-        (self.first, self.kinds) = (self.next, 0);
+        self.done.push(Batch { first: self.first, end, kinds: self.kinds, frames, bytes });
+        (self.first, self.kinds) = (end, 0);
     }
 
     fn finish(mut self) -> Vec<Batch> {

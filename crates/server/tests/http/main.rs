@@ -5,6 +5,7 @@ mod cache;
 mod client;
 mod config;
 mod connections;
+mod dashboard;
 mod door;
 mod events;
 mod evicting;

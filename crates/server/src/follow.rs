@@ -58,7 +58,7 @@ type Read = Result<String, String>;
 
 /// Goes on until the server is gone. `path` is the file, if there is one; `begun_with` the text
 /// that the server was started with.
-pub async fn watch(
+pub async fn follow(
     state: Weak<State>,
     path: Option<PathBuf>,
     begun_with: String,

@@ -1,0 +1,394 @@
+// The dashboard before a real browser: every view, by mouse and by keys; limits; a server that goes
+// away and comes back; how much is sent, and how long a change takes with a thousand tenants.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { Browser, sleep } from "./browser.mjs";
+import { Crowd, many, program, Server, Traffic } from "./demo.mjs";
+
+const OUT = "target/dashboard";
+const SENT_BYTES_MAX = 200_000;
+const UPDATE_MS_MAX = 16;
+const TENANTS = 1000;
+const TRACE_MS = 10_000;
+const SHOTS_AFTER_MS = Number(process.env.DASHBOARD_WARM_SECS ?? 20) * 1000;
+const GIB = 2 ** 30;
+const NAMES =
+  "[...document.querySelectorAll('.tenants tbody tr[role=row] a')].map((a) => a.textContent)";
+
+function says(what) {
+  console.log(`-- ${what}`);
+}
+
+async function signIn(page, server) {
+  await page.open(`${server.url}/`);
+  await page.until("document.activeElement?.id === 'token'", "the page asks for the token");
+  await page.type("no such token");
+  await page.key("Enter");
+  await page.until(
+    "/does not know this token/.test(document.body.innerText)",
+    "a wrong token is told",
+  );
+  // That is what the browser says of the answer, and it is as it should be.
+  page.faults = page.faults.filter((fault) => !/status of 401/.test(fault));
+  await page.until("document.activeElement?.id === 'token'", "it asks again");
+  await page.type(server.token);
+  await page.key("Enter");
+  await page.until(`${NAMES}.length > 0`, "the table of tenants");
+}
+
+async function overviewByKeys(page, server) {
+  const { body } = await server.ask("GET", "/v1/snapshot");
+  const names = await page.value(NAMES);
+  assert.equal(names.length, body.tenants.length);
+  await page.key("/");
+  assert.equal(await page.value("document.activeElement.id"), "filter");
+  await page.type("archi");
+  await page.until(`${NAMES}.join() === "archive"`, "the filter leaves one");
+  assert.match(await page.value("document.querySelector('.tools').innerText"), /1 of 10 tenants/);
+  await page.type("zzz");
+  await page.until(
+    "/No tenant's name or group/.test(document.body.innerText)",
+    "nothing found is told",
+  );
+  await page.key("Escape");
+  await page.until(`${NAMES}.length === 10`, "Escape clears the filter");
+  // The head of a column is a button like any other: Tab reaches it, Enter presses it.
+  await page.value("document.querySelector('th.c-name button').focus()");
+  await page.key("Enter");
+  await page.until(
+    "document.querySelector('th.c-name').ariaSort === 'ascending'",
+    "sorted by name",
+  );
+  await page.until(`${NAMES}.join() === ${NAMES}.sort().join()`, "in the order of names");
+  await page.key("Enter");
+  await page.until(`${NAMES}[0] === "vision"`, "and the other way round");
+  await page.value("document.querySelector('th.c-used button').click()");
+  await page.until("document.querySelector('th.c-used').ariaSort === 'descending'", "by use");
+  says("overview: filter, order, both by keys");
+}
+
+async function tenantByKeys(page) {
+  await page.value("document.querySelector('.tenants').focus()");
+  await page.key("Home");
+  const first = await page.until(
+    "document.querySelector('tr[aria-selected=true] a')?.textContent",
+    "the first row is chosen",
+  );
+  await page.key("ArrowDown");
+  const second = await page.until(
+    `(() => { const a = document.querySelector('tr[aria-selected=true] a');
+      return a && a.textContent !== ${JSON.stringify(first)} && a.textContent; })()`,
+    "the next row",
+  );
+  await page.key("Enter");
+  await page.until(
+    `document.querySelector('h1')?.textContent === ${JSON.stringify(second)}`,
+    "Enter opens the tenant",
+  );
+  await page.until("document.querySelectorAll('.chart .line').length > 0", "its history");
+  await page.until("document.querySelectorAll('table.small tbody tr').length > 1", "what it holds");
+  await page.until("document.querySelectorAll('.events tr').length > 3", "its events");
+  await page.open(`${await page.value("location.origin")}/#/tenant/nobody`);
+  await page.until(
+    "/There is no tenant nobody/.test(document.body.innerText)",
+    "one that is not there",
+  );
+  page.faults = page.faults.filter((fault) => !/nobody\/details/.test(fault));
+  says(`tenant: opened ${second} by keys, with history, grants and events`);
+}
+
+async function refusals(page, server) {
+  await page.value("location.hash = '#/refused'");
+  await page.until("document.querySelectorAll('.entry').length >= 2", "the last refusals");
+  await page.until("document.querySelectorAll('.helps li').length > 0", "what would help");
+  const { body } = await server.ask("GET", "/v1/denials");
+  const search = body.find((denial) => denial.name === "search");
+  assert.equal(search.reason, "tenant_limit");
+  await page.value(`[...document.querySelectorAll('.entry')].find((entry) =>
+    entry.textContent.startsWith("search")).click()`);
+  await page.until(
+    "/Raise the limit of search by at least/.test(document.body.innerText)",
+    "a way out",
+  );
+  await page.value(`(() => {
+    const form = document.querySelector("form");
+    form.elements.tenant.value = "chat";
+    form.elements.bytes.value = "40GiB";
+    form.requestSubmit();
+  })()`);
+  await page.until("/It would be refused/.test(document.body.innerText)", "an explanation");
+  await page.value(`(() => {
+    const form = document.querySelector("form");
+    form.elements.bytes.value = "1MiB";
+    form.requestSubmit();
+  })()`);
+  await page.until("/It would be granted/.test(document.body.innerText)", "another one");
+  says(`refusals: ${body.length} kinds, explained; a request that was not made, explained`);
+}
+
+async function limits(page, server) {
+  const limit = async () => (await server.ask("GET", "/v1/tenants/archive")).body.limit_bytes;
+  const type = async (field, value) => {
+    await page.value(`document.querySelector("#wish-${field}").select()`);
+    await page.type(value);
+  };
+  await page.value("location.hash = '#/'");
+  await page.until(`${NAMES}.length === 10`, "the overview");
+  await page.key("/");
+  await page.type("archive");
+  await page.until(`${NAMES}.join() === "archive"`, "one tenant");
+  await page.key("ArrowDown");
+  await page.until("document.querySelector('tr[aria-selected=true]')", "chosen");
+  await page.key("l");
+  await page.until("document.querySelector('dialog[open]')", "L opens the limits");
+  await type("guarantee", "900GiB");
+  await page.until(
+    "/the server will refuse it/.test(document.querySelector('dialog').innerText)",
+    "what cannot be is said beforehand",
+  );
+  await type("guarantee", "nonsense");
+  await page.until("/is no size/.test(document.querySelector('dialog').innerText)", "no size");
+  await type("guarantee", "0");
+  await type("limit", "2.5GiB");
+  await page.until(
+    "/more would be within its limit/.test(document.querySelector('dialog').innerText)",
+    "the preview",
+  );
+  await page.key("Enter");
+  await page.until(
+    "/Change archive\\?/.test(document.querySelector('dialog').innerText)",
+    "a second look",
+  );
+  assert.equal(await limit(), GIB, "nothing is changed before that");
+  assert.match(
+    await page.value("document.querySelector('.differences').innerText"),
+    /1 GiB → 2.50 GiB/,
+  );
+  await page.key("Enter");
+  await page.until(
+    "/has its new limit/.test(document.querySelector('dialog').innerText)",
+    "changed",
+  );
+  assert.equal(await limit(), 2.5 * GIB);
+  await page.key("Enter");
+  await page.until("!document.querySelector('dialog')", "closed");
+  await page.until("/2.50 GiB/.test(document.querySelector('td.c-limit').innerText)", "and shown");
+  await page.key("/");
+  await page.key("Escape");
+  says("limits: previewed, reviewed, changed by keys alone");
+}
+
+async function restart(page, server, traffic) {
+  await traffic.end();
+  await server.stop();
+  await page.until(
+    "/No connection to the server/.test(document.body.innerText)",
+    "the loss is told",
+  );
+  await sleep(1500);
+  await server.start();
+  await page.until(
+    "/The server has restarted/.test(document.body.innerText)",
+    "the new server is told",
+  );
+  await page.until("document.querySelector('#link').textContent === 'live'", "live again");
+  await page.until(
+    "/1 GiB/.test(document.querySelector('td.c-limit').innerText)",
+    "with its figures",
+  );
+  // What the browser says of a server that is not there.
+  const away =
+    /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE/;
+  page.faults = page.faults.filter((fault) => !away.test(fault));
+  says("the server went away and came back: told both times");
+}
+
+async function pictures(page) {
+  const views = { overview: "#/", refused: "#/refused", tenant: "#/tenant/batch" };
+  for (const [width, height] of [
+    [1440, 900],
+    [900, 700],
+  ]) {
+    for (const dark of [false, true]) {
+      await page.size(width, height);
+      await page.dark(dark);
+      const tag = `${width}x${height}-${dark ? "dark" : "light"}`;
+      for (const [name, hash] of Object.entries(views)) {
+        await page.value(`location.hash = "${hash}"`);
+        await sleep(name === "tenant" ? 800 : 400);
+        await page.shoot(`${OUT}/${name}-${tag}.png`);
+      }
+      await page.click("#change-limits");
+      await page.value(`(() => {
+        const input = document.querySelector("#wish-limit");
+        input.value = "6GiB";
+        input.dispatchEvent(new Event("input"));
+      })()`);
+      await sleep(200);
+      await page.shoot(`${OUT}/limits-${tag}.png`);
+      await page.value("document.querySelector('dialog').close()");
+    }
+  }
+  await page.size(1440, 900);
+  await page.dark(false);
+  says(`16 pictures in ${OUT}`);
+}
+
+async function themes(page) {
+  const ground = () => page.value("getComputedStyle(document.body).backgroundColor");
+  const light = await ground();
+  await page.dark(true);
+  assert.notEqual(await ground(), light, "as the system has it");
+  await page.click("#theme");
+  assert.equal(await ground(), light, "light, whatever the system has");
+  await page.click("#theme");
+  assert.notEqual(await ground(), light, "dark");
+  await page.click("#theme");
+  await page.dark(false);
+  assert.equal(await ground(), light, "as the system has it again");
+}
+
+// Nothing from elsewhere, nothing forbidden, nothing wrong.
+async function clean(page, server) {
+  const origin = new URL(server.url).origin;
+  const elsewhere = page.urls.filter(
+    (url) => url !== "about:blank" && new URL(url).origin !== origin,
+  );
+  assert.deepEqual(elsewhere, []);
+  assert.deepEqual(await page.value("violations"), []);
+  assert.deepEqual(page.faults, []);
+}
+
+// Threads of several processes may have one number.
+function thread(event) {
+  return `${event.pid} ${event.tid}`;
+}
+
+// What the main thread spent on drawing, in ms of its own time.
+function drawing(events, main) {
+  const drawn = events.filter(
+    (event) =>
+      thread(event) === main &&
+      event.ph === "X" &&
+      ["Layout", "UpdateLayoutTree", "PrePaint", "Paint", "Layerize"].includes(event.name),
+  );
+  return drawn.reduce((sum, event) => sum + (event.tdur ?? event.dur), 0) / 1000;
+}
+
+// Scripting of each update: the tasks of the main thread that run scripts, by their own time.
+function updates(events) {
+  const scripts = new Set([
+    "FunctionCall",
+    "EvaluateScript",
+    "RunMicrotasks",
+    "TimerFire",
+    "FireAnimationFrame",
+    "V8.GCScavenger",
+    "MinorGC",
+    "MajorGC",
+  ]);
+  const tasks = events.filter((event) => event.ph === "X" && scripts.has(event.name));
+  const by = new Map();
+  for (const task of tasks) by.set(thread(task), (by.get(thread(task)) ?? 0) + task.dur);
+  const main = [...by].sort((a, b) => b[1] - a[1])[0]?.[0];
+  const found = [];
+  let end = 0;
+  for (const task of tasks.filter((one) => thread(one) === main).sort((a, b) => a.ts - b.ts)) {
+    if (task.ts < end) continue;
+    const gap = task.ts - end;
+    end = task.ts + task.dur;
+    const ms = (task.tdur ?? task.dur) / 1000;
+    // Changes come every second.
+    if (gap > 400_000 || found.length === 0) found.push(ms);
+    else found[found.length - 1] += ms;
+  }
+  return { times: found.sort((a, b) => a - b), drawing: drawing(events, main) };
+}
+
+async function crowd(browser) {
+  const server = new Server(program(), many(TENANTS));
+  await server.start();
+  const holders = new Crowd(server, TENANTS);
+  try {
+    await holders.begin();
+    const page = await browser.page();
+    await page.size(1440, 900);
+    await signIn(page, server);
+    const sent = page.bytes();
+    await sleep(3000);
+    const before = page.bytes();
+    const traced = updates(await page.trace(TRACE_MS));
+    const { times } = traced;
+    const at = (part) => times[Math.min(times.length - 1, Math.floor(times.length * part))];
+    const rows = await page.value(
+      "document.querySelectorAll('.tenants tbody tr[role=row]').length",
+    );
+    says(
+      `${TENANTS} tenants: ${(sent / 1000).toFixed(0)} kB until all are shown, then ` +
+        `${((page.bytes() - before) / TRACE_MS).toFixed(1)} kB each second`,
+    );
+    says(
+      `${times.length} updates: scripting of one ${at(0.5).toFixed(1)} ms (median), ` +
+        `${at(1).toFixed(1)} ms (most); drawing ${(traced.drawing / times.length).toFixed(1)} ms; ` +
+        `${rows} rows drawn`,
+    );
+    assert.ok(times.length >= 3, "there were updates");
+    assert.ok(sent <= SENT_BYTES_MAX, `${sent} bytes`);
+    assert.ok(at(0.5) <= UPDATE_MS_MAX, `${at(0.5)} ms`);
+    assert.ok(rows < 80, "only what can be seen is drawn");
+    await page.shoot(`${OUT}/crowd-1440x900-light.png`);
+    await clean(page, server);
+  } finally {
+    await holders.end();
+    await server.end();
+  }
+}
+
+async function few(browser) {
+  const server = new Server(program());
+  await server.start();
+  const traffic = new Traffic(server);
+  const page = await browser.page();
+  await page.size(1440, 900);
+  try {
+    await traffic.begin();
+    await signIn(page, server);
+    says(`first picture of 10 tenants: ${(page.bytes() / 1000).toFixed(0)} kB in all`);
+    assert.ok(page.bytes() <= SENT_BYTES_MAX);
+    await overviewByKeys(page, server);
+    await tenantByKeys(page);
+    await page.value("location.hash = '#/'");
+    await themes(page);
+    await page.until(
+      "/embeddings\\s+[0-9.]+ [MG]iB/.test(document.querySelector('[aria-label^=Evicted]').innerText)",
+      "what was evicted",
+      40_000,
+    );
+    await sleep(SHOTS_AFTER_MS);
+    await refusals(page, server);
+    await limits(page, server);
+    await pictures(page);
+    await page.value("location.hash = '#/'");
+    await page.key("/");
+    await page.type("archive");
+    await restart(page, server, traffic);
+    await clean(page, server);
+  } catch (error) {
+    await page.shoot(`${OUT}/failed.png`).catch(() => {});
+    throw error;
+  } finally {
+    await traffic.end();
+    await server.end();
+    await page.close();
+  }
+}
+
+mkdirSync(OUT, { recursive: true });
+const browser = new Browser(process.argv[2]);
+try {
+  await few(browser);
+  await crowd(browser);
+} finally {
+  await browser.end();
+}
