@@ -65,6 +65,7 @@ impl Worker<'_> {
                 self.question(verb)
             }
             Verb::LargestHolders | Verb::Name => self.account(verb),
+            Verb::Account => self.numbered(),
             Verb::CircularWait => Outcome::some(governor.circular_wait()),
             Verb::Waiters => {
                 let waiters = governor.waiters();
@@ -75,6 +76,16 @@ impl Worker<'_> {
             Verb::Events | Verb::EventsFrom | Verb::EventsAfter => self.events(verb),
             _ => return None,
         })
+    }
+
+    /// Number 0 is the pool, and no other is.
+    fn numbered(&mut self) -> Outcome {
+        let index = self.dice(16) as u32;
+        let is_pool = self.governor().account(index) == Some(AccountName::Pool);
+        if is_pool != (index == 0) {
+            self.report(Fault::new(format!("the pool, as account {index}"), 0, is_pool.into()));
+        }
+        Outcome::Done
     }
 
     /// A listener that panics counts as told.

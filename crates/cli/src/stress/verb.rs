@@ -67,7 +67,7 @@ verbs! {
     KeepAlive, "keep_alive", 10;
     BytesOf, "bytes_of", 10;
     IntoOwned, "grant.into_owned", 12;
-    Release, "release", 52;
+    Release, "release", 42;
     Drop, "drop", 10;
     OnReclaim, "on_reclaim", 10;
     OnReclaimWithin, "on_reclaim_within", 10;
@@ -103,6 +103,7 @@ verbs! {
     TakeShortfalls, "take_shortfalls", 10;
     Snapshot, "snapshot", 10;
     Groups, "groups", 10;
+    Account, "account", 10;
     Usage, "usage", 10;
     TrackingBytes, "tracking_bytes", 10;
     Meter, "meter", 10;

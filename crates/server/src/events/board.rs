@@ -1,8 +1,8 @@
 //! The last things that happened, as text that all listeners share.
 //!
 //! ```text
-//! B1  what happens is numbered 0, 1, 2 ... in the order in which it was told; a frame that tells of
-//!     a loss has the numbers of all that is lost, and goes by the last of them
+//! B1  what happens is numbered 0, 1, 2 ... in the order in which it was told; a frame that tells
+//!     of a loss has the numbers of all that is lost, and goes by the last of them
 //! B2  every batch has at least one frame and at most BATCH_BYTES_MAX bytes, or one frame
 //! B3  bytes of all batches <= BOARD_BYTES_MAX: the oldest go first
 //! B4  of each listener: what was given, passed over by its filter, and told to be lost = what has
