@@ -57,14 +57,26 @@ impl Hangups {
 type Read = Result<String, String>;
 
 /// Goes on until the server is gone. `path` is the file, if there is one; `begun_with` the text
-/// that the server was started with.
-pub async fn follow(
+/// that the server was started with. SIGHUP ends the process no more once this has returned; called
+/// within a runtime.
+pub fn follow(
+    state: Weak<State>,
+    path: Option<PathBuf>,
+    begun_with: String,
+    tell: impl Fn(Told) + Send,
+) -> impl Future<Output = ()> {
+    // Now, and not when the future is polled for the first time.
+    let hangups = Hangups::new();
+    look_again(hangups, state, path, begun_with, tell)
+}
+
+async fn look_again(
+    mut hangups: Hangups,
     state: Weak<State>,
     path: Option<PathBuf>,
     begun_with: String,
     tell: impl Fn(Told) + Send,
 ) {
-    let mut hangups = Hangups::new();
     let mut settled: Read = Ok(begun_with);
     let mut before: Option<Read> = None;
     loop {
