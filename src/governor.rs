@@ -31,7 +31,7 @@ use crate::core::grants::{Fields, Refused, Slot, flag};
 use crate::core::handle::{GrantId, TenantHandle};
 use crate::core::order::{Goal, Sums};
 use crate::core::sync::{AtomicU32, AtomicU64, Mutex, pause};
-use crate::core::word::{GRANT_BYTES_MAX, Owner};
+use crate::core::word::{GRANT_BYTES_MAX, Owner, SlotWord};
 use crate::core::{Core, Sizes};
 use crate::details::Details;
 use crate::error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
@@ -1014,21 +1014,21 @@ impl Governor {
 
     #[inline(always)]
     fn release_slot(&self, slot: Slot<'_>, grant: GrantId, owner: Owner) -> Option<()> {
-        let queue = self.core.release_at_once(slot, grant.generation(), owner)?;
-        if self.core.scarcity.any() {
-            return self.after_release(grant, owner);
+        let at = (slot, grant.index());
+        if let Err(word) = self.core.release_at_once(at, grant.generation(), owner)? {
+            self.release_held(grant.index(), word, owner);
+        } else if self.core.scarcity.any() {
+            self.after_return(owner);
         }
-        queue.note_released(&self.core.grants, grant.index());
         Some(())
     }
 
-    /// What a release ends with where bytes are scarce.
-    #[cold]
     #[inline(never)]
-    fn after_release(&self, grant: GrantId, owner: Owner) -> Option<()> {
-        self.core.queue(owner).note_released(&self.core.grants, grant.index());
-        self.after_return(owner);
-        Some(())
+    fn release_held(&self, index: u32, word: SlotWord, owner: Owner) {
+        self.core.release_held(index, word, owner);
+        if self.core.scarcity.any() {
+            self.after_return(owner);
+        }
     }
 
     #[inline(never)]

@@ -510,7 +510,8 @@ impl Slot<'_> {
         segment.set_word(lane, word.with_special(fields.special()));
     }
 
-    /// The same of a grant of which there is nothing to say: all its fields are zero.
+    /// The same of a grant of which there is nothing to say: all its fields are zero. Its recency
+    /// was set while the slot was reserved.
     #[inline(always)]
     pub fn publish_plain(self, next: u32, bytes: u64, recency: u64) {
         let Self { segment, lane } = self;
@@ -555,10 +556,11 @@ impl Slot<'_> {
         Some(word)
     }
 
-    /// Lets a held grant go, with so many bytes.
+    /// Lets a held grant go with the word of a live one.
     #[inline(always)]
-    pub fn let_go(self, word: SlotWord, bytes: u64) {
-        self.segment.set_word(self.lane, word.with_bytes(bytes));
+    pub fn let_go(self, word: SlotWord) {
+        debug_assert_eq!(word.state(), State::Live);
+        self.segment.set_word(self.lane, word);
     }
 
     /// Ends a held grant that was live.
@@ -629,6 +631,18 @@ impl Grants {
     pub fn slot(&self, slot: u32) -> Slot<'_> {
         let (segment, lane) = place(slot);
         Slot { segment: self.segment(segment), lane }
+    }
+
+    /// The same without a look whether it is.
+    ///
+    /// # Safety
+    ///
+    /// It is: the number was found in a queue of these grants.
+    #[inline(always)]
+    pub unsafe fn slot_at(&self, slot: u32) -> Slot<'_> {
+        let (segment, lane) = place(slot);
+        // SAFETY: as the caller promises.
+        Slot { segment: unsafe { self.segments.at(segment) }, lane }
     }
 
     /// The slot of this number, if there is one.

@@ -69,7 +69,8 @@ impl Core {
             return None;
         };
         account.note_used(used);
-        let slot = self.grants.slot(index);
+        // SAFETY: it was reserved a moment ago.
+        let slot = unsafe { self.grants.slot_at(index) };
         if details {
             let frequency = self.recall(queue, owner, asked.key(), clock);
             let recency = Recency::of(clock, asked.cost(), frequency);
@@ -125,36 +126,41 @@ impl Core {
         self.queue(owner).note_released(&self.grants, index);
     }
 
-    /// Ends a live grant and takes its bytes out of use; answers the queue, where the caller notes
-    /// the slot ([`Queue::note_released`]).
+    /// Ends a live grant and takes its bytes out of use. Where there is more to do than that, it
+    /// holds the grant and answers its word, for [`Core::release_held`].
     #[inline(always)]
-    pub fn release_at_once(&self, slot: Slot<'_>, generation: u32, owner: Owner) -> Option<&Queue> {
+    pub fn release_at_once(
+        &self,
+        (slot, index): (Slot<'_>, u32),
+        generation: u32,
+        owner: Owner,
+    ) -> Option<Result<(), SlotWord>> {
         let word = slot.hold_live(generation, owner)?;
         let Seat { account, queue, .. } = self.seat_of_holder(owner);
         // While it is held: whoever counts a live grant holds it too, and counts before it lets go.
-        if queue.is_counting() {
-            return Some(self.release_counted(slot, word, owner));
+        if queue.is_counting() || !queue.was_released_last(&self.grants, index) {
+            return Some(Err(word));
         }
         if planted(Bug::ReleasedTwice) {
-            slot.let_go(word, word.bytes());
+            slot.let_go(word);
         } else {
             slot.free(word);
         }
         self.accounts.uncharge_at_once(account, word.bytes());
-        Some(queue)
+        Some(Ok(()))
     }
 
-    /// The same of a held grant that may have been counted.
-    #[cold]
-    #[inline(never)]
-    fn release_counted(&self, slot: Slot<'_>, word: SlotWord, owner: Owner) -> &Queue {
-        let (counted, queue) = (slot.flags() & flag::COUNTED != 0, self.queue(owner));
+    /// The same of a held grant that may have been counted, and of which the queue is told.
+    #[inline]
+    pub fn release_held(&self, index: u32, word: SlotWord, owner: Owner) {
+        let (slot, queue) = (self.grants.slot(index), self.queue(owner));
+        let counted = queue.is_counting() && slot.flags() & flag::COUNTED != 0;
         slot.free(word);
+        queue.note_released(&self.grants, index);
         if counted {
             queue.count_out();
         }
         self.accounts.uncharge(owner.account(), word.bytes());
-        queue
     }
 
     /// Adds bytes to a live grant.
@@ -166,21 +172,21 @@ impl Core {
         owner: Owner,
         bytes: u64,
     ) -> Option<()> {
-        let Seat { account, .. } = self.seat(owner)?;
-        if !fits_a_grant(bytes) || self.accounts.looks_full(account, bytes) {
-            return None;
-        }
         let word = slot.hold_live(generation, owner)?;
-        let then = word.bytes() + bytes;
-        let used =
-            if fits_a_grant(then) { self.charge_at_once(account, owner, bytes) } else { None };
-        if let Some(used) = used {
-            // While it is held: later the account may be the next tenant's.
-            account.note_used(used);
-        }
-        let grown = used.is_some() && !planted(Bug::GrowthForgotten);
-        slot.let_go(word, if grown { then } else { word.bytes() });
-        used.map(|_| ())
+        let Seat { account, .. } = self.seat_of_holder(owner);
+        let held = word.bytes();
+        // More than it holds: so it is not zero that is asked for, nor came the sum round.
+        let then = held.wrapping_add(bytes);
+        let fits = held < then && then <= GRANT_BYTES_MAX;
+        let used = if fits { self.charge_at_once(account, owner, bytes) } else { None };
+        let Some(used) = used else {
+            slot.let_go(word);
+            return None;
+        };
+        // While it is held: later the account may be the next tenant's.
+        account.note_used(used);
+        slot.let_go(if planted(Bug::GrowthForgotten) { word } else { word.plus(bytes) });
+        Some(())
     }
 
     /// Takes bytes off a live grant that has more.
@@ -192,14 +198,14 @@ impl Core {
         owner: Owner,
         bytes: u64,
     ) -> Option<()> {
-        if bytes == 0 {
+        let word = slot.hold_live(generation, owner)?;
+        let Seat { account, .. } = self.seat_of_holder(owner);
+        // A live grant holds something: so some is asked for, and some is left.
+        if bytes.wrapping_sub(1) >= word.bytes() - 1 {
+            slot.let_go(word);
             return None;
         }
-        let word = slot.hold_live(generation, owner)?;
-        let less = word.bytes().checked_sub(bytes).filter(|&less| less != 0);
-        slot.let_go(word, less.unwrap_or(word.bytes()));
-        less?;
-        let Seat { account, .. } = self.seat_of_holder(owner);
+        slot.let_go(word.minus(bytes));
         self.accounts.uncharge_at_once(account, bytes);
         Some(())
     }
@@ -218,7 +224,14 @@ impl Core {
 
     #[inline(always)]
     fn charge_at_once(&self, account: &Account, owner: Owner, bytes: u64) -> Option<u64> {
-        self.accounts.charge_at_once(account, owner.account(), owner.generation(), bytes)
+        let seen = self.accounts.look_at_once(account, owner.generation(), bytes)?;
+        account.charge_as_seen(seen, bytes, || self.charge_again(owner, bytes))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn charge_again(&self, owner: Owner, bytes: u64) -> Option<u64> {
+        self.accounts.charge_again(owner.account(), owner.generation(), bytes)
     }
 
     /// The records of a tenant that a caller names.
@@ -254,12 +267,6 @@ struct Seat<'a> {
     account: &'a Account,
     tenant: &'a Tenant,
     queue: &'a Queue,
-}
-
-/// Whether so many bytes are a size that a grant can have.
-#[inline(always)]
-fn fits_a_grant(bytes: u64) -> bool {
-    bytes.wrapping_sub(1) < GRANT_BYTES_MAX
 }
 
 #[cfg(test)]

@@ -283,6 +283,13 @@ impl Queue {
         reserve_if_free(grants, self.past(grants).take_freed(), owner)
     }
 
+    /// Whether it is remembered already that the slot was released last.
+    #[inline(always)]
+    pub fn was_released_last(&self, grants: &Grants, slot: u32) -> bool {
+        // Relaxed: a hint, as in `reserve_hinted`.
+        self.released[lane(grants)].load(Ordering::Relaxed) == slot + 1
+    }
+
     /// Remembers a slot that its owner has released, or that no grant was made of: nobody will ask
     /// what became of one.
     #[inline(always)]

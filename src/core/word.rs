@@ -8,7 +8,7 @@
 //! | [`OnTheWay`] | sequence, bytes | `account.rs`, used by `evict.rs` |
 //! | [`CountWord`] | pending, count | `queue.rs` |
 //! | [`QueueHead`] | account generation, first segment | `queue.rs` |
-//! | [`SlotWord`] | state, special, low generation, bytes | `grants.rs` |
+//! | [`SlotWord`] | state, low generation, special, bytes | `grants.rs` |
 //! | [`Owner`] | account generation, account, allocation type, attached | `grants.rs` |
 
 /// Width of a byte count in the words of an account: 256 TiB.
@@ -211,22 +211,23 @@ impl Pass {
         self.0 & BYTES_MAX
     }
 
-    /// The limit of the configuration in `word` at this level, the lowest of which is 0, if there
-    /// is a usual charge.
+    /// The limit of the configuration in `word`, if there is a usual charge.
     #[inline(always)]
-    pub fn limit_of(self, word: UsedWord, level: u32) -> Option<u64> {
+    pub fn limit_of(self, word: UsedWord) -> Option<u64> {
         let known = (self.0 ^ word.0) & Self::VERSION == 0;
-        let any = u64::from(level) & self.0 >> Self::LEVELS_SHIFT == 0;
-        (known && any && self.limit() != 0).then_some(self.limit())
+        (known && self.limit() != 0).then_some(self.limit())
     }
 
-    /// Whether `used` bytes are within the limit of the configuration in `word` at this level, the
-    /// lowest of which is 0.
+    /// Whether `used` bytes are within the limit of the configuration in `word`.
     #[inline(always)]
-    pub fn admits(self, word: UsedWord, used: u64, level: u32) -> bool {
+    pub fn admits(self, word: UsedWord, used: u64) -> bool {
+        used <= self.limit() && (self.0 ^ word.0) & Self::VERSION == 0
+    }
+
+    /// Whether the limit is that of this level, the lowest of which is 0.
+    #[inline(always)]
+    pub fn holds_at(self, level: u32) -> bool {
         u64::from(level) & self.0 >> Self::LEVELS_SHIFT == 0
-            && used <= self.limit()
-            && (self.0 ^ word.0) & Self::VERSION == 0
     }
 }
 
@@ -345,8 +346,10 @@ const SLOT_GENERATION_BITS: u32 = 16;
 #[cfg(allot_loom)]
 const SLOT_GENERATION_BITS: u32 = 1;
 
-const SPECIAL: u64 = 1 << 60;
-const _: () = assert!(3 + 1 + SLOT_GENERATION_BITS + GRANT_BITS <= 64);
+const SPECIAL: u64 = 1 << GRANT_BITS;
+const LOW_SHIFT: u32 = GRANT_BITS + 1;
+const STATE_SHIFT: u32 = LOW_SHIFT + SLOT_GENERATION_BITS;
+const _: () = assert!(STATE_SHIFT + 3 <= 64);
 
 /// What a grant slot is doing. The transitions are drawn in `grants.rs`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -370,7 +373,8 @@ pub enum State {
     Deferred = 7,
 }
 
-/// `state | special | low generation | bytes`: all that decides about a grant, in one word.
+/// `state | low generation | special | bytes`: all that decides about a grant, in one word. What
+/// is compared at once stands together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SlotWord(pub u64);
 
@@ -379,14 +383,13 @@ impl SlotWord {
     #[inline]
     pub fn new(state: State, generation: u32, bytes: u64) -> Self {
         debug_assert!(bytes <= GRANT_BYTES_MAX);
-        let low = u64::from(generation) & ((1 << SLOT_GENERATION_BITS) - 1);
-        Self(((state as u64) << 61) | (low << GRANT_BITS) | bytes)
+        Self((state as u64) << STATE_SHIFT | Self::low(generation) << LOW_SHIFT | bytes)
     }
 
     /// What the slot is doing.
     #[inline]
     pub fn state(self) -> State {
-        match self.0 >> 61 {
+        match self.0 >> STATE_SHIFT {
             0 => State::Free,
             1 => State::Reserved,
             2 => State::Live,
@@ -420,29 +423,27 @@ impl SlotWord {
     /// Whether the low bits of `generation` are the ones in this word.
     #[inline]
     pub fn may_be(self, generation: u32) -> bool {
-        let low = u64::from(generation) & ((1 << SLOT_GENERATION_BITS) - 1);
-        (self.0 >> GRANT_BITS) & ((1 << SLOT_GENERATION_BITS) - 1) == low
+        Self::low((self.0 >> LOW_SHIFT) as u32) == Self::low(generation)
     }
 
     /// Whether the word is that of a live grant with the low bits of `generation`.
     #[inline(always)]
     pub fn is_live_of(self, generation: u32) -> bool {
-        const LOW: u64 = (1 << SLOT_GENERATION_BITS) - 1;
-        let live = (State::Live as u64) << (61 - GRANT_BITS) | u64::from(generation) & LOW;
-        (self.0 & !SPECIAL) >> GRANT_BITS == live
+        let live = (State::Live as u64) << SLOT_GENERATION_BITS;
+        self.0 >> LOW_SHIFT == live | Self::low(generation)
     }
 
     /// The word of a live grant that is held still.
     #[inline(always)]
     pub fn held(self) -> Self {
         debug_assert_eq!(self.state(), State::Live);
-        Self(self.0 ^ ((State::Live as u64 ^ State::Tuning as u64) << 61))
+        Self(self.0 ^ ((State::Live as u64 ^ State::Tuning as u64) << STATE_SHIFT))
     }
 
     /// The same grant in another state.
     #[inline]
     pub fn with_state(self, state: State) -> Self {
-        Self((self.0 & !(7 << 61)) | ((state as u64) << 61))
+        Self((self.0 & !(7 << STATE_SHIFT)) | ((state as u64) << STATE_SHIFT))
     }
 
     /// The same grant with another size.
@@ -450,6 +451,26 @@ impl SlotWord {
     pub fn with_bytes(self, bytes: u64) -> Self {
         debug_assert!(bytes <= GRANT_BYTES_MAX);
         Self((self.0 & !GRANT_BYTES_MAX) | bytes)
+    }
+
+    /// The same grant with `bytes` more, which fit.
+    #[inline(always)]
+    pub fn plus(self, bytes: u64) -> Self {
+        debug_assert!(bytes <= GRANT_BYTES_MAX - self.bytes());
+        Self(self.0 + bytes)
+    }
+
+    /// The same grant with `bytes` less, which it has.
+    #[inline(always)]
+    pub fn minus(self, bytes: u64) -> Self {
+        debug_assert!(bytes <= self.bytes());
+        Self(self.0 - bytes)
+    }
+
+    /// The bits of a generation that the word has room for.
+    #[inline(always)]
+    fn low(generation: u32) -> u64 {
+        u64::from(generation) & ((1 << SLOT_GENERATION_BITS) - 1)
     }
 }
 
