@@ -423,12 +423,16 @@ fn the_usual_charge_is_told_its_limit() {
             assert_eq!(accounts.own_refusal(account, 2, 101), None, "{said}: of another");
             assert!(accounts.looks_full(account, 101 - used), "{said}");
             assert_eq!(accounts.looks_full(account, 100 - used), settings.counted > 0, "{said}");
-            let charge = |generation| accounts.charge_at_once(account, tenant, generation, 1);
+            let at_once = |generation, bytes| {
+                let again = || accounts.charge_again(tenant, generation, bytes);
+                accounts.charge_at_once(account, generation, bytes, again)
+            };
+            let charge = |generation| at_once(generation, 1);
             assert_eq!(charge(2), None, "{said}: of another");
             assert_eq!(charge(1), usual.then_some(used + 1), "{said}");
             let charge_to = |bytes| {
                 let bytes = bytes - accounts.used(tenant);
-                let used = accounts.charge_at_once(account, tenant, 1, bytes);
+                let used = at_once(1, bytes);
                 accounts.uncharge(tenant, used.map_or(0, |_| bytes));
                 used
             };
@@ -438,7 +442,7 @@ fn the_usual_charge_is_told_its_limit() {
     }
     accounts.close(tenant);
     assert_eq!(accounts.own_refusal(account, 1, 1), None);
-    assert_eq!(accounts.charge_at_once(account, tenant, 1, 0), None);
+    assert_eq!(accounts.charge_at_once(account, 1, 0, || Some(0)), None);
     accounts.assert_at_rest();
 }
 

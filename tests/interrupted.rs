@@ -384,7 +384,7 @@ mod stepped {
     }
 
     fn charge_at_once(accounts: &Accounts) -> Option<u64> {
-        accounts.charge_at_once(accounts.get(1), 1, 1, 5)
+        accounts.charge_at_once(accounts.get(1), 1, 5, || accounts.charge_again(1, 1, 5))
     }
 
     #[test]

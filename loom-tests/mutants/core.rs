@@ -296,7 +296,7 @@ pub const MUTANTS: &[Mutant] = &[
         let word = slot.hold_live(generation, owner)?;
         let Seat { account, queue, .. }",
             ),
-            ("if queue.is_counting() {", "if counting {"),
+            ("if queue.is_counting() || !queue", "if counting || !queue"),
         ],
     ),
     // A grant that is held by its low generation bits is taken for the one that was named.
@@ -310,11 +310,11 @@ pub const MUTANTS: &[Mutant] = &[
         "hot_path",
         "peak_noted_late",
         &[
+            ("account.note_used(used);\n        slot.let_go(if planted", "slot.let_go(if planted"),
             (
-                "            account.note_used(used);\n        }\n",
-                "            let _ = used;\n        }\n",
+                "{ word.plus(bytes) });\n",
+                "{ word.plus(bytes) });\n        account.note_used(used);\n",
             ),
-            ("used.map(|_| ())", "used.map(|used| account.note_used(used))"),
         ],
     ),
     // As `waiters_looked_for_early`.

@@ -224,8 +224,8 @@ impl Core {
 
     #[inline(always)]
     fn charge_at_once(&self, account: &Account, owner: Owner, bytes: u64) -> Option<u64> {
-        let seen = self.accounts.look_at_once(account, owner.generation(), bytes)?;
-        account.charge_as_seen(seen, bytes, || self.charge_again(owner, bytes))
+        let again = || self.charge_again(owner, bytes);
+        self.accounts.charge_at_once(account, owner.generation(), bytes, again)
     }
 
     #[cold]

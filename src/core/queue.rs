@@ -649,7 +649,8 @@ enum Look {
 #[inline(always)]
 fn reserve_if_free(grants: &Grants, hint: u32, owner: Owner) -> Option<(u32, u32)> {
     let slot = hint.checked_sub(1)?;
-    Some((slot, grants.find(slot)?.reserve_next(owner)?))
+    // SAFETY: only slots that there are have been remembered.
+    Some((slot, unsafe { grants.slot_at(slot) }.reserve_next(owner)?))
 }
 
 fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {

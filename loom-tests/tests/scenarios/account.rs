@@ -63,7 +63,8 @@ impl Pool {
     /// As the hot path does, which goes on in another way where this comes to nothing.
     fn charge_at_once(&self, index: u32, generation: u32, bytes: u64) -> bool {
         let account = self.accounts.get(index);
-        let used = self.accounts.charge_at_once(account, index, generation, bytes);
+        let again = || self.accounts.charge_again(index, generation, bytes);
+        let used = self.accounts.charge_at_once(account, generation, bytes, again);
         if used.is_some() {
             self.ledger.lock().unwrap().enter(index, bytes);
         }

@@ -105,8 +105,10 @@ impl Scene {
     /// Releases a grant.
     fn end(&self, owner: Owner, (slot, generation): Granted) -> Result<(), Refused> {
         let at = self.core.grants.slot(slot);
-        if let Some(queue) = self.core.release_at_once(at, generation, owner) {
-            queue.note_released(&self.core.grants, slot);
+        if let Some(ended) = self.core.release_at_once((at, slot), generation, owner) {
+            if let Err(word) = ended {
+                self.core.release_held(slot, word, owner);
+            }
             self.after_return(owner);
             return Ok(());
         }
