@@ -47,18 +47,19 @@ proptest! {
         let then = configured(UsedWord(later & !mask | version), since);
         let same = since.is_multiple_of(CONFIG_VERSIONS);
         let expected = same && used <= limit && (any_level || level == 0);
-        prop_assert_eq!(pass.admits(then, used, level), expected);
+        let admits = |pass: Pass| pass.holds_at(level) && pass.admits(then, used);
+        prop_assert_eq!(admits(pass), expected);
         prop_assert!(!pass.is_unguaranteed(then));
         let bare = pass.without_guarantee();
-        prop_assert_eq!(bare.admits(then, used, level), expected);
+        prop_assert_eq!(admits(bare), expected);
         prop_assert_eq!(bare.is_unguaranteed(then), same);
     }
 
     #[test]
     fn no_bytes_pass_a_limit_of_none(word in any::<u64>(), used in 1..=BYTES_MAX) {
-        prop_assert!(!Pass::new(UsedWord(word), 0, true).admits(UsedWord(word), used, 0));
+        prop_assert!(!Pass::new(UsedWord(word), 0, true).admits(UsedWord(word), used));
         // Of an account that nobody registered.
-        prop_assert!(!Pass(0).admits(UsedWord(0), used, 0));
+        prop_assert!(!Pass(0).admits(UsedWord(0), used));
         prop_assert!(!Pass(0).is_unguaranteed(UsedWord(0)));
     }
 
@@ -214,6 +215,9 @@ proptest! {
         prop_assert_eq!(fields(word.with_special(!special)), (state, !special, bytes));
         prop_assert_eq!(fields(word.with_state(next)), (next, special, bytes));
         prop_assert_eq!(fields(word.with_bytes(then)), (state, special, then));
+        let (less, more) = (bytes.min(then), bytes.max(then));
+        prop_assert_eq!(word.with_bytes(less).plus(more - less), word.with_bytes(more));
+        prop_assert_eq!(word.with_bytes(more).minus(more - less), word.with_bytes(less));
         for other in [generation, generation ^ 1 << 16, generation.wrapping_add(other)] {
             let same = other % (1 << 16) == generation % (1 << 16);
             for word in [word, word.with_state(next), word.with_bytes(then)] {
