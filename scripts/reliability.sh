@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Writes the figures of docs/RELIABILITY.md: what the steps of `.ci/release` printed when each was
-# run last (target/evidence), with its day and its commit. A step that was not run, was skipped or
-# failed says so in its row.
+# run last (target/evidence), with its day and its commit. A step that was skipped or failed says so
+# in its row. Of a step that was not run here the row stays as it is, unless src/core has changed
+# since its commit: then it says that.
 #
 #   scripts/reliability.sh
 set -euo pipefail
@@ -92,22 +93,38 @@ say_coverage() {
     awk '$1 == "all" { print $5 " % of lines, " $10 " % of branches" }' "$evidence/coverage.log"
 }
 
+# The row of an earlier run.
+kept() {
+    local what=$1 step=$2 row commit
+    local changed='src/core has changed since: '
+    row=$(grep -F "| \`.ci/release $step\` |" "$page" || true)
+    commit=$(sed -n 's/.*| `\([0-9a-f]\{12\}\)` | `[^`]*` |$/\1/p' <<< "$row")
+    if [ -z "$commit" ]; then
+        printf '| %s | not run | - | `-` | `.ci/release %s` |\n' "$what" "$step"
+    elif git diff --quiet "$commit" -- src/core; then
+        printf '%s\n' "$row"
+    else
+        row=${row/"$changed"/}
+        printf '%s\n' "${row/"| $what | "/"| $what | $changed"}"
+    fi
+}
+
 # What is measured, the step, how it is run again.
 row() {
-    local what=$1 step=$2 figures=- result=- day=- commit=-
+    local what=$1 step=$2 figures result day commit
     local log=$evidence/$step.log
     if [ ! -e "$log" ]; then
-        figures="not run"
-    else
-        day=$(sed -n 's/^day //p' "$log")
-        commit=$(sed -n 's/^commit //p' "$log")
-        result=$(sed -n 's/^result //p' "$log")
-        case $result in
-        passed) figures=$("say_$step" | tr '\n' ' ' | sed 's/ *$//') ;;
-        skipped) figures=$(grep -m 1 '^skipped: ' "$log") ;;
-        *) figures=$result ;;
-        esac
+        kept "$what" "$step"
+        return
     fi
+    day=$(sed -n 's/^day //p' "$log")
+    commit=$(sed -n 's/^commit //p' "$log")
+    result=$(sed -n 's/^result //p' "$log")
+    case $result in
+    passed) figures=$("say_$step" | tr '\n' ' ' | sed 's/ *$//') ;;
+    skipped) figures=$(grep -m 1 '^skipped: ' "$log") ;;
+    *) figures=$result ;;
+    esac
     printf '| %s | %s | %s | `%s` | `.ci/release %s` |\n' "$what" "$figures" "$day" "$commit" "$step"
 }
 
@@ -138,6 +155,9 @@ figures() {
     if [ -e "$evidence/schedules.log" ]; then
         echo
         bounds
+    elif grep -q '^The most own steps' "$page"; then
+        echo
+        sed -n '/^The most own steps/,/^<!-- to here/{/^<!-- to here/d; p}' "$page"
     fi
 }
 
@@ -154,10 +174,6 @@ bounds() {
     done
 }
 
-if [ ! -d "$evidence" ]; then
-    echo "nothing was kept in $evidence: run .ci/release first" >&2
-    exit 1
-fi
 text=$(
     sed "/^$begin\$/q" "$page"
     figures
