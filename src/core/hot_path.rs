@@ -325,4 +325,126 @@ mod tests {
             }
         }
     }
+
+    /// One tenant, whose claim of so many bytes is at hand, and whose grants are of one queue.
+    struct Scene {
+        core: Core,
+        owner: Owner,
+    }
+
+    impl Scene {
+        fn new(claim: u64) -> Self {
+            let core = core(claim);
+            let owner = Ask::owner(&ask(2, 1));
+            let (slot, generation) = core.admit(&ask(2, claim), &Nobody).unwrap();
+            core.release(slot, generation, owner, &Nobody).unwrap();
+            Self { core, owner }
+        }
+
+        fn slot(&self, index: u32) -> Slot<'_> {
+            self.core.grants.slot(index)
+        }
+
+        fn used(&self) -> u64 {
+            self.core.accounts.used(2)
+        }
+
+        fn grow(&self, (slot, generation): Granted, bytes: u64) -> Option<()> {
+            self.core.grow_at_once(self.slot(slot), generation, self.owner, bytes)
+        }
+
+        fn shrink(&self, (slot, generation): Granted, bytes: u64) -> Option<()> {
+            self.core.shrink_at_once(self.slot(slot), generation, self.owner, bytes)
+        }
+
+        fn release(&self, (slot, generation): Granted) -> Option<Result<(), SlotWord>> {
+            self.core.release_at_once((self.slot(slot), slot), generation, self.owner)
+        }
+    }
+
+    /// The usual case is served here, and no more than once.
+    #[test]
+    fn the_usual_case_of_each_verb_needs_no_other_form() {
+        let scene = Scene::new(100);
+        let core = &scene.core;
+        let mut grant = core.request_at_once(&ask(2, 5), false).unwrap();
+        for _ in 0..3 {
+            assert_eq!(scene.used(), 5);
+            assert_eq!(scene.grow(grant, 7), Some(()));
+            assert_eq!((scene.used(), core.grants.word(grant.0).bytes()), (12, 12));
+            assert_eq!(scene.shrink(grant, 2), Some(()));
+            assert_eq!((scene.used(), core.grants.word(grant.0).bytes()), (10, 10));
+            let before = Recency(core.grants.recency(grant.0));
+            let touched = core.touch_at_once(scene.slot(grant.0), grant.1, scene.owner);
+            assert_eq!(touched, Some(()));
+            let after = Recency(core.grants.recency(grant.0));
+            assert_eq!(after.frequency(), before.frequency() + 1);
+            assert_eq!(scene.release(grant), Some(Ok(())));
+            assert_eq!(scene.used(), 0);
+            assert_eq!(scene.release(grant), None, "it has ended");
+            let next = core.request_at_once(&ask(2, 5), false).unwrap();
+            assert_eq!(next, (grant.0, grant.1 + 1), "the slot released last");
+            grant = next;
+        }
+        // Its queue has to be told of another slot than the last, while the grant is held.
+        let other = core.request_at_once(&ask(2, 3), false).unwrap();
+        let Some(Err(word)) = scene.release(other) else { panic!("{other:?}") };
+        assert_eq!(scene.used(), 8);
+        assert_eq!(scene.release(other), None, "it is held");
+        core.release_held(other.0, word, scene.owner);
+        assert_eq!(scene.used(), 5);
+        assert_eq!(core.request_at_once(&ask(2, 3), false), Some((other.0, other.1 + 1)));
+        assert_eq!(scene.release((other.0, other.1 + 1)), Some(Ok(())), "now it is the last");
+        assert_eq!(core.refuse_at_once(&ask(2, 96)), Some((5, 100)));
+        assert_eq!(core.refuse_at_once(&ask(2, 95)), None);
+        assert_eq!(core.tenants[2].tally.read()[0], 1);
+    }
+
+    /// What would be no size of a grant changes nothing, and the grant can be had again at once.
+    #[test]
+    fn a_grant_grows_and_shrinks_to_what_it_can_hold() {
+        let scene = Scene::new(GRANT_BYTES_MAX);
+        let grant = scene.core.request_at_once(&ask(2, 5), false).unwrap();
+        let bytes = || (scene.used(), scene.core.grants.word(grant.0).bytes());
+        for much in [0, GRANT_BYTES_MAX - 4, GRANT_BYTES_MAX, u64::MAX - 4, u64::MAX] {
+            assert_eq!(scene.grow(grant, much), None, "{much}");
+            assert_eq!(bytes(), (5, 5));
+        }
+        for much in [0, 5, 6, u64::MAX] {
+            assert_eq!(scene.shrink(grant, much), None, "{much}");
+            assert_eq!(bytes(), (5, 5));
+        }
+        assert_eq!(scene.grow(grant, GRANT_BYTES_MAX - 5), Some(()));
+        assert_eq!(bytes(), (GRANT_BYTES_MAX, GRANT_BYTES_MAX));
+        assert_eq!(scene.shrink(grant, GRANT_BYTES_MAX - 1), Some(()));
+        assert_eq!(bytes(), (1, 1));
+    }
+
+    /// What is counted is taken out of the count, and what was granted before is not.
+    #[test]
+    fn a_held_grant_is_released_from_the_count_it_is_in() {
+        for counted in [false, true] {
+            let scene = Scene::new(100);
+            let flags = if counted { flag::COUNTED } else { 0 };
+            let asked = Ask { fields: Fields { flags, ..Fields::default() }, ..ask(2, 5) };
+            let grant = scene.core.request_at_once(&asked, true).unwrap();
+            let queue = scene.core.queue(scene.owner);
+            queue.set_grants_max(Some(3));
+            queue.count_in(2).unwrap();
+            queue.count_decided(2, true);
+            let Some(Err(word)) = scene.release(grant) else { panic!("grants are counted") };
+            scene.core.release_held(grant.0, word, scene.owner);
+            assert_eq!((queue.counted(), scene.used()), (2 - u64::from(counted), 0));
+        }
+    }
+
+    /// A number that no tenant has is looked at before anything is looked up by it.
+    #[test]
+    fn no_tenant_is_behind_the_last() {
+        let core = core(100);
+        for account in [core.tenants.capacity(), core.tenants.capacity() + 1, (1 << 24) - 1] {
+            assert!(core.request_at_once(&ask(account, 1), false).is_none());
+            assert!(core.refuse_at_once(&ask(account, 101)).is_none());
+        }
+    }
 }

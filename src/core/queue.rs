@@ -898,4 +898,40 @@ mod tests {
             assert_eq!(queue.extent(), extent, "{segments} segments, {seen} seen");
         }
     }
+
+    /// What is remembered and found taken is forgotten, so that the next request is not told of it.
+    #[test]
+    fn a_slot_that_is_taken_is_remembered_no_longer() {
+        let core = core(100);
+        let (grants, owner) = (&core.grants, ask(2, 1).owner());
+        let queue = core.queue(owner);
+        let slot = admit(&core, &ask(2, 1));
+        queue.note_released(grants, slot);
+        assert!(queue.was_released_last(grants, slot));
+        let (other, _) = queue.reserve_next(grants, owner).unwrap();
+        assert!(other != slot && !queue.was_released_last(grants, slot));
+    }
+
+    /// Threads that live at one time spread over the lanes, unless there shall be only one.
+    #[test]
+    fn threads_use_several_lanes() {
+        let used = |grants: &Grants| {
+            let barrier = std::sync::Barrier::new(16);
+            std::thread::scope(|scope| {
+                let here = || {
+                    let lane = lane(grants);
+                    barrier.wait();
+                    lane
+                };
+                let threads: Vec<_> = (0..16).map(|_| scope.spawn(here)).collect();
+                let lanes = threads.into_iter().map(|thread| thread.join().unwrap());
+                lanes.collect::<std::collections::BTreeSet<_>>()
+            })
+        };
+        let several = used(&Grants::new(1));
+        let chosen = cfg!(any(allot_loom, allot_steps));
+        assert_eq!(several.len() > 1, !chosen, "{several:?}");
+        assert!(several.iter().all(|&lane| lane < LANES), "{several:?}");
+        assert_eq!(used(&Grants::new(1).in_one_lane()).into_iter().collect::<Vec<_>>(), [0]);
+    }
 }
