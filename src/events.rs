@@ -1,6 +1,8 @@
-//! What happened: a bounded ring of events that readers follow at their own pace.
+//! What happened: a bounded ring of events that readers follow at their own pace, and which of an
+//! event's numbers mean something.
 
-use crate::core::events::Event;
+use crate::core::events::{Event, EventKind, Verb};
+use crate::core::handle::GrantId;
 use crate::core::ring::{Cursor, Read};
 use crate::governor::Governor;
 
@@ -48,6 +50,78 @@ impl EventReader<'_> {
     /// Where it stands, for [`Governor::events_after`]. Two plain numbers.
     pub fn mark(&self) -> EventMark {
         EventMark { position: self.position(), lost: self.lost }
+    }
+}
+
+/// A field that an event of its kind has no use for is zero, or of another meaning. Each of these is
+/// a few comparisons.
+impl Event {
+    /// Whether the allocation type means something: it is about grants, or requests for them.
+    pub fn has_type(&self) -> bool {
+        use EventKind::{
+            Balanced, CapacityChanged, Emergency, FreedNotSeen, LimitsChanged, Measured,
+            PressureChanged, PressureReported, Registered, Tried, Unregistered,
+        };
+        !matches!(
+            self.kind,
+            Balanced
+                | CapacityChanged
+                | Emergency
+                | FreedNotSeen
+                | LimitsChanged
+                | Measured
+                | PressureChanged
+                | PressureReported
+                | Registered
+                | Tried
+                | Unregistered
+        )
+    }
+
+    /// Whether `used_bytes` is what the account used when it happened: it is about bytes in grants.
+    pub fn tells_use(&self) -> bool {
+        use EventKind::{Denied, Evicted, Granted, Grown, Released, ReservationExpired, Shrunk};
+        matches!(
+            self.kind,
+            Granted | Denied | Grown | Shrunk | Released | Evicted | ReservationExpired
+        )
+    }
+
+    /// The grant it is about; of those who stand in line there is none yet.
+    ///
+    /// ```
+    /// use allotment::*;
+    ///
+    /// let config = GovernorConfig { events_max: 64, ..GovernorConfig::new(24 << 30) };
+    /// let governor = Governor::new(config)?;
+    /// let chat = governor.register_tenant(TenantConfig::new(TenantId::from_u128(1), "chat"))?;
+    /// let grant = governor.try_request(&Request::new(chat, AllocationType::Cache, 4096))?;
+    /// let mut told = Vec::new();
+    /// let mut reader = governor.events();
+    /// while let EventRead::Event(event) = reader.read() {
+    ///     told.push((event.kind, event.has_type(), event.grant_id()));
+    /// }
+    /// let registered = (EventKind::Registered, false, None);
+    /// assert_eq!(told, [registered, (EventKind::Granted, true, Some(grant.id()))]);
+    /// # Ok::<(), Refusal>(())
+    /// ```
+    pub fn grant_id(&self) -> Option<GrantId> {
+        use EventKind::{Asked, Denied, Intended, Polled, Queued, Taken, Withdrawn};
+        let grows = || matches!(Verb::from_code(self.from), Some(Verb::Grow | Verb::GrowEvicting));
+        let number = match self.kind {
+            Asked if grows() => self.grant,
+            Denied | Queued | Withdrawn | Polled | Asked | Intended => 0,
+            Taken => self.detail,
+            _ => self.grant,
+        };
+        (number != 0).then(|| GrantId::from_u64(number))
+    }
+
+    /// The place in line it is about: of who waits, or has waited.
+    pub fn ticket(&self) -> Option<u64> {
+        use EventKind::{Denied, Polled, Queued, Taken, Withdrawn};
+        let waits = matches!(self.kind, Denied | Queued | Withdrawn | Polled | Taken);
+        (waits && self.grant != 0).then_some(self.grant)
     }
 }
 
@@ -188,6 +262,42 @@ mod tests {
             assert_eq!(reader.read(), EventRead::Empty, "{position} {lost}");
             let mut reader = governor.events_from(position);
             while reader.read() != EventRead::Empty {}
+        }
+    }
+
+    /// What is said of each kind, beside what stands in `core/events.rs`.
+    #[test]
+    fn each_kind_says_what_it_is_about() {
+        use EventKind::*;
+        for kind in EventKind::ALL {
+            let event = Event { grant: 7, detail: 9, ..Event::new(kind, 1) };
+            let of_accounts = [
+                Registered,
+                Unregistered,
+                LimitsChanged,
+                PressureChanged,
+                CapacityChanged,
+                Balanced,
+                PressureReported,
+                Measured,
+                FreedNotSeen,
+                Emergency,
+                Tried,
+            ];
+            assert_eq!(event.has_type(), !of_accounts.contains(&kind), "{kind:?}");
+            let of_bytes = [Granted, Denied, Grown, Shrunk, Released, Evicted, ReservationExpired];
+            assert_eq!(event.tells_use(), of_bytes.contains(&kind), "{kind:?}");
+            let in_line = [Denied, Queued, Withdrawn, Polled, Taken].contains(&kind);
+            assert_eq!(event.ticket(), in_line.then_some(7), "{kind:?}");
+            let asks = [Asked, Intended].contains(&kind);
+            let grant = if kind == Taken { Some(9) } else { (!in_line && !asks).then_some(7) };
+            assert_eq!(event.grant_id().map(GrantId::as_u64), grant, "{kind:?}");
+            let nothing = Event::new(kind, 1);
+            assert_eq!((nothing.grant_id(), nothing.ticket()), (None, None), "{kind:?}");
+        }
+        for verb in [Verb::Grow, Verb::GrowEvicting, Verb::TryRequest] {
+            let event = Event { from: verb as u8, grant: 7, ..Event::new(Asked, 1) };
+            assert_eq!(event.grant_id().is_some(), verb != Verb::TryRequest, "{verb:?}");
         }
     }
 }

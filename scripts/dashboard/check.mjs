@@ -111,6 +111,23 @@ async function refusals(page, server) {
     "/Raise the limit of search by at least/.test(document.body.innerText)",
     "a way out",
   );
+  // To release something helps whoever holds as much as is short, and nobody else.
+  const text = await page.value("document.body.innerText");
+  const held = search.limit - search.available_bytes;
+  assert.equal(/Have search release/.test(text), held >= search.short_bytes);
+  await server.ask("POST", "/v1/requests", { tenant: "archive", bytes: "3GiB", type: "cache" });
+  await page.until(
+    `[...document.querySelectorAll('.entry')].some((entry) =>
+      entry.textContent.startsWith("archive") && /3 GiB/.test(entry.textContent))`,
+    "a refusal of more than the limit",
+  );
+  await page.value(`[...document.querySelectorAll('.entry')].find((entry) =>
+    entry.textContent.startsWith("archive") && /3 GiB/.test(entry.textContent)).click()`);
+  await page.until(
+    "/Raise the limit of archive by at least/.test(document.body.innerText)",
+    "a way out",
+  );
+  assert.ok(!/Have archive release/.test(await page.value("document.body.innerText")));
   await page.value(`(() => {
     const form = document.querySelector("form");
     form.elements.tenant.value = "chat";

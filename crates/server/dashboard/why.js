@@ -70,7 +70,10 @@ function help(denial) {
       `Raise the limit of ${denial.name} by at least ${bytes(short)}, to ${bytes(needed)}.`,
       limits({ limit: needed }),
     );
-    add(`Have ${denial.name} release ${bytes(short)} of what it holds.`);
+    // Use and limit as they were when it was refused.
+    if (denial.limit - denial.available_bytes >= short) {
+      add(`Have ${denial.name} release ${bytes(short)} of what it holds.`);
+    }
   }
   if (denial.reason === "group_limit") {
     add(

@@ -2,7 +2,7 @@
 //!
 //! Names are those of the library in small letters with `_`, and are never given to another kind.
 
-use allotment::{DenialReason, Event, EventKind, Pressure, Verb};
+use allotment::{DenialReason, Event, EventKind, Pressure};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -115,10 +115,10 @@ impl<'a> EventBody<'a> {
             time_ms,
             tenant,
             name,
-            grant: grant_of(event).map(|grant| format!("{grant:016x}")),
-            of_type: type_name(event.allocation_type).filter(|_| has_type(event.kind)),
+            grant: event.grant_id().map(|grant| grant.to_string()),
+            of_type: type_name(event.allocation_type).filter(|_| event.has_type()),
             bytes: tells_bytes(event.kind).then_some(event.bytes),
-            used_bytes: tells_use(event.kind).then_some(event.used_bytes),
+            used_bytes: event.tells_use().then_some(event.used_bytes),
             reason: denied.then(|| reason_of(event.reason)),
             short_bytes: denied.then_some(event.detail),
             from: level(event.from),
@@ -149,49 +149,9 @@ fn reason_of(code: u8) -> &'static str {
     known.into_iter().find(|reason| reason.code() == code).map_or("other", reason_name)
 }
 
-/// The grant that an event is about; of those who stand in line there is none yet.
-fn grant_of(event: &Event) -> Option<u64> {
-    use EventKind::{Asked, Denied, Intended, Polled, Queued, Taken, Withdrawn};
-    let grows = || matches!(Verb::from_code(event.from), Some(Verb::Grow | Verb::GrowEvicting));
-    let grant = match event.kind {
-        Asked if grows() => event.grant,
-        Denied | Queued | Withdrawn | Polled | Asked | Intended => 0,
-        Taken => event.detail,
-        _ => event.grant,
-    };
-    Some(grant).filter(|grant| *grant != 0)
-}
-
-fn has_type(kind: EventKind) -> bool {
-    use EventKind::{
-        Balanced, CapacityChanged, Emergency, FreedNotSeen, LimitsChanged, Measured,
-        PressureChanged, PressureReported, Registered, Tried, Unregistered,
-    };
-    !matches!(
-        kind,
-        Balanced
-            | CapacityChanged
-            | Emergency
-            | FreedNotSeen
-            | LimitsChanged
-            | Measured
-            | PressureChanged
-            | PressureReported
-            | Registered
-            | Tried
-            | Unregistered
-    )
-}
-
 fn tells_bytes(kind: EventKind) -> bool {
     use EventKind::{Balanced, LimitsChanged, PressureChanged, PressureReported, Tried};
     !matches!(kind, Balanced | LimitsChanged | PressureChanged | PressureReported | Tried)
-}
-
-/// Whether it is about bytes in grants, and so says what its account uses after it.
-fn tells_use(kind: EventKind) -> bool {
-    use EventKind::{Denied, Evicted, Granted, Grown, Released, ReservationExpired, Shrunk};
-    matches!(kind, Granted | Denied | Grown | Shrunk | Released | Evicted | ReservationExpired)
 }
 
 #[cfg(test)]

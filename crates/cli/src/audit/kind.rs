@@ -107,12 +107,6 @@ pub fn is_call(name: &str) -> bool {
     CALLS.iter().any(|(_, call)| *call == name)
 }
 
-/// Whether an event is about bytes in grants, and so says what its account uses after it.
-pub fn tells_use(kind: EventKind) -> bool {
-    use EventKind::{Denied, Evicted, Granted, Grown, Released, ReservationExpired, Shrunk};
-    matches!(kind, Granted | Denied | Grown | Shrunk | Released | Evicted | ReservationExpired)
-}
-
 /// The name of an allocation type; none for a code that is not known.
 pub fn type_name(code: u8) -> Option<&'static str> {
     TYPES.get(usize::from(code)).copied()

@@ -16,7 +16,6 @@ use std::collections::{BTreeMap, HashMap};
 use allotment::audit::{Body, Configured, STATED_TOPIC};
 use allotment::{AuditMode, Event, EventKind, TenantId};
 
-use super::super::kind;
 use super::super::pages::{both_clocks, clock_ns};
 use super::super::roster::{Party, Roster, Told};
 use super::super::when::{self, Dial};
@@ -370,7 +369,7 @@ impl Books {
 
     fn take_event(&mut self, event: &Event) {
         self.has_events = true;
-        if !kind::tells_use(event.kind) {
+        if !event.tells_use() {
             return;
         }
         let kind = usize::from(event.allocation_type).min(UNKNOWN_TYPE);

@@ -1,7 +1,7 @@
 //! Which records are shown: those that every option lets pass.
 
+use allotment::EventKind;
 use allotment::audit::Body;
-use allotment::{Event, EventKind, Verb};
 
 use super::super::kind;
 use super::{Happened, ShowArgs};
@@ -78,13 +78,15 @@ impl Filter {
     /// What asks for a type, a grant, a reason or bytes asks for records that have them.
     fn wants_words(&self, body: &Body) -> bool {
         let (kind, bytes) = match body {
-            Body::Event(event) => (has_type(event).then_some(event.allocation_type), event.bytes),
+            Body::Event(event) => (event.has_type().then_some(event.allocation_type), event.bytes),
             Body::Balance { allocation_type, bytes, .. } => (Some(*allocation_type), *bytes),
             Body::Refused { bytes, .. } => (None, *bytes),
             _ => (None, 0),
         };
         let event = if let Body::Event(event) = body { Some(event) } else { None };
-        let has_grant = |id| event.is_some_and(|event| grant_of(event) == Some(id));
+        let has_grant = |id| {
+            event.is_some_and(|event| event.grant_id().is_some_and(|grant| grant.as_u64() == id))
+        };
         let denied = event.filter(|event| event.kind == EventKind::Denied);
         let has_reason = || denied.is_some_and(|event| self.reasons.contains(&event.reason));
         (self.types.is_empty() || kind.is_some_and(|kind| self.types.contains(&kind)))
@@ -92,46 +94,4 @@ impl Filter {
             && (self.reasons.is_empty() || has_reason())
             && self.min_bytes.is_none_or(|min| bytes >= min)
     }
-}
-
-/// Whether the allocation type of an event means something.
-pub fn has_type(event: &Event) -> bool {
-    use EventKind::{
-        Balanced, CapacityChanged, Emergency, FreedNotSeen, LimitsChanged, Measured,
-        PressureChanged, PressureReported, Registered, Tried, Unregistered,
-    };
-    !matches!(
-        event.kind,
-        Balanced
-            | CapacityChanged
-            | Emergency
-            | FreedNotSeen
-            | LimitsChanged
-            | Measured
-            | PressureChanged
-            | PressureReported
-            | Registered
-            | Tried
-            | Unregistered
-    )
-}
-
-/// The grant an event is about.
-pub fn grant_of(event: &Event) -> Option<u64> {
-    use EventKind::{Asked, Denied, Intended, Polled, Queued, Taken, Withdrawn};
-    let grows = || matches!(Verb::from_code(event.from), Some(Verb::Grow | Verb::GrowEvicting));
-    let grant = match event.kind {
-        Asked if grows() => event.grant,
-        Denied | Queued | Withdrawn | Polled | Asked | Intended => 0,
-        Taken => event.detail,
-        _ => event.grant,
-    };
-    Some(grant).filter(|grant| *grant != 0)
-}
-
-/// The place in line an event is about.
-pub fn ticket_of(event: &Event) -> Option<u64> {
-    use EventKind::{Denied, Polled, Queued, Taken, Withdrawn};
-    let is_waiting = matches!(event.kind, Denied | Queued | Withdrawn | Polled | Taken);
-    Some(event.grant).filter(|ticket| is_waiting && *ticket != 0)
 }

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::super::{kind, when};
 use super::Happened;
-use super::filter::{grant_of, has_type, ticket_of};
 
 const KEYS: [&str; 34] = [
     "sequence",
@@ -77,11 +76,11 @@ fn words(happened: &Happened<'_>) -> Value {
     let hex = |id: u64| format!("{id:016x}");
     match *happened.body {
         Body::Event(event) => json!({
-            "type": kind::type_name(event.allocation_type).filter(|_| has_type(&event)),
+            "type": kind::type_name(event.allocation_type).filter(|_| event.has_type()),
             "bytes": event.bytes,
             "used_bytes": event.used_bytes,
-            "grant": grant_of(&event).map(hex),
-            "ticket": ticket_of(&event),
+            "grant": event.grant_id().map(|grant| grant.to_string()),
+            "ticket": event.ticket(),
             "reason": kind::reason_name(event.reason),
             "short_bytes":
                 (event.kind == allotment::EventKind::Denied).then_some(event.detail),

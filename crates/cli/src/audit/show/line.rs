@@ -5,7 +5,6 @@ use allotment::{Event, EventKind, Pressure};
 
 use super::super::{kind, when};
 use super::Happened;
-use super::filter::{grant_of, has_type, ticket_of};
 use crate::report::human;
 
 /// From this size on a limit is none.
@@ -42,18 +41,18 @@ fn event_words(event: &Event) -> String {
         LimitsChanged if event.bytes >= NO_LIMIT_BYTES => "no limit".to_string(),
         LimitsChanged => format!("limit {bytes}"),
         Queued | Taken => format!("{bytes} {kind}"),
-        _ if event.bytes == 0 && !has_type(event) => String::new(),
+        _ if event.bytes == 0 && !event.has_type() => String::new(),
         _ if event.bytes == 0 => kind.to_string(),
-        _ if has_type(event) => format!("{bytes} {kind}"),
+        _ if event.has_type() => format!("{bytes} {kind}"),
         _ => bytes,
     };
     let mut parts = vec![what];
     parts.extend(why(event));
-    if kind::tells_use(event.kind) {
+    if event.tells_use() {
         parts.push(format!("uses {}", human::bytes(event.used_bytes)));
     }
-    parts.extend(ticket_of(event).map(|ticket| format!("ticket {ticket}")));
-    parts.extend(grant_of(event).map(|grant| format!("grant {grant:016x}")));
+    parts.extend(event.ticket().map(|ticket| format!("ticket {ticket}")));
+    parts.extend(event.grant_id().map(|grant| format!("grant {grant}")));
     parts.retain(|part| !part.is_empty());
     parts.join(", ")
 }
