@@ -169,7 +169,7 @@ async function limits(page, server) {
   await type("guarantee", "0");
   await type("limit", "2.5GiB");
   await page.until(
-    "/more would be within its limit/.test(document.querySelector('dialog').innerText)",
+    "/more fit within the new limit/.test(document.querySelector('dialog').innerText)",
     "the preview",
   );
   await page.key("Enter");
@@ -236,20 +236,28 @@ async function pictures(page) {
         await sleep(name === "tenant" ? 800 : 400);
         await page.shoot(`${OUT}/${name}-${tag}.png`);
       }
-      await page.click("#change-limits");
-      await page.value(`(() => {
-        const input = document.querySelector("#wish-limit");
-        input.value = "6GiB";
-        input.dispatchEvent(new Event("input"));
-      })()`);
-      await sleep(200);
-      await page.shoot(`${OUT}/limits-${tag}.png`);
-      await page.value("document.querySelector('dialog').close()");
+      for (const [name, limit] of [
+        ["limits", "6GiB"],
+        ["raised", "14GiB"],
+      ]) {
+        await page.click("#change-limits");
+        await page.value(`(() => {
+          const input = document.querySelector("#wish-limit");
+          input.value = "${limit}";
+          input.dispatchEvent(new Event("input"));
+        })()`);
+        await sleep(200);
+        await page.shoot(`${OUT}/${name}-${tag}.png`);
+        await page.value("document.querySelector('dialog form').requestSubmit()");
+        await sleep(200);
+        await page.shoot(`${OUT}/${name}-review-${tag}.png`);
+        await page.value("document.querySelector('dialog').close()");
+      }
     }
   }
   await page.size(1440, 900);
   await page.dark(false);
-  says(`16 pictures in ${OUT}`);
+  says(`28 pictures in ${OUT}`);
 }
 
 async function themes(page) {

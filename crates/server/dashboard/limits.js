@@ -43,8 +43,9 @@ function preview(tenant, wish) {
       );
     } else {
       say(
-        `It holds ${bytes(used)}: ${bytes(Math.max(0, Math.min(top, capacity) - used))} more would ` +
-          `be within its limit, ${bytes(Math.max(0, tenant.ceiling - used))} are now.`,
+        `It holds ${bytes(used)}: ${bytes(Math.max(0, Math.min(top, capacity) - used))} more fit ` +
+          `within the new limit, ${bytes(Math.max(0, tenant.ceiling - used))} within the present ` +
+          `${bytes(tenant.ceiling)}.`,
       );
     }
     if (limit !== null && limit > capacity) say(`The pool has ${bytes(capacity)} only.`, "warn");

@@ -115,8 +115,10 @@ function help(denial) {
   } else {
     add("Waiting cannot help as things are configured.");
   }
-  if (denial.available_bytes > 0 && denial.available_bytes < denial.asked_bytes) {
-    add(`Ask for less: up to ${bytes(denial.available_bytes)} would have been granted.`);
+  // What was left to the account, and what it could have had: others may have a right to the rest.
+  const fits = Math.min(denial.available_bytes, denial.asked_bytes - short);
+  if (fits > 0 && short > 0) {
+    add(`Ask for less: up to ${bytes(fits)} would have been granted.`);
   }
   return advice;
 }
@@ -183,7 +185,7 @@ function picture(denial) {
     h(
       "figcaption",
       { class: "legend" },
-      h("span", { class: "sign" }, h("i", { class: "s-used" }), `taken, stays ${bytes(used)}`),
+      h("span", { class: "sign" }, h("i", { class: "s-used" }), `held, and could not go ${bytes(used)}`),
       h(
         "span",
         { class: "sign" },
