@@ -283,7 +283,7 @@ pub async fn request(
     // Nothing is awaited until the lease has begun: whoever leaves meanwhile leaves a lease behind.
     let lease = state.begin_lease(&id, ask.tenant_id, nanoseconds(lease), on_evict);
     let body = state.shown(&id, &lease).await?;
-    Ok(created(format!("/v1/grants/{id}"), Json(body)))
+    Ok(created("/v1/grants", &id, Json(body)))
 }
 
 /// All leases, or those of one tenant, in the order of their epochs: a page of them, of which the
@@ -416,9 +416,9 @@ pub async fn release(
     Query(Epoch { epoch }): Query<Epoch>,
 ) -> Result<StatusCode, Problem> {
     let lease = state.book().end(&id, reach.acting(), Some(epoch), End::Released)?;
-    match state.manager.release_allocation_whole(lease.tenant, &id).await {
+    match state.give_back(&id, &lease).await {
         // Evicted at the same moment, or its tenant has left: it is free as well.
-        Ok(_) | Err(MemoryError::UnknownTenant(_) | MemoryError::UnknownAllocation { .. }) => {
+        Ok(()) | Err(MemoryError::UnknownTenant(_) | MemoryError::UnknownAllocation { .. }) => {
             Ok(StatusCode::NO_CONTENT)
         }
         Err(error) => Err(error.into()),

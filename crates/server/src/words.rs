@@ -6,11 +6,15 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
+
+/// What is written otherwise in a part of a path.
+const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
 
 /// A number of bytes: `8589934592` or `"8GiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,8 +219,9 @@ fn of_rejection(status: StatusCode, detail: String) -> Problem {
     }
 }
 
-/// An answer that made something.
-pub fn created(at: String, body: impl IntoResponse) -> Response {
+/// An answer that made something of this name, which may have any characters, below a path.
+pub fn created(below: &str, name: &str, body: impl IntoResponse) -> Response {
+    let at = format!("{below}/{}", utf8_percent_encode(name, IN_A_PATH));
     (StatusCode::CREATED, [(axum::http::header::LOCATION, at)], body).into_response()
 }
 

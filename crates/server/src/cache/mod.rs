@@ -15,10 +15,10 @@
 
 mod items;
 
-use crate::book::Wanted;
+use crate::book::{Cause, Wanted};
 use crate::problem::Problem;
 use crate::state::{State, nanoseconds};
-use allotment::MemoryError;
+use allotment::{AllocationType, MemoryError};
 use allotment_config::CacheSettings;
 use axum::Json;
 use axum::extract::State as Shared;
@@ -241,12 +241,15 @@ pub async fn evict(Shared(state): Shared<Arc<State>>) -> Result<Json<EvictionBod
     let victims = Limits::of(&state).victims(held(&state).await, now_ns);
     let (mut gone, mut asked) = (items::Sum::default(), items::Sum::default());
     for item in victims {
-        let wanted = state.book().want(&item.id, now_ns, by_ns);
+        let wanted = state.book().want(&item.id, Cause::Operator, now_ns, by_ns);
         match wanted {
             Wanted::Asked => asked.add(item.bytes),
-            Wanted::Free => {
+            Wanted::Ended | Wanted::Free => {
                 match state.manager.release_allocation_whole(item.tenant, &item.id).await {
-                    Ok(_) => gone.add(item.bytes),
+                    Ok(_) => {
+                        gone.add(item.bytes);
+                        state.metrics.evicted(AllocationType::Cache, Cause::Operator, item.bytes);
+                    }
                     // It has ended by itself at the same moment.
                     Err(MemoryError::UnknownTenant(_) | MemoryError::UnknownAllocation { .. }) => {}
                     Err(error) => return Err(error.into()),
