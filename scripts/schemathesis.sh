@@ -70,24 +70,6 @@ cat > "$run/schemathesis.toml" << 'END'
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "3xx", "4xx", 503, 507]
 END
-# What is not JSON is sent as it is; nobody waits or holds for long, so that no call is.
-cat > "$run/hooks.py" << 'END'
-import schemathesis
-
-
-@schemathesis.serializer("application/toml")
-def toml(ctx, value):
-    return {"data": value.encode("utf-8", "replace") if isinstance(value, str) else b""}
-
-
-@schemathesis.hook
-def map_body(context, body):
-    if isinstance(body, dict):
-        for name in ("wait_ms", "lease_ms"):
-            if isinstance(body.get(name), int) and not isinstance(body[name], bool):
-                body[name] = min(body[name], 200)
-    return body
-END
 "$allot" audit keygen "$run/key" > /dev/null
 "$allot" serve --listen 127.0.0.1:0 --config "$run/allot.toml" --token-file "$run/token" \
     --audit "$run/log" --audit-key "$run/key" --state "$run/state" > "$run/said" 2> "$run/complaints" &
@@ -100,12 +82,14 @@ for _ in $(seq 300); do
 done
 [ -n "$address" ] || { cat "$run/complaints" >&2 && exit 2; }
 
+hooks=$PWD/scripts/schemathesis.py
 checks=not_a_server_error,status_code_conformance,content_type_conformance
 checks=$checks,response_schema_conformance
 status=0
-(cd "$run" && SCHEMATHESIS_HOOKS=$run/hooks.py timeout --kill-after 10 "$seconds_max" \
+(cd "$run" && SCHEMATHESIS_HOOKS=$hooks ALLOT_ADDRESS=$address ALLOT_TOKEN=$(cat token) \
+    ALLOT_CONFIG=$run/allot.toml timeout --kill-after 10 "$seconds_max" \
     "$venv/bin/schemathesis" --config-file "$run/schemathesis.toml" \
-    run "http://$address/v1/openapi.json" --header "Authorization: Bearer $(cat "$run/token")" \
+    run "http://$address/v1/openapi.json" --header "Authorization: Bearer $(cat token)" \
     --checks "$checks" --exclude-path /v1/events --exclude-path /v1/watch \
     --max-examples "$examples" --seed "$seed" --generation-database none \
     --request-timeout 20 --workers 1 --continue-on-failure --no-color) || status=$?

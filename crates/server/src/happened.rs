@@ -2,9 +2,11 @@
 //!
 //! Names are those of the library in small letters with `_`, and are never given to another kind.
 
+use crate::words::words;
 use allotment::{DenialReason, Event, EventKind, Pressure, Verb};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
 /// Every kind of event.
 const KINDS: [(EventKind, &str); EventKind::ALL.len()] = [
@@ -55,6 +57,10 @@ pub fn kind_names() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|(_, name)| *name)
 }
 
+fn kinds() -> RefOr<Schema> {
+    words(kind_names())
+}
+
 /// The kind of a name.
 pub fn kind_named(text: &str) -> Option<EventKind> {
     KINDS.iter().find(|(_, name)| *name == text).map(|(kind, _)| *kind)
@@ -68,6 +74,7 @@ pub fn type_name(code: u8) -> Option<&'static str> {
 /// An event of the governor. What does not apply is absent.
 #[derive(Serialize, ToSchema)]
 pub struct EventBody<'a> {
+    #[schema(schema_with = kinds)]
     kind: &'static str,
     /// When, in ms since 1970.
     time_ms: u64,

@@ -6,6 +6,7 @@
 
 use crate::problem::KINDS;
 use crate::reach::{Over, ROUTES};
+use crate::words::words;
 use crate::{audit, cache, config, details, events, grants, groups, looks, recent, tenants};
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -218,8 +219,19 @@ fn parameter(name: &str, place: ParameterIn) -> Parameter {
         .name(name)
         .parameter_in(place)
         .required(required)
-        .schema(Some(text()))
+        .schema(Some(shape_of(name)))
         .build()
+}
+
+/// What a parameter may be, by its name.
+fn shape_of(name: &str) -> RefOr<Schema> {
+    let number = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer));
+    match name {
+        "epoch" | "after" => number.minimum(Some(0)).build().into(),
+        "limit" => number.minimum(Some(1)).maximum(Some(audit::PAGE_MAX)).build().into(),
+        "mode" => words(["idle", "force"]),
+        _ => text(),
+    }
 }
 
 impl Told {

@@ -48,11 +48,16 @@ impl PartialSchema for Size {
 
 impl ToSchema for Size {}
 
+/// One of a few words.
+pub fn words(words: impl IntoIterator<Item = impl Into<String>>) -> RefOr<Schema> {
+    let words: Vec<String> = words.into_iter().map(Into::into).collect();
+    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    text.enum_values(Some(words)).build().into()
+}
+
 /// One of a few names.
 fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> RefOr<Schema> {
-    let names: Vec<String> = all.iter().map(|value| name(*value).replace(' ', "_")).collect();
-    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
-    text.enum_values(Some(names)).build().into()
+    words(all.iter().map(|value| name(*value).replace(' ', "_")))
 }
 
 /// A value that may be left as it is, taken away with `null`, or set.

@@ -69,11 +69,14 @@ fn fits(document: &Value, schema: &Value, value: &Value, more: bool) -> Result<(
     if let Some(all) = schema["allOf"].as_array() {
         return all.iter().try_for_each(|part| fits(document, part, value, true));
     }
-    for choice in ["oneOf", "anyOf"] {
-        if let Some(some) = schema[choice].as_array() {
-            let any = some.iter().any(|one| fits(document, one, value, more).is_ok());
-            return any.then_some(()).ok_or_else(|| format!("{value} is none of {choice}"));
-        }
+    if let Some(some) = schema["oneOf"].as_array() {
+        let fit = |more| some.iter().filter(|one| fits(document, one, value, more).is_ok()).count();
+        return match (fit(more), fit(true)) {
+            // Nothing forbids what the document does not tell of.
+            (1.., 1) => Ok(()),
+            (0, _) => Err(format!("{value} is none of oneOf")),
+            _ => Err(format!("{value} is more than one of oneOf")),
+        };
     }
     let types = match &schema["type"] {
         Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
