@@ -8,7 +8,7 @@
 # shape of each are told in the document. What is not, and why:
 #
 #   positive_data_acceptance, negative_data_rejection   a sound body may be refused for what is there
-#       already, and queries are told as text whose bounds are in the answer
+#       already, and what names and texts have to be is told by the answer
 #   ignored_auth   every route with every kind of token is tried by the tests (http/tokens.rs)
 #   /v1/events, /v1/watch   streams without an end: each call would be one that is waited for in vain;
 #       they are tried by the tests (http/events.rs, http/dashboard.rs)
