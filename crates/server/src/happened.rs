@@ -2,11 +2,9 @@
 //!
 //! Names are those of the library in small letters with `_`, and are never given to another kind.
 
-use crate::words::words;
 use allotment::{DenialReason, Event, EventKind, Pressure, Verb};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa::openapi::{RefOr, Schema};
 
 /// Every kind of event.
 const KINDS: [(EventKind, &str); EventKind::ALL.len()] = [
@@ -57,8 +55,8 @@ pub fn kind_names() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|(_, name)| *name)
 }
 
-fn kinds() -> RefOr<Schema> {
-    words(kind_names())
+fn kinds() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    crate::words::words(kind_names())
 }
 
 /// The kind of a name.
