@@ -65,6 +65,8 @@ pub enum Cause {
     Needed,
     /// An operator of caches has asked for it.
     Operator,
+    /// Caches have no room together for another one.
+    Limit,
 }
 
 impl Cause {
@@ -73,6 +75,7 @@ impl Cause {
         match self {
             Self::Needed => "needed",
             Self::Operator => "operator",
+            Self::Limit => "limit",
         }
     }
 }
