@@ -123,6 +123,31 @@ fn each_value_is_shown_with_its_origin() {
 }
 
 #[test]
+fn every_variable_for_services_is_shown_with_its_origin() {
+    let folder = Folder::new("variables");
+    let variables = [
+        ("ALLOT__TENANTS__A__MAX", "2GiB", "tenants.a.limit", "2GiB"),
+        ("CACHE_MEMORY_PERCENT", "30", "cache.memory_percent", "30"),
+        ("CACHE_MAX_ITEMS", "2000", "cache.max_items", "2000"),
+        ("CACHE_TENANT_MAX_ITEMS", "700", "cache.tenant_max_items", "700"),
+        ("CACHE_MIMIR_MAX_ITEMS", "800", "cache.mimir_max_items", "800"),
+        ("CACHE_MEMORY_THRESHOLD", "0.7", "cache.memory_threshold", "0.7"),
+        ("CACHE_EVICTION_THRESHOLD", "0.95", "cache.eviction_threshold", "0.95"),
+        ("CACHE_EVICTION_POLICY", "lru", "cache.eviction_policy", "lru"),
+    ];
+    let set = variables.map(|(name, value, ..)| (name, value));
+    let (code, out, complaint) = folder.run(&["show", "--effective"], &set);
+    assert_eq!(code, 0, "{complaint}");
+    for (name, _, key, value) in variables {
+        let line = out.lines().find(|line| line.split_whitespace().next() == Some(key));
+        let words: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
+        assert_eq!(words, [key, value, "variable", name], "{out}");
+    }
+    let defaults = out.lines().filter(|line| line.ends_with("default")).count();
+    assert!(defaults > 5, "{out}");
+}
+
+#[test]
 fn a_secret_in_a_variable_is_not_shown() {
     let folder = Folder::new("secret");
     let secret = [("ALLOT__ADMIN_TOKEN", "correct-horse"), ("ALLOT_ADMIN_TOKEN", "battery")];

@@ -368,3 +368,39 @@ fn killed_at_any_moment_it_knows_everything_that_it_has_answered() {
     assert!(n > 16, "{n} requests");
     answered.check(&Running::new(&folder, &["--state", "state"]));
 }
+
+#[test]
+fn tenants_and_limits_survive_a_restart_grants_do_not_and_the_audit_log_says_so() {
+    let folder = Folder::new("restart");
+    let mut keygen = Command::new(env!("CARGO_BIN_EXE_allot"));
+    assert!(
+        keygen.current_dir(&folder.0).args(["audit", "keygen", "key"]).status().unwrap().success()
+    );
+    let options = ["--state", "state", "--audit", "log", "--audit-key", "key"];
+    let mut running = Running::new(&folder, &options);
+    let new = json!({ "name": "guest", "limit": "64MiB", "guarantee": "16MiB" }).to_string();
+    assert_eq!(running.call("POST", "/v1/tenants", &new).unwrap().0, 201);
+    let limit = json!({ "limit": "256MiB" }).to_string();
+    assert_eq!(running.call("PATCH", "/v1/tenants/chat", &limit).unwrap().0, 200);
+    let ask = json!({ "tenant": "guest", "bytes": "32MiB", "type": "inference" }).to_string();
+    let (status, held) = running.call("POST", "/v1/requests", &ask).unwrap();
+    assert_eq!((status, &running.get("/v1/usage")["used_bytes"]), (201, &json!(32 << 20)));
+    running.signal(libc::SIGTERM);
+    assert!(running.child.wait().unwrap().success());
+
+    let running = Running::new(&folder, &options);
+    running.soon_told("grants of before are not kept: their holders ask again");
+    assert_eq!((running.limit_mib("guest"), running.limit_mib("chat")), (Some(64), Some(256)));
+    assert_eq!(running.get("/v1/tenants/guest")["guarantee_bytes"], 16 << 20);
+    assert_eq!(running.get("/v1/usage")["used_bytes"], 0);
+    assert_eq!(running.get("/v1/grants"), json!([]));
+    let path = format!("/v1/grants/{}?epoch={}", held["id"].as_str().unwrap(), held["epoch"]);
+    assert_eq!(running.call("DELETE", &path, "").unwrap().0, 404);
+    assert_eq!(running.call("POST", "/v1/audit/checkpoint", "{}").unwrap().0, 200);
+    let page = running.get("/v1/audit?kind=opened,granted");
+    let kinds = page["records"].as_array().unwrap().iter().map(|record| &record["kind"]);
+    assert_eq!(kinds.collect::<Vec<_>>(), ["opened", "granted", "opened"], "{page}");
+    assert_eq!(page["records"][1]["grant"], held["id"]);
+    let opened = page["records"][2]["text"].as_str().unwrap();
+    assert!(opened.contains("grants of one before it are gone"), "{opened}");
+}

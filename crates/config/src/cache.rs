@@ -3,7 +3,7 @@
 use allotment::Policy;
 
 use super::POLICIES;
-use super::reader::Reader;
+use super::reader::{Reader, Whole};
 
 /// Least bytes of the limit that is worked out: 100 MiB.
 const LIMIT_BYTES_MIN: u64 = 100 << 20;
@@ -16,6 +16,9 @@ pub struct CacheSettings {
     /// Share of the machine's memory for caches, in percent, 1 to 100. 25 unless set. See
     /// [`CacheSettings::limit_bytes`].
     pub memory_percent: u8,
+    /// Most bytes that all caches may have together, above which nothing more is granted to them.
+    /// None: nothing is refused because of it.
+    pub bytes_max: Option<u64>,
     /// Most items of all caches together, 1 to 8388608. 1000 unless set.
     pub max_items: u32,
     /// Most items of the caches of tenants, 1 to 8388608. 500 unless set.
@@ -35,6 +38,7 @@ impl Default for CacheSettings {
     fn default() -> Self {
         Self {
             memory_percent: 25,
+            bytes_max: None,
             max_items: 1_000,
             tenant_max_items: 500,
             mimir_max_items: 500,
@@ -54,13 +58,14 @@ impl CacheSettings {
     }
 }
 
-/// The section, or what is so without one.
-pub fn read(top: &Reader<'_>) -> CacheSettings {
+/// The section, or what is so without one, where so many bytes are shared.
+pub fn read(top: &Reader<'_>, capacity_bytes: u64) -> CacheSettings {
     let usual = CacheSettings::default();
     let Some(reader) = top.table("cache") else { return usual };
     let items = |key, usual| reader.number(key).map_or(usual, |items| items as u32);
     let percent = reader.number("memory_percent");
-    let cache = CacheSettings {
+    let mut cache = CacheSettings {
+        bytes_max: None,
         memory_percent: percent.map_or(usual.memory_percent, |percent| percent as u8),
         max_items: items("max_items", usual.max_items),
         tenant_max_items: items("tenant_max_items", usual.tenant_max_items),
@@ -69,6 +74,8 @@ pub fn read(top: &Reader<'_>) -> CacheSettings {
         eviction_threshold: reader.real("eviction_threshold").unwrap_or(usual.eviction_threshold),
         eviction_policy: reader.choice("eviction_policy", &POLICIES).unwrap_or_default(),
     };
+    let auto = Some(cache.limit_bytes(capacity_bytes).min(capacity_bytes));
+    cache.bytes_max = reader.size("limit", Whole { share_of: Some(capacity_bytes), auto });
     if cache.memory_threshold > cache.eviction_threshold {
         let message = format!(
             "`memory_threshold` is {}, above the `eviction_threshold` of {}; warnings come first",

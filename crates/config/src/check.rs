@@ -30,9 +30,9 @@ struct Groups {
 pub fn setup(document: &DeTable<'_>, memory_bytes: Option<u64>, faults: &Faults) -> Setup {
     let top = Reader::new(document, 0..0, &TOP, faults);
     let capacity = capacity(&top, memory_bytes);
-    let cache = cache::read(&top);
     // Where the capacity is unknown, so is every share of it; that is one fault, not many.
-    let share_of = Some(capacity.unwrap_or(u64::MAX >> 16));
+    let shared_bytes = capacity.unwrap_or(u64::MAX >> 16);
+    let (cache, share_of) = (cache::read(&top, shared_bytes), Some(shared_bytes));
     let whole = Whole { share_of, auto: memory_bytes.map(|bytes| cache.limit_bytes(bytes)) };
     let group_readers = top.tables("groups");
     let tenant_readers = top.tables("tenants");

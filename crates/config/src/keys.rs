@@ -137,6 +137,11 @@ pub static CACHE: Section = Section {
     title: "[cache]",
     keys: &[
         key("memory_percent", PERCENT, "percent of the machine's memory"),
+        key(
+            "limit",
+            Kind::Size { low: 1, auto: true },
+            "what caches can have at most together; none unless set",
+        ),
         key("max_items", ITEMS, "items of all caches together"),
         key("tenant_max_items", ITEMS, "items of the caches of tenants"),
         key("mimir_max_items", ITEMS, "items of the cache of Mimir's components"),

@@ -158,6 +158,16 @@ fn a_cache_is_bounded() {
     let wanted = CacheSettings { memory_percent: 30, max_items: 7, ..usual.clone() };
     assert_eq!(setup.cache, CacheSettings { eviction_threshold: 1.0, ..wanted });
     assert_eq!(parse("capacity = 1", Path::new("allot.toml")).unwrap().cache, usual);
+    let limit = |keys: &str| {
+        let text = format!("capacity = \"8GiB\"\n[cache]\n{keys}\n");
+        parse(&text, Path::new("allot.toml")).unwrap().cache.bytes_max
+    };
+    assert_eq!(limit("max_items = 7"), None);
+    assert_eq!(limit("limit = \"auto\""), Some(2 << 30), "a quarter of what is shared");
+    assert_eq!(limit("limit = \"auto\"\nmemory_percent = 10"), Some((8 << 30) / 10));
+    assert_eq!(limit("limit = \"50%\""), Some(4 << 30));
+    assert_eq!(limit("limit = \"3GiB\""), Some(3 << 30));
+    refused(&with("limit = 0"), 3, &["`limit` is 0 bytes; it must be 1"]);
     refused(&with("memory_percent = 101"), 3, &["`memory_percent` is 101", "1 to 100"]);
     refused(&with("max_items = 0"), 3, &["`max_items` is 0; it must be 1 to 8388608"]);
     refused(

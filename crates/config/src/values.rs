@@ -99,6 +99,7 @@ pub(crate) fn values(setup: &Setup) -> Vec<(String, Datum)> {
     let cache = &setup.cache;
     for (key, value) in [
         ("memory_percent", Datum::Count(cache.memory_percent.into())),
+        ("limit", bytes(cache.bytes_max)),
         ("max_items", Datum::Count(cache.max_items.into())),
         ("tenant_max_items", Datum::Count(cache.tenant_max_items.into())),
         ("mimir_max_items", Datum::Count(cache.mimir_max_items.into())),

@@ -88,6 +88,7 @@ fn cache(text: &mut Text, cache: &CacheSettings) {
         return;
     }
     text.table("[cache]");
+    text.key_if("limit", cache.bytes_max.map(size));
     for (key, value, usual) in [
         ("memory_percent", cache.memory_percent.into(), usual.memory_percent.into()),
         ("max_items", cache.max_items, usual.max_items),
@@ -258,10 +259,13 @@ mod tests {
     fn caches() -> impl Strategy<Value = CacheSettings> {
         let items = || prop_oneof![Just(1_000_u32), 1..=1_u32 << 23];
         let policy = select(POLICIES.map(|(_, value)| value).to_vec());
-        (1..=100_u8, items(), items(), items(), 0.01..=1.0, 0.01..=1.0, policy).prop_map(
-            |(memory_percent, max_items, tenant_max_items, mimir_max_items, a, b, policy)| {
+        let limit = proptest::option::of(1..=BYTES_MAX);
+        let percents = (1..=100_u8, limit);
+        (percents, items(), items(), items(), 0.01..=1.0, 0.01..=1.0, policy).prop_map(
+            |(percents, max_items, tenant_max_items, mimir_max_items, a, b, policy)| {
                 CacheSettings {
-                    memory_percent,
+                    memory_percent: percents.0,
+                    bytes_max: percents.1,
                     max_items,
                     tenant_max_items,
                     mimir_max_items,

@@ -58,6 +58,28 @@ pub enum OnEvict {
     AtOnce,
 }
 
+/// Why the memory of a lease is wanted elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The governor has chosen it: somebody is short, memory is, or its tenant is drained.
+    Needed,
+    /// An operator of caches has asked for it.
+    Operator,
+    /// Caches have no room together for another one.
+    Limit,
+}
+
+impl Cause {
+    /// In metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Needed => "needed",
+            Self::Operator => "operator",
+            Self::Limit => "limit",
+        }
+    }
+}
+
 /// One lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -73,6 +95,8 @@ pub struct Lease {
     pub on_evict: OnEvict,
     /// By when its holder should release it.
     pub wanted_by_ns: Option<u64>,
+    /// Why, if it is wanted.
+    pub cause: Cause,
     /// When its content was used last, as far as its holder has said.
     pub used_ns: u64,
     /// How often, its beginning included.
@@ -124,7 +148,9 @@ pub type Place = (u64, Name);
 pub enum Wanted {
     /// Its holder will be told, at its next renewal at the latest.
     Asked,
-    /// It has ended, now or before: its memory is free.
+    /// It has ended by this call: its memory is free.
+    Ended,
+    /// It had ended before: its memory is free, or about to be.
     Free,
     /// It is not in the book: its grant is just being answered.
     Unknown,
@@ -183,6 +209,7 @@ impl Book {
             deadline_ns,
             on_evict,
             wanted_by_ns: None,
+            cause: Cause::Needed,
             used_ns: now_ns,
             uses: 1,
             told: false,
@@ -380,7 +407,7 @@ impl Book {
     /// The memory of a lease is needed elsewhere, by `by_ns` if its holder has to be asked; who was
     /// asked before keeps that time while it is ahead. One that ends by this call has its memory
     /// taken by the caller.
-    pub fn want(&mut self, id: &str, now_ns: u64, by_ns: u64) -> Wanted {
+    pub fn want(&mut self, id: &str, cause: Cause, now_ns: u64, by_ns: u64) -> Wanted {
         let Some(tenant) = self.whose.get(id).copied() else { return Wanted::Unknown };
         let name = (tenant, id.to_string());
         let Some(lease) = self.live.get_mut(&name) else { return Wanted::Free };
@@ -389,11 +416,14 @@ impl Book {
                 let ahead = lease.wanted_by_ns.filter(|earlier_ns| *earlier_ns > now_ns);
                 lease.told &= ahead.is_some();
                 lease.wanted_by_ns = Some(ahead.unwrap_or(by_ns));
+                if ahead.is_none() {
+                    lease.cause = cause;
+                }
                 Wanted::Asked
             }
             OnEvict::AtOnce => {
                 self.strike(name, End::Evicted);
-                Wanted::Free
+                Wanted::Ended
             }
         }
     }
@@ -515,21 +545,24 @@ mod tests {
         let mut book = book();
         begin(&mut book, "asked", 10);
         book.begin("gone".to_string(), MINE, 10, OnEvict::AtOnce, 1_000);
-        assert_eq!(book.want("asked", 1_000, 1_005), Wanted::Asked);
-        assert_eq!(book.want("asked", 1_004, 1_009), Wanted::Asked);
+        let want = |book: &mut Book, id, now_ns| book.want(id, Cause::Needed, now_ns, now_ns + 5);
+        let by_operator = book.want("asked", Cause::Operator, 1_000, 1_005);
+        assert_eq!((by_operator, want(&mut book, "asked", 1_004)), (Wanted::Asked, Wanted::Asked));
         let asked = book.look("asked", Acting::Anybody, None).unwrap();
-        assert_eq!(asked.wanted_by_ns, Some(1_005));
+        // It is the first who wants it, while that is ahead.
+        assert_eq!((asked.wanted_by_ns, asked.cause), (Some(1_005), Cause::Operator));
         let epoch = asked.epoch;
         let renewed = |book: &mut Book, now| book.renew("asked", Acting::Anybody, epoch, now);
         assert_eq!(renewed(&mut book, 1_004).unwrap().wanted_by_ns, Some(1_005));
         assert_eq!(renewed(&mut book, 1_005).unwrap().wanted_by_ns, None);
-        assert_eq!(book.want("asked", 1_006, 1_011), Wanted::Asked);
+        assert_eq!(want(&mut book, "asked", 1_006), Wanted::Asked);
+        assert_eq!(book.look("asked", Acting::Anybody, None).unwrap().cause, Cause::Needed);
         // Also one that comes too late is told, once.
         assert_eq!(renewed(&mut book, 1_012).unwrap().wanted_by_ns, Some(1_011));
         assert_eq!(renewed(&mut book, 1_013).unwrap().wanted_by_ns, None);
-        assert_eq!(book.want("gone", 1_000, 1_005), Wanted::Free);
-        assert_eq!(book.want("gone", 1_000, 1_005), Wanted::Free);
-        assert_eq!(book.want("none", 1_000, 1_005), Wanted::Unknown);
+        assert_eq!(want(&mut book, "gone", 1_000), Wanted::Ended);
+        assert_eq!(want(&mut book, "gone", 1_000), Wanted::Free);
+        assert_eq!(want(&mut book, "none", 1_000), Wanted::Unknown);
         let gone = book.look("gone", Acting::Anybody, None);
         assert_eq!(gone, Err(NotHeld::Ended(End::Evicted)));
         assert!(book.holds());

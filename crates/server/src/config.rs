@@ -98,7 +98,11 @@ pub struct ConfigBody {
 #[derive(Serialize, ToSchema)]
 pub struct ChangeBody {
     key: String,
+    /// `null` also of what was not there.
+    #[schema(value_type = JsonValue)]
     before: Option<JsonValue>,
+    /// `null` also of what has left.
+    #[schema(value_type = JsonValue)]
     after: Option<JsonValue>,
 }
 

@@ -13,6 +13,7 @@
 //! ```
 
 use crate::book::{Acting, End, Lease, NotHeld, OnEvict};
+use crate::cache;
 use crate::keeper::end_expired;
 use crate::metrics::Outcome;
 use crate::problem::Problem;
@@ -264,14 +265,23 @@ pub async fn request(
     };
     let ask = ask.exact(&state, &reach)?;
     let begun = Instant::now();
+    let who = (ask.tenant_id, || state.name_of(ask.tenant_id).unwrap_or_default());
+    let waits = !wait.is_zero();
+    let room = cache::room(&state, ask.tenant_id, ask.allocation_type, ask.bytes, None).await;
+    let room = match room {
+        Ok(room) => room,
+        Err(no) => {
+            let (kind, outcome) = (ask.allocation_type, Outcome::Denied);
+            state.metrics.requested(who, kind, outcome, begun.elapsed(), waits);
+            return Err(no);
+        }
+    };
     let granted = state.manager.allocate(&ask, wait).await;
     let outcome = match &granted {
         Ok(_) => Outcome::Granted,
         Err(AllocationRefusal::Denied(_)) => Outcome::Denied,
         Err(AllocationRefusal::Misuse(_)) => Outcome::Misuse,
     };
-    let who = (ask.tenant_id, || state.name_of(ask.tenant_id).unwrap_or_default());
-    let waits = !wait.is_zero();
     state.metrics.requested(who, ask.allocation_type, outcome, begun.elapsed(), waits);
     if let Err(AllocationRefusal::Denied(no)) = &granted {
         state.recent.denied(&state, &ask, no);
@@ -282,8 +292,11 @@ pub async fn request(
     })?;
     // Nothing is awaited until the lease has begun: whoever leaves meanwhile leaves a lease behind.
     let lease = state.begin_lease(&id, ask.tenant_id, nanoseconds(lease), on_evict);
+    if let Some(room) = room {
+        room.granted();
+    }
     let body = state.shown(&id, &lease).await?;
-    Ok(created(format!("/v1/grants/{id}"), Json(body)))
+    Ok(created("/v1/grants", &id, Json(body)))
 }
 
 /// All leases, or those of one tenant, in the order of their epochs: a page of them, of which the
@@ -357,8 +370,13 @@ pub async fn grow(
 ) -> Result<Json<GrantBody>, Problem> {
     let change = state.change(&id, &reach, epoch)?;
     let tenant = change.lease.tenant;
+    let view = match state.manager.get_allocation(tenant, &id).await {
+        Ok(view) => view,
+        Err(error) => return Err(state.struck(&id, tenant, error).await),
+    };
+    let room = cache::room(&state, tenant, view.allocation_type, bytes.0, Some(&id)).await?;
     match state.manager.extend(tenant, &id, bytes.0).await {
-        Ok(()) => {}
+        Ok(()) => room.into_iter().for_each(cache::Room::granted),
         Err(AllocationRefusal::Misuse(error)) => {
             return Err(state.struck(&id, tenant, error).await);
         }
@@ -416,9 +434,9 @@ pub async fn release(
     Query(Epoch { epoch }): Query<Epoch>,
 ) -> Result<StatusCode, Problem> {
     let lease = state.book().end(&id, reach.acting(), Some(epoch), End::Released)?;
-    match state.manager.release_allocation_whole(lease.tenant, &id).await {
+    match state.give_back(&id, &lease).await {
         // Evicted at the same moment, or its tenant has left: it is free as well.
-        Ok(_) | Err(MemoryError::UnknownTenant(_) | MemoryError::UnknownAllocation { .. }) => {
+        Ok(()) | Err(MemoryError::UnknownTenant(_) | MemoryError::UnknownAllocation { .. }) => {
             Ok(StatusCode::NO_CONTENT)
         }
         Err(error) => Err(error.into()),

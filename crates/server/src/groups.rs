@@ -113,7 +113,7 @@ pub async fn register(
         return Err(problem);
     }
     let body = body_of(&state, &new.name)?;
-    Ok(created(format!("/v1/groups/{}", new.name), body))
+    Ok(created("/v1/groups", &new.name, body))
 }
 
 /// One group.

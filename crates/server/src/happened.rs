@@ -55,6 +55,10 @@ pub fn kind_names() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|(_, name)| *name)
 }
 
+fn kinds() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    crate::words::words(kind_names())
+}
+
 /// The kind of a name.
 pub fn kind_named(text: &str) -> Option<EventKind> {
     KINDS.iter().find(|(_, name)| *name == text).map(|(kind, _)| *kind)
@@ -68,6 +72,7 @@ pub fn type_name(code: u8) -> Option<&'static str> {
 /// An event of the governor. What does not apply is absent.
 #[derive(Serialize, ToSchema)]
 pub struct EventBody<'a> {
+    #[schema(schema_with = kinds)]
     kind: &'static str,
     /// When, in ms since 1970.
     time_ms: u64,

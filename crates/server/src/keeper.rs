@@ -42,7 +42,7 @@ pub async fn end_expired(state: &State, now_ns: u64) {
         let Some((id, lease)) = expired else { return };
         state.metrics.expired();
         // It may have been evicted, or its tenant unregistered, at the same moment.
-        let _ = state.manager.release_allocation_whole(lease.tenant, &id).await;
+        let _ = state.give_back(&id, &lease).await;
         // Many may end at one time, and others want to be served.
         tokio::task::yield_now().await;
     }

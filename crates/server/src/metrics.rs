@@ -4,6 +4,7 @@
 //! `tenant` is a label of at most [`LABELS_MAX`] tenants: those that came first and are still
 //! there. All others together are `other`: a thousand tenants do not make a thousand series.
 
+use crate::book::Cause;
 use crate::state::State;
 use allotment::{AllocationType, TenantDashboard, TenantId, TenantUsage};
 use axum::extract::State as Shared;
@@ -52,6 +53,12 @@ struct RequestLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EvictedLabels {
+    r#type: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TenantLabel {
     tenant: String,
 }
@@ -63,7 +70,17 @@ pub struct Metrics {
     decided: Histogram,
     waited: Histogram,
     expired: Counter,
+    evicted: Family<EvictedLabels, Counter>,
     labels: Mutex<HashMap<TenantId, String>>,
+}
+
+fn type_name(kind: AllocationType) -> &'static str {
+    match kind {
+        AllocationType::ModelLoad => "model_load",
+        AllocationType::Inference => "inference",
+        AllocationType::Cache => "cache",
+        AllocationType::Background => "background",
+    }
 }
 
 impl Default for Metrics {
@@ -80,7 +97,11 @@ impl Default for Metrics {
         registry.register_with_unit("wait_duration", help, Unit::Seconds, waited.clone());
         let help = "Leases that nobody renewed in time";
         registry.register("leases_expired", help, expired.clone());
-        Self { registry, requests, decided, waited, expired, labels: Mutex::default() }
+        let evicted = Family::default();
+        let help = "Bytes of leases that have ended because they were wanted elsewhere";
+        registry.register_with_unit("evicted", help, Unit::Bytes, evicted.clone());
+        let labels = Mutex::default();
+        Self { registry, requests, decided, waited, expired, evicted, labels }
     }
 }
 
@@ -100,16 +121,17 @@ impl Metrics {
             Outcome::Denied => "denied",
             Outcome::Misuse => "misuse",
         };
-        let kind = match kind {
-            AllocationType::ModelLoad => "model_load",
-            AllocationType::Inference => "inference",
-            AllocationType::Cache => "cache",
-            AllocationType::Background => "background",
-        };
-        let tenant = self.label(tenant, name);
-        self.requests.get_or_create(&RequestLabels { tenant, r#type: kind, outcome }).inc();
+        let labels =
+            RequestLabels { tenant: self.label(tenant, name), r#type: type_name(kind), outcome };
+        self.requests.get_or_create(&labels).inc();
         let durations = if waits { &self.waited } else { &self.decided };
         durations.observe(took.as_secs_f64());
+    }
+
+    /// Counts a lease that has ended because its memory was wanted elsewhere.
+    pub fn evicted(&self, kind: AllocationType, cause: Cause, bytes: u64) {
+        let labels = EvictedLabels { r#type: type_name(kind), reason: cause.name() };
+        self.evicted.get_or_create(&labels).inc_by(bytes);
     }
 
     /// Counts a lease whose holder has vanished.

@@ -6,6 +6,7 @@
 
 use crate::problem::KINDS;
 use crate::reach::{Over, ROUTES};
+use crate::words::words;
 use crate::{audit, cache, config, details, events, grants, groups, looks, recent, tenants};
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -62,7 +63,13 @@ struct Told {
     /// Type and shape of the body.
     takes: Option<(&'static str, Shape)>,
     answers: Answer,
+    /// Statuses of negative answers beside those that all routes behind the door have.
+    refuses: &'static [u16],
 }
+
+/// Statuses that every route behind the door may refuse with: of the token, of how often it calls,
+/// of what it sends.
+const REFUSED_BY_ALL: [u16; 6] = [400, 401, 403, 408, 413, 429];
 
 const fn told(
     method: &'static str,
@@ -71,15 +78,16 @@ const fn told(
     query: &'static [&'static str],
     takes: Option<(&'static str, Shape)>,
     answers: Answer,
+    refuses: &'static [u16],
 ) -> Told {
-    Told { method, path, summary, query, takes, answers }
+    Told { method, path, summary, query, takes, answers, refuses }
 }
 
 /// Begins an entry of a row.
 macro_rules! rows {
     ($($method:ident $path:literal $([$($query:literal)*])? $(toml $shape:ident)?
         $(takes $takes:ty)?,
-        $answers:expr, $summary:literal;)*) => {
+        $answers:expr, $summary:literal $(, $($refuses:literal)*)?;)*) => {
         [$(told(
             stringify!($method),
             $path,
@@ -87,6 +95,7 @@ macro_rules! rows {
             &[$($($query),*)?],
             rows!(@takes $($shape)?; $($takes)?),
             $answers,
+            &[$($($refuses),*)?],
         )),*]
     };
     (@takes ;) => { None };
@@ -109,62 +118,71 @@ const fn makes<T: ToSchema>() -> Answer {
 /// Every route.
 static TOLD: [Told; 44] = rows! {
     GET "/v1/tenants", lists::<tenants::TenantBody>(), "All tenants that the token reaches";
-    POST "/v1/tenants" takes tenants::Wish, makes::<tenants::TenantBody>(), "Registers a tenant";
-    GET "/v1/tenants/{tenant}", json::<tenants::TenantBody>(), "A tenant, by id or name";
+    POST "/v1/tenants" takes tenants::Wish, makes::<tenants::TenantBody>(),
+        "Registers a tenant", 404 409 415 500 503 507;
+    GET "/v1/tenants/{tenant}", json::<tenants::TenantBody>(), "A tenant, by id or name", 404;
     PATCH "/v1/tenants/{tenant}" takes tenants::Wish, json::<tenants::TenantBody>(),
-        "Changes what is named of a tenant";
-    DELETE "/v1/tenants/{tenant}" ["mode"], Answer::Empty(204), "Removes a tenant";
-    POST "/v1/tenants/{tenant}/freeze", json::<tenants::TenantBody>(), "Nothing more for a tenant";
-    POST "/v1/tenants/{tenant}/thaw", json::<tenants::TenantBody>(), "Ends a freeze or a drain";
+        "Changes what is named of a tenant", 404 409 415 500 503 507;
+    DELETE "/v1/tenants/{tenant}" ["mode"], Answer::Empty(204),
+        "Removes a tenant", 404 409 500 503 507;
+    POST "/v1/tenants/{tenant}/freeze", json::<tenants::TenantBody>(),
+        "Nothing more for a tenant", 404 503;
+    POST "/v1/tenants/{tenant}/thaw", json::<tenants::TenantBody>(),
+        "Ends a freeze or a drain", 404 503;
     POST "/v1/tenants/{tenant}/drain", json::<tenants::TenantBody>(),
-        "Freezes a tenant and asks back what may go";
+        "Freezes a tenant and asks back what may go", 404 503;
     GET "/v1/groups", lists::<groups::GroupBody>(), "All groups";
-    POST "/v1/groups" takes groups::NewGroup, makes::<groups::GroupBody>(), "Registers a group";
-    GET "/v1/groups/{group}", json::<groups::GroupBody>(), "A group, by name";
+    POST "/v1/groups" takes groups::NewGroup, makes::<groups::GroupBody>(),
+        "Registers a group", 404 409 415 500 503 507;
+    GET "/v1/groups/{group}", json::<groups::GroupBody>(), "A group, by name", 404;
     PATCH "/v1/groups/{group}" takes groups::Changes, json::<groups::GroupBody>(),
-        "Changes what is named of a group";
-    DELETE "/v1/groups/{group}", Answer::Empty(204), "Removes a group that has nothing below it";
+        "Changes what is named of a group", 404 409 415 500 503 507;
+    DELETE "/v1/groups/{group}", Answer::Empty(204),
+        "Removes a group that has nothing below it", 404 409 500 503 507;
     POST "/v1/requests" takes grants::Ask, makes::<grants::GrantBody>(),
-        "Asks for memory, at once or with a wait";
-    GET "/v1/grants" ["tenant" "after"], lists::<grants::GrantBody>(), "A page of grants";
-    GET "/v1/grants/{id}", json::<grants::GrantBody>(), "A grant";
-    DELETE "/v1/grants/{id}" ["epoch"], Answer::Empty(204), "All of a grant back";
+        "Asks for memory, at once or with a wait", 404 409 410 415 503 507;
+    GET "/v1/grants" ["tenant" "after"], lists::<grants::GrantBody>(), "A page of grants", 404;
+    GET "/v1/grants/{id}", json::<grants::GrantBody>(), "A grant", 404 409 410;
+    DELETE "/v1/grants/{id}" ["epoch"], Answer::Empty(204), "All of a grant back", 404 410 412 503;
     POST "/v1/grants/{id}/renew" takes grants::Epoch, json::<grants::LeaseBody>(),
-        "The holder lives";
+        "The holder lives", 404 409 410 412 415;
     POST "/v1/grants/{id}/takeover", json::<grants::GrantBody>(),
-        "Another process goes on with the grant";
-    POST "/v1/grants/{id}/grow" takes grants::Resize, json::<grants::GrantBody>(), "More bytes";
-    POST "/v1/grants/{id}/shrink" takes grants::Resize, json::<grants::GrantBody>(), "Fewer bytes";
-    POST "/v1/grants/{id}/touch" takes grants::Epoch, Answer::Empty(204), "Used again: goes later";
+        "Another process goes on with the grant", 404 409 410;
+    POST "/v1/grants/{id}/grow" takes grants::Resize, json::<grants::GrantBody>(),
+        "More bytes", 404 409 410 412 415 503 507;
+    POST "/v1/grants/{id}/shrink" takes grants::Resize, json::<grants::GrantBody>(),
+        "Fewer bytes", 404 409 410 412 415 503;
+    POST "/v1/grants/{id}/touch" takes grants::Epoch, Answer::Empty(204),
+        "Used again: goes later", 404 409 410 412 415;
     GET "/v1/config", json::<config::ConfigBody>(), "Every value in force, and who has set it";
     PUT "/v1/config" toml plain, json::<config::AppliedBody>(),
-        "A configuration in place of the file's";
+        "A configuration in place of the file's", 409 500 503 507;
     GET "/metrics", Answer::Text("application/openmetrics-text"), "Metrics for Prometheus";
     POST "/v1/explain" takes grants::Ask, json::<looks::ExplanationBody>(),
-        "What would decide a request; changes nothing";
-    POST "/v1/balance", json::<looks::BalanceBody>(), "A step of the balancer now";
+        "What would decide a request; changes nothing", 404 415;
+    POST "/v1/balance", json::<looks::BalanceBody>(), "A step of the balancer now", 503;
     GET "/v1/usage", json::<looks::PoolBody>(), "The pool";
     GET "/v1/snapshot", json::<looks::SnapshotBody>(), "The pool, groups and tenants";
     GET "/v1/events" ["tenant" "kind"], Answer::Text("text/event-stream"),
-        "What happens, as it happens: EventBody, AlertBody and LostBody";
+        "What happens, as it happens: EventBody, AlertBody and LostBody", 404 503;
     GET "/v1/watch", Answer::Text("text/event-stream"),
-        "What the dashboard shows: a snapshot, and what changes since";
-    GET "/v1/denials" ["tenant"], lists::<recent::DenialBody>(), "The last refusals";
+        "What the dashboard shows: a snapshot, and what changes since", 503;
+    GET "/v1/denials" ["tenant"], lists::<recent::DenialBody>(), "The last refusals", 404;
     GET "/v1/evictions" ["tenant"], lists::<recent::EvictedBody>(),
-        "What had to go in the last minute";
+        "What had to go in the last minute", 404;
     GET "/v1/tenants/{tenant}/details", json::<details::DetailsBody<'static>>(),
-        "A tenant over time, by type and model, and what happened to it";
+        "A tenant over time, by type and model, and what happened to it", 404;
     GET "/v1/audit" ["after" "tenant" "kind" "limit"], json::<audit::PageBody>(),
-        "Records of the audit log";
-    GET "/v1/audit/status", json::<audit::LogBody>(), "How far the audit log has come";
-    POST "/v1/audit/checkpoint", json::<audit::HeadBody>(), "Signs what has happened";
+        "Records of the audit log", 404 500;
+    GET "/v1/audit/status", json::<audit::LogBody>(), "How far the audit log has come", 404;
+    POST "/v1/audit/checkpoint", json::<audit::HeadBody>(), "Signs what has happened", 404 500 503;
     GET "/api/cache/memory", json::<cache::MemoryBody>(), "Figures of the memory of caches";
-    POST "/api/cache/memory/evict", json::<cache::EvictionBody>(), "Some of the caches back";
+    POST "/api/cache/memory/evict", json::<cache::EvictionBody>(), "Some of the caches back", 503;
     POST "/api/cache/memory/reset", json::<cache::MemoryBody>(), "Peak and counts from now on";
     GET "/api/cache/status", json::<cache::CachesBody>(), "Figures of each cache";
     GET "/healthz", Answer::Text("text/plain"), "Lives";
     GET "/readyz", Answer::Text("text/plain"), "Takes requests";
-    GET "/v1/openapi.json", Answer::Text(JSON), "This document";
+    GET "/v1/openapi.json", Answer::Json(200, object), "This document";
 };
 
 fn method(name: &str) -> HttpMethod {
@@ -179,6 +197,11 @@ fn method(name: &str) -> HttpMethod {
 
 fn text() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build().into()
+}
+
+/// An object of which the shape is told elsewhere.
+fn object(_: &mut Schemas) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object)).build().into()
 }
 
 fn plain(_: &mut Schemas) -> RefOr<Schema> {
@@ -196,8 +219,19 @@ fn parameter(name: &str, place: ParameterIn) -> Parameter {
         .name(name)
         .parameter_in(place)
         .required(required)
-        .schema(Some(text()))
+        .schema(Some(shape_of(name)))
         .build()
+}
+
+/// What a parameter may be, by its name.
+fn shape_of(name: &str) -> RefOr<Schema> {
+    let number = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer));
+    match name {
+        "epoch" | "after" => number.minimum(Some(0)).build().into(),
+        "limit" => number.minimum(Some(1)).maximum(Some(audit::PAGE_MAX)).build().into(),
+        "mode" => words(["idle", "force"]),
+        _ => text(),
+    }
 }
 
 impl Told {
@@ -215,8 +249,7 @@ impl Told {
             .summary(Some(self.summary))
             .parameters(Some(parameters))
             .request_body(takes)
-            .response(status.to_string(), response)
-            .response("default", Ref::from_response_name("Problem"));
+            .response(status.to_string(), response);
         let route =
             ROUTES.iter().find(|route| (route.method, route.path) == (self.method, self.path));
         if let Some(route) = route {
@@ -227,6 +260,10 @@ impl Told {
             };
             let scheme = SecurityRequirement::new(BEARER, [right]);
             operation = operation.description(Some(needs)).security(scheme);
+            for status in REFUSED_BY_ALL.iter().chain(self.refuses) {
+                let problem = Ref::from_response_name("Problem");
+                operation = operation.response(status.to_string(), problem);
+            }
         }
         operation.build()
     }

@@ -111,6 +111,39 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "wanted", "the memory is wanted elsewhere", detail)
     }
 
+    /// Caches together have no room for so many bytes more.
+    pub fn no_room_for_caches(asked_bytes: u64, limit_bytes: u64, short_bytes: u64) -> Self {
+        // Others may be given back, or go when their holders have learned of it.
+        let helps = asked_bytes <= limit_bytes;
+        let status = match helps {
+            true => StatusCode::SERVICE_UNAVAILABLE,
+            false => StatusCode::INSUFFICIENT_STORAGE,
+        };
+        let detail = format!(
+            "caches may have {limit_bytes} bytes together (`limit` of `[cache]`), and for \
+             {asked_bytes} more {short_bytes} bytes are short"
+        );
+        let available_bytes = asked_bytes.saturating_sub(short_bytes);
+        let problem = Self::new(status, "denied", "denied", detail)
+            .with("available_bytes", available_bytes)
+            .with(
+                "denial",
+                json!({
+                    "reason": "cache_limit",
+                    "account": "caches",
+                    "asked_bytes": asked_bytes,
+                    "short_bytes": short_bytes,
+                    "available_bytes": available_bytes,
+                    "limit": limit_bytes,
+                    "waiting_can_help": helps,
+                    "retry_after_ns": null,
+                    "pinned_grants": 0,
+                    "pinned_bytes": 0,
+                }),
+            );
+        Self { retry_after_secs: helps.then_some(RETRY_AFTER_SECS), ..problem }
+    }
+
     /// The sentence.
     pub fn detail(&self) -> &str {
         &self.detail

@@ -1,7 +1,7 @@
 //! What all requests share: the manager, the book of leases, who may come in.
 
 use crate::audit::Audit;
-use crate::book::{Book, Lease, OnEvict, Wanted};
+use crate::book::{Book, Cause, Lease, OnEvict, Wanted};
 use crate::cache::Cache;
 use crate::config::Configured;
 use crate::door::Door;
@@ -177,6 +177,26 @@ impl State {
         lease
     }
 
+    /// Gives back the memory of a lease that has ended in the book, and counts it as evicted if it
+    /// was wanted elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// What the manager answers: it may have been evicted, or its tenant unregistered, at the same
+    /// moment.
+    pub async fn give_back(&self, id: &str, lease: &Lease) -> Result<(), MemoryError> {
+        let tenant = lease.tenant;
+        let view = match lease.wanted_by_ns {
+            Some(_) => self.manager.get_allocation(tenant, id).await.ok(),
+            None => None,
+        };
+        self.manager.release_allocation_whole(tenant, id).await?;
+        if let Some(view) = view {
+            self.metrics.evicted(view.allocation_type, lease.cause, view.bytes);
+        }
+        Ok(())
+    }
+
     /// Now, by the governor's clock.
     pub fn now_ns(&self) -> u64 {
         self.manager.governor().clock().now_ns()
@@ -216,17 +236,20 @@ fn ask(state: &Weak<State>, evicted: &EvictedAllocation) -> ReclaimAnswer {
     let Some(state) = state.upgrade() else { return ReclaimAnswer::Busy };
     let now_ns = state.now_ns();
     let by_ns = now_ns.saturating_add(nanoseconds(state.bounds.evict_within));
-    let wanted = state.book().want(&evicted.allocation_id, now_ns, by_ns);
+    let wanted = state.book().want(&evicted.allocation_id, Cause::Needed, now_ns, by_ns);
     if evicted.allocation_type == AllocationType::Cache && wanted != Wanted::Unknown {
         state.cache.note_evicted(1);
     }
     let answer = match wanted {
         Wanted::Asked => ReclaimAnswer::Deferred,
-        Wanted::Free => ReclaimAnswer::Freed,
+        Wanted::Ended | Wanted::Free => ReclaimAnswer::Freed,
         Wanted::Unknown => return ReclaimAnswer::Busy,
     };
     let name = state.name_of(evicted.tenant_id).unwrap_or_default();
-    state.recent.evicted(name, evicted, wanted == Wanted::Free);
+    state.recent.evicted(name, evicted, wanted != Wanted::Asked);
+    if wanted == Wanted::Ended {
+        state.metrics.evicted(evicted.allocation_type, Cause::Needed, evicted.bytes);
+    }
     answer
 }
 

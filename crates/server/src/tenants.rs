@@ -192,7 +192,7 @@ pub async fn register(
         return Err(problem);
     }
     let body = state.body_of(id).await?;
-    Ok(created(format!("/v1/tenants/{id}"), Json(body)))
+    Ok(created("/v1/tenants", &id.to_string(), Json(body)))
 }
 
 /// One tenant.

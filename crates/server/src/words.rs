@@ -6,11 +6,15 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
+
+/// What is written otherwise in a part of a path.
+const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
 
 /// A number of bytes: `8589934592` or `"8GiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +48,16 @@ impl PartialSchema for Size {
 
 impl ToSchema for Size {}
 
+/// One of a few words.
+pub fn words(words: impl IntoIterator<Item = impl Into<String>>) -> RefOr<Schema> {
+    let words: Vec<String> = words.into_iter().map(Into::into).collect();
+    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    text.enum_values(Some(words)).build().into()
+}
+
 /// One of a few names.
 fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> RefOr<Schema> {
-    let names: Vec<String> = all.iter().map(|value| name(*value).replace(' ', "_")).collect();
-    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
-    text.enum_values(Some(names)).build().into()
+    words(all.iter().map(|value| name(*value).replace(' ', "_")))
 }
 
 /// A value that may be left as it is, taken away with `null`, or set.
@@ -215,8 +224,9 @@ fn of_rejection(status: StatusCode, detail: String) -> Problem {
     }
 }
 
-/// An answer that made something.
-pub fn created(at: String, body: impl IntoResponse) -> Response {
+/// An answer that made something of this name, which may have any characters, below a path.
+pub fn created(below: &str, name: &str, body: impl IntoResponse) -> Response {
+    let at = format!("{below}/{}", utf8_percent_encode(name, IN_A_PATH));
     (StatusCode::CREATED, [(axum::http::header::LOCATION, at)], body).into_response()
 }
 

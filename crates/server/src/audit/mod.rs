@@ -34,7 +34,7 @@ use utoipa::ToSchema;
 /// Calls that read or wait at one time; others stand in line.
 const AT_ONCE_MAX: usize = 2;
 /// Most records of a page.
-const PAGE_MAX: usize = 1_000;
+pub const PAGE_MAX: usize = 1_000;
 
 /// Where the log is, if there is one, and who reads it.
 pub struct Audit {

@@ -3,12 +3,14 @@
 
 use super::PageBody;
 use crate::happened::{EventBody, kind_name};
+use crate::words::words;
 use allotment::TenantId;
 use allotment::audit::{AuditError, Body, Configured, Entry, Reader, TRIED_TOPIC, Texts};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
 use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
 /// The log's own kinds of records.
 pub const OWN_KINDS: [&str; 10] = [
@@ -55,7 +57,11 @@ pub struct RecordBody<'a> {
     says: Says<'a>,
 }
 
-/// What a record says.
+fn own_kinds() -> RefOr<Schema> {
+    words(OWN_KINDS)
+}
+
+/// What a record says: which of both, its kind tells.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Says<'a> {
@@ -68,6 +74,7 @@ pub enum Says<'a> {
 /// What the log says of itself.
 #[derive(Serialize, ToSchema)]
 pub struct OwnBody<'a> {
+    #[schema(schema_with = own_kinds)]
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     time_ms: Option<u64>,

@@ -11,19 +11,24 @@
 //! The cache is all grants of the type `cache`, each one item. Those whose `model` begins with
 //! `mimir` are Mimir's, all others those of tenants. Limits come from `[cache]` of the
 //! configuration and the pool's capacity. They are watched, every [`WATCH_EVERY`] and whenever
-//! somebody asks, and bind nobody: what memory is needed for, the governor decides.
+//! somebody asks, and bind nobody: what memory is needed for, the governor decides. Only `limit`
+//! binds, where it is set: `room.rs`.
 
 mod items;
+mod room;
 
-use crate::book::Wanted;
+pub use room::{Room, room};
+
+use crate::book::{Cause, Wanted};
 use crate::problem::Problem;
 use crate::state::{State, nanoseconds};
-use allotment::MemoryError;
+use allotment::{AllocationType, MemoryError};
 use allotment_config::CacheSettings;
 use axum::Json;
 use axum::extract::State as Shared;
 use items::{Held, Item, held};
 use jiff::Timestamp;
+use room::Rooms;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -44,6 +49,7 @@ struct Limits {
 #[derive(Default)]
 pub struct Cache {
     counted: Mutex<Counted>,
+    rooms: Rooms,
     /// One looks at everything, or evicts, at a time.
     looking: tokio::sync::Mutex<()>,
 }
@@ -117,7 +123,8 @@ impl Limits {
     fn of(state: &State) -> Self {
         let configured = state.configured.effective();
         let (settings, whole_bytes) = (&configured.setup.cache, configured.setup.capacity_bytes);
-        let max_bytes = settings.limit_bytes(whole_bytes).min(whole_bytes);
+        let usual_bytes = settings.limit_bytes(whole_bytes).min(whole_bytes);
+        let max_bytes = settings.bytes_max.unwrap_or(usual_bytes);
         Self { settings: settings.clone(), max_bytes }
     }
 
@@ -241,12 +248,15 @@ pub async fn evict(Shared(state): Shared<Arc<State>>) -> Result<Json<EvictionBod
     let victims = Limits::of(&state).victims(held(&state).await, now_ns);
     let (mut gone, mut asked) = (items::Sum::default(), items::Sum::default());
     for item in victims {
-        let wanted = state.book().want(&item.id, now_ns, by_ns);
+        let wanted = state.book().want(&item.id, Cause::Operator, now_ns, by_ns);
         match wanted {
             Wanted::Asked => asked.add(item.bytes),
-            Wanted::Free => {
+            Wanted::Ended | Wanted::Free => {
                 match state.manager.release_allocation_whole(item.tenant, &item.id).await {
-                    Ok(_) => gone.add(item.bytes),
+                    Ok(_) => {
+                        gone.add(item.bytes);
+                        state.metrics.evicted(AllocationType::Cache, Cause::Operator, item.bytes);
+                    }
                     // It has ended by itself at the same moment.
                     Err(MemoryError::UnknownTenant(_) | MemoryError::UnknownAllocation { .. }) => {}
                     Err(error) => return Err(error.into()),

@@ -123,3 +123,81 @@ fn what_the_governor_evicts_is_counted_as_well() {
     let counts = ["current_memory_bytes", "eviction_count"];
     assert_eq!(counts.map(|name| figures[name].as_u64().unwrap()), [0, 1]);
 }
+
+/// Caches may have a quarter of the pool.
+const BOUND: &str = r#"
+capacity = "64MiB"
+pressure = { pool = false }
+cache = { limit = "25%", eviction_policy = "lru" }
+tenants = [{ name = "chat" }, { name = "batch", priority = "low", guarantee = "2MiB" }]
+"#;
+
+fn of(tenant: &str, mib: u64, how: &str) -> Value {
+    with(with(ask(tenant, mib * MIB), "type", "cache"), "on_evict", how)
+}
+
+fn caches_mib(server: &Server) -> u64 {
+    memory(server)["current_memory_bytes"].as_u64().unwrap() / MIB
+}
+
+#[test]
+fn all_caches_together_keep_within_their_limit() {
+    let server = Server::new(BOUND);
+    assert_eq!(memory(&server)["max_memory_bytes"], 16 * MIB);
+    let held = granted(&server, &of("chat", 10, "ask"));
+    let too_large = server.post("/v1/requests", &of("chat", 17, "ask")).refuses(507, "denied");
+    let figures = ["asked_bytes", "short_bytes", "limit"].map(|name| &too_large["denial"][name]);
+    assert_eq!(figures, [&json!(17 * MIB), &json!(MIB), &json!(16 * MIB)]);
+    // Whoever has a lower priority does not have others' go.
+    let no = server.post("/v1/requests", &of("batch", 7, "ask")).refuses(503, "denied");
+    let denial = &no["denial"];
+    assert_eq!((&denial["reason"], &denial["short_bytes"]), (&json!("cache_limit"), &json!(MIB)));
+    assert!(no.header("retry-after").is_some());
+    let unasked = server.get(&format!("/v1/grants/{}", held.id())).is(200);
+    assert_eq!(unasked["evict_within_ms"], Value::Null);
+    // Other kinds are not bound by it.
+    granted(&server, &ask("batch", 40 * MIB));
+    let item = granted(&server, &of("batch", 6, "at_once"));
+    assert_eq!(caches_mib(&server), 16);
+    // Neither does one grow beyond it, and none goes for its own growth.
+    let more = json!({ "epoch": item["epoch"], "bytes": 1 });
+    let grow = format!("/v1/grants/{}/grow", item.id());
+    server.post(&grow, &more).refuses(503, "denied");
+    assert_eq!(caches_mib(&server), 16);
+    server.delete(&format!("/v1/grants/{}?epoch={}", held.id(), held.number("epoch"))).is(204);
+    server.post(&grow, &more).is(200);
+}
+
+#[test]
+fn caches_of_ones_own_go_first_and_then_those_of_a_lower_priority_down_to_their_guarantee() {
+    let server = Server::new(BOUND);
+    let theirs = [2, 4].map(|mib| granted(&server, &of("batch", mib, "at_once")));
+    let mine = granted(&server, &of("chat", 10, "at_once"));
+    granted(&server, &of("chat", 8, "at_once"));
+    server.get(&format!("/v1/grants/{}", mine.id())).refuses(410, "ended");
+    assert_eq!(caches_mib(&server), 14);
+    // 8 of its own and 2 of theirs: what they have then is above their guarantee by too little.
+    granted(&server, &of("chat", 12, "at_once"));
+    let theirs_kept = theirs[1].id().to_string();
+    let ends = theirs.map(|grant| server.get(&format!("/v1/grants/{}", grant.id())).status);
+    assert_eq!((ends, caches_mib(&server)), ([410, 200], 16));
+    server.post("/v1/requests", &of("chat", 14, "at_once")).refuses(503, "denied");
+    server.get(&format!("/v1/grants/{}", theirs_kept)).is(200);
+}
+
+#[test]
+fn many_who_ask_at_once_do_not_come_above_the_limit() {
+    let server = Server::new(BOUND);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let answer = server.post("/v1/requests", &of("chat", 3, "ask"));
+                    assert!([201, 503].contains(&answer.status), "{}", answer.text);
+                    assert!(caches_mib(&server) <= 16);
+                }
+            });
+        }
+    });
+    assert_eq!(caches_mib(&server), 15);
+}

@@ -76,3 +76,32 @@ fn the_scope_of_every_route_is_documented() {
         assert!(row.contains(&named), "{named} is not beside {scope} in docs/SERVER.md");
     }
 }
+
+#[test]
+fn what_is_said_to_show_something_is_there() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).unwrap_or_default();
+    let page = read("docs/SERVER.md");
+    let rows = page.split("## What shows it").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut named = 0;
+    for row in rows.lines().filter(|line| line.starts_with('|')).skip(2) {
+        let shown_by = row.trim_end_matches(" |").rsplit_once(" | ").unwrap().1;
+        let mut text = String::new();
+        for word in shown_by.split('`').skip(1).step_by(2) {
+            let file = word.split(' ').next().unwrap();
+            if file.contains('/') {
+                let path = match file.split_once('/').unwrap() {
+                    ("http", name) => format!("crates/server/tests/http/{name}"),
+                    ("cli", name) => format!("crates/cli/tests/{name}"),
+                    _ => file.to_string(),
+                };
+                text = read(&path);
+                assert!(!text.is_empty(), "there is no {path}");
+            } else {
+                assert!(text.contains(&format!("fn {word}()")), "{word} is not there: {row}");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 15, "{named}");
+}

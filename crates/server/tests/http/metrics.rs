@@ -67,6 +67,39 @@ fn who_vanishes_and_what_is_evicted_is_counted() {
 }
 
 #[test]
+fn what_was_wanted_elsewhere_is_counted_by_type_and_reason_once_it_is_free() {
+    let server = Server::new(SETUP);
+    let held = |kind: &str, mib, how| {
+        let wanted = with(with(ask("batch", mib * MIB), "type", kind), "on_evict", how);
+        granted(&server, &wanted)
+    };
+    let evicted_mib = |kind: &str, reason: &str| {
+        let name = format!("allot_evicted_bytes_total{{type=\"{kind}\",reason=\"{reason}\"}}");
+        series(&server.get("/metrics").is(200).text, &name).map(|bytes| bytes / MIB as f64)
+    };
+    let release = |grant: &Answer| {
+        let path = format!("/v1/grants/{}?epoch={}", grant.id(), grant.number("epoch"));
+        server.delete(&path).is(204);
+    };
+    let (asked, gone) = (held("cache", 20, "ask"), held("background", 40, "at_once"));
+    release(&granted(&server, &ask("chat", 32 * MIB)));
+    assert_eq!(evicted_mib("background", "needed"), Some(40.0));
+    server.get(&format!("/v1/grants/{}", gone.id())).refuses(410, "ended");
+    // Whoever is asked has not released it yet, then does.
+    server.post("/api/cache/memory/evict", &json!({})).is(200);
+    assert_eq!(evicted_mib("cache", "operator"), None);
+    release(&asked);
+    assert_eq!(evicted_mib("cache", "operator"), Some(20.0));
+    held("cache", 8, "at_once");
+    server.post("/api/cache/memory/evict", &json!({})).is(200);
+    assert_eq!(evicted_mib("cache", "operator"), Some(28.0));
+    // What its holder gives back by itself was not evicted.
+    release(&held("cache", 4, "ask"));
+    assert_eq!(evicted_mib("cache", "operator"), Some(28.0));
+    assert_eq!(evicted_mib("cache", "needed"), None);
+}
+
+#[test]
 fn a_name_cannot_break_out_of_its_label() {
     let server = Server::new(SETUP);
     let name = "a\"} 1 # {b=\"\\";

@@ -122,3 +122,74 @@ fn a_head_beyond_the_bound_is_not_read() {
     let long = format!("X-Long: {}\r\n", "x".repeat(20_000));
     assert_eq!(server.raw(&head("GET", "/healthz", &long, ""), "").status, 431);
 }
+
+#[test]
+fn a_name_breaks_out_of_no_header_and_is_found_where_the_answer_says() {
+    let server = Server::new(SETUP);
+    for name in ["a\r\nSet-Cookie: a=b", "a\nb", "a\0b", "a\u{7f}b", "\u{85}", ""] {
+        for path in ["/v1/groups", "/v1/tenants"] {
+            let answer = server.post(path, &json!({ "name": name })).refuses(400, "invalid");
+            assert!(!answer.head.contains("ookie"), "{}", answer.head);
+        }
+    }
+    for name in ["two words", "a/../b", "%2e%2e", "?x=1#y", "\"quoted\\", "größe", "..", "✓"] {
+        let made = server.post("/v1/groups", &json!({ "name": name })).is(201);
+        let at = made.header("location").unwrap();
+        assert!(at.bytes().all(|byte| byte.is_ascii_graphic()), "{at}");
+        assert_eq!(server.get(at).is(200)["name"], name);
+        server.delete(at).is(204);
+    }
+}
+
+#[test]
+fn paths_that_are_spelled_otherwise_lead_nowhere() {
+    let server = Server::new(SETUP);
+    let token = format!("Authorization: Bearer {}\r\n", server.token);
+    for path in [
+        "/v1/usage/",
+        "//v1/usage",
+        "/v1//usage",
+        "/v1/./usage",
+        "/healthz/../v1/usage",
+        "/dashboard/../v1/usage",
+        "/V1/usage",
+        "/v1/usage%00",
+        "/v1%2fusage",
+        "/v1/usage;a=b",
+        "/v1/%75sage/.",
+        "/dashboard/..%2f..%2fetc%2fpasswd",
+        "/dashboard/%2e%2e/index.html",
+        "/etc/passwd",
+    ] {
+        let with_token = server.raw(&head("GET", path, &token, ""), "");
+        assert_eq!(with_token.status, 404, "{path}: {}", with_token.text);
+        let without = server.raw(&head("GET", path, "", ""), "");
+        assert!([401, 404].contains(&without.status), "{path}: {}", without.text);
+    }
+    // Whoever names the place in full gets no further without a token.
+    let full = head("GET", "http://localhost/v1/usage", "", "");
+    server.raw(&full, "").refuses(401, "no-token");
+}
+
+#[test]
+fn heads_that_mean_two_things_are_refused() {
+    let server = Server::new(SETUP);
+    let token = format!("Authorization: Bearer {}\r\n", server.token);
+    let text = ask("chat", 1).to_string();
+    let sound = head("POST", "/v1/requests", &token, &text);
+    let length = format!("Content-Length: {}\r\n", text.len());
+    for (name, more) in [
+        ("two lengths", "Content-Length: 1\r\n"),
+        ("no number", "Content-Length: 1x\r\n"),
+        ("less than nothing", "Content-Length: -1\r\n"),
+        ("no such coding", "Transfer-Encoding: gzip\r\n"),
+        ("a space in a name", "X Y: 1\r\n"),
+        ("no colon", "X-Y\r\n"),
+        ("a NUL", "X-Y: a\0b\r\n"),
+    ] {
+        let doubled = sound.replace(&length, &format!("{length}{more}"));
+        let answer = server.raw(&doubled, &text);
+        assert_eq!(answer.status, 400, "{name}: {}", answer.text);
+    }
+    expect_nothing_held(&server);
+}

@@ -14,7 +14,15 @@ fn it_names_every_route_with_what_it_needs() {
         let parameters = operation["parameters"].as_array().unwrap();
         let of_path = parameters.iter().filter(|parameter| parameter["in"] == "path");
         assert_eq!(of_path.count(), route.path.matches('{').count(), "{}", route.path);
+        // Each status by itself: with a `default` any answer would be as it is told.
+        let responses = operation["responses"].as_object().unwrap();
+        for status in ["400", "401", "403", "408", "413", "429"] {
+            assert!(responses.contains_key(status), "{} {}: {status}", route.method, route.path);
+        }
+        assert!(!responses.contains_key("default"), "{} {}", route.method, route.path);
     }
+    let itself = &document["paths"]["/v1/openapi.json"]["get"]["responses"]["200"];
+    assert_eq!(itself["content"]["application/json"]["schema"]["type"], "object");
 }
 
 #[test]
