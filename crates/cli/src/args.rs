@@ -42,7 +42,7 @@ pub use self::doctor::DoctorArgs;
 pub use self::manual::{CompletionsArgs, ManArgs};
 pub use self::plan::{PlanArgs, Stated};
 #[cfg(feature = "serve")]
-pub use self::serve::{AuditFull, ServeArgs};
+pub use self::serve::{AuditFull, PlayArgs, ServeArgs};
 pub use self::stress::StressArgs;
 #[cfg(feature = "serve")]
 pub use self::token::{IssueArgs, KeyArgs, TokenCommand};

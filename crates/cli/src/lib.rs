@@ -16,7 +16,7 @@
 //! | `plan` | what fits of models under a budget |
 //! | `doctor` | whether a configuration fits this machine |
 //! | `machine` | what this machine has |
-//! | `serve` | a governor over HTTP, where that was built in |
+//! | `serve` | a governor over HTTP, and a trace played against it, where that was built in |
 //! | `token` | keys and tokens for it |
 //! | `top` | what its dashboard shows, in a terminal, where that was built in |
 //! | `secret` | files that nobody else may read |
