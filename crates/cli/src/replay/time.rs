@@ -1,7 +1,9 @@
 //! What makes the time of a trace pass: the driver, which sets it, or the clock on the wall, which
 //! the driver waits for.
 
+#[cfg(feature = "serve")]
 use std::sync::{Condvar, Mutex, PoisonError};
+#[cfg(feature = "serve")]
 use std::time::{Duration, Instant};
 
 use allotment::os::ManualClock;
@@ -11,7 +13,8 @@ use allotment::os::ManualClock;
 pub enum Time<'a> {
     /// Passes as the driver says.
     Virtual(&'a ManualClock),
-    /// Passes by itself.
+    /// Passes by itself: where a server plays.
+    #[cfg(feature = "serve")]
     Paced(&'a Pace),
 }
 
@@ -23,6 +26,7 @@ impl Time<'_> {
             Self::Virtual(clock) => {
                 clock.set_ns(now_ns);
             }
+            #[cfg(feature = "serve")]
             Self::Paced(pace) => pace.wait_until(now_ns),
         }
     }
@@ -32,6 +36,7 @@ impl Time<'_> {
     pub fn is_over(self) -> bool {
         match self {
             Self::Virtual(_) => false,
+            #[cfg(feature = "serve")]
             Self::Paced(pace) => pace.is_over(),
         }
     }
@@ -39,6 +44,7 @@ impl Time<'_> {
 
 /// Time that passes so many times as fast as on the wall, from its making on, until it is ended.
 /// Whoever comes late does not wait, and so catches up.
+#[cfg(feature = "serve")]
 pub struct Pace {
     began: Instant,
     speed: u32,
@@ -46,6 +52,7 @@ pub struct Pace {
     ended: Condvar,
 }
 
+#[cfg(feature = "serve")]
 impl Pace {
     /// From now on, so many times as fast as on the wall; at least once.
     pub fn new(speed: u32) -> Self {
@@ -76,6 +83,7 @@ impl Pace {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "serve")]
     #[test]
     fn paced_time_is_waited_for_and_its_end_is_not() {
         let pace = Pace::new(3600);
