@@ -229,11 +229,30 @@ tmux -L "$socket" kill-session -t top
 run_top
 sees ' live$'
 # By the number of the process that was started here, below that of the shell.
-shell=$(tmux -L "$socket" display-message -p -t top '#{pane_pid}')
-kill -TERM "$(ps -o pid= --ppid "$shell" | head -n 1)"
+started() {
+    local shell
+    shell=$(tmux -L "$socket" display-message -p -t top '#{pane_pid}')
+    ps -o pid= --ppid "$shell" | head -n 1 | tr -d ' '
+}
+kill -TERM "$(started)"
 sees '^ended with 0'
 sees '^icanon'
+tmux -L "$socket" kill-session -t top
 echo "it ends by q and by SIGTERM, and leaves the terminal as it was"
+
+run_top
+sees ' live$'
+top=$(started)
+tmux -L "$socket" kill-session -t top
+for turn in {1..100}; do
+    kill -0 "$top" 2> /dev/null || break
+    sleep 0.1
+done
+if kill -0 "$top" 2> /dev/null; then
+    echo "it goes on without a terminal" >&2
+    exit 1
+fi
+echo "it ends with its terminal"
 
 once() {
     "$allot" top --once --server "http://$address" --token-file "$scratch/token" "$@"
