@@ -10,6 +10,7 @@
 //! - `args/serve.rs`: the options of `serve`
 //! - `args/stress.rs`: the options of `stress`
 //! - `args/token.rs`: the options of `token`
+//! - `args/top.rs`: the options of `top`
 //! - `args/trace.rs`: how a trace is read, for all commands that read one
 //! - `args/tune.rs`: the options of `tune`
 
@@ -24,6 +25,8 @@ mod serve;
 mod stress;
 #[cfg(feature = "serve")]
 mod token;
+#[cfg(feature = "top")]
+mod top;
 mod trace;
 mod tune;
 
@@ -39,10 +42,12 @@ pub use self::doctor::DoctorArgs;
 pub use self::manual::{CompletionsArgs, ManArgs};
 pub use self::plan::{PlanArgs, Stated};
 #[cfg(feature = "serve")]
-pub use self::serve::{AuditFull, ServeArgs};
+pub use self::serve::{AuditFull, PlayArgs, ServeArgs};
 pub use self::stress::StressArgs;
 #[cfg(feature = "serve")]
 pub use self::token::{IssueArgs, KeyArgs, TokenCommand};
+#[cfg(feature = "top")]
+pub use self::top::TopArgs;
 pub use self::trace::TraceArgs;
 pub use self::tune::TuneArgs;
 use crate::failure::CliError;
@@ -111,6 +116,12 @@ pub enum Command {
     /// against the governor once a second, while all threads rest; the first discrepancy ends the
     /// run with exit code 1. Each verb has at least one call in a hundred.
     Stress(StressArgs),
+    /// Show what the dashboard of a server shows, in a terminal
+    ///
+    /// The pool, all tenants, and each in detail, as it changes; `?` lists the keys. If the server
+    /// goes away it says so, and comes back with it. NO_COLOR takes the colours away.
+    #[cfg(feature = "top")]
+    Top(TopArgs),
     /// Print what lets a shell complete these commands
     Completions(CompletionsArgs),
     /// Print the man page, or write one for each command

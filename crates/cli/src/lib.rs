@@ -16,8 +16,9 @@
 //! | `plan` | what fits of models under a budget |
 //! | `doctor` | whether a configuration fits this machine |
 //! | `machine` | what this machine has |
-//! | `serve` | a governor over HTTP, where that was built in |
+//! | `serve` | a governor over HTTP, and a trace played against it, where that was built in |
 //! | `token` | keys and tokens for it |
+//! | `top` | what its dashboard shows, in a terminal, where that was built in |
 //! | `secret` | files that nobody else may read |
 //! | `stress` | every verb at once, and the proof that no byte is lost |
 //! | `manual` | completions for shells, and man pages |
@@ -42,13 +43,15 @@ mod plan;
 mod recording;
 mod replay;
 mod report;
-#[cfg(feature = "serve")]
+#[cfg(any(feature = "serve", feature = "top"))]
 mod secret;
 #[cfg(feature = "serve")]
 mod serve;
 mod stress;
 #[cfg(feature = "serve")]
 mod token;
+#[cfg(feature = "top")]
+mod top;
 mod trace;
 mod tune;
 
@@ -89,6 +92,8 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "serve")]
         Command::Token(command) => token::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Stress(args) => stress::run(&args),
+        #[cfg(feature = "top")]
+        Command::Top(args) => top::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Tune(args) => tune::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match outcome {

@@ -1,7 +1,11 @@
 //! Files that hold a secret: read if nobody else may read them, written for nobody else.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+#[cfg(feature = "serve")]
+use std::fs::{self, OpenOptions};
+use std::io;
+#[cfg(feature = "serve")]
+use std::io::Write;
 use std::path::Path;
 
 use crate::failure::CliError;
@@ -41,6 +45,7 @@ pub fn read(path: &Path) -> Result<String, CliError> {
 /// # Errors
 ///
 /// That it cannot be written; what was there before is still there.
+#[cfg(feature = "serve")]
 pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let mut options = OpenOptions::new();

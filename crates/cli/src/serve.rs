@@ -1,6 +1,8 @@
 //! `allot serve`: reads what it was asked for, finds out how much memory there is to share, and
 //! serves until it is told to end. The server itself is the crate `allotment-server`.
 
+mod player;
+
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -21,6 +23,7 @@ use crate::config;
 use crate::failure::CliError;
 use crate::secret;
 use crate::token::read_keys;
+use player::{Player, Score};
 
 /// What a tenant may call at once, in seconds of its pace.
 const BURST_SECS: u32 = 2;
@@ -45,6 +48,7 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
              127.0.0.1"
         )));
     }
+    let score = Score::read(&args.play)?;
     let made = given.is_none();
     let token = match given {
         Some(token) => token,
@@ -72,10 +76,30 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
         take_over(&state, beginning);
         tokio::spawn(follow(Arc::downgrade(&state), path, file, tell));
         announce(address, &summary, made.then_some((&*token, &*args.token_file)));
+        let player = match score {
+            Some(score) => Some(begin_to_play(score, state.clone()).await?),
+            None => None,
+        };
+        let pace = player.as_ref().map(Player::pace);
+        let end = async move {
+            end.await;
+            if let Some(pace) = pace {
+                pace.end();
+            }
+        };
         let served = serve(listener, state.clone(), Bounds::default(), end).await;
+        if let Some(player) = player {
+            player.end();
+        }
         served.map_err(|error| CliError::new(error.to_string()))?;
         state.close_audit().map_err(|error| CliError::new(error.to_string()))
     })
+}
+
+/// Registers who plays, which may block, and lets them begin.
+async fn begin_to_play(score: Score, state: Arc<State>) -> Result<Player, CliError> {
+    let begun = tokio::task::spawn_blocking(move || score.play(&state)).await;
+    begun.map_err(|error| CliError::new(format!("--replay: {error}")))?
 }
 
 fn pace(args: &ServeArgs) -> Pace {

@@ -264,3 +264,72 @@ fn what_happens_is_written_down_and_sealed_at_the_end() {
     refused(&folder, &["--audit", "log", "--audit-key", "none"], "none");
     refused(&folder, &["--audit", ".", "--audit-key", "key"], "key");
 }
+
+const TRACE: &str = "time_ms,tenant,allocation_type,bytes,duration_ms,key\n";
+
+#[test]
+fn a_trace_is_played_against_its_own_governor_and_ends_with_it() {
+    let folder = Folder::new("replay");
+    // An hour of it is a second; the first job takes longer than any test.
+    let rows = "0,chat,inference,1048576,3600000000,\n\
+                0,index,cache,2097152,,1\n\
+                1000,index,cache,2097152,,1\n\
+                2000,chat,inference,17179869184,1000,\n\
+                3000,batch,background,1048576,1000,\n";
+    folder.write("t.csv", &format!("{TRACE}{rows}"), 0o644);
+    folder.write("allot.toml", "capacity = \"64MiB\"\n[[tenants]]\nname = \"chat\"\n", 0o644);
+    let options = ["--config", "allot.toml", "--replay", "t.csv", "--format", "csv"];
+    let mut running = Running::new(&folder, &[&options[..], &["--speed", "3600"]].concat(), 3);
+    let token = fs::read_to_string(folder.0.join("allot.token")).unwrap().trim().to_string();
+    let used = |tenant: &str| {
+        running.get(&format!("/v1/tenants/{tenant}"), &token).1["used_bytes"].clone()
+    };
+    let mut tries = 0;
+    // The last of it to happen is that the third tenant has given back what it had.
+    while running.get("/v1/tenants/batch", &token).1["granted_requests"] != 1 || used("batch") != 0
+    {
+        tries += 1;
+        assert!(tries < 600, "not within a minute");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!((used("chat"), used("index")), (Value::from(1 << 20), Value::from(2 << 20)));
+    let denials = running.get("/v1/denials?tenant=chat", &token).1;
+    assert_eq!(denials[0]["asked_bytes"], 17_179_869_184_u64, "{denials}");
+    let grants = running.get("/v1/grants", &token).1;
+    assert_eq!(grants.as_array().unwrap().len(), 2, "{grants}");
+    assert_eq!(running.end(libc::SIGTERM), Some(0));
+}
+
+#[test]
+fn the_end_of_a_trace_is_told_and_the_server_goes_on() {
+    let folder = Folder::new("replayed");
+    folder.write("t.csv", &format!("{TRACE}0,a,cache,4096,,1\n5,a,inference,4096,5,\n"), 0o644);
+    let mut command = command(&folder, &["--listen", "127.0.0.1:0", "--set", "capacity=64MiB"]);
+    command.args(["--replay", "t.csv", "--format", "csv"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let told = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let told: Vec<String> = told.take(2).collect();
+    // SAFETY: a signal to a child that was not waited for yet.
+    unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(told[0], "allot: plays t.csv: 2 requests of 1 tenant, 60 times as fast");
+    assert_eq!(told[1], "allot: t.csv is over: 2 requests were played; what is cached stays");
+}
+
+#[test]
+fn a_trace_that_cannot_be_played_is_refused() {
+    let folder = Folder::new("unplayed");
+    let trace = folder.write("t.csv", &format!("{TRACE}0,a,cache,4096,,1\n"), 0o644);
+    let trace = trace.to_str().unwrap();
+    refused(&folder, &["--replay", trace], "--format");
+    refused(&folder, &["--format", "csv"], "--replay");
+    refused(&folder, &["--speed", "5"], "--replay");
+    let play = ["--replay", trace, "--format", "csv", "--listen", "127.0.0.1:0"];
+    for speed in ["0", "3601", "fast"] {
+        refused(&folder, &[&play[..], &["--speed", speed]].concat(), "--speed");
+    }
+    refused(&folder, &[&play[..], &["--replay", trace]].concat(), "give one");
+    refused(&folder, &["--replay", "none.csv", "--format", "csv"], "none.csv: no such file");
+    refused(&folder, &["--replay", trace, "--format", "audit"], "play a trace of requests");
+    assert!(!folder.0.join("allot.token").exists());
+}

@@ -193,8 +193,29 @@ impl State {
         ended.err().unwrap_or(NotHeld::Ended(End::Revoked)).into()
     }
 
+    /// Counts an answer to a request that began at a time, and enters a refusal among the last
+    /// ones.
+    pub fn note_answer(
+        &self,
+        ask: &AllocationAsk,
+        granted: &Result<String, AllocationRefusal>,
+        begun: Instant,
+        waits: bool,
+    ) {
+        let outcome = match granted {
+            Ok(_) => Outcome::Granted,
+            Err(AllocationRefusal::Denied(_)) => Outcome::Denied,
+            Err(AllocationRefusal::Misuse(_)) => Outcome::Misuse,
+        };
+        let who = (ask.tenant_id, || self.name_of(ask.tenant_id).unwrap_or_default());
+        self.metrics.requested(who, ask.allocation_type, outcome, begun.elapsed(), waits);
+        if let Err(AllocationRefusal::Denied(no)) = granted {
+            self.recent.denied(self, ask, no);
+        }
+    }
+
     /// Enters a refusal to grow among the last ones.
-    async fn note_growth(&self, id: &str, tenant: TenantId, by: u64, no: &AllocationDenial) {
+    pub async fn note_growth(&self, id: &str, tenant: TenantId, by: u64, no: &AllocationDenial) {
         let Ok(view) = self.manager.get_allocation(tenant, id).await else { return };
         let ask = AllocationAsk {
             tenant_id: tenant,
@@ -205,7 +226,12 @@ impl State {
         self.recent.denied(self, &ask, no);
     }
 
-    fn change(&self, id: &str, reach: &Reach, epoch: u64) -> Result<Change<'_>, Problem> {
+    /// Begins a change of a lease's memory.
+    ///
+    /// # Errors
+    ///
+    /// That the caller does not have the lease, or that another change is under way.
+    pub fn change(&self, id: &str, reach: &Reach, epoch: u64) -> Result<Change<'_>, Problem> {
         let lease = self.book().change(id, reach.acting(), epoch)?;
         Ok(Change { state: self, id: id.to_string(), lease })
     }
@@ -220,10 +246,17 @@ impl State {
 }
 
 /// A change of a lease's memory, under way until it is dropped.
-struct Change<'s> {
+pub struct Change<'s> {
     state: &'s State,
     id: String,
     lease: Lease,
+}
+
+impl Change<'_> {
+    /// Whose it is.
+    pub fn tenant(&self) -> TenantId {
+        self.lease.tenant
+    }
 }
 
 impl Drop for Change<'_> {
@@ -277,15 +310,7 @@ pub async fn request(
         }
     };
     let granted = state.manager.allocate(&ask, wait).await;
-    let outcome = match &granted {
-        Ok(_) => Outcome::Granted,
-        Err(AllocationRefusal::Denied(_)) => Outcome::Denied,
-        Err(AllocationRefusal::Misuse(_)) => Outcome::Misuse,
-    };
-    state.metrics.requested(who, ask.allocation_type, outcome, begun.elapsed(), waits);
-    if let Err(AllocationRefusal::Denied(no)) = &granted {
-        state.recent.denied(&state, &ask, no);
-    }
+    state.note_answer(&ask, &granted, begun, waits);
     let id = granted.map_err(|refusal| match refusal {
         AllocationRefusal::Misuse(error) => error.into(),
         AllocationRefusal::Denied(no) => reach.denied(*no),

@@ -62,6 +62,7 @@ mod groups;
 mod guests;
 mod happened;
 mod hs256;
+mod inside;
 mod intake;
 mod keeper;
 mod kept;

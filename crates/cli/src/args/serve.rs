@@ -1,6 +1,8 @@
 //! The options of `allot serve`.
 
 use super::LayerArgs;
+use super::trace::{ScaleArgs, trace_file};
+use crate::trace::{Format, TraceFile};
 use allotment_server::{AUDIENCE, Pace};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
@@ -73,4 +75,30 @@ pub struct ServeArgs {
     /// A further name that this server is called by, with or without a port
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
+
+    /// A recorded trace that is played meanwhile.
+    #[command(flatten)]
+    pub play: PlayArgs,
+}
+
+/// What is played against a server's own governor.
+#[derive(Args, Debug)]
+pub struct PlayArgs {
+    /// A recorded trace that its tenants play meanwhile, so that there is something to see: plain,
+    /// .gz or .xz. Several files of azure-llm, each of a tenant, NAME=PATH
+    #[arg(long, value_name = "TRACE", value_parser = trace_file, requires = "format")]
+    pub replay: Vec<TraceFile>,
+
+    /// How it is written (not audit); docs/SERVER.md says more
+    #[arg(long, value_enum, requires = "replay")]
+    pub format: Option<Format>,
+
+    /// How many times as fast as it was recorded it is played; keys follow each other at 1 ms
+    #[arg(long, value_name = "N", default_value_t = 60, requires = "replay")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub speed: u32,
+
+    /// How its counts become bytes and times.
+    #[command(flatten)]
+    pub scale: ScaleArgs,
 }

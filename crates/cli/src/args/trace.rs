@@ -30,21 +30,9 @@ pub struct TraceArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..64))]
     pub tenant_shift: Option<u32>,
 
-    /// Bytes that one token takes (mooncake, azure-llm)
-    #[arg(long, value_name = "BYTES", default_value = "131072", value_parser = quantity)]
-    pub kv_bytes_per_token: u64,
-
-    /// Milliseconds to generate one token (mooncake, azure-llm)
-    #[arg(long, value_name = "MS", default_value = "30", value_parser = quantity)]
-    pub decode_ms_per_token: u64,
-
-    /// Bytes of one base model (alibaba-lora)
-    #[arg(long, value_name = "BYTES", default_value = "8GiB", value_parser = quantity)]
-    pub model_bytes: u64,
-
-    /// Bytes of one running request (alibaba-lora)
-    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = quantity)]
-    pub inference_bytes: u64,
+    /// How its counts become bytes and times.
+    #[command(flatten)]
+    pub scale: ScaleArgs,
 
     /// Only this sitting of the log, counted from 1 (audit). A service that is started again in
     /// the same folder begins a new one [default: all of them]
@@ -61,7 +49,47 @@ pub struct TraceArgs {
     pub until: Option<i128>,
 }
 
+/// How counts of a trace become bytes and times.
+#[derive(Args, Clone, Debug)]
+pub struct ScaleArgs {
+    /// Bytes that one token takes (mooncake, azure-llm)
+    #[arg(long, value_name = "BYTES", default_value = "131072", value_parser = quantity)]
+    pub kv_bytes_per_token: u64,
+
+    /// Milliseconds to generate one token (mooncake, azure-llm)
+    #[arg(long, value_name = "MS", default_value = "30", value_parser = quantity)]
+    pub decode_ms_per_token: u64,
+
+    /// Bytes of one base model (alibaba-lora)
+    #[arg(long, value_name = "BYTES", default_value = "8GiB", value_parser = quantity)]
+    pub model_bytes: u64,
+
+    /// Bytes of one running request (alibaba-lora)
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = quantity)]
+    pub inference_bytes: u64,
+}
+
+impl ScaleArgs {
+    fn scale(&self, unit: Unit) -> Scale {
+        Scale {
+            stretch: Stretch::default(),
+            unit,
+            tenant_shift: None,
+            kv_bytes_per_token: self.kv_bytes_per_token,
+            decode_ns_per_token: self.decode_ms_per_token.saturating_mul(MS_NS),
+            model_bytes: self.model_bytes,
+            inference_bytes: self.inference_bytes,
+        }
+    }
+}
+
 impl TraceArgs {
+    /// How a whole trace of a format is read, its keys in their usual unit.
+    #[cfg(feature = "serve")]
+    pub fn scaled(format: Format, scale: &ScaleArgs) -> Scale {
+        scale.scale(format.default_unit())
+    }
+
     /// Checks that the options suit the format.
     pub fn check(&self) -> Result<(), CliError> {
         let keys_only =
@@ -120,16 +148,13 @@ impl TraceArgs {
     pub fn scale(&self) -> Scale {
         Scale {
             stretch: self.stretch(),
-            unit: self.unit(),
             tenant_shift: self.tenant_shift,
-            kv_bytes_per_token: self.kv_bytes_per_token,
-            decode_ns_per_token: self.decode_ms_per_token.saturating_mul(MS_NS),
-            model_bytes: self.model_bytes,
-            inference_bytes: self.inference_bytes,
+            ..self.scale.scale(self.unit())
         }
     }
 }
 
-fn trace_file(text: &str) -> Result<TraceFile, String> {
+/// A file, and what to call it.
+pub fn trace_file(text: &str) -> Result<TraceFile, String> {
     Ok(TraceFile::parse(text))
 }

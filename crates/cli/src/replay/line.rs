@@ -6,6 +6,7 @@ use std::time::Duration;
 use allotment::{DenialReason, Grant, Refusal, Request, TenantHandle, Ticket};
 
 use super::books::Books;
+use super::memory::Memory;
 use super::waits::WaitSums;
 use super::worker::{Worker, misuse};
 use crate::failure::CliError;
@@ -54,7 +55,7 @@ impl<'a> Line<'a> {
     }
 }
 
-impl<'a, B: Books> Worker<'a, B> {
+impl<'a, B: Books, M: Memory> Worker<'a, B, M> {
     /// A job asks for its memory, and stands in line for up to `wait_ns` if there is none.
     pub(super) fn enter(
         &mut self,
@@ -64,7 +65,8 @@ impl<'a, B: Books> Worker<'a, B> {
         wait_ns: u64,
     ) -> Result<(), CliError> {
         self.books.asks(tenant);
-        let mut ticket = match self.floor.governor.enqueue(request, Duration::from_nanos(wait_ns)) {
+        let governor = self.floor.governor.governor();
+        let mut ticket = match governor.enqueue(request, Duration::from_nanos(wait_ns)) {
             Ok(ticket) => ticket,
             Err(refusal) => return self.turned_away(tenant, job, &refusal),
         };

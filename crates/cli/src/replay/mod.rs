@@ -6,6 +6,7 @@
 //! | `single_run` | one trace at one size under one policy |
 //! | `roster` | tenants, registered on first sight |
 //! | `worker` | the loop: touch, request, grow, release |
+//! | `memory`, `time` | whom the loop asks, and what makes its time pass |
 //! | `patient` | the loop of `--wait`: requests wait their turn, run, and end |
 //! | `waits` | how long they waited, and what they were told |
 //! | `running`, `line` | jobs that end or grow later, or wait to begin |
@@ -16,23 +17,25 @@
 //! | `plain_lru` | the same keys without a governor |
 //! | `output`, `progress` | where results and progress go |
 
-mod books;
+pub mod books;
 mod gate;
 pub mod history;
 mod line;
 mod loads;
+pub mod memory;
 pub mod output;
 mod patient;
 mod plain_lru;
 pub mod plan;
 pub mod progress;
 pub mod recorder;
-mod roster;
+pub mod roster;
 mod running;
 mod shared_books;
 pub mod single_run;
+pub mod time;
 mod waits;
-mod worker;
+pub mod worker;
 
 use std::sync::Arc;
 

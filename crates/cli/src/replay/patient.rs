@@ -433,7 +433,7 @@ impl<'a> Patient<'a> {
 
     fn set_time(&mut self, now_ns: u64) {
         self.now_ns = now_ns;
-        self.floor.clock.set_ns(now_ns);
+        self.floor.time.come_to(now_ns);
     }
 }
 

@@ -16,6 +16,7 @@ use super::progress::Progress;
 use super::recorder::Recorder;
 use super::roster::Roster;
 use super::shared_books::{SharedBooks, WorkerBooks};
+use super::time::Time;
 use super::waits::WaitSums;
 use super::worker::{Floor, Tally, Worker, misuse};
 use crate::args::{PolicyName, ReplayArgs, Size};
@@ -69,9 +70,9 @@ impl SingleRun<'_> {
         let recorder = to.map(|to| Recorder::start(&governor, &to)).transpose()?;
         let floor = Floor {
             workload: self.workload,
-            governor: &governor,
+            governor: &*governor,
             roster: &roster,
-            clock: &clock,
+            time: Time::Virtual(&clock),
             with_jobs: self.plan.with_jobs,
             balance_every_ns: self.plan.balance_every_ns,
             workers: self.args.threads as usize,

@@ -6,18 +6,19 @@
 
 use std::ops::Range;
 
-use allotment::os::ManualClock;
 use allotment::{
-    AllocationType, Error, Governor, GrantId, Intent, Refusal, Released, Request, TenantHandle,
+    AllocationType, Error, Governor, GrantId, Intent, Released, Request, TenantHandle,
 };
 use indicatif::ProgressBar;
 
 use super::books::{Books, Found, JOB_COOKIE};
 use super::history::Sampler;
 use super::line::Line;
+use super::memory::{Answer, Memory};
 use super::recorder::Recorder;
 use super::roster::Roster;
 use super::running::{Agenda, Running};
+use super::time::Time;
 use super::waits::WaitSums;
 use crate::failure::CliError;
 use crate::trace::workload::{self, Job, Requests, Workload};
@@ -67,15 +68,15 @@ impl Tally {
 }
 
 /// What all workers of a replay share.
-pub struct Floor<'a> {
+pub struct Floor<'a, M = Governor> {
     /// The trace.
     pub workload: &'a Workload,
-    /// The governor under test.
-    pub governor: &'a Governor,
+    /// The governor under test, or who asks it.
+    pub governor: &'a M,
     /// Its tenants.
     pub roster: &'a Roster,
-    /// Its clock.
-    pub clock: &'a ManualClock,
+    /// What makes its time pass.
+    pub time: Time<'a>,
     /// False where jobs are outside the budget and not asked for.
     pub with_jobs: bool,
     /// Virtual time between two steps of the balancer; none: it never runs.
@@ -86,7 +87,7 @@ pub struct Floor<'a> {
     pub recorder: Option<&'a Recorder>,
 }
 
-impl Floor<'_> {
+impl<M> Floor<'_, M> {
     /// A time to wait for the log, where it is behind.
     pub fn keep_up(&self) -> Result<(), CliError> {
         self.recorder.map_or(Ok(()), Recorder::keep_up)
@@ -94,24 +95,24 @@ impl Floor<'_> {
 }
 
 /// One worker and its books.
-pub struct Worker<'a, B> {
-    pub(super) floor: &'a Floor<'a>,
+pub struct Worker<'a, B, M = Governor> {
+    pub(super) floor: &'a Floor<'a, M>,
     pub(super) books: B,
     pub(super) line: Line<'a>,
     tally: Tally,
     agenda: Agenda<Running>,
     /// Bytes of the resident items, where the trace has some given back.
     item_bytes: Vec<u64>,
-    /// Worker 0 leads: it moves the clock, takes samples and draws the bar.
+    /// Worker 0 leads: it makes time pass, takes samples and draws the bar.
     number: usize,
     pub(super) now_ns: u64,
     /// When the balancer takes its next step.
     balance_ns: u64,
 }
 
-impl<'a, B: Books> Worker<'a, B> {
+impl<'a, B: Books, M: Memory> Worker<'a, B, M> {
     /// A worker with nothing to do yet.
-    pub fn new(floor: &'a Floor<'a>, number: usize, books: B) -> Self {
+    pub fn new(floor: &'a Floor<'a, M>, number: usize, books: B) -> Self {
         let (tally, agenda, line) = (Tally::default(), Agenda::default(), Line::default());
         let has_drops = floor.workload.has_drops();
         let item_bytes = vec![0; if has_drops { floor.workload.items.len() } else { 0 }];
@@ -125,6 +126,9 @@ impl<'a, B: Books> Worker<'a, B> {
         let requests = workload.requests_len();
         let stretch = (requests / STRETCHES_MIN).clamp(1, STRETCH_MAX);
         for (turn, start) in (0..requests).step_by(stretch).enumerate() {
+            if self.floor.time.is_over() {
+                break;
+            }
             if turn % self.floor.workers != self.number {
                 continue;
             }
@@ -139,12 +143,12 @@ impl<'a, B: Books> Worker<'a, B> {
             if let Some((sampler, bar)) = &mut lead
                 && (sampler.is_due(done) || done == requests)
             {
-                let governor = self.floor.governor;
+                let governor = self.floor.governor.governor();
                 sampler.take(done, self.now_ns, governor, &self.books, &self.tally);
                 bar.set_position(done as u64);
             }
         }
-        self.do_until(u64::MAX)
+        if self.floor.time.is_over() { Ok(()) } else { self.do_until(u64::MAX) }
     }
 
     /// Releases the jobs that end with the trace.
@@ -165,6 +169,9 @@ impl<'a, B: Books> Worker<'a, B> {
         for place in range {
             if place % KEYS_PER_MOVE == 0 {
                 self.set_time(place as u64 * KEY_STEP_NS);
+                if self.floor.time.is_over() {
+                    break;
+                }
             }
             let bytes = workload.use_bytes.at(place);
             self.use_item(workload.uses[place], bytes)?;
@@ -177,6 +184,9 @@ impl<'a, B: Books> Worker<'a, B> {
         for request in requests {
             self.do_until(request.at_ns)?;
             self.set_time(request.at_ns);
+            if self.floor.time.is_over() {
+                break;
+            }
             self.balance(request.at_ns);
             if !self.line.is_empty() {
                 self.serve()?;
@@ -212,11 +222,11 @@ impl<'a, B: Books> Worker<'a, B> {
     #[inline]
     fn use_item(&mut self, item: u32, bytes: u64) -> Result<bool, CliError> {
         let tenant = self.floor.workload.items.tenant(item);
-        let handle = self.floor.roster.handle(self.floor.governor, tenant)?;
+        let handle = self.handle(tenant)?;
         for _ in 0..FINDS_MAX {
             match self.books.find(item) {
                 Found::Resident(grant) => {
-                    if self.floor.governor.touch(handle, grant).is_ok() {
+                    if self.floor.governor.touch(handle, grant) {
                         self.tally.hits += 1;
                         return Ok(true);
                     }
@@ -246,17 +256,15 @@ impl<'a, B: Books> Worker<'a, B> {
         handle: TenantHandle,
         bytes: u64,
     ) -> Result<(), CliError> {
-        let request = item_request(self.floor.workload, item, handle, bytes);
         self.books.asks(tenant);
-        match self.floor.governor.request(&request) {
-            Ok(grant) => {
+        match self.floor.governor.fetch(self.floor.workload, item, handle, bytes)? {
+            Answer::Granted(grant) => {
                 if let Some(held) = self.item_bytes.get_mut(item as usize) {
                     *held = bytes;
                 }
-                self.books.item_granted(item, grant.into_id(), tenant, bytes);
+                self.books.item_granted(item, grant, tenant, bytes);
             }
-            Err(Refusal::Denied(_)) => self.books.item_denied(item, tenant, bytes),
-            Err(Refusal::Misuse(error)) => return Err(misuse(&error)),
+            Answer::Denied => self.books.item_denied(item, tenant, bytes),
         }
         Ok(())
     }
@@ -265,30 +273,24 @@ impl<'a, B: Books> Worker<'a, B> {
     fn give_item_back(&mut self, item: u32) -> Result<(), CliError> {
         let Some(grant) = self.books.take_out(item) else { return Ok(()) };
         let (governor, tenant) = (self.floor.governor, self.floor.workload.items.tenant(item));
-        let handle = self.floor.roster.handle(governor, tenant)?;
+        let handle = self.handle(tenant)?;
         let bytes = self.item_bytes[item as usize];
-        self.books.release(tenant, bytes, || give_back(governor, handle, grant))
+        self.books.release(tenant, bytes, || governor.give_back(handle, grant))
     }
 
     fn start(&mut self, tenant: u32, at_ns: u64, job: &'a Job) -> Result<(), CliError> {
-        let handle = self.floor.roster.handle(self.floor.governor, tenant)?;
-        let request = job_request(tenant, handle, job.allocation, job.bytes);
-        let request = match job.pinned {
-            None => request,
-            Some(pinned) => request.pinned(pinned).evictable(!pinned),
-        };
-        let request = request.intent(intent(job));
-        if let Some(wait_ns) = job.wait_ns {
+        let handle = self.handle(tenant)?;
+        if let Some(wait_ns) = job.wait_ns.filter(|_| M::IS_OWN) {
+            let request = job_request_of(tenant, handle, job);
             return self.enter((tenant, handle), job, &request, wait_ns);
         }
         self.books.asks(tenant);
-        let grant = match self.floor.governor.request(&request) {
-            Ok(grant) => grant.into_id(),
-            Err(Refusal::Denied(_)) => {
+        let grant = match self.floor.governor.start(tenant, handle, job)? {
+            Answer::Granted(grant) => grant,
+            Answer::Denied => {
                 self.books.denied(tenant, job.bytes);
                 return Ok(());
             }
-            Err(Refusal::Misuse(error)) => return Err(misuse(&error)),
         };
         self.books.granted(tenant, job.bytes);
         self.begin(tenant, handle, at_ns, job, grant);
@@ -359,14 +361,11 @@ impl<'a, B: Books> Worker<'a, B> {
     fn grow(&mut self, mut job: Running, at_ns: u64) -> Result<(), CliError> {
         let bytes = job.step_bytes.min(job.left_bytes);
         self.books.asks(job.tenant);
-        match self.floor.governor.grow_evicting(job.handle, job.grant, bytes) {
-            Ok(()) => self.books.grown(job.tenant, bytes),
-            Err(Refusal::Denied(_)) => {
-                self.books.denied(job.tenant, bytes);
-                return self.end(&job);
-            }
-            Err(Refusal::Misuse(error)) => return Err(misuse(&error)),
+        if !self.floor.governor.grow(job.handle, job.grant, bytes)? {
+            self.books.denied(job.tenant, bytes);
+            return self.end(&job);
         }
+        self.books.grown(job.tenant, bytes);
         job.bytes += bytes;
         job.left_bytes -= bytes;
         let next_ns = if job.left_bytes > 0 { Some(at_ns + job.step_ns) } else { job.end_ns };
@@ -376,9 +375,10 @@ impl<'a, B: Books> Worker<'a, B> {
 
     /// Gives a job's bytes back.
     fn end(&mut self, job: &Running) -> Result<(), CliError> {
-        let governor = self.floor.governor;
-        self.books.release(job.tenant, job.bytes, || give_back(governor, job.handle, job.grant))?;
-        if governor.waiters() > 0 {
+        let memory = self.floor.governor;
+        self.books.release(job.tenant, job.bytes, || memory.give_back(job.handle, job.grant))?;
+        let governor = memory.governor();
+        if M::IS_OWN && governor.waiters() > 0 {
             // What may go by now goes for those who are first in line.
             self.books.balance(|| governor.balance());
         }
@@ -390,16 +390,21 @@ impl<'a, B: Books> Worker<'a, B> {
         let Some(every_ns) = self.floor.balance_every_ns else { return };
         if self.number == 0 && now_ns >= self.balance_ns {
             self.balance_ns = now_ns.saturating_add(every_ns);
-            let governor = self.floor.governor;
+            let governor = self.floor.governor.governor();
             self.books.balance(|| governor.balance());
         }
+    }
+
+    #[inline]
+    fn handle(&self, tenant: u32) -> Result<TenantHandle, CliError> {
+        self.floor.roster.handle(self.floor.governor.governor(), tenant)
     }
 
     #[inline]
     fn set_time(&mut self, now_ns: u64) {
         self.now_ns = now_ns;
         if self.number == 0 {
-            self.floor.clock.set_ns(now_ns);
+            self.floor.time.come_to(now_ns);
         }
     }
 }
@@ -422,6 +427,16 @@ pub fn job_request(tenant: u32, handle: TenantHandle, kind: AllocationType, byte
         .cookie(JOB_COOKIE | u64::from(tenant))
         .evictable(!is_kept)
         .pinned(is_kept)
+}
+
+/// The request that a job begins with.
+pub fn job_request_of(tenant: u32, handle: TenantHandle, job: &Job) -> Request {
+    let request = job_request(tenant, handle, job.allocation, job.bytes);
+    let request = match job.pinned {
+        None => request,
+        Some(pinned) => request.pinned(pinned).evictable(!pinned),
+    };
+    request.intent(intent(job))
 }
 
 /// What a job means to do, for the log.
