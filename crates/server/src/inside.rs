@@ -68,10 +68,10 @@ impl State {
     }
 
     /// Gives a grant back; whether it was still there.
-    pub fn give_back(&self, id: &str) -> bool {
+    pub fn hold_no_more(&self, id: &str) -> bool {
         let ended = self.book().end(id, Acting::Anybody, None, End::Released);
         let Ok(lease) = ended else { return false };
-        at_once(self.manager.release_allocation_whole(lease.tenant, id)).is_ok()
+        at_once(self.give_back(id, &lease)).is_ok()
     }
 
     fn change_inside(&self, id: &str) -> Option<crate::grants::Change<'_>> {

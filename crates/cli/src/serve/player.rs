@@ -196,7 +196,7 @@ impl Memory for Hosted {
     }
 
     fn give_back(&self, _: TenantHandle, grant: GrantId) -> Result<bool, CliError> {
-        Ok(self.state.give_back(&id_of(grant)))
+        Ok(self.state.hold_no_more(&id_of(grant)))
     }
 }
 
