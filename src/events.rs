@@ -53,8 +53,8 @@ impl EventReader<'_> {
     }
 }
 
-/// A field that an event of its kind has no use for is zero, or of another meaning. Each of these is
-/// a few comparisons.
+/// A field that an event of its kind has no use for is zero, or of another meaning. Each of these
+/// is a few comparisons.
 impl Event {
     /// Whether the allocation type means something: it is about grants, or requests for them.
     pub fn has_type(&self) -> bool {
