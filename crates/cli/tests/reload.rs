@@ -210,7 +210,10 @@ fn what_cannot_be_read_or_is_not_sound_leaves_everything_as_it_is() {
     symlink("/dev/zero", folder.config()).unwrap();
     running.signal(libc::SIGHUP);
     fs::remove_file(folder.config()).unwrap();
-    folder.write(&"#".repeat(5 << 20));
+    // Put there whole: half of it is a comment, by which all tenants leave.
+    let whole = folder.config().with_extension("new");
+    fs::write(&whole, "#".repeat(5 << 20)).unwrap();
+    fs::rename(whole, folder.config()).unwrap();
     stays("the file has more than 4194304 bytes");
     folder.write(&FILE.replace("512MiB", "300MiB"));
     running.soon_has("chat", 300);
