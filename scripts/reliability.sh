@@ -2,7 +2,7 @@
 # Writes the figures of docs/RELIABILITY.md: what the steps of `.ci/release` printed when each was
 # run last (target/evidence), with its day and its commit. A step that was skipped or failed says so
 # in its row. Of a step that was not run here the row stays as it is, unless src/core has changed
-# since its commit, the tests at the end of its files apart: then it says that.
+# since its commit, comments and the tests at the end of its files apart: then it says that.
 #
 #   scripts/reliability.sh
 set -euo pipefail
@@ -93,12 +93,12 @@ say_coverage() {
     awk '$1 == "all" { print $5 " % of lines, " $10 " % of branches" }' "$evidence/coverage.log"
 }
 
-# The core without its tests, of a commit or, without one, as it is here.
+# The core without its tests and comments, of a commit or, without one, as it is here.
 core() {
     local file
     git ls-files src/core | while read -r file; do
         if [ $# -eq 0 ]; then cat "$file"; else git show "$1:$file" 2> /dev/null || true; fi |
-            sed '/^#\[cfg(test)\]$/,$d'
+            sed '/^#\[cfg(test)\]$/,$d; /^ *\/\//d'
     done
 }
 

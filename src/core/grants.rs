@@ -510,8 +510,7 @@ impl Slot<'_> {
         segment.set_word(lane, word.with_special(fields.special()));
     }
 
-    /// The same of a grant of which there is nothing to say: all its fields are zero. Its recency
-    /// was set while the slot was reserved.
+    /// The same of a grant of which there is nothing to say: all its fields are zero.
     #[inline(always)]
     pub fn publish_plain(self, next: u32, bytes: u64, recency: u64) {
         let Self { segment, lane } = self;
@@ -637,7 +636,7 @@ impl Grants {
     ///
     /// # Safety
     ///
-    /// It is: the number was found in a queue of these grants.
+    /// It is: the number is that of a slot which these grants have given, or keep in a queue.
     #[inline(always)]
     pub unsafe fn slot_at(&self, slot: u32) -> Slot<'_> {
         let (segment, lane) = place(slot);
