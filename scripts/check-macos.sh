@@ -17,7 +17,7 @@ source scripts/macos-toolchain.sh
 
 # Clippy checks types as well.
 if ! "${run[@]}" cargo clippy --quiet --locked --package allotment --package allotment-ffi \
-    --package allot --lib --target "$target" --target-dir target/macos -- --deny warnings; then
+    --package allot --features allot/serve,allot/top --lib --target "$target" --target-dir target/macos -- --deny warnings; then
     echo "the macOS code has errors"
     exit 1
 fi
