@@ -325,9 +325,7 @@ impl GroupConfig {
         Ok(Settings {
             limits: [limit; LEVELS],
             guarantee: self.guarantee_bytes,
-            share_weight: 0,
-            traits: 0,
-            counted: 0,
+            ..Settings::default()
         })
     }
 }
@@ -399,6 +397,7 @@ impl TenantConfig {
             share_weight: if soft { self.priority.weight() } else { 0 },
             traits: traits.pack(),
             counted,
+            paced: self.rate.is_some(),
         })
     }
 }

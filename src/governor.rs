@@ -744,12 +744,6 @@ impl Governor {
 
     #[inline(always)]
     fn grow_slot(&self, slot: Slot<'_>, grant: GrantId, owner: Owner, by: u64) -> Option<()> {
-        let accounts = &self.core.accounts;
-        // What the usual charge is not made for is not held for it: the general form holds it
-        // anyway. Beyond a limit of nothing is what has been granted.
-        if accounts.looks_full(accounts.get(owner.account()), 0) {
-            return None;
-        }
         self.core.grow_at_once(slot, grant.generation(), owner, by)?;
         if self.core.scarcity.is_waited() {
             self.after_purchase(owner);

@@ -6,7 +6,7 @@ use allotment::internals::account::{
     Accounts, DEPTH_MAX, LEVELS, Obstacle, ROOT, Settings, Trimmed,
 };
 use allotment::internals::pressure::{Gauge, Pressure};
-use allotment::internals::word::BYTES_MAX;
+use allotment::internals::word::{BYTES_MAX, Purpose};
 use proptest::prelude::*;
 
 const GROUPS: u32 = 6;
@@ -274,7 +274,7 @@ impl Pair {
 }
 
 fn settings(limits: [u64; LEVELS], guarantee: u64) -> Settings {
-    Settings { limits, guarantee, share_weight: 0, traits: 0, counted: 0 }
+    Settings { limits, guarantee, ..Settings::default() }
 }
 
 fn bytes() -> impl Strategy<Value = u64> {
@@ -404,28 +404,37 @@ fn the_usual_charge_is_told_its_limit() {
     accounts.open(tenant, ROOT, &guaranteed).unwrap();
     let cases = [
         (guaranteed, [true; LEVELS]),
-        (Settings { counted: 1, ..guaranteed }, [false; LEVELS]),
+        (Settings { counted: 1, ..guaranteed }, [true; LEVELS]),
+        (Settings { paced: true, ..guaranteed }, [true; LEVELS]),
         (Settings { share_weight: 1, ..guaranteed }, [true, false, false]),
+        (Settings { share_weight: 1, paced: true, ..guaranteed }, [true, false, false]),
         (settings([100, 100, 60], 50), [true, false, false]),
         (settings([100, 90, 100], 50), [true, false, false]),
     ];
     let account = accounts.get(tenant);
-    for (settings, usual) in cases {
+    for ((settings, usual), purpose) in
+        cases.into_iter().flat_map(|case| [Purpose::Request, Purpose::Growth].map(|p| (case, p)))
+    {
         accounts.configure(tenant, &settings).unwrap();
-        for (level, usual) in usual.into_iter().enumerate() {
+        // What is counted or paced is each request, not what it grows by.
+        let closely = settings.counted > 0 || settings.paced;
+        for (level, at_level) in usual.into_iter().enumerate() {
+            let usual = at_level && !(closely && purpose == Purpose::Request);
             let to = Gauge::default().reported(Pressure::ALL[level]);
             assert!(accounts.change_gauge(accounts.gauge(), to));
             let used = accounts.used(tenant);
-            let said = format!("{settings:?} at {level}");
+            let said = format!("{purpose:?}, {settings:?} at {level}");
             let refusal = |bytes| accounts.own_refusal(account, 1, bytes);
-            assert_eq!(refusal(101 - used), usual.then_some((used, 100)), "{said}");
+            let refused = (at_level && !closely).then_some((used, 100));
+            assert_eq!(refusal(101 - used), refused, "{said}");
             assert_eq!(refusal(100 - used), None, "{said}");
             assert_eq!(accounts.own_refusal(account, 2, 101), None, "{said}: of another");
             assert!(accounts.looks_full(account, 101 - used), "{said}");
-            assert_eq!(accounts.looks_full(account, 100 - used), settings.counted > 0, "{said}");
+            assert_eq!(accounts.looks_full(account, 100 - used), closely, "{said}");
             let at_once = |generation, bytes| {
-                let again = || accounts.charge_again(tenant, generation, bytes);
-                accounts.charge_at_once(account, generation, bytes, again)
+                let what = (bytes, purpose);
+                let again = || accounts.charge_again(tenant, generation, what);
+                accounts.charge_at_once(account, generation, what, again)
             };
             let charge = |generation| at_once(generation, 1);
             assert_eq!(charge(2), None, "{said}: of another");
@@ -442,7 +451,9 @@ fn the_usual_charge_is_told_its_limit() {
     }
     accounts.close(tenant);
     assert_eq!(accounts.own_refusal(account, 1, 1), None);
-    assert_eq!(accounts.charge_at_once(account, 1, 0, || Some(0)), None);
+    for purpose in [Purpose::Request, Purpose::Growth] {
+        assert_eq!(accounts.charge_at_once(account, 1, (0, purpose), || Some(0)), None);
+    }
     accounts.assert_at_rest();
 }
 

@@ -147,8 +147,7 @@ fn what_nobody_takes_note_of_is_not_recorded() {
         waiters_max: 0,
         patience_ns: 0,
     });
-    let (limits, guarantee, share_weight, traits, counted) = ([100; LEVELS], 0, 0, 0, 0);
-    let settings = Settings { limits, guarantee, share_weight, traits, counted };
+    let settings = Settings { limits: [100; LEVELS], ..Settings::default() };
     core.begin(1, 1, core.accounts.open(1, ROOT, &settings).unwrap());
     let (fields, owner) = (Fields::default(), Owner::new(1, 1, 0));
     let (account, generation, kind, bytes) = (1, 1, 0, 5);

@@ -30,8 +30,7 @@ fn one_grant() -> (Core, Granted) {
         waiters_max: 0,
         patience_ns: 0,
     });
-    let (limits, guarantee, share_weight, traits, counted) = ([100; LEVELS], 0, 0, 0, 0);
-    let settings = Settings { limits, guarantee, share_weight, traits, counted };
+    let settings = Settings { limits: [100; LEVELS], ..Settings::default() };
     let generation = core.accounts.open(TENANT, ROOT, &settings).unwrap();
     core.begin(TENANT, 1, generation);
     let granted = core.admit(&ask(), &Nobody).unwrap();

@@ -30,7 +30,7 @@ mod stepped {
     use allotment::internals::sync::before_access;
     use allotment::internals::wait::{Decided, Left};
     use allotment::internals::waiters::{Outcome, Ticket};
-    use allotment::internals::word::{BYTES_MAX, CONFIG_VERSIONS, Owner, State};
+    use allotment::internals::word::{BYTES_MAX, CONFIG_VERSIONS, Owner, Purpose, State};
     use allotment::internals::{Core, Sizes};
     use allotment::{AllocationType, Governor, GovernorConfig, Request};
     use allotment::{TenantConfig, TenantId, Unregister};
@@ -127,7 +127,7 @@ mod stepped {
     }
 
     fn settings(limit: u64, guarantee: u64) -> Settings {
-        Settings { limits: [limit; LEVELS], guarantee, share_weight: 0, traits: 0, counted: 0 }
+        Settings { limits: [limit; LEVELS], guarantee, ..Settings::default() }
     }
 
     /// Tenants of these limits and guarantees, the first of them account 1.
@@ -384,7 +384,8 @@ mod stepped {
     }
 
     fn charge_at_once(accounts: &Accounts) -> Option<u64> {
-        accounts.charge_at_once(accounts.get(1), 1, 5, || accounts.charge_again(1, 1, 5))
+        let what = (5, Purpose::Request);
+        accounts.charge_at_once(accounts.get(1), 1, what, || accounts.charge_again(1, 1, what))
     }
 
     #[test]
@@ -984,7 +985,8 @@ mod stepped {
         let core = core(10, 0, &[(10, 0)]);
         let too_much = Plain(ask(1, 11));
         assert_eq!(core.refuse_at_once(&too_much), Some((0, 10)));
-        core.tenant(1).set_rate(Some(RateLimit::new(1, 1).unwrap()));
+        let paced = Settings { paced: true, ..settings(10, 0) };
+        core.accounts.configure(1, &paced).unwrap();
         assert_eq!(core.refuse_at_once(&too_much), None);
     }
 }

@@ -264,3 +264,18 @@ fn a_request_passes_its_rate_once() {
     assert_eq!(retry_after_ns(ask(1)), Some(SECOND_NS));
     drop((held, more));
 }
+
+/// Also where nothing else keeps a request from being the usual one.
+#[test]
+fn a_rate_that_is_set_later_paces_the_next_request() {
+    let (governor, _, tenant) = paced(1);
+    let ask = || governor.request(&Request::new(tenant, AllocationType::Cache, 1));
+    let set = |rate| governor.set_tenant(tenant, |config| config.rate = rate).unwrap();
+    for _ in 0..2 {
+        set(None);
+        assert!((0..3).all(|_| ask().is_ok()));
+        set(Some(RateLimit::new(1, 1).unwrap()));
+        assert_eq!(retry_after_ns(ask().and_then(|_| ask())), Some(SECOND_NS));
+        assert_eq!(retry_after_ns(ask()), Some(SECOND_NS));
+    }
+}

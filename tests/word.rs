@@ -2,7 +2,7 @@
 
 use allotment::internals::word::{
     Above, BYTES_BITS, BYTES_MAX, CONFIG_VERSIONS, ClaimWord, CountWord, GRANT_BYTES_MAX, Head,
-    OnTheWay, Owner, Pass, QueueHead, SlotWord, State, TRIM_VERSIONS, UsedWord,
+    OnTheWay, Owner, Pass, Purpose, QueueHead, SlotWord, State, TRIM_VERSIONS, UsedWord,
 };
 use proptest::prelude::*;
 
@@ -47,19 +47,31 @@ proptest! {
         let then = configured(UsedWord(later & !mask | version), since);
         let same = since.is_multiple_of(CONFIG_VERSIONS);
         let expected = same && used <= limit && (any_level || level == 0);
-        let admits = |pass: Pass| pass.holds_at(level) && pass.admits(then, used);
-        prop_assert_eq!(admits(pass), expected);
-        prop_assert!(!pass.is_unguaranteed(then));
-        let bare = pass.without_guarantee();
-        prop_assert_eq!(admits(bare), expected);
-        prop_assert_eq!(bare.is_unguaranteed(then), same);
+        let known = (same && limit > 0).then_some(limit);
+        for purpose in [Purpose::Request, Purpose::Growth] {
+            let admits = |p: Pass| p.holds_at(level) && p.admits(purpose, then, used);
+            for (pass, bare) in [(pass, false), (pass.without_guarantee(), true)] {
+                prop_assert_eq!(admits(pass), expected);
+                prop_assert_eq!(pass.is_unguaranteed(then), bare && same);
+                let looks = (pass.looks_full(used), pass.limit_of(then));
+                prop_assert_eq!(looks, (used > limit, known));
+                // Growth is what it was, and no request is the usual one.
+                let closely = pass.closely();
+                prop_assert_eq!(admits(closely), expected && purpose == Purpose::Growth);
+                prop_assert_eq!(closely.is_unguaranteed(then), bare && same);
+                prop_assert_eq!((closely.looks_full(used), closely.limit_of(then)), (true, None));
+            }
+        }
     }
 
     #[test]
     fn no_bytes_pass_a_limit_of_none(word in any::<u64>(), used in 1..=BYTES_MAX) {
-        prop_assert!(!Pass::new(UsedWord(word), 0, true).admits(UsedWord(word), used));
-        // Of an account that nobody registered.
-        prop_assert!(!Pass(0).admits(UsedWord(0), used));
+        for purpose in [Purpose::Request, Purpose::Growth] {
+            let none = Pass::new(UsedWord(word), 0, true);
+            prop_assert!(!none.admits(purpose, UsedWord(word), used));
+            // Of an account that nobody registered.
+            prop_assert!(!Pass(0).admits(purpose, UsedWord(0), used));
+        }
         prop_assert!(!Pass(0).is_unguaranteed(UsedWord(0)));
     }
 

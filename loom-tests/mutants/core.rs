@@ -280,7 +280,7 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         "account",
         "pass_where_grants_are_counted",
-        &[("let usual = !closed && self.counted == 0;", "let usual = !closed;")],
+        &[("if self.counted != 0 || self.paced {", "if self.paced {")],
     ),
     // Nobody reads the count of changes again.
     of("account", "slept_at_once", &[("self.changes() == changes ||", "changes < u64::MAX ||")]),

@@ -19,9 +19,10 @@
 //! without a look at the record, and a count of changes:
 //!
 //! ```text
-//! pass         levels | nothing guaranteed | config version | limit
-//! P1  a pass of the version in the used word has that version's limit, or 0, and says that nothing
-//!     is guaranteed only if that is so
+//! pass         closely | levels | nothing guaranteed | config version | limit
+//! P1  a pass of the version in the used word has that version's limit, or 0, says that nothing is
+//!     guaranteed only if that is so, and that requests need a closer look, counted or paced as
+//!     they are, if that is so
 //!     written after the exchange that makes the version current, and before the next one: whoever
 //!     reads the word first has this pass or the one before, which is of another version
 //! P2  who reads one count of changes before and after an exchange has seen the latest versions
@@ -59,7 +60,7 @@ use super::pressure::Gauge;
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::word::{
-    Above, BYTES_MAX, CONFIG_VERSIONS, ClaimWord, Head, Pass, TRIM_VERSIONS, UsedWord,
+    Above, BYTES_MAX, CONFIG_VERSIONS, ClaimWord, Head, Pass, Purpose, TRIM_VERSIONS, UsedWord,
 };
 use crossbeam_utils::CachePadded;
 
@@ -162,7 +163,7 @@ unsafe impl Zeroed for Account {
 }
 
 /// What an administrator sets of an account.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Settings {
     /// The ceiling at each pressure level, in bytes, at most [`BYTES_MAX`].
     pub limits: [u64; LEVELS],
@@ -174,15 +175,20 @@ pub struct Settings {
     pub traits: u64,
     /// One bit for each allocation type whose grants are counted.
     pub counted: u8,
+    /// Whether the rate of requests is limited; by how much is not known here.
+    pub paced: bool,
 }
 
 impl Settings {
-    /// What the usual charge is told of them: nothing is counted, the limit is the same whatever
-    /// is known of pressure, or else pressure is at the lowest level.
+    /// What the usual charge is told of them: whether requests are counted or paced, and whether
+    /// the limit is the same whatever is known of pressure, or else pressure is at the lowest
+    /// level.
     fn pass(&self, word: UsedWord, closed: bool) -> Pass {
-        let usual = !closed && self.counted == 0;
         let any_level = self.share_weight == 0 && self.limits.iter().all(|&l| l == self.limits[0]);
-        let pass = Pass::new(word, if usual { self.limits[0] } else { 0 }, any_level);
+        let mut pass = Pass::new(word, if closed { 0 } else { self.limits[0] }, any_level);
+        if self.counted != 0 || self.paced {
+            pass = pass.closely();
+        }
         if closed || self.guarantee == 0 { pass.without_guarantee() } else { pass }
     }
 }
@@ -519,13 +525,7 @@ impl Accounts {
             gauge: CachePadded::new(AtomicU32::new(0)),
             water: CachePadded::new(AtomicU64::new(0)),
         };
-        let settings = Settings {
-            limits: [capacity; LEVELS],
-            guarantee: 0,
-            share_weight: 0,
-            traits: 0,
-            counted: 0,
-        };
+        let settings = Settings { limits: [capacity; LEVELS], ..Settings::default() };
         for line in &accounts.table[ROOT].lines {
             line.record.write(&settings, Head::new(0, 0, 0, false));
         }
@@ -681,9 +681,9 @@ impl Accounts {
         self.charge_slow(index, generation, counted, bytes)
     }
 
-    /// The usual charge: of a tenant that counts no grants, within its claim, while nothing moves.
-    /// Answers the bytes in use then; if another thread was faster, what `again` says, which is
-    /// [`Accounts::charge_again`] by way of a function that is told as little as possible.
+    /// The usual charge: within the claim, while nothing moves, and for no request that is counted
+    /// or paced. Answers the bytes in use then; if another thread was faster, what `again` says,
+    /// which is [`Accounts::charge_again`] by way of a function that is told as little as possible.
     ///
     /// Steps: seven accesses and one read-modify-write; more while others charge the same account.
     #[inline(always)]
@@ -691,7 +691,7 @@ impl Accounts {
         &self,
         account: &Account,
         generation: u32,
-        bytes: u64,
+        (bytes, purpose): (u64, Purpose),
         again: impl FnOnce() -> Option<u64>,
     ) -> Option<u64> {
         let changes = account.changes();
@@ -699,7 +699,7 @@ impl Accounts {
         let then = word.used() + bytes;
         let pass = account.pass();
         // Each is read where it is needed: a value kept meanwhile is a store before the exchange.
-        if !pass.admits(word, then)
+        if !pass.admits(purpose, word, then)
             || !pass.holds_at(self.gauge().level_bits())
             || account.generation() != generation
             || then > account.claim().claim()
@@ -712,14 +712,16 @@ impl Accounts {
         account.confirm(changes, bytes).then_some(then)
     }
 
-    /// Whether a charge looks to be beyond the limit: then nothing has to be prepared for it.
+    /// Whether a request of `bytes` looks to be beyond the limit, or is counted or paced: then
+    /// nothing has to be prepared for the usual charge.
     #[inline(always)]
     pub fn looks_full(&self, account: &Account, bytes: u64) -> bool {
-        account.pass().limit() < account.used().used() + bytes
+        account.pass().looks_full(account.used().used() + bytes)
     }
 
-    /// The use and the limit at one instant, if a charge of `bytes` was beyond it then. At the
-    /// lowest pressure level, or where the limit is the same at all of them.
+    /// The use and the limit at one instant, if a request of `bytes` was beyond it then, and is
+    /// neither counted nor paced. At the lowest pressure level, or where the limit is the same at
+    /// all of them.
     ///
     /// Steps: seven accesses.
     #[inline(always)]
@@ -742,11 +744,17 @@ impl Accounts {
 
     /// The usual charge after another thread was faster.
     #[cold]
-    pub fn charge_again(&self, index: u32, generation: u32, bytes: u64) -> Option<u64> {
+    pub fn charge_again(
+        &self,
+        index: u32,
+        generation: u32,
+        (bytes, purpose): (u64, Purpose),
+    ) -> Option<u64> {
         for _ in 1..CHARGE_AT_ONCE_TURNS_MAX {
             let view = self.view(index);
             let head = view.head;
-            let usual = head.generation() == generation && !head.closed() && head.counted() == 0;
+            let counted = purpose == Purpose::Request && head.counted() != 0;
+            let usual = head.generation() == generation && !head.closed() && !counted;
             if !usual || bytes > view.room() {
                 return None;
             }
@@ -1428,7 +1436,8 @@ impl Accounts {
         record.limit(0).max(record.limit(1)).max(record.limit(2))
     }
 
-    /// All settings in force. Exact while nobody configures.
+    /// All settings in force but the pace: of that the pass alone is told. Exact while nobody
+    /// configures.
     pub fn settings(&self, index: u32) -> Settings {
         let account = &self.table[index];
         let record = account.record(account.used());
@@ -1438,6 +1447,7 @@ impl Accounts {
             share_weight: record.share_weight(),
             traits: record.traits(),
             counted: record.head().counted(),
+            paced: false,
         }
     }
 
@@ -1552,7 +1562,7 @@ mod tests {
     }
 
     fn settings(limit: u64, guarantee: u64) -> Settings {
-        Settings { limits: [limit; LEVELS], guarantee, share_weight: 0, traits: 0, counted: 0 }
+        Settings { limits: [limit; LEVELS], guarantee, ..Settings::default() }
     }
 
     /// Account 1 is a group, 2 a tenant below it, 3 one beside it, with a guarantee.

@@ -30,9 +30,10 @@ use super::policy::{Cost, Recency};
 use super::queue::Queue;
 use super::sync::prefetch_to_write;
 use super::tenant::Tenant;
-use super::word::{GRANT_BYTES_MAX, Owner, SlotWord};
+use super::word::{GRANT_BYTES_MAX, Owner, Purpose, SlotWord};
 
-/// A request as it was made, read where it is needed.
+/// A request as it was made, read where it is needed: a value kept across an exchange is a store
+/// before it.
 pub trait Asked {
     /// Whose slots it uses.
     fn owner(&self) -> Owner;
@@ -51,11 +52,11 @@ impl Core {
     /// `details` its flags, key and cookie are known to be 0.
     #[inline(always)]
     pub fn request_at_once(&self, asked: &impl Asked, details: bool) -> Option<Granted> {
-        let (owner, bytes) = (asked.owner(), asked.bytes());
-        let Seat { account, tenant, queue } = self.seat(owner)?;
+        let owner = asked.owner();
+        let Seat { account, queue, .. } = self.seat(owner)?;
         // Where several threads are at it, the line comes once and not first to be read.
         prefetch_to_write(account);
-        if tenant.is_paced() || self.accounts.looks_full(account, bytes) {
+        if self.accounts.looks_full(account, asked.bytes()) {
             return None;
         }
         if details {
@@ -64,7 +65,7 @@ impl Core {
         let (index, next) = queue.reserve_next(&self.grants, owner).ok()?;
         // Before the exchange, which needs the line for itself anyway.
         let clock = account.tick();
-        let Some(used) = self.charge_at_once(account, owner, bytes) else {
+        let Some(used) = self.charge_at_once(account, owner, asked.bytes()) else {
             self.give_slot_back(owner, index);
             return None;
         };
@@ -74,9 +75,9 @@ impl Core {
         if details {
             let frequency = self.recall(queue, owner, asked.key(), clock);
             let recency = Recency::of(clock, asked.cost(), frequency);
-            slot.publish(next, bytes, recency.0, &asked.fields());
+            slot.publish(next, asked.bytes(), recency.0, &asked.fields());
         } else {
-            slot.publish_plain(next, bytes, Recency::of(clock, asked.cost(), 1).0);
+            slot.publish_plain(next, asked.bytes(), Recency::of(clock, asked.cost(), 1).0);
         }
         Some((index, next))
     }
@@ -87,9 +88,6 @@ impl Core {
     pub fn refuse_at_once(&self, asked: &impl Asked) -> Option<(u64, u64)> {
         let owner = asked.owner();
         let Seat { account, tenant, .. } = self.seat(owner)?;
-        if tenant.is_paced() {
-            return None;
-        }
         let full = self.accounts.own_refusal(account, owner.generation(), asked.bytes())?;
         // After the look: what of the use may be a batch's, which has begun before it charged.
         if self.batches.any_but(0) {
@@ -178,7 +176,7 @@ impl Core {
         // More than it holds: so it is not zero that is asked for, nor came the sum round.
         let then = held.wrapping_add(bytes);
         let fits = held < then && then <= GRANT_BYTES_MAX;
-        let used = if fits { self.charge_at_once(account, owner, bytes) } else { None };
+        let used = if fits { self.charge_more_at_once(account, owner, bytes) } else { None };
         let Some(used) = used else {
             slot.let_go(word);
             return None;
@@ -222,16 +220,34 @@ impl Core {
         Some(())
     }
 
+    /// The usual charge of a request.
     #[inline(always)]
     fn charge_at_once(&self, account: &Account, owner: Owner, bytes: u64) -> Option<u64> {
         let again = || self.charge_again(owner, bytes);
-        self.accounts.charge_at_once(account, owner.generation(), bytes, again)
+        let what = (bytes, Purpose::Request);
+        self.accounts.charge_at_once(account, owner.generation(), what, again)
     }
 
     #[cold]
     #[inline(never)]
     fn charge_again(&self, owner: Owner, bytes: u64) -> Option<u64> {
-        self.accounts.charge_again(owner.account(), owner.generation(), bytes)
+        let what = (bytes, Purpose::Request);
+        self.accounts.charge_again(owner.account(), owner.generation(), what)
+    }
+
+    /// The usual charge of a growth.
+    #[inline(always)]
+    fn charge_more_at_once(&self, account: &Account, owner: Owner, bytes: u64) -> Option<u64> {
+        let again = || self.charge_more_again(owner, bytes);
+        let what = (bytes, Purpose::Growth);
+        self.accounts.charge_at_once(account, owner.generation(), what, again)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn charge_more_again(&self, owner: Owner, bytes: u64) -> Option<u64> {
+        let what = (bytes, Purpose::Growth);
+        self.accounts.charge_again(owner.account(), owner.generation(), what)
     }
 
     /// The records of a tenant that a caller names.
@@ -271,6 +287,7 @@ struct Seat<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::account::Settings;
     use super::super::admission::Ask;
     use super::super::events::Nobody;
     use super::super::policy::Policy;
@@ -418,6 +435,27 @@ mod tests {
         assert_eq!(bytes(), (GRANT_BYTES_MAX, GRANT_BYTES_MAX));
         assert_eq!(scene.shrink(grant, GRANT_BYTES_MAX - 1), Some(()));
         assert_eq!(bytes(), (1, 1));
+    }
+
+    /// Where requests are counted or paced none is the usual one, but a grant grows as any other.
+    #[test]
+    fn what_is_looked_at_closely_is_each_request_and_no_growth() {
+        for (counted, paced) in [(1, false), (0, true)] {
+            let scene = Scene::new(100);
+            let (core, owner) = (&scene.core, scene.owner);
+            let grant = core.request_at_once(&ask(2, 5), false).unwrap();
+            let closely = Settings { counted, paced, ..core.accounts.settings(2) };
+            core.accounts.configure(2, &closely).unwrap();
+            assert_eq!(core.request_at_once(&ask(2, 5), false), None);
+            assert_eq!(core.refuse_at_once(&ask(2, 96)), None);
+            assert_eq!(scene.grow(grant, 95), Some(()));
+            assert_eq!(scene.grow(grant, 1), None, "beyond the limit");
+            assert_eq!((scene.used(), core.grants.word(grant.0).bytes()), (100, 100));
+            assert_eq!(core.accounts.charge_again(2, 2, (0, Purpose::Growth)), None, "of another");
+            let again = |purpose| core.accounts.charge_again(2, owner.generation(), (0, purpose));
+            assert_eq!(again(Purpose::Growth), Some(100));
+            assert_eq!(again(Purpose::Request), (counted == 0).then_some(100));
+        }
     }
 
     /// What is counted is taken out of the count, and what was granted before is not.

@@ -219,7 +219,7 @@ mod tests {
             patience_ns: 1 << 40,
         });
         let limits = [capacity_bytes; LEVELS];
-        let open = Settings { limits, guarantee: 0, share_weight: 0, traits: 0, counted: 0 };
+        let open = Settings { limits, ..Settings::default() };
         for (account, parent) in [(1, ROOT), (2, 1), (3, 1), (4, ROOT)] {
             let generation = core.accounts.open(account, parent, &open).unwrap();
             core.begin(account, account.into(), generation);

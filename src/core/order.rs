@@ -484,7 +484,7 @@ mod tests {
 
     fn configure(core: &Core, account: u32, priority: u64, guarantee: u64) {
         let limits = [100; LEVELS];
-        let to = Settings { limits, guarantee, share_weight: 0, traits: priority, counted: 0 };
+        let to = Settings { limits, guarantee, traits: priority, ..Settings::default() };
         core.accounts.configure(account, &to).unwrap();
     }
 

@@ -119,13 +119,6 @@ impl Tenant {
         self.rate_interval_ns.store(interval, order);
     }
 
-    /// Whether the rate of requests is limited.
-    #[inline]
-    pub fn is_paced(&self) -> bool {
-        // Relaxed: as in `set_rate`.
-        self.rate_interval_ns.load(Ordering::Relaxed) != 0
-    }
-
     /// The limit of the rate of requests, if there is one.
     #[inline]
     pub fn rate_limit(&self) -> Option<super::rate::RateLimit> {
@@ -280,11 +273,11 @@ mod tests {
     #[test]
     fn only_a_limit_paces() {
         let tenant = Tenant::empty();
-        assert!(!tenant.is_paced() && tenant.rate_limit().is_none());
+        assert!(tenant.rate_limit().is_none());
         tenant.set_rate(Some(RateLimit { interval_ns: 5, tolerance_ns: 7 }));
-        assert!(tenant.is_paced() && tenant.rate_limit().is_some());
+        assert!(tenant.rate_limit().is_some());
         tenant.set_rate(None);
-        assert!(!tenant.is_paced() && tenant.rate_limit().is_none());
+        assert!(tenant.rate_limit().is_none());
     }
 
     #[test]

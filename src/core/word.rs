@@ -175,27 +175,43 @@ impl Head {
     }
 }
 
-/// `levels | nothing guaranteed | config version | limit`: all that the usual charge, and a look at
-/// what is idle, need of the record in force.
+/// What bytes are charged for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// A new grant.
+    Request,
+    /// One that there is.
+    Growth,
+}
+
+/// `closely | levels | nothing guaranteed | config version | limit`: all that the usual charge, and
+/// a look at what is idle, need of the record in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pass(pub u64);
 
 impl Pass {
-    const LEVELS_SHIFT: u32 = 62;
-    const UNGUARANTEED: u64 = 1 << 61;
+    /// The sign: what is compared with a limit at once.
+    const CLOSELY: u64 = 1 << 63;
+    const LEVELS_SHIFT: u32 = 61;
+    const UNGUARANTEED: u64 = 1 << 60;
     const VERSION: u64 = (CONFIG_VERSIONS as u64 - 1) << BYTES_BITS;
 
     /// The pass of the configuration in `word`: charges up to `limit`, at any pressure level or
     /// only at the lowest. With a limit of 0 none.
     pub fn new(word: UsedWord, limit: u64, any_level: bool) -> Self {
         debug_assert!(limit <= BYTES_MAX);
-        let levels = if any_level { 0 } else { u64::MAX << Self::LEVELS_SHIFT };
+        let levels = if any_level { 0 } else { 3 << Self::LEVELS_SHIFT };
         Self(levels | word.config_version() << BYTES_BITS | limit)
     }
 
     /// The same, which says that nothing is guaranteed.
     pub fn without_guarantee(self) -> Self {
         Self(self.0 | Self::UNGUARANTEED)
+    }
+
+    /// The same, by which no request is the usual one: each is looked at more closely.
+    pub fn closely(self) -> Self {
+        Self(self.0 | Self::CLOSELY)
     }
 
     /// Whether it is known that the configuration in `word` guarantees nothing.
@@ -205,23 +221,32 @@ impl Pass {
         known && self.0 & Self::UNGUARANTEED != 0
     }
 
-    /// The limit, or 0 if the usual charge is none.
+    /// The limit; less than any use if the usual charge is none.
     #[inline(always)]
-    pub fn limit(self) -> u64 {
-        self.0 & BYTES_MAX
+    fn limit_for(self, purpose: Purpose) -> i64 {
+        let sign = if purpose == Purpose::Request { Self::CLOSELY } else { 0 };
+        (self.0 & (sign | BYTES_MAX)) as i64
     }
 
-    /// The limit of the configuration in `word`, if there is a usual charge.
+    /// The limit of the configuration in `word`, if there are usual requests.
     #[inline(always)]
     pub fn limit_of(self, word: UsedWord) -> Option<u64> {
         let known = (self.0 ^ word.0) & Self::VERSION == 0;
-        (known && self.limit() != 0).then_some(self.limit())
+        let limit = self.limit_for(Purpose::Request);
+        (known && limit > 0).then_some(limit as u64)
+    }
+
+    /// Whether a request that makes `used` bytes of what is in use is none of the usual ones,
+    /// whatever configuration is in force.
+    #[inline(always)]
+    pub fn looks_full(self, used: u64) -> bool {
+        self.limit_for(Purpose::Request) < used as i64
     }
 
     /// Whether `used` bytes are within the limit of the configuration in `word`.
     #[inline(always)]
-    pub fn admits(self, word: UsedWord, used: u64) -> bool {
-        used <= self.limit() && (self.0 ^ word.0) & Self::VERSION == 0
+    pub fn admits(self, purpose: Purpose, word: UsedWord, used: u64) -> bool {
+        used as i64 <= self.limit_for(purpose) && (self.0 ^ word.0) & Self::VERSION == 0
     }
 
     /// Whether the limit is that of this level, the lowest of which is 0.

@@ -8,6 +8,7 @@
 
 use super::account::{Accounts, LEVELS, Obstacle, ROOT, Settings, Trimmed};
 use allotment::internals::pressure::Pressure;
+use allotment::internals::word::Purpose;
 use loom::sync::{Arc, Mutex};
 use loom_tests::{ALL, bound, thread};
 
@@ -29,7 +30,7 @@ struct Ledger {
 }
 
 fn settings(limit: u64, guarantee: u64) -> Settings {
-    Settings { limits: [limit; LEVELS], guarantee, share_weight: 0, traits: 0, counted: 0 }
+    Settings { limits: [limit; LEVELS], guarantee, ..Settings::default() }
 }
 
 fn model(claim: &str, bound: Option<usize>, f: impl Fn() + Send + Sync + 'static) {
@@ -63,8 +64,9 @@ impl Pool {
     /// As the hot path does, which goes on in another way where this comes to nothing.
     fn charge_at_once(&self, index: u32, generation: u32, bytes: u64) -> bool {
         let account = self.accounts.get(index);
-        let again = || self.accounts.charge_again(index, generation, bytes);
-        let used = self.accounts.charge_at_once(account, generation, bytes, again);
+        let what = (bytes, Purpose::Request);
+        let again = || self.accounts.charge_again(index, generation, what);
+        let used = self.accounts.charge_at_once(account, generation, what, again);
         if used.is_some() {
             self.ledger.lock().unwrap().enter(index, bytes);
         }

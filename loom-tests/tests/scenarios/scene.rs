@@ -49,7 +49,8 @@ impl Owners for Scene {
 }
 
 fn settings(limit: u64, guarantee: u64, priority: u64, counted: u8) -> Settings {
-    Settings { limits: [limit; LEVELS], guarantee, share_weight: 0, traits: priority, counted }
+    let limits = [limit; LEVELS];
+    Settings { limits, guarantee, traits: priority, counted, ..Settings::default() }
 }
 
 /// Which of two roles the thread has that starts, and which one the thread that is started.
