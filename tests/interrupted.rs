@@ -402,6 +402,46 @@ mod stepped {
         );
     }
 
+    /// All is guaranteed, so what is charged is at hand, and nothing was ever in use but a grant of
+    /// two bytes.
+    fn one_grant_of_two() -> (Core, Granted) {
+        let core = core(10, 0, &[(10, 10)]);
+        let granted = core.admit(&ask(1, 2), &Nobody).unwrap();
+        (core, granted)
+    }
+
+    #[test]
+    fn a_request_at_once_is_granted_after_a_charge_that_was_faster() {
+        at_every_step(
+            one_grant_of_two,
+            |(core, _)| core.request_at_once(&Plain(ask(1, 5)), false),
+            |(core, _)| core.accounts.charge(1, 1, 0, 3),
+            |(core, _), granted, other| {
+                let (slot, _) = granted.expect("there is room for both");
+                assert_eq!((other, core.accounts.used(1)), (Ok(()), 10));
+                assert_eq!(core.grants.word(slot).bytes(), 5);
+                assert!(matches!(core.accounts.get(1).peak(), 7 | 10));
+            },
+        );
+    }
+
+    #[test]
+    fn a_growth_at_once_is_made_after_a_charge_that_was_faster() {
+        at_every_step(
+            one_grant_of_two,
+            |(core, (slot, generation))| {
+                let owner = ask(1, 5).owner();
+                core.grow_at_once(core.grants.slot(*slot), *generation, owner, 5)
+            },
+            |(core, _)| core.accounts.charge(1, 1, 0, 3),
+            |(core, (slot, _)), grown, other| {
+                assert_eq!((grown, other, core.accounts.used(1)), (Some(()), Ok(()), 10));
+                assert_eq!(core.grants.word(*slot).bytes(), 7);
+                assert!(matches!(core.accounts.get(1).peak(), 7 | 10));
+            },
+        );
+    }
+
     #[test]
     fn of_two_charges_that_do_not_both_fit_one_is_made() {
         at_every_step(
