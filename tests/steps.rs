@@ -12,7 +12,7 @@ fn steps_are_counted_in_a_build_of_their_own() {
 #[cfg(allot_steps)]
 mod counted {
     use allotment::internals::steps::{self, StepsMax};
-    use allotment::internals::sync::{Steps, count_steps};
+    use allotment::internals::sync::{AtomicU64, Ordering, Steps, count_steps};
     use allotment::os::ManualClock;
     use allotment::*;
     use std::io::Write;
@@ -40,6 +40,27 @@ mod counted {
 
     fn denied<T>(answer: Result<T, Refusal>) -> Denial {
         *answer.err().expect("a refusal").denial().expect("a denial")
+    }
+
+    /// What the other figures are made of: each access once, exchanges that fail among them, and
+    /// those of the call alone.
+    #[test]
+    fn each_access_is_counted_once() {
+        let word = AtomicU64::new(1);
+        // Relaxed: one thread.
+        let order = Ordering::Relaxed;
+        let all = || {
+            word.store(word.load(order) + 1, order);
+            word.fetch_add(1, order);
+            let refused = word.compare_exchange(7, 8, order, order);
+            (word.load(order), refused)
+        };
+        for _ in 0..2 {
+            word.store(1, order);
+            let (answer, steps) = count_steps(all);
+            assert_eq!(answer, (3, Err(3)));
+            assert_eq!(steps, Steps { accesses: 3, read_modify_writes: 2 });
+        }
     }
 
     /// Rows of the table; a row that is not as budgeted is a fault.
