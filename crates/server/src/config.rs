@@ -313,6 +313,7 @@ impl State {
             leaves.tenants.extend(left.tenants);
             leaves.groups.extend(left.groups);
         }
+        self.cache.rooms.set_limit(after.cache.bytes_max);
         let mut effective = read;
         effective.setup = after;
         self.configured.effective.store(Arc::new(effective));

@@ -118,7 +118,7 @@ pub fn hold_name(hold: TenantHold) -> &'static str {
 
 impl State {
     async fn body_of(&self, id: TenantId) -> Result<TenantBody, Problem> {
-        let usage = self.manager.get_tenant_usage(id).await?;
+        let usage = self.usage_of(id).await?;
         self.body(usage)
     }
 
@@ -159,7 +159,7 @@ pub async fn list(
     Shared(state): Shared<Arc<State>>,
     reach: Reach,
 ) -> Result<Json<Vec<TenantBody>>, Problem> {
-    let page = state.manager.get_tenant_dashboard().await?;
+    let page = state.page().await?;
     let tenants = page.tenant_summaries.into_iter().filter(|usage| reach.has(usage.tenant_id));
     // One that has left meanwhile is left out.
     let bodies = tenants.filter_map(|usage| state.body(usage).ok());
@@ -260,6 +260,7 @@ pub async fn remove(
             }
         }
     }
+    state.cache.rooms.tell(id);
     state.keep_tenant_gone(id, &name)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -272,6 +273,7 @@ pub async fn freeze(
 ) -> Result<Json<TenantBody>, Problem> {
     let id = reach.tenant(&state, &tenant)?;
     state.manager.freeze_tenant(id).await?;
+    state.cache.rooms.tell(id);
     state.body_of(id).await.map(Json)
 }
 
@@ -294,5 +296,6 @@ pub async fn drain(
 ) -> Result<Json<TenantBody>, Problem> {
     let id = reach.tenant(&state, &tenant)?;
     state.manager.drain_tenant(id).await?;
+    state.cache.rooms.tell(id);
     state.body_of(id).await.map(Json)
 }

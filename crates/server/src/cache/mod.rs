@@ -12,12 +12,26 @@
 //! `mimir` are Mimir's, all others those of tenants. Limits come from `[cache]` of the
 //! configuration and the pool's capacity. They are watched, every [`WATCH_EVERY`] and whenever
 //! somebody asks, and bind nobody: what memory is needed for, the governor decides. Only `limit`
-//! binds, where it is set: `room.rs`.
+//! binds, where it is set:
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `ask` | how a request comes to its room under the limit |
+//! | `room`, `line` | the room that is taken, and who waits for some |
+//! | `yielding` | which caches go for another one |
+//! | `denial` | why there is no room |
+//! | `items` | what is held, and the order in which it goes |
 
+mod ask;
+mod denial;
 mod items;
+mod line;
 mod room;
+mod yielding;
 
-pub use room::{Room, room};
+pub use ask::{Outlook, outlook, room};
+pub use denial::{ACCOUNT, ACCOUNT_NAME, NoRoom, REASON};
+pub use room::{Room, Rooms};
 
 use crate::book::{Cause, Wanted};
 use crate::problem::Problem;
@@ -28,7 +42,6 @@ use axum::Json;
 use axum::extract::State as Shared;
 use items::{Held, Item, held};
 use jiff::Timestamp;
-use room::Rooms;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -49,7 +62,8 @@ struct Limits {
 #[derive(Default)]
 pub struct Cache {
     counted: Mutex<Counted>,
-    rooms: Rooms,
+    /// What is taken of the limit, and who waits for it.
+    pub rooms: Arc<Rooms>,
     /// One looks at everything, or evicts, at a time.
     looking: tokio::sync::Mutex<()>,
 }
@@ -250,11 +264,15 @@ pub async fn evict(Shared(state): Shared<Arc<State>>) -> Result<Json<EvictionBod
     for item in victims {
         let wanted = state.book().want(&item.id, Cause::Operator, now_ns, by_ns);
         match wanted {
-            Wanted::Asked => asked.add(item.bytes),
+            Wanted::Asked => {
+                asked.add(item.bytes);
+                state.note_gone(&item, false);
+            }
             Wanted::Ended | Wanted::Free => {
                 match state.manager.release_allocation_whole(item.tenant, &item.id).await {
                     Ok(_) => {
                         gone.add(item.bytes);
+                        state.note_gone(&item, true);
                         state.metrics.evicted(AllocationType::Cache, Cause::Operator, item.bytes);
                     }
                     // It has ended by itself at the same moment.
