@@ -1,8 +1,11 @@
-//! Which caches go for another one that has no room under the limit: the asking tenant's own, then
-//! those of tenants with a lower priority down to their guarantees, in the order of
-//! `eviction_policy`. Nothing goes if all of that would not be enough.
+//! Which caches go where `limit` of `[cache]` is set, in the order of `eviction_policy`.
+//!
+//! - Another one has no room: the asking tenant's own go, then those of tenants with a lower priority
+//!   down to their guarantees; none if all of them would not be enough.
+//! - `eviction_threshold` is reached: those of all tenants go, down to their guarantees, until
+//!   `memory_threshold` is kept.
 
-use super::items::{self, Item, held};
+use super::items::{self, Held, Item, held};
 use super::{Cause, Limits, Wanted};
 use crate::book::OnEvict;
 use crate::state::{State, nanoseconds};
@@ -36,26 +39,56 @@ fn yielding(state: &State, tenant: TenantId) -> Option<Yielding> {
     Some(Yielding { priority: config.priority, spare_bytes })
 }
 
+/// Those of whom something was looked at.
+#[derive(Default)]
+struct Tenants(HashMap<TenantId, Option<Yielding>>);
+
+impl Tenants {
+    /// Whether an item's tenant yields it: it may, and stays above its guarantee.
+    fn yields(&mut self, state: &State, item: &Item, may: impl Fn(&Yielding) -> bool) -> bool {
+        let of = self.0.entry(item.tenant).or_insert_with(|| yielding(state, item.tenant));
+        let Some(of) = of.as_mut().filter(|of| may(of)) else { return false };
+        let rest_bytes = of.spare_bytes.checked_sub(item.bytes);
+        of.spare_bytes = rest_bytes.unwrap_or(of.spare_bytes);
+        rest_bytes.is_some()
+    }
+}
+
 impl Plan {
-    /// What would go of what is held, for so many bytes.
+    /// What would go of what is held, for so many bytes that somebody asks for.
     pub fn new(state: &State, asking: TenantId, held: Vec<Item>, short_bytes: u64) -> Self {
-        let mut plan = Self::default();
-        let Some(own) = yielding(state, asking) else { return plan };
-        let now_ns = state.now_ns();
-        let order = items::order(held, Limits::of(state).settings.eviction_policy, now_ns);
-        let (own_items, others): (Vec<Item>, Vec<Item>) =
+        let Some(own) = yielding(state, asking) else { return Self::default() };
+        let order = items::order(held, Limits::of(state).settings.eviction_policy, state.now_ns());
+        let (mut items, others): (Vec<Item>, Vec<Item>) =
             order.into_iter().partition(|item| item.tenant == asking);
-        let mut tenants: HashMap<TenantId, Option<Yielding>> = HashMap::new();
-        for item in own_items.into_iter().chain(others) {
+        items.extend(others);
+        let mut tenants = Tenants::default();
+        Self::of(state, items, short_bytes, |item| {
+            item.tenant == asking || tenants.yields(state, item, |of| of.priority < own.priority)
+        })
+    }
+
+    /// What goes of what is held for caches to hold so many bytes less.
+    pub fn down_by(state: &State, held: Vec<Item>, short_bytes: u64) -> Self {
+        let policy = Limits::of(state).settings.eviction_policy;
+        let items = items::order(held, policy, state.now_ns());
+        let mut tenants = Tenants::default();
+        Self::of(state, items, short_bytes, |item| tenants.yields(state, item, |_| true))
+    }
+
+    fn of(
+        state: &State,
+        items: Vec<Item>,
+        short_bytes: u64,
+        mut may_go: impl FnMut(&Item) -> bool,
+    ) -> Self {
+        let (mut plan, now_ns) = (Self::default(), state.now_ns());
+        for item in items {
             if plan.is_enough(short_bytes) {
                 break;
             }
-            if item.tenant != asking {
-                let of = tenants.entry(item.tenant).or_insert_with(|| yielding(state, item.tenant));
-                let lower =
-                    |of: &&mut Yielding| of.priority < own.priority && of.spare_bytes >= item.bytes;
-                let Some(of) = of.as_mut().filter(lower) else { continue };
-                of.spare_bytes -= item.bytes;
+            if !may_go(&item) {
+                continue;
             }
             match item.on_evict {
                 OnEvict::AtOnce => plan.gone_bytes += item.bytes,
@@ -100,13 +133,36 @@ pub async fn evict(
         return Ok(());
     }
     let at_once = waits || plan.gone_bytes >= short_bytes;
+    let items = plan.items.into_iter();
+    carry_out(state, items.filter(|item| at_once || item.on_evict == OnEvict::Ask)).await
+}
+
+/// Has caches go until `memory_threshold` is kept, if they hold `eviction_threshold` or more of the
+/// limit.
+///
+/// # Errors
+///
+/// As [`evict`].
+pub async fn keep_below(state: &State, held: Held) -> Result<(), MemoryError> {
+    let limits = Limits::of(state);
+    let settings = &limits.settings;
+    let is_due = held.all.bytes >= limits.part_bytes(settings.eviction_threshold);
+    if settings.bytes_max.is_none() || !is_due {
+        return Ok(());
+    }
+    let over_bytes = held.all.bytes.saturating_sub(limits.part_bytes(settings.memory_threshold));
+    carry_out(state, Plan::down_by(state, held.items, over_bytes).items).await
+}
+
+/// Ends items that may go at once, and asks the holders of the others.
+async fn carry_out(
+    state: &State,
+    items: impl IntoIterator<Item = Item>,
+) -> Result<(), MemoryError> {
     let now_ns = state.now_ns();
     let by_ns = now_ns.saturating_add(nanoseconds(state.bounds.evict_within));
     let mut gone = 0;
-    for item in plan.items {
-        if item.on_evict == OnEvict::AtOnce && !at_once {
-            continue;
-        }
+    for item in items {
         let wanted = state.book().want(&item.id, Cause::Limit, now_ns, by_ns);
         match wanted {
             Wanted::Asked => state.note_gone(&item, false),
