@@ -44,17 +44,17 @@ pub struct Wish {
     isolation: Option<Walls>,
 }
 
-/// How a tenant leaves.
+/// How a tenant or a group leaves.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leaving {
     #[serde(default)]
-    mode: Mode,
+    pub mode: Mode,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Mode {
+pub enum Mode {
     /// Only if it holds nothing.
     #[default]
     Idle,
@@ -248,21 +248,32 @@ pub async fn remove(
 ) -> Result<StatusCode, Problem> {
     let _alone = state.administration.lock().await;
     let id = reach.tenant(&state, &tenant)?;
-    let name = state.name_of(id).unwrap_or_default();
-    match leaving.mode {
-        Mode::Idle => state.manager.unregister_tenant(id).await?,
-        Mode::Force => {
-            state.manager.unregister_tenant_by_force(id).await?;
-            // Their memory went with their tenant, and nobody of the same id is there yet.
-            let mut book = state.book();
-            for (grant, _) in book.of(Acting::Among(&[id])) {
-                let _ = book.end(&grant, Acting::Anybody, None, End::Revoked);
+    state.remove_tenant(id, leaving.mode).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl State {
+    /// Removes a tenant, with administration locked.
+    ///
+    /// # Errors
+    ///
+    /// That it holds memory, unless by force; that the disk does not take it.
+    pub async fn remove_tenant(&self, id: TenantId, mode: Mode) -> Result<(), Problem> {
+        let name = self.name_of(id).unwrap_or_default();
+        match mode {
+            Mode::Idle => self.manager.unregister_tenant(id).await?,
+            Mode::Force => {
+                self.manager.unregister_tenant_by_force(id).await?;
+                // Their memory went with their tenant, and nobody of the same id is there yet.
+                let mut book = self.book();
+                for (grant, _) in book.of(Acting::Among(&[id])) {
+                    let _ = book.end(&grant, Acting::Anybody, None, End::Revoked);
+                }
             }
         }
+        self.cache.rooms.tell(id);
+        self.keep_tenant_gone(id, &name)
     }
-    state.cache.rooms.tell(id);
-    state.keep_tenant_gone(id, &name)?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Nothing more for this tenant, until it is thawed.
