@@ -1,7 +1,7 @@
 //! Which caches go where `limit` of `[cache]` is set, in the order of `eviction_policy`.
 //!
-//! - Another one has no room: the asking tenant's own go, then those of tenants with a lower priority
-//!   down to their guarantees; none if all of them would not be enough.
+//! - Another one has no room: the asking tenant's own go, then those of tenants with a lower
+//!   priority down to their guarantees; none if all of them would not be enough.
 //! - `eviction_threshold` is reached: those of all tenants go, down to their guarantees, until
 //!   `memory_threshold` is kept.
 
