@@ -161,16 +161,20 @@ async fn carry_out(
 ) -> Result<(), MemoryError> {
     let now_ns = state.now_ns();
     let by_ns = now_ns.saturating_add(nanoseconds(state.bounds.evict_within));
-    let mut gone = 0;
+    let mut evicted = 0;
     for item in items {
         let wanted = state.book().want(&item.id, Cause::Limit, now_ns, by_ns);
         match wanted {
-            Wanted::Asked => state.note_gone(&item, false),
+            Wanted::Asked => {
+                // Whoever is asked again was counted before.
+                evicted += u64::from(item.wanted_by_ns.is_none());
+                state.note_gone(&item, false);
+            }
             Wanted::Unknown | Wanted::Free => {}
             Wanted::Ended => {
                 match state.manager.release_allocation_whole(item.tenant, &item.id).await {
                     Ok(_) => {
-                        gone += 1;
+                        evicted += 1;
                         state.note_gone(&item, true);
                         state.metrics.evicted(AllocationType::Cache, Cause::Limit, item.bytes);
                     }
@@ -180,8 +184,8 @@ async fn carry_out(
             }
         }
     }
-    if gone > 0 {
-        state.cache.note_evicted(gone);
+    if evicted > 0 {
+        state.cache.note_evicted(evicted);
     }
     Ok(())
 }

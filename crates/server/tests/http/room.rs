@@ -265,6 +265,8 @@ fn caches_go_for_who_waits_and_others_are_asked_when_their_holders_do_not_releas
     soon("the other one is asked", || renew(&other));
     release(&server, &other);
     read_answer(&mut in_line).is(201);
+    let counted = server.get("/api/cache/memory").is(200);
+    assert_eq!(counted["memory_management"]["eviction_count"], 2);
     let gone = server.get("/v1/evictions").is(200).body;
     let of = |grant: &Answer| {
         let found = gone.as_array().unwrap().iter().find(|one| one["grant"] == grant.id());
