@@ -151,6 +151,22 @@ SwapFree:        2000000 kB
     }
 
     #[test]
+    fn what_is_shareable_is_all_but_huge_pages_or_the_limit() {
+        let pages = format!("{MEMINFO}HugePages_Total: 2\nHugepagesize: 1048576 kB\n");
+        let sample = |machine: Machine| machine.with("proc/meminfo", &pages).sample().unwrap();
+        let bare = sample(Machine::bare());
+        assert_eq!((bare.total_bytes, bare.reserved_bytes), (16 << 30, Some(2 << 30)));
+        assert_eq!(bare.shareable_bytes(), 14 << 30);
+        for (limit_bytes, shareable_bytes) in [(15 << 30, 14 << 30), (4 << 30, 4_u64 << 30)] {
+            let limit = bytes(limit_bytes);
+            let limited = Machine::with_cgroups().group("work.slice", &limit, "max", 0);
+            assert_eq!(sample(limited).shareable_bytes(), shareable_bytes);
+        }
+        let more = Sample { reserved_bytes: Some(u64::MAX), ..bare };
+        assert_eq!(more.shareable_bytes(), 0);
+    }
+
+    #[test]
     fn cgroups_without_a_limit_change_nothing() {
         let sample = Machine::with_cgroups().sample().unwrap();
         assert_eq!(sample.limit_bytes, None);

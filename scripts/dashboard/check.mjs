@@ -141,7 +141,31 @@ async function refusals(page, server) {
     form.requestSubmit();
   })()`);
   await page.until("/It would be granted/.test(document.body.innerText)", "another one");
+  await allCaches(page, server);
   says(`refusals: ${body.length} kinds, explained; a request that was not made, explained`);
+}
+
+// A cache that the limit over all caches refuses: asked for, and asked about.
+async function allCaches(page, server) {
+  const ask = { tenant: "chat", bytes: "23.5GiB", type: "cache" };
+  const { status } = await server.ask("POST", "/v1/requests", ask);
+  assert.equal(status, 507);
+  const BY_IT = `[...document.querySelectorAll('.entry')].find((entry) =>
+    /refused by the limit over all caches, 23 GiB/.test(entry.textContent))`;
+  await page.until(`Boolean(${BY_IT})`, "a refusal by the limit over all caches");
+  await page.value(`${BY_IT}.click()`);
+  await page.until(
+    "/Raise the limit over all caches by at least 512 MiB/.test(document.body.innerText)",
+    "its way out",
+  );
+  await page.value(`(() => {
+    const form = document.querySelector("form");
+    form.elements.tenant.value = "chat";
+    form.elements.bytes.value = "23.5GiB";
+    form.elements.type.value = "cache";
+    form.requestSubmit();
+  })()`);
+  await page.until("/all caches: .* of 23 GiB used/.test(document.body.innerText)", "the same told");
 }
 
 async function limits(page, server) {

@@ -11,6 +11,9 @@ const LEASE_MS = 8000;
 
 const SETUP = `
 capacity = "24GiB"
+# Reached by nobody but who is asked to.
+[cache]
+limit = "23GiB"
 [[groups]]
 name = "research"
 limit = "9GiB"

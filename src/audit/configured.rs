@@ -28,6 +28,11 @@ pub const CLOSED_TOPIC: u8 = 3;
 /// The topic of a configuration that was refused: the id of its text is the `detail` of the event
 /// that follows.
 pub const TRIED_TOPIC: u8 = 4;
+/// The topic of what the program that has the governor says of itself ([`AuditLog::note`]); its id
+/// counts them. It is no [`Configured`].
+///
+/// [`AuditLog::note`]: super::AuditLog::note
+pub const NOTED_TOPIC: u8 = 5;
 /// Bytes of a name that are kept.
 const NAME_BYTES_MAX: usize = 4_096;
 

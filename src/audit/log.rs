@@ -26,7 +26,7 @@
 
 use super::body::Body;
 use super::books::Books;
-use super::configured::{CONFIGURED_TOPIC, Configured, STATED_TOPIC, TRIED_TOPIC};
+use super::configured::{CONFIGURED_TOPIC, Configured, NOTED_TOPIC, STATED_TOPIC, TRIED_TOPIC};
 use super::error::AuditError;
 use super::head::Head;
 use super::journal::Journal;
@@ -34,7 +34,7 @@ use super::key::Key;
 use super::options::{JournalOptions, Moment};
 use super::record::RECORD_WORDS;
 use super::rest::{Item, Rest};
-use super::text::TextPart;
+use super::text::{TEXT_BYTES_MAX, TextPart};
 use crate::config::AuditMode;
 use crate::core::events::{Event, EventKind};
 use crate::core::ring::{Cursor, Read, Record};
@@ -59,6 +59,10 @@ const LOAD: u64 = 2_048;
 const IDLE: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
 /// What is told of a thread that is no more.
 const PANICKED: AuditError = AuditError::NotAudited { problem: "its log's writer panicked" };
+/// Notes that wait to be written.
+const NOTES_MAX: usize = 64;
+/// What a note begins with: no configuration does.
+const NOTED: &str = "noted";
 /// How long it sleeps after an error before it tries again.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -90,6 +94,9 @@ struct Talk {
     status: AuditStatus,
     /// The number of the next event that will be read, and whether all before it is written.
     next_event: u64,
+    /// What is to be noted, and how much was so far.
+    notes: Vec<String>,
+    noted: u64,
     /// Flush, and sign, at the next turn.
     wants_checkpoint: bool,
     stop: bool,
@@ -222,6 +229,28 @@ impl AuditLog {
         self.wait_until(|talk| !talk.wants_checkpoint)?;
         let head = lock(&self.shared.talk).status.head;
         head.ok_or(AuditError::NotAudited { problem: "its log has no checkpoint: call again" })
+    }
+
+    /// Writes down what the program that has the governor says of itself, as what it is configured
+    /// to do beside it. It stands after every event that was recorded before the call, or soon
+    /// after; [`AuditLog::flush`] does not wait for it. What is longer than a text may be is cut.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::NotAudited`]: 64 notes are not written yet.
+    pub fn note(&self, text: &str) -> Result<(), AuditError> {
+        let mut talk = lock(&self.shared.talk);
+        if talk.notes.len() >= NOTES_MAX {
+            let problem =
+                "64 notes wait already: see what is in the way of the log, then try again";
+            return Err(AuditError::NotAudited { problem });
+        }
+        let room = TEXT_BYTES_MAX - NOTED.len() - 1;
+        let end = text.floor_char_boundary(room);
+        talk.notes.push(format!("{NOTED}\n{}", &text[..end]));
+        drop(talk);
+        self.wake();
+        Ok(())
     }
 
     fn wait_until(&self, done: impl Fn(&Talk) -> bool) -> Result<(), AuditError> {
@@ -436,7 +465,8 @@ impl Scribe {
 
     /// Takes what there is, and writes it; says whether there was anything.
     fn turn(&mut self, wants_checkpoint: bool) -> Result<bool, AuditError> {
-        let any = self.take_events()?;
+        let any = self.take_events()? | self.take_notes();
+        self.append_items()?;
         self.take_counts()?;
         self.write()?;
         let now = Moment::now(self.shared.governor.clock().now_ns());
@@ -536,6 +566,17 @@ impl Scribe {
             self.books.add(&event);
         }
         self.items.push_back(Item::Words(words));
+    }
+
+    fn take_notes(&mut self) -> bool {
+        let mut talk = lock(&self.shared.talk);
+        let notes = std::mem::take(&mut talk.notes);
+        let any = !notes.is_empty();
+        for text in notes {
+            talk.noted += 1;
+            self.items.push_back(Item::Text(NOTED_TOPIC, talk.noted, text));
+        }
+        any
     }
 
     /// The configuration of an event, or those of events that may be lost.

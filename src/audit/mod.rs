@@ -75,7 +75,9 @@ mod verifier;
 mod walk;
 
 pub use body::Body;
-pub use configured::{CLOSED_TOPIC, CONFIGURED_TOPIC, Configured, STATED_TOPIC, TRIED_TOPIC};
+pub use configured::{
+    CLOSED_TOPIC, CONFIGURED_TOPIC, Configured, NOTED_TOPIC, STATED_TOPIC, TRIED_TOPIC,
+};
 pub use error::{AuditError, NotAppended};
 pub use finding::{FINDINGS_MAX, Finding, FindingKind};
 pub use head::Head;

@@ -87,6 +87,17 @@ impl MultiTenantMemoryManager {
         Ok(audit.as_ref().ok_or_else(no_log)?.checkpoint()?)
     }
 
+    /// Writes down in the audit log what the program says of itself, as what it is configured to do
+    /// beside the manager; as [`AuditLog::note`].
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::Audit`]: there is no log, or too many notes are not written yet.
+    pub fn audit_note(&self, text: &str) -> Result<(), MemoryError> {
+        let audit = lock(&self.inner.audit.0);
+        Ok(audit.as_ref().ok_or_else(no_log)?.note(text)?)
+    }
+
     /// Writes down what has happened by now, seals the log and answers its head.
     ///
     /// # Errors

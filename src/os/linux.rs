@@ -175,6 +175,7 @@ impl Probe for LinuxProbe {
         let status = read_if_there(&self.root.join("proc/self/status"))?;
         let mut sample = Sample {
             total_bytes,
+            reserved_bytes: text::huge_pages_bytes(&meminfo),
             available_bytes: free_bytes.min(view.headroom_bytes),
             process_bytes: status.as_deref().and_then(text::process_bytes),
             limit_bytes: limited.as_ref().map(|cgroup| cgroup.limit_bytes),

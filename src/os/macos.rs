@@ -78,6 +78,7 @@ impl Probe for MacProbe {
         let swap = sysctl::<xsw_usage>(c"vm.swapusage", "sysctl vm.swapusage").ok();
         Ok(Sample {
             total_bytes: self.total_bytes,
+            reserved_bytes: None,
             available_bytes: pages.available_bytes(self.total_bytes),
             process_bytes: Some(footprint_bytes()?),
             limit_bytes: None,

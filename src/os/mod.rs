@@ -43,6 +43,9 @@ pub enum MachineLevel {
 pub struct Sample {
     /// Physical memory of the machine.
     pub total_bytes: u64,
+    /// What of it is set aside for those who ask for it as such, and can be had by nobody else
+    /// (Linux: huge pages).
+    pub reserved_bytes: Option<u64>,
     /// What can still be allocated without swapping, here and under every limit above us.
     pub available_bytes: u64,
     /// What this process keeps in memory, compressed memory or swap; clean pages of files, which
@@ -69,6 +72,7 @@ impl Sample {
     pub const fn new(total_bytes: u64, available_bytes: u64) -> Self {
         Self {
             total_bytes,
+            reserved_bytes: None,
             available_bytes,
             process_bytes: None,
             limit_bytes: None,
@@ -78,6 +82,13 @@ impl Sample {
             swap_total_bytes: None,
             swap_used_bytes: None,
         }
+    }
+
+    /// The most that programs can have together, whatever they hold now: all memory but what is
+    /// reserved, or the limit.
+    pub fn shareable_bytes(&self) -> u64 {
+        let rest_bytes = self.total_bytes.saturating_sub(self.reserved_bytes.unwrap_or(0));
+        self.limit_bytes.map_or(rest_bytes, |limit_bytes| limit_bytes.min(rest_bytes))
     }
 }
 

@@ -61,6 +61,34 @@ fn is_sound(folder: &Path, head: &Head) -> Verdict {
 }
 
 #[test]
+fn what_the_program_notes_is_in_it_in_order_and_nobody_takes_it_for_a_configuration() {
+    let scratch = Scratch::new();
+    let governor = governor(AuditMode::FailClosed, GovernorConfig::new(100));
+    let log = start(&governor, &scratch);
+    let chat = tenant(&governor, 1);
+    log.flush().unwrap();
+    let as_a_tenant = Configured::Tenant(chat, TenantConfig::new(TenantId::nil(), "other")).text();
+    // One that is cut does not end within a character.
+    let long = "é".repeat(TEXT_BYTES_MAX);
+    for note in ["", "limit: 1 -> 2", &as_a_tenant, &long] {
+        log.note(note).unwrap();
+    }
+    let head = log.close().unwrap();
+    is_sound(&scratch.log(), &head);
+    let mut texts = Texts::default();
+    let text = |body| if let Body::Text(part) = body { Some(part) } else { None };
+    let whole = bodies(&scratch.log()).into_iter().filter_map(text);
+    let whole = whole.filter_map(|part| texts.push(&part));
+    let notes: Vec<_> = whole.filter(|(topic, ..)| *topic == NOTED_TOPIC).collect();
+    let ids: Vec<u64> = notes.iter().map(|(_, id, _)| *id).collect();
+    let wanted = ["", "limit: 1 -> 2", &as_a_tenant].map(|note| format!("noted\n{note}"));
+    let told: Vec<&String> = notes.iter().map(|(.., text)| text).collect();
+    assert_eq!((&ids[..], &told[..3]), (&[1, 2, 3, 4][..], &wanted.each_ref()[..]));
+    assert!((TEXT_BYTES_MAX - 1..=TEXT_BYTES_MAX).contains(&told[3].len()));
+    assert!(told.iter().all(|text| Configured::parse(text).is_none()));
+}
+
+#[test]
 fn what_happened_is_in_it_in_order() {
     let scratch = Scratch::new();
     let clock = ManualClock::new();

@@ -1,6 +1,7 @@
 //! `allot serve`: reads what it was asked for, finds out how much memory there is to share, and
 //! serves until it is told to end. The server itself is the crate `allotment-server`.
 
+mod keys;
 mod player;
 
 use std::io::{self, IsTerminal, Write};
@@ -40,7 +41,7 @@ const TOKEN_CHARACTERS_MIN: usize = 32;
 pub fn run(args: &ServeArgs) -> Result<(), CliError> {
     let beginning = beginning(args)?;
     let given = args.admin_token.as_deref().map(given_token).transpose()?;
-    let keys = args.keys.as_deref().map(|path| read_keys(path, &args.audience)).transpose()?;
+    let known = args.keys.as_deref().map(|path| read_keys(path, &args.audience)).transpose()?;
     if !args.listen.ip().is_loopback() && given.is_none() {
         let address = args.listen;
         return Err(CliError::new(format!(
@@ -66,7 +67,7 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
             secret::write(&args.token_file, &format!("{token}\n"))?;
         }
         let door = Door::new(&token, hosts(args, address)).paced(pace(args));
-        door.set_keys(keys);
+        door.set_keys(known);
         let state = state(args, &beginning.configuration.setup, door)?;
         let end = told_to_end()?;
         let summary = config::summary(&beginning.configuration);
@@ -75,6 +76,9 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
         let file = beginning.file.clone();
         take_over(&state, beginning);
         tokio::spawn(follow(Arc::downgrade(&state), path, file, tell));
+        if let Some(path) = args.keys.clone() {
+            tokio::spawn(keys::follow(Arc::downgrade(&state), path, args.audience.clone()));
+        }
         announce(address, &summary, made.then_some((&*token, &*args.token_file)));
         let player = match score {
             Some(score) => Some(begin_to_play(score, state.clone()).await?),

@@ -6,6 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use allotment::os::Probe;
+use allotment::os::linux::LinuxProbe;
+use allotment_config::Layers;
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
@@ -169,6 +172,11 @@ fn huge_pages_and_limits_that_overlap() {
     assert_eq!(found(&visit, "warning"), warnings);
     assert_eq!(found(&visit, "note"), ["limits_overlap", "no_swap", "huge_pages"]);
     assert_eq!(visit["promised"]["limits_bytes"], 32 * GIB);
+    // A server that is not told its capacity takes the same for itself.
+    let sample = LinuxProbe::at(&machine.0).unwrap().sample().unwrap();
+    assert_eq!(sample.shareable_bytes(), 10 * GIB);
+    let usual = Layers::default().memory(Some(sample.shareable_bytes())).read().unwrap();
+    assert_eq!(visit["machine"]["shared_bytes"], usual.setup.capacity_bytes);
     // One byte more than the machine has beside these pages.
     let beyond = machine.with("allot.toml", &format!("capacity = {}\n", 10 * GIB + 1));
     let visit = beyond.visit("--config allot.toml", 1);
@@ -208,6 +216,9 @@ fn this_machine_answers() {
     let visit: Value = serde_json::from_slice(&output.stdout).unwrap();
     let sample = allotment::os::probe().sample().unwrap();
     assert_eq!(visit["machine"]["total_bytes"], sample.total_bytes);
+    // The memory there is for a server that is not told its capacity.
+    let memory_bytes = allotment_config::memory_bytes().unwrap();
+    assert_eq!(visit["machine"]["shareable_bytes"], memory_bytes);
     let processes = visit["processes"].as_array().unwrap();
     assert!((1..=10).contains(&processes.len()), "{processes:?}");
     let of = |process: &Value| process["bytes"].as_u64().unwrap();

@@ -82,13 +82,17 @@ impl Running {
 
     /// The status and the body of an answer; nothing from a server that is gone.
     fn call(&self, method: &str, path: &str, body: &str) -> Option<(u16, Value)> {
+        self.call_as(TOKEN, method, path, body)
+    }
+
+    fn call_as(&self, token: &str, method: &str, path: &str, body: &str) -> Option<(u16, Value)> {
         let mut stream = TcpStream::connect(&self.address).ok()?;
         stream.set_read_timeout(Some(SOON)).unwrap();
         let (address, length) = (&self.address, body.len());
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-             Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n\
+             Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
              Content-Length: {length}\r\n\r\n{body}"
         )
         .ok()?;
@@ -181,6 +185,50 @@ fn a_signal_is_answered_at_once_and_twice_is_once() {
     running.soon_told("the configuration is applied: 0 values differ");
     let history = running.get("/v1/config")["history"].clone();
     assert_eq!(history["last_error"], Value::Null, "{history}");
+}
+
+/// What `allot token` says.
+fn token(folder: &Folder, options: &[&str]) -> String {
+    let mut allot = Command::new(env!("CARGO_BIN_EXE_allot"));
+    let said = allot.current_dir(&folder.0).arg("token").args(options).output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    String::from_utf8(said.stdout).unwrap().trim().to_string()
+}
+
+#[test]
+fn a_signal_has_the_keys_read_again() {
+    let folder = Folder::new("keys");
+    let keys = folder.0.join("keys");
+    let issue = || token(&folder, &["issue", "--keys", "keys", "--scope", "read", "--ttl", "1h"]);
+    let hang_up = |running: &Running, told: &str| {
+        running.complaints.lock().unwrap().clear();
+        running.signal(libc::SIGHUP);
+        running.soon_told(told);
+    };
+    token(&folder, &["key", "--keys", "keys", "--kid", "old"]);
+    let by_old = issue();
+    let running = Running::new(&folder, &["--keys", "keys"]);
+    token(&folder, &["key", "--keys", "keys", "--kid", "new"]);
+    let by_new = issue();
+    let status = |token: &str| running.call_as(token, "GET", "/v1/usage", "").unwrap().0;
+    assert_eq!([&by_old, &by_new].map(|token| status(token)), [200, 401]);
+    hang_up(&running, "the keys of keys are in force");
+    assert_eq!([&by_old, &by_new].map(|token| status(token)), [200, 200]);
+    // What is no file of keys, or may be read by others, changes nothing.
+    let both = fs::read_to_string(&keys).unwrap();
+    fs::write(&keys, "{").unwrap();
+    hang_up(&running, "the keys stay as they were");
+    fs::write(&keys, &both).unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o644)).unwrap();
+    hang_up(&running, "others may read it");
+    assert_eq!([&by_old, &by_new].map(|token| status(token)), [200, 200]);
+    let mut new: Value = serde_json::from_str(&both).unwrap();
+    new["keys"].as_array_mut().unwrap().pop();
+    fs::write(&keys, new.to_string()).unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    hang_up(&running, "the keys of keys are in force");
+    assert_eq!([&by_old, &by_new].map(|token| status(token)), [401, 200]);
+    assert_eq!(status(TOKEN), 200);
 }
 
 #[test]

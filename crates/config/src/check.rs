@@ -14,8 +14,8 @@ use toml::de::DeTable;
 
 /// Groups may stand in groups this deep; the tenant is the level below.
 const GROUP_DEPTH_MAX: usize = 5;
-/// What is shared of the machine's memory where nothing is said.
-const AUTO_PERCENT: u64 = 80;
+/// What is shared of the machine's memory where nothing is said, in percent.
+pub const SHARED_PERCENT: u64 = 80;
 
 /// The groups, every parent before its children, beside each the place of its table, and whether
 /// they can be relied on.
@@ -53,8 +53,13 @@ pub fn setup(document: &DeTable<'_>, memory_bytes: Option<u64>, faults: &Faults)
     setup
 }
 
+/// What is shared of so much memory where nothing is said.
+pub fn shared_bytes(memory_bytes: u64) -> u64 {
+    memory_bytes / 100 * SHARED_PERCENT
+}
+
 fn capacity(top: &Reader<'_>, memory_bytes: Option<u64>) -> Option<u64> {
-    let auto = memory_bytes.map(|bytes| (bytes / 100 * AUTO_PERCENT).max(1));
+    let auto = memory_bytes.map(|bytes| shared_bytes(bytes).max(1));
     if top.get("capacity").is_some() {
         return top.size("capacity", Whole { share_of: memory_bytes, auto });
     }

@@ -238,13 +238,12 @@ pub fn read_file(path: &Path) -> Result<String, ConfigError> {
     })
 }
 
-/// The memory there is for this process: that of the machine, or the tightest limit of a cgroup
-/// that it is in.
+/// The memory there is for this process: that of the machine but for what is reserved, or the
+/// tightest limit of a cgroup that it is in.
 ///
 /// # Errors
 ///
 /// What the system answers where that cannot be found out.
 pub fn memory_bytes() -> Result<u64, allotment::os::OsError> {
-    let sample = allotment::os::probe().sample()?;
-    Ok(sample.limit_bytes.map_or(sample.total_bytes, |limit| limit.min(sample.total_bytes)))
+    Ok(allotment::os::probe().sample()?.shareable_bytes())
 }

@@ -64,6 +64,7 @@ use allotment::{
 use uuid::Uuid;
 
 pub use self::cache::CacheSettings;
+pub use self::check::{SHARED_PERCENT, shared_bytes};
 pub use self::fault::{ConfigError, ConfigFault, Origin};
 pub use self::layers::{Configuration, FILE_BYTES_MAX, Layers, memory_bytes, read_file};
 pub use self::reader::suggestion;

@@ -15,6 +15,7 @@ const CHECKS = {
   rate_limit: () => "the rate at which it may ask",
   slots_exhausted: () => "the server's table of grants: it is full",
   contended: () => "others, who changed the same account again and again",
+  cache_limit: (d) => `the limit over all caches, ${bytes(d.limit)}`,
   waited_too_long: () => "the end of its wait: its turn did not come",
   waiters_exhausted: () => "the line of waiting requests: it is full",
   audit_full: () => "the audit log: it has no room for a record",
@@ -101,6 +102,15 @@ function help(denial) {
       );
     }
   }
+  if (denial.reason === "cache_limit") {
+    add(
+      `Raise the limit over all caches by at least ${bytes(short)}, to ${bytes(denial.limit + short)} ` +
+        "(limit of [cache] in the configuration).",
+    );
+    if (denial.waiting_can_help) {
+      add(`Have caches release ${bytes(short)}: grants whose type is cache, whoever holds them.`);
+    }
+  }
   if (denial.reason === "not_now" && tenant && tenant.hold !== "none") {
     add(`${denial.name} is ${tenant.hold}: POST /v1/tenants/${denial.name}/thaw ends that.`);
   }
@@ -185,7 +195,7 @@ function picture(denial) {
     h(
       "figcaption",
       { class: "legend" },
-      h("span", { class: "sign" }, h("i", { class: "s-used" }), `held, and could not go ${bytes(used)}`),
+      h("span", { class: "sign" }, h("i", { class: "s-used" }), `${before(denial)} ${bytes(used)}`),
       h(
         "span",
         { class: "sign" },
@@ -206,6 +216,11 @@ function picture(denial) {
       ),
     ),
   );
+}
+
+// What was there before: of caches also what others wait for who came first.
+function before(denial) {
+  return denial.account === "caches" ? "held, or for who waits" : "held, and could not go";
 }
 
 function bound(denial) {

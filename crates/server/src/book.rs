@@ -7,6 +7,7 @@
 //! B3  a change made under an epoch has come to its end before the lease is taken over
 //! B4  `deadlines` = the (deadline, name) of every lease in `live`
 //! B5  `whose` = the tenant and id of every lease, alive or remembered
+//! B6  `rooms` = the room of every lease in `live` that has some under the limit of caches
 //! ```
 //!
 //! A lease is kept under its tenant and its id together. Who may act for some tenants looks under
@@ -16,6 +17,7 @@
 //! A lease that has ended is remembered for a while, so that a holder that comes back late is told
 //! what became of it.
 
+use crate::cache::Room;
 use allotment::TenantId;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
@@ -164,6 +166,7 @@ pub struct Book {
     ended: HashMap<Name, End>,
     ended_order: VecDeque<Name>,
     whose: HashMap<String, TenantId>,
+    rooms: HashMap<Name, Room>,
     epoch: u64,
 }
 
@@ -176,6 +179,7 @@ impl Book {
             ended: HashMap::new(),
             ended_order: VecDeque::new(),
             whose: HashMap::new(),
+            rooms: HashMap::new(),
             epoch,
         }
     }
@@ -219,6 +223,26 @@ impl Book {
         self.deadlines.insert((deadline_ns, (tenant, id.clone())));
         self.live.insert((tenant, id), lease.clone());
         lease
+    }
+
+    /// A lease has room under the limit of caches, or more of it. It goes back with the lease; at
+    /// once if that has ended meanwhile.
+    pub fn has_room(&mut self, id: &str, room: Room) {
+        let Some(tenant) = self.whose.get(id) else { return };
+        let name = (*tenant, id.to_string());
+        match self.rooms.get_mut(&name) {
+            Some(held) => held.add(room),
+            None if self.live.contains_key(&name) => _ = self.rooms.insert(name, room),
+            None => {}
+        }
+    }
+
+    /// A lease has given back so many bytes.
+    pub fn has_shrunk(&mut self, id: &str, bytes: u64) {
+        let Some(tenant) = self.whose.get(id) else { return };
+        if let Some(room) = self.rooms.get_mut(&(*tenant, id.to_string())) {
+            room.give_back(bytes);
+        }
     }
 
     /// What is kept under that id for one of the tenants of whoever asks.
@@ -377,6 +401,7 @@ impl Book {
     fn strike(&mut self, name: Name, how: End) -> Lease {
         let lease = self.live.remove(&name).expect("looked up by the caller");
         self.deadlines.remove(&(lease.deadline_ns, name.clone()));
+        self.rooms.remove(&name);
         self.ended.insert(name.clone(), how);
         self.ended_order.push_back(name);
         if self.ended_order.len() > ENDED_MAX
@@ -439,6 +464,7 @@ impl Book {
             && epochs.last().is_none_or(|last| *last <= self.epoch)
             && self.ended.len() == self.ended_order.len()
             && self.live.len() + self.ended.len() == self.whose.len()
+            && self.rooms.keys().all(|name| self.live.contains_key(name))
             && whose.all(|(id, tenant)| self.whose.get(id) == Some(tenant))
     }
 }
@@ -503,6 +529,33 @@ mod tests {
         let next = begin(&mut book, "b", 10);
         assert!(next.epoch > before.epoch + 1);
         assert!(book.holds());
+    }
+
+    #[test]
+    fn the_room_of_a_lease_goes_back_however_it_ends() {
+        use crate::cache::Rooms;
+        use allotment::Priority::Normal;
+        use std::sync::Arc;
+        let rooms = Arc::<Rooms>::default();
+        let taken_bytes = || rooms.sight(Normal).taken_bytes;
+        let mut book = book();
+        for (id, how) in [("a", OnEvict::Ask), ("b", OnEvict::AtOnce), ("c", OnEvict::Ask)] {
+            book.begin(id.to_string(), MINE, 10, how, 1_000);
+            book.has_room(id, rooms.take(5, Normal).unwrap());
+        }
+        book.has_room("a", rooms.take(4, Normal).unwrap());
+        book.has_shrunk("a", 2);
+        assert_eq!((taken_bytes(), book.holds()), (7 + 5 + 5, true));
+        book.end("a", Acting::Anybody, None, End::Released).unwrap();
+        assert_eq!(book.want("b", Cause::Needed, 1_000, 2_000), Wanted::Ended);
+        assert_eq!(taken_bytes(), 5);
+        book.expire(1_010).unwrap();
+        // More for one that has ended meanwhile, or was never there.
+        for id in ["a", "nobody"] {
+            book.has_room(id, rooms.take(3, Normal).unwrap());
+            book.has_shrunk(id, 1);
+        }
+        assert_eq!((taken_bytes(), book.holds()), (0, true));
     }
 
     #[test]

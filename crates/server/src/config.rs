@@ -247,7 +247,38 @@ fn as_far_as_possible(before: &Setup, wanted: &Setup) -> (Setup, Vec<String>) {
     (after, left.collect())
 }
 
+impl Source {
+    /// Who changes something, for the audit log.
+    fn by(&self) -> String {
+        match self {
+            Self::File(path, _) => path.display().to_string(),
+            Self::Request(_) => "a request".to_string(),
+            Self::Again => "a signal".to_string(),
+        }
+    }
+}
+
 impl State {
+    /// Notes in the audit log, if there is one, what differs now: what of it is the governor's is
+    /// recorded there as well, what is the server's alone nowhere else.
+    fn note_applied(&self, by: &str, applied: &Applied) {
+        if applied.changes.is_empty() || self.manager.audit_status().is_none() {
+            return;
+        }
+        let mut text = format!("configured by {by}");
+        for change in &applied.changes {
+            let shown = |datum: &Option<Datum>| match datum {
+                Some(datum) => datum.to_string(),
+                None => "nothing".to_string(),
+            };
+            text += &format!("\n{}: {} -> {}", change.key, shown(&change.before), {
+                shown(&change.after)
+            });
+        }
+        // It is applied, whatever becomes of its note: the log says itself what is in its way.
+        let _ = self.manager.audit_note(&text);
+    }
+
     /// Changes what is configured, and whoever is registered by it.
     ///
     /// # Errors
@@ -255,7 +286,11 @@ impl State {
     /// Why nothing was changed; it is remembered in the history too.
     pub async fn configure(&self, source: Source) -> Result<Applied, Refused> {
         let _alone = self.administration.lock().await;
+        let by = source.by();
         let outcome = self.take(source);
+        if let Ok(applied) = &outcome {
+            self.note_applied(&by, applied);
+        }
         self.configured.note(outcome.as_ref().err().map(Refused::to_string));
         outcome
     }
@@ -313,6 +348,7 @@ impl State {
             leaves.tenants.extend(left.tenants);
             leaves.groups.extend(left.groups);
         }
+        self.cache.rooms.set_limit(after.cache.bytes_max);
         let mut effective = read;
         effective.setup = after;
         self.configured.effective.store(Arc::new(effective));

@@ -62,8 +62,8 @@ pub async fn look(
     At(tenant): At<String>,
 ) -> Result<Response, Problem> {
     let id = reach.tenant(&state, &tenant)?;
-    let page = state.manager.get_tenant_dashboard().await?;
-    let usage = state.manager.get_tenant_usage(id).await?;
+    let page = state.page().await?;
+    let usage = state.usage_of(id).await?;
     let calendar = Calendar::new(&state);
     let history = usage.history.as_ref().map(|history| calendar.history(history));
     let alerts = AdviceBody::of_alerts(&usage.open_alerts);

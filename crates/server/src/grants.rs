@@ -13,16 +13,14 @@
 //! ```
 
 use crate::book::{Acting, End, Lease, NotHeld, OnEvict};
-use crate::cache;
+use crate::cache::{self, NoRoom};
 use crate::keeper::end_expired;
 use crate::metrics::Outcome;
 use crate::problem::Problem;
 use crate::reach::Reach;
 use crate::state::{State, nanoseconds};
 use crate::words::{At, Body, Kind, Query, Size, created};
-use allotment::{
-    AllocationAsk, AllocationDenial, AllocationRefusal, AllocationView, MemoryError, TenantId,
-};
+use allotment::{AllocationAsk, AllocationRefusal, AllocationView, MemoryError, TenantId};
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
@@ -214,16 +212,15 @@ impl State {
         }
     }
 
-    /// Enters a refusal to grow among the last ones.
-    pub async fn note_growth(&self, id: &str, tenant: TenantId, by: u64, no: &AllocationDenial) {
-        let Ok(view) = self.manager.get_allocation(tenant, id).await else { return };
-        let ask = AllocationAsk {
-            tenant_id: tenant,
-            bytes: by,
-            model_name: view.model_name,
-            allocation_type: view.allocation_type,
+    /// Counts a request for a cache that has no room, and enters it among the last refusals.
+    pub fn note_no_room(&self, ask: &AllocationAsk, no: &NoRoom, begun: Instant, waits: bool) {
+        let outcome = match no {
+            NoRoom::Denied(_) | NoRoom::OnHold(_) => Outcome::Denied,
+            NoRoom::Misuse(_) => Outcome::Misuse,
         };
-        self.recent.denied(self, &ask, no);
+        let who = (ask.tenant_id, || self.name_of(ask.tenant_id).unwrap_or_default());
+        self.metrics.requested(who, ask.allocation_type, outcome, begun.elapsed(), waits);
+        self.recent.no_room(self, ask, no);
     }
 
     /// Begins a change of a lease's memory.
@@ -265,6 +262,16 @@ impl Drop for Change<'_> {
     }
 }
 
+/// More bytes in an allocation, as a request for them.
+pub fn growth(of: AllocationView, bytes: u64) -> AllocationAsk {
+    AllocationAsk {
+        tenant_id: of.tenant_id,
+        bytes,
+        model_name: of.model_name,
+        allocation_type: of.allocation_type,
+    }
+}
+
 fn within(name: &str, given_ms: u64, low: Duration, high: Duration) -> Result<Duration, Problem> {
     let given = Duration::from_millis(given_ms);
     if (low..=high).contains(&given) {
@@ -298,17 +305,13 @@ pub async fn request(
     };
     let ask = ask.exact(&state, &reach)?;
     let begun = Instant::now();
-    let who = (ask.tenant_id, || state.name_of(ask.tenant_id).unwrap_or_default());
     let waits = !wait.is_zero();
-    let room = cache::room(&state, ask.tenant_id, ask.allocation_type, ask.bytes, None).await;
-    let room = match room {
-        Ok(room) => room,
-        Err(no) => {
-            let (kind, outcome) = (ask.allocation_type, Outcome::Denied);
-            state.metrics.requested(who, kind, outcome, begun.elapsed(), waits);
-            return Err(no);
-        }
-    };
+    let until = waits.then(|| begun + wait);
+    let room = cache::room(&state, &ask, None, until.map(Into::into)).await;
+    let room = room.inspect_err(|no| state.note_no_room(&ask, no, begun, waits))?;
+    // The rest of its time it may stand in the governor's line.
+    let wait =
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
     let granted = state.manager.allocate(&ask, wait).await;
     state.note_answer(&ask, &granted, begun, waits);
     let id = granted.map_err(|refusal| match refusal {
@@ -316,10 +319,7 @@ pub async fn request(
         AllocationRefusal::Denied(no) => reach.denied(*no),
     })?;
     // Nothing is awaited until the lease has begun: whoever leaves meanwhile leaves a lease behind.
-    let lease = state.begin_lease(&id, ask.tenant_id, nanoseconds(lease), on_evict);
-    if let Some(room) = room {
-        room.granted();
-    }
+    let lease = state.begin_lease(&id, ask.tenant_id, (nanoseconds(lease), on_evict), room);
     let body = state.shown(&id, &lease).await?;
     Ok(created("/v1/grants", &id, Json(body)))
 }
@@ -399,14 +399,16 @@ pub async fn grow(
         Ok(view) => view,
         Err(error) => return Err(state.struck(&id, tenant, error).await),
     };
-    let room = cache::room(&state, tenant, view.allocation_type, bytes.0, Some(&id)).await?;
+    let ask = growth(view, bytes.0);
+    let room = cache::room(&state, &ask, Some(&id), None).await;
+    let room = room.inspect_err(|no| state.recent.no_room(&state, &ask, no))?;
     match state.manager.extend(tenant, &id, bytes.0).await {
-        Ok(()) => room.into_iter().for_each(cache::Room::granted),
+        Ok(()) => room.into_iter().for_each(|room| state.book().has_room(&id, room)),
         Err(AllocationRefusal::Misuse(error)) => {
             return Err(state.struck(&id, tenant, error).await);
         }
         Err(AllocationRefusal::Denied(no)) => {
-            state.note_growth(&id, tenant, bytes.0, &no).await;
+            state.recent.denied(&state, &ask, &no);
             return Err(reach.denied(*no));
         }
     }
@@ -432,6 +434,7 @@ pub async fn shrink(
     if let Err(error) = state.manager.release_allocation_bytes(tenant, &id, bytes.0).await {
         return Err(state.struck(&id, tenant, error).await);
     }
+    state.book().has_shrunk(&id, bytes.0);
     state.shown(&id, &change.lease).await.map(Json)
 }
 

@@ -5,12 +5,13 @@
 //! POST   /v1/groups            registers one             201
 //! GET    /v1/groups/{group}    by name                   200
 //! PATCH  /v1/groups/{group}    changes what is named     200
-//! DELETE /v1/groups/{group}    once nothing is below it  204
+//! DELETE /v1/groups/{group}?mode=idle     or force       204
 //! ```
 
 use crate::problem::Problem;
 use crate::state::State;
-use crate::words::{At, Body, Change, Size, created};
+use crate::tenants::{Leaving, Mode};
+use crate::words::{At, Body, Change, Query, Size, created};
 use allotment::{GroupConfig, GroupSnapshot};
 use axum::Json;
 use axum::extract::State as Shared;
@@ -145,15 +146,49 @@ pub async fn change(
     body_of(&state, &name)
 }
 
-/// Removes a group that has nothing below it.
+/// Removes a group: idle, if nothing is below it; by force with all that is, whatever that holds.
 pub async fn remove(
     Shared(state): Shared<Arc<State>>,
     At(name): At<String>,
+    Query(leaving): Query<Leaving>,
 ) -> Result<StatusCode, Problem> {
     let _alone = state.administration.lock().await;
-    let governor = state.manager.governor();
-    let group = governor.find_group(&name).ok_or_else(|| Problem::not_found("group"))?;
-    governor.unregister_group(group)?;
-    state.keep_group_gone(&name)?;
+    if state.manager.governor().find_group(&name).is_none() {
+        return Err(Problem::not_found("group"));
+    }
+    match leaving.mode {
+        Mode::Idle => state.remove_group(&name)?,
+        Mode::Force => state.remove_all_below(&name).await?,
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+impl State {
+    fn remove_group(&self, name: &str) -> Result<(), Problem> {
+        let governor = self.manager.governor();
+        let group = governor.find_group(name).ok_or_else(|| Problem::not_found("group"))?;
+        governor.unregister_group(group)?;
+        self.keep_group_gone(name)
+    }
+
+    /// Tenants first, then groups from the bottom up. What was removed before something is refused
+    /// stays away.
+    async fn remove_all_below(&self, name: &str) -> Result<(), Problem> {
+        let governor = self.manager.governor();
+        let groups = governor.groups();
+        let mut below = vec![name.to_string()];
+        // Whoever is found has those below it looked for as well.
+        let mut looked = 0;
+        while let Some(parent) = below.get(looked).cloned() {
+            let children = groups.iter().filter(|group| group.parent.as_ref() == Some(&parent));
+            below.extend(children.map(|group| group.name.clone()));
+            looked += 1;
+        }
+        let tenants = governor.snapshot().tenants;
+        let is_below = |group: &Option<String>| group.as_ref().is_some_and(|g| below.contains(g));
+        for tenant in tenants.into_iter().filter(|tenant| is_below(&tenant.group)) {
+            self.remove_tenant(tenant.id, Mode::Force).await?;
+        }
+        below.iter().rev().try_for_each(|group| self.remove_group(group))
+    }
 }

@@ -3,8 +3,10 @@
 //! memory is needed elsewhere; whoever has it finds that out at its next use.
 
 use crate::book::{Acting, End, OnEvict};
+use crate::cache;
+use crate::grants::growth;
 use crate::reach::Reach;
-use crate::state::{State, at_once, nanoseconds};
+use crate::state::{State, at_once, blocking, nanoseconds};
 use allotment::{AllocationAsk, AllocationRefusal, MemoryError, TenantConfig, TenantId};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -29,29 +31,56 @@ impl State {
         Ok(id)
     }
 
-    /// Asks for memory at once, and answers the id of the grant. Cost: that of `POST /v1/requests`
-    /// without its connection. May be called from any thread.
+    /// Asks for memory at once, and answers the id of the grant; none: it was denied, which is
+    /// shown among the last refusals. Cost: that of `POST /v1/requests` without its connection.
+    /// Blocks while others look for room for a cache; not for tasks of a runtime.
     ///
     /// # Errors
     ///
-    /// A denial, which is shown among the last ones, or misuse.
-    pub fn hold_bytes(&self, ask: &AllocationAsk) -> Result<String, AllocationRefusal> {
+    /// Misuse.
+    pub fn hold_bytes(&self, ask: &AllocationAsk) -> Result<Option<String>, MemoryError> {
         let begun = Instant::now();
+        let room = match blocking(cache::room(self, ask, None, None)) {
+            Ok(room) => room,
+            Err(no) => {
+                self.note_no_room(ask, &no, begun, false);
+                return no.misuse().map_or(Ok(None), Err);
+            }
+        };
         let granted = at_once(self.manager.allocate(ask, Duration::ZERO));
         self.note_answer(ask, &granted, begun, false);
-        let id = granted?;
-        self.begin_lease(&id, ask.tenant_id, nanoseconds(LEASE), OnEvict::AtOnce);
-        Ok(id)
+        match granted {
+            Ok(id) => {
+                let lease = (nanoseconds(LEASE), OnEvict::AtOnce);
+                self.begin_lease(&id, ask.tenant_id, lease, room);
+                Ok(Some(id))
+            }
+            Err(AllocationRefusal::Denied(_)) => Ok(None),
+            Err(AllocationRefusal::Misuse(error)) => Err(error),
+        }
     }
 
     /// Asks for more bytes in a grant; whether they were granted. One that is gone gets none.
+    /// Blocks as [`State::hold_bytes`].
     pub fn hold_more(&self, id: &str, bytes: u64) -> bool {
         let Some(change) = self.change_inside(id) else { return false };
+        let view = at_once(self.manager.get_allocation(change.tenant(), id));
+        let Ok(ask) = view.map(|view| growth(view, bytes)) else { return false };
+        let room = match blocking(cache::room(self, &ask, Some(id), None)) {
+            Ok(room) => room,
+            Err(no) => {
+                self.recent.no_room(self, &ask, &no);
+                return false;
+            }
+        };
         match at_once(self.manager.extend(change.tenant(), id, bytes)) {
-            Ok(()) => true,
+            Ok(()) => {
+                room.into_iter().for_each(|room| self.book().has_room(id, room));
+                true
+            }
             Err(AllocationRefusal::Misuse(_)) => false,
             Err(AllocationRefusal::Denied(no)) => {
-                at_once(self.note_growth(id, change.tenant(), bytes, &no));
+                self.recent.denied(self, &ask, &no);
                 false
             }
         }

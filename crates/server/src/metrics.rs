@@ -289,7 +289,7 @@ fn text(state: &State, page: &TenantDashboard) -> Result<String, fmt::Error> {
 pub async fn scrape(
     Shared(state): Shared<Arc<State>>,
 ) -> Result<impl IntoResponse, crate::problem::Problem> {
-    let page = state.manager.get_tenant_dashboard().await?;
+    let page = state.page().await?;
     let text = text(&state, &page).expect("text is written to memory");
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text))
 }

@@ -137,8 +137,8 @@ static TOLD: [Told; 44] = rows! {
     GET "/v1/groups/{group}", json::<groups::GroupBody>(), "A group, by name", 404;
     PATCH "/v1/groups/{group}" takes groups::Changes, json::<groups::GroupBody>(),
         "Changes what is named of a group", 404 409 415 500 503 507;
-    DELETE "/v1/groups/{group}", Answer::Empty(204),
-        "Removes a group that has nothing below it", 404 409 500 503 507;
+    DELETE "/v1/groups/{group}" ["mode"], Answer::Empty(204),
+        "Removes a group that has nothing below it, or all of it by force", 404 409 500 503 507;
     POST "/v1/requests" takes grants::Ask, makes::<grants::GrantBody>(),
         "Asks for memory, at once or with a wait", 404 409 410 415 503 507;
     GET "/v1/grants" ["tenant" "after"], lists::<grants::GrantBody>(), "A page of grants", 404;

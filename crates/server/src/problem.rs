@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// After how many seconds to come again where nothing more exact is known.
-const RETRY_AFTER_SECS: u64 = 1;
+pub const RETRY_AFTER_SECS: u64 = 1;
 
 /// Every kind of negative answer.
 pub const KINDS: [&str; 31] = [
@@ -111,37 +111,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "wanted", "the memory is wanted elsewhere", detail)
     }
 
-    /// Caches together have no room for so many bytes more.
-    pub fn no_room_for_caches(asked_bytes: u64, limit_bytes: u64, short_bytes: u64) -> Self {
-        // Others may be given back, or go when their holders have learned of it.
-        let helps = asked_bytes <= limit_bytes;
-        let status = match helps {
-            true => StatusCode::SERVICE_UNAVAILABLE,
-            false => StatusCode::INSUFFICIENT_STORAGE,
-        };
-        let detail = format!(
-            "caches may have {limit_bytes} bytes together (`limit` of `[cache]`), and for \
-             {asked_bytes} more {short_bytes} bytes are short"
-        );
-        let available_bytes = asked_bytes.saturating_sub(short_bytes);
-        let problem = Self::new(status, "denied", "denied", detail)
+    /// Nobody's limit: an operator has put the tenant on hold, or others were faster.
+    pub fn not_now(why: String, available_bytes: u64) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-now", "not now", why)
             .with("available_bytes", available_bytes)
-            .with(
-                "denial",
-                json!({
-                    "reason": "cache_limit",
-                    "account": "caches",
-                    "asked_bytes": asked_bytes,
-                    "short_bytes": short_bytes,
-                    "available_bytes": available_bytes,
-                    "limit": limit_bytes,
-                    "waiting_can_help": helps,
-                    "retry_after_ns": null,
-                    "pinned_grants": 0,
-                    "pinned_bytes": 0,
-                }),
-            );
-        Self { retry_after_secs: helps.then_some(RETRY_AFTER_SECS), ..problem }
+            .retry_after(RETRY_AFTER_SECS)
     }
 
     /// The sentence.
@@ -168,11 +142,7 @@ impl Problem {
 
     fn denied(no: AllocationDenial) -> Self {
         let Some(denial) = no.denial else {
-            // Nobody's limit: an operator has put the tenant on hold, or others were faster.
-            let problem =
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-now", "not now", no.reason)
-                    .with("available_bytes", no.available_bytes);
-            return Self { retry_after_secs: Some(RETRY_AFTER_SECS), ..problem };
+            return Self::not_now(no.reason, no.available_bytes);
         };
         let status = match (denial.reason, denial.waiting_can_help) {
             (DenialReason::RateLimit, _) => StatusCode::TOO_MANY_REQUESTS,

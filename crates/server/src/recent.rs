@@ -12,6 +12,7 @@
 //! Alike are one entry, so that a tenant that asks in a loop does not push out what others asked.
 
 use crate::book::{Acting, Book};
+use crate::cache::{self, NoRoom};
 use crate::problem::{Problem, account_name, reason_name};
 use crate::state::State;
 use crate::words::{Kind, Query};
@@ -28,6 +29,8 @@ use utoipa::ToSchema;
 const DENIALS_MAX: usize = 256;
 /// Evictions that are kept.
 const EVICTIONS_MAX: usize = 256;
+/// Nobody's limit: an operator has put the tenant on hold, or others were faster.
+const NOT_NOW: &str = "not_now";
 /// How long an eviction is shown.
 const EVICTIONS_WITHIN_MS: u64 = 60_000;
 
@@ -43,7 +46,9 @@ pub struct DenialBody {
     model: String,
     #[serde(rename = "type")]
     kind: String,
+    /// The check that refused: `cache_limit` for the limit over all caches, `not_now` for none.
     reason: &'static str,
+    /// Whose check: `pool`, `group`, `tenant`, `caches`.
     account: &'static str,
     account_name: String,
     asked_bytes: u64,
@@ -125,8 +130,7 @@ impl DenialBody {
             name,
             model: ask.model_name.clone(),
             kind: Kind(ask.allocation_type).name(),
-            // Nobody's limit: an operator has put the tenant on hold, or others were faster.
-            reason: denial.map_or("not_now", |denial| reason_name(denial.reason)),
+            reason: denial.map_or(NOT_NOW, |denial| reason_name(denial.reason)),
             account: account.map_or("tenant", account_name),
             account_name: refuser,
             asked_bytes: ask.bytes,
@@ -150,6 +154,46 @@ impl DenialBody {
         self
     }
 
+    /// Of a request for a cache that has no room under the limit of caches; none: it made no sense.
+    fn without_room(state: &State, ask: &AllocationAsk, no: &NoRoom) -> Option<Self> {
+        let name = state.name_of(ask.tenant_id).unwrap_or_default();
+        let body = |text: String| Self {
+            number: 0,
+            time_ms: unix_ms(),
+            times: 1,
+            tenant: ask.tenant_id.to_string(),
+            name: name.clone(),
+            model: ask.model_name.clone(),
+            kind: Kind(ask.allocation_type).name(),
+            reason: NOT_NOW,
+            account: "tenant",
+            account_name: name.clone(),
+            asked_bytes: ask.bytes,
+            short_bytes: 0,
+            limit: 0,
+            available_bytes: 0,
+            waiting_can_help: true,
+            pinned_grants: 0,
+            pinned_bytes: 0,
+            own_text: text.clone(),
+            text,
+        };
+        match no {
+            NoRoom::Denied(denied) => Some(Self {
+                reason: cache::REASON,
+                account: cache::ACCOUNT,
+                account_name: cache::ACCOUNT_NAME.to_string(),
+                short_bytes: denied.short_bytes(),
+                limit: denied.limit_bytes,
+                available_bytes: denied.available_bytes(),
+                waiting_can_help: denied.waiting_can_help(),
+                ..body(denied.to_string())
+            }),
+            NoRoom::OnHold(why) => Some(body(why.clone())),
+            NoRoom::Misuse(_) => None,
+        }
+    }
+
     fn is_like(&self, other: &Self) -> bool {
         let key = |body: &Self| (body.reason, body.account);
         key(self) == key(other)
@@ -168,6 +212,13 @@ impl Recent {
     /// Enters a refusal.
     pub fn denied(&self, state: &State, ask: &AllocationAsk, no: &AllocationDenial) {
         self.enter(DenialBody::new(state, ask, no));
+    }
+
+    /// Enters a refusal for want of room for a cache; no misuse.
+    pub fn no_room(&self, state: &State, ask: &AllocationAsk, no: &NoRoom) {
+        if let Some(body) = DenialBody::without_room(state, ask, no) {
+            self.enter(body);
+        }
     }
 
     fn enter(&self, mut denial: DenialBody) {

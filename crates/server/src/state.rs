@@ -2,7 +2,7 @@
 
 use crate::audit::Audit;
 use crate::book::{Book, Cause, Lease, OnEvict, Wanted};
-use crate::cache::Cache;
+use crate::cache::{Cache, Room};
 use crate::config::Configured;
 use crate::door::Door;
 use crate::events::{EVENTS_MAX, Events};
@@ -12,10 +12,11 @@ use crate::recent::Recent;
 use crate::watch::Watch;
 use allotment::{
     AllocationType, EvictedAllocation, GovernorConfig, ManagerOptions, MemoryConfig, MemoryError,
-    MultiTenantMemoryManager, ReclaimAnswer, TenantId,
+    MultiTenantMemoryManager, ReclaimAnswer, TenantDashboard, TenantId, TenantUsage,
 };
 use allotment_config::Setup;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, Thread};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 
@@ -139,6 +140,7 @@ impl State {
             book,
             sooner: Arc::default(),
         });
+        state.cache.rooms.set_limit(setup.cache.bytes_max);
         let asked = Arc::downgrade(&state);
         state.manager.on_evict(move |evicted| ask(&asked, evicted));
         Ok(state)
@@ -164,12 +166,19 @@ impl State {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins the lease of an allocation that was just granted.
-    pub fn begin_lease(&self, id: &str, tenant: TenantId, lease_ns: u64, how: OnEvict) -> Lease {
+    /// Begins the lease of an allocation that was just granted, with its room if it is of a cache.
+    pub fn begin_lease(
+        &self,
+        id: &str,
+        tenant: TenantId,
+        (lease_ns, how): (u64, OnEvict),
+        room: Option<Room>,
+    ) -> Lease {
         let now_ns = self.now_ns();
         let mut book = self.book();
         let next_ns = book.next_deadline_ns();
         let lease = book.begin(id.to_string(), tenant, lease_ns, how, now_ns);
+        room.into_iter().for_each(|room| book.has_room(id, room));
         drop(book);
         if next_ns.is_none_or(|next_ns| lease.deadline_ns < next_ns) {
             self.sooner.notify_one();
@@ -195,6 +204,36 @@ impl State {
             self.metrics.evicted(view.allocation_type, lease.cause, view.bytes);
         }
         Ok(())
+    }
+
+    /// The facade's page. Who waits for room for a cache waits there, too.
+    ///
+    /// # Errors
+    ///
+    /// None that the manager has.
+    pub async fn page(&self) -> Result<TenantDashboard, MemoryError> {
+        let mut page = self.manager.get_tenant_dashboard().await?;
+        let waiters = self.cache.rooms.waiters();
+        page.summary.waiting_requests += waiters;
+        if waiters > 0 {
+            page.tenant_summaries.iter_mut().for_each(|usage| self.add_waiters(usage));
+        }
+        Ok(page)
+    }
+
+    /// What a tenant uses, on the same terms.
+    ///
+    /// # Errors
+    ///
+    /// That it is not there.
+    pub async fn usage_of(&self, tenant: TenantId) -> Result<TenantUsage, MemoryError> {
+        let mut usage = self.manager.get_tenant_usage(tenant).await?;
+        self.add_waiters(&mut usage);
+        Ok(usage)
+    }
+
+    fn add_waiters(&self, to: &mut TenantUsage) {
+        to.waiting_requests += self.cache.rooms.waiters_of(to.tenant_id);
     }
 
     /// Now, by the governor's clock.
@@ -251,6 +290,26 @@ fn ask(state: &Weak<State>, evicted: &EvictedAllocation) -> ReclaimAnswer {
         state.metrics.evicted(evicted.allocation_type, Cause::Needed, evicted.bytes);
     }
     answer
+}
+
+/// The answer of what awaits others for a short while, for a thread that may block: not for one of
+/// a runtime.
+pub fn blocking<T>(answer: impl Future<Output = T>) -> T {
+    use std::task::{Context, Poll, Wake, Waker};
+    struct Parked(Thread);
+    impl Wake for Parked {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Parked(thread::current())));
+    let mut answer = std::pin::pin!(answer);
+    loop {
+        match answer.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => thread::park(),
+        }
+    }
 }
 
 /// The answer of a verb of the manager that awaits nothing.

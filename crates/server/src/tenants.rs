@@ -44,17 +44,17 @@ pub struct Wish {
     isolation: Option<Walls>,
 }
 
-/// How a tenant leaves.
+/// How a tenant or a group leaves.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leaving {
     #[serde(default)]
-    mode: Mode,
+    pub mode: Mode,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Mode {
+pub enum Mode {
     /// Only if it holds nothing.
     #[default]
     Idle,
@@ -118,7 +118,7 @@ pub fn hold_name(hold: TenantHold) -> &'static str {
 
 impl State {
     async fn body_of(&self, id: TenantId) -> Result<TenantBody, Problem> {
-        let usage = self.manager.get_tenant_usage(id).await?;
+        let usage = self.usage_of(id).await?;
         self.body(usage)
     }
 
@@ -159,7 +159,7 @@ pub async fn list(
     Shared(state): Shared<Arc<State>>,
     reach: Reach,
 ) -> Result<Json<Vec<TenantBody>>, Problem> {
-    let page = state.manager.get_tenant_dashboard().await?;
+    let page = state.page().await?;
     let tenants = page.tenant_summaries.into_iter().filter(|usage| reach.has(usage.tenant_id));
     // One that has left meanwhile is left out.
     let bodies = tenants.filter_map(|usage| state.body(usage).ok());
@@ -248,20 +248,32 @@ pub async fn remove(
 ) -> Result<StatusCode, Problem> {
     let _alone = state.administration.lock().await;
     let id = reach.tenant(&state, &tenant)?;
-    let name = state.name_of(id).unwrap_or_default();
-    match leaving.mode {
-        Mode::Idle => state.manager.unregister_tenant(id).await?,
-        Mode::Force => {
-            state.manager.unregister_tenant_by_force(id).await?;
-            // Their memory went with their tenant, and nobody of the same id is there yet.
-            let mut book = state.book();
-            for (grant, _) in book.of(Acting::Among(&[id])) {
-                let _ = book.end(&grant, Acting::Anybody, None, End::Revoked);
+    state.remove_tenant(id, leaving.mode).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl State {
+    /// Removes a tenant, with administration locked.
+    ///
+    /// # Errors
+    ///
+    /// That it holds memory, unless by force; that the disk does not take it.
+    pub async fn remove_tenant(&self, id: TenantId, mode: Mode) -> Result<(), Problem> {
+        let name = self.name_of(id).unwrap_or_default();
+        match mode {
+            Mode::Idle => self.manager.unregister_tenant(id).await?,
+            Mode::Force => {
+                self.manager.unregister_tenant_by_force(id).await?;
+                // Their memory went with their tenant, and nobody of the same id is there yet.
+                let mut book = self.book();
+                for (grant, _) in book.of(Acting::Among(&[id])) {
+                    let _ = book.end(&grant, Acting::Anybody, None, End::Revoked);
+                }
             }
         }
+        self.cache.rooms.tell(id);
+        self.keep_tenant_gone(id, &name)
     }
-    state.keep_tenant_gone(id, &name)?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Nothing more for this tenant, until it is thawed.
@@ -272,6 +284,7 @@ pub async fn freeze(
 ) -> Result<Json<TenantBody>, Problem> {
     let id = reach.tenant(&state, &tenant)?;
     state.manager.freeze_tenant(id).await?;
+    state.cache.rooms.tell(id);
     state.body_of(id).await.map(Json)
 }
 
@@ -294,5 +307,6 @@ pub async fn drain(
 ) -> Result<Json<TenantBody>, Problem> {
     let id = reach.tenant(&state, &tenant)?;
     state.manager.drain_tenant(id).await?;
+    state.cache.rooms.tell(id);
     state.body_of(id).await.map(Json)
 }

@@ -75,9 +75,14 @@ pub fn own_cgroup(text: &str) -> Option<&str> {
 
 /// `name:   123 kB`, as in `/proc/meminfo` and `/proc/self/status`, in bytes.
 pub fn kib_line(text: &str, name: &str) -> Option<u64> {
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    let kib: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    let kib: u64 = value(text, name)?.strip_suffix("kB")?.trim_end().parse().ok()?;
     kib.checked_mul(1024)
+}
+
+/// What follows `name:`.
+fn value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.map(str::trim)
 }
 
 /// `name 123`, as in `memory.stat`, in bytes.
@@ -100,6 +105,16 @@ pub fn available_bytes(meminfo: &str) -> Option<u64> {
     kib_line(meminfo, "MemAvailable").or_else(|| {
         let caches = kib_line(meminfo, "Buffers")?.checked_add(kib_line(meminfo, "Cached")?)?;
         kib_line(meminfo, "MemFree")?.checked_add(caches)
+    })
+}
+
+/// What is set aside as huge pages, from `/proc/meminfo`.
+///
+/// Kernels before 4.17 do not add up pages of all sizes; there those of the usual size count.
+pub fn huge_pages_bytes(meminfo: &str) -> Option<u64> {
+    kib_line(meminfo, "Hugetlb").or_else(|| {
+        let count: u64 = value(meminfo, "HugePages_Total")?.parse().ok()?;
+        count.checked_mul(kib_line(meminfo, "Hugepagesize")?)
     })
 }
 
@@ -167,6 +182,16 @@ HugePages_Total:       0
             .fold(String::new(), |text, line| text + line + "\n");
         assert_eq!(available_bytes(&old), Some(19_500_000 << 10));
         assert_eq!(available_bytes(""), None);
+    }
+
+    #[test]
+    fn huge_pages_on_new_and_old_kernels() {
+        assert_eq!(huge_pages_bytes(MEMINFO), None, "of a size that is not said");
+        let old = "HugePages_Total:    3\nHugePages_Rsvd:   1\nHugepagesize:    2048 kB\n";
+        assert_eq!(huge_pages_bytes(old), Some(6 << 20));
+        let new = format!("{old}Hugetlb:    1054720 kB\n");
+        assert_eq!(huge_pages_bytes(&new), Some((1 << 30) + (6 << 20)), "of all sizes");
+        assert_eq!(huge_pages_bytes(&old.replace("3", "18446744073709551615")), None, "overflow");
     }
 
     #[test]

@@ -165,14 +165,12 @@ fn of_machine(findings: &mut Findings, machine: &Machine) {
         }
         _ => {}
     }
-    let Some(pages) = machine.more.huge_pages.as_ref().filter(|pages| pages.count > 0) else {
-        return;
-    };
-    let free = pages.free.saturating_mul(pages.page_bytes);
+    let Some(reserved) = machine.sample.reserved_bytes.filter(|bytes| *bytes > 0) else { return };
+    let free = machine.more.huge_pages.as_ref().map_or(0, |pages| pages.free_bytes);
     let text = format!(
         "{} are set aside as huge pages, {} of it used by nobody, and cannot be shared",
-        bytes(pages.bytes()),
+        bytes(reserved),
         bytes(free)
     );
-    findings.add(Weight::Note, "huge_pages", Some(pages.bytes()), text);
+    findings.add(Weight::Note, "huge_pages", Some(reserved), text);
 }

@@ -114,7 +114,7 @@ fn of_machine(machine: &Machine) -> OfMachine<'_> {
         overcommit_mode: more.overcommit.map(|overcommit| overcommit.mode),
         commit_limit_bytes: more.overcommit.map(|overcommit| overcommit.limit_bytes),
         committed_bytes: more.overcommit.map(|overcommit| overcommit.committed_bytes),
-        huge_pages_bytes: more.huge_pages.as_ref().map(|pages| pages.bytes()),
+        huge_pages_bytes: sample.reserved_bytes,
         transparent_huge_pages: more.huge_pages.as_ref().and_then(|p| p.transparent.as_deref()),
     }
 }

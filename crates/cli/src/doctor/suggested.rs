@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
-use allotment_config::Setup;
+use allotment_config::{SHARED_PERCENT, Setup};
 
 use crate::machine::Machine;
-use crate::machine::SHARED_PERCENT;
 
 /// Sizes are round where that costs less than a thousandth.
 const ROUND_BYTES: u64 = 1 << 20;

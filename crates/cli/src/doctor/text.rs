@@ -6,7 +6,7 @@ use allotment::os::MachineLevel;
 
 use super::findings::Weight;
 use super::{Config, Visit};
-use crate::machine::{Machine, More};
+use crate::machine::Machine;
 use crate::report::columns::Grid;
 use crate::report::human::{bytes, percent, plural};
 use crate::report::table;
@@ -65,7 +65,7 @@ fn machine(machine: &Machine) -> Grid {
     if let (Some(total), Some(used)) = (sample.swap_total_bytes, sample.swap_used_bytes) {
         rows.push(row("swap, in use", format!("{}, {}", bytes(total), bytes(used))));
     }
-    push_more(&mut rows, more);
+    push_more(&mut rows, machine);
     let level = match sample.level {
         MachineLevel::Normal => "normal",
         MachineLevel::Warning => "warning",
@@ -80,7 +80,8 @@ fn row(name: &str, value: String) -> Vec<String> {
     vec![name.to_string(), value]
 }
 
-fn push_more(rows: &mut Vec<Vec<String>>, more: &More) {
+fn push_more(rows: &mut Vec<Vec<String>>, machine: &Machine) {
+    let Machine { sample, more, .. } = machine;
     if let Some(stalls) = more.stalls {
         let shares = |ppm: [u32; 3]| ppm.map(|ppm| percent(f64::from(ppm) / 1e6)).join(", ");
         rows.push(row("some waited in 10, 60, 300 s", shares(stalls.some_ppm)));
@@ -96,11 +97,11 @@ fn push_more(rows: &mut Vec<Vec<String>>, more: &More) {
         let promised = [overcommit.committed_bytes, overcommit.limit_bytes].map(bytes).join(", ");
         rows.push(row("promised by the kernel, limit", promised));
     }
-    if let Some(pages) = &more.huge_pages {
-        rows.push(row("set aside as huge pages", bytes(pages.bytes())));
-        if let Some(transparent) = &pages.transparent {
-            rows.push(row("transparent huge pages", transparent.clone()));
-        }
+    if let Some(reserved) = sample.reserved_bytes {
+        rows.push(row("set aside as huge pages", bytes(reserved)));
+    }
+    if let Some(transparent) = more.huge_pages.as_ref().and_then(|of| of.transparent.clone()) {
+        rows.push(row("transparent huge pages", transparent));
     }
 }
 

@@ -57,10 +57,9 @@ fn huge_pages(root: &Path, meminfo: &str) -> Option<HugePages> {
     let transparent = text(&root.join("sys/kernel/mm/transparent_hugepage/enabled"));
     // The one in force stands in brackets.
     let in_force = |text: String| Some(text.split_once('[')?.1.split_once(']')?.0.to_string());
+    let free: u64 = line(meminfo, "HugePages_Free")?.parse().ok()?;
     Some(HugePages {
-        count: line(meminfo, "HugePages_Total")?.parse().ok()?,
-        free: line(meminfo, "HugePages_Free")?.parse().ok()?,
-        page_bytes: kib(meminfo, "Hugepagesize")?,
+        free_bytes: free.checked_mul(kib(meminfo, "Hugepagesize")?)?,
         transparent: transparent.and_then(in_force),
     })
 }

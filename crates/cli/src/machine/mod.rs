@@ -8,9 +8,8 @@
 //! | `macos` | what the GPU works with, and footprints of processes |
 //!
 //! ```text
-//! shareable = min(memory - what is set aside as huge pages, the cgroup's limit, the GPU's
-//!             working set)
-//! shared    = four fifths of it, where nobody says
+//! shareable = min(what the library's probe calls shareable, the GPU's working set)
+//! shared    = four fifths of it, where nobody says, as `"auto"` of a configuration
 //! ```
 
 #[cfg(target_os = "linux")]
@@ -25,9 +24,6 @@ use allotment::os::{Probe, Sample, probe};
 
 pub use self::processes::{Process, Processes};
 use crate::failure::CliError;
-
-/// What is shared of the machine's memory where nobody says.
-pub const SHARED_PERCENT: u64 = 80;
 
 /// What was seen of a machine.
 #[derive(Clone, Debug)]
@@ -47,7 +43,7 @@ pub struct More {
     pub stalls: Option<Stalls>,
     /// What the kernel promises beyond what it has.
     pub overcommit: Option<Overcommit>,
-    /// Pages that are set aside.
+    /// Huge pages: what they take, the sample says.
     pub huge_pages: Option<HugePages>,
     /// What the GPU works with without getting slow (Mac).
     pub gpu_bytes: Option<u64>,
@@ -76,12 +72,8 @@ pub struct Overcommit {
 /// Pages that are set aside for those who ask for huge ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HugePages {
-    /// How many there are.
-    pub count: u64,
-    /// Of these, how many nobody has.
-    pub free: u64,
-    /// Bytes of one.
-    pub page_bytes: u64,
+    /// What of those of the usual size nobody has.
+    pub free_bytes: u64,
     /// Whether usual memory may become huge pages: `always`, `madvise`, `never`.
     pub transparent: Option<String>,
 }
@@ -100,22 +92,13 @@ impl Machine {
 
     /// The most that programs of this machine can have together.
     pub fn shareable_bytes(&self) -> u64 {
-        let reserved_bytes = self.more.huge_pages.as_ref().map_or(0, HugePages::bytes);
-        let rest_bytes = self.sample.total_bytes.saturating_sub(reserved_bytes);
-        let bounds = [self.sample.limit_bytes, self.more.gpu_bytes];
-        bounds.into_iter().flatten().fold(rest_bytes, u64::min)
+        let bytes = self.sample.shareable_bytes();
+        self.more.gpu_bytes.map_or(bytes, |gpu_bytes| gpu_bytes.min(bytes))
     }
 
     /// What is shared where nobody says.
     pub fn shared_bytes(&self) -> u64 {
-        self.shareable_bytes() / 100 * SHARED_PERCENT
-    }
-}
-
-impl HugePages {
-    /// What they take.
-    pub fn bytes(&self) -> u64 {
-        self.count.saturating_mul(self.page_bytes)
+        allotment_config::shared_bytes(self.shareable_bytes())
     }
 }
 
@@ -193,8 +176,7 @@ mod tests {
         let processes = Processes::default();
         let mut machine = Machine { sample, more: More::default(), processes };
         assert_eq!(machine.shareable_bytes(), 64 << 30);
-        let pages = HugePages { count: 8, free: 8, page_bytes: 1 << 30, transparent: None };
-        machine.more.huge_pages = Some(pages);
+        machine.sample.reserved_bytes = Some(8 << 30);
         assert_eq!(machine.shareable_bytes(), 56 << 30);
         machine.more.gpu_bytes = Some(48 << 30);
         assert_eq!(machine.shareable_bytes(), 48 << 30);

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use allotment::{
-    AllocationAsk, AllocationRefusal, AllocationType, Governor, GrantId, MemoryError, TenantHandle,
-    TenantId,
+    AllocationAsk, AllocationType, Governor, GrantId, MemoryError, TenantHandle, TenantId,
 };
 use allotment_server::State;
 
@@ -153,15 +152,15 @@ impl Hosted {
             allocation_type: kind,
         };
         match self.state.hold_bytes(&ask) {
-            Ok(id) => {
+            Ok(Some(id)) => {
                 let number = u64::from_str_radix(&id, 16);
                 let number = number.map_err(|_| CliError::new(format!("{id} is no grant")))?;
                 Ok(Answer::Granted(GrantId::from_u64(number)))
             }
-            Err(AllocationRefusal::Denied(_)) => Ok(Answer::Denied),
+            Ok(None) => Ok(Answer::Denied),
             // An operator has removed it.
-            Err(AllocationRefusal::Misuse(MemoryError::UnknownTenant(_))) => Ok(Answer::Denied),
-            Err(AllocationRefusal::Misuse(error)) => Err(CliError::new(error.to_string())),
+            Err(MemoryError::UnknownTenant(_)) => Ok(Answer::Denied),
+            Err(error) => Err(CliError::new(error.to_string())),
         }
     }
 }

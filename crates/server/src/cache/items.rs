@@ -1,8 +1,8 @@
 //! The items of the cache: grants of the type `cache`, and the order in which they go.
 
-use crate::book::{Lease, Place};
+use crate::book::{Lease, OnEvict, Place};
 use crate::state::State;
-use allotment::{AllocationType, Policy, TenantId};
+use allotment::{AllocationType, EvictedAllocation, Policy, TenantId};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
@@ -20,8 +20,14 @@ pub struct Item {
     pub tenant: TenantId,
     /// Bytes it holds.
     pub bytes: u64,
+    /// What it was asked for.
+    pub model: String,
     /// Which cache it is of.
     pub is_mimir: bool,
+    /// What to do for it to go.
+    pub on_evict: OnEvict,
+    /// By when its holder should release it, if somebody has asked for that.
+    pub wanted_by_ns: Option<u64>,
     used_ns: u64,
     uses: u32,
     deadline_ns: u64,
@@ -93,15 +99,19 @@ pub async fn held(state: &State) -> Held {
     let mut after: Option<Place> = None;
     loop {
         let page = state.book().page(after.as_ref(), PAGE_MAX);
-        let Some((last, _)) = page.last() else { break };
-        after = Some(last.clone());
+        let is_last = page.len() < PAGE_MAX;
+        after = page.last().map(|(place, _)| place.clone());
         for ((_, (tenant, id)), lease) in page {
             // One that has ended meanwhile is left out.
             let Ok(view) = state.manager.get_allocation(tenant, &id).await else { continue };
             if view.allocation_type == AllocationType::Cache {
-                let item = Item::new(&lease, id, view.bytes, &view.model_name);
+                let item = Item::new(&lease, id, view.bytes, view.model_name);
                 items.insert(item.id.clone(), item);
             }
+        }
+        // A further page would have what has begun since, beside what has made way for it.
+        if is_last {
+            break;
         }
         tokio::task::yield_now().await;
     }
@@ -109,16 +119,36 @@ pub async fn held(state: &State) -> Held {
 }
 
 impl Item {
-    fn new(lease: &Lease, id: String, bytes: u64, model: &str) -> Self {
+    fn new(lease: &Lease, id: String, bytes: u64, model: String) -> Self {
         let begins = model.get(..MIMIR.len());
+        let is_mimir = begins.is_some_and(|begins| begins.eq_ignore_ascii_case(MIMIR));
         Self {
             id,
             tenant: lease.tenant,
             bytes,
-            is_mimir: begins.is_some_and(|begins| begins.eq_ignore_ascii_case(MIMIR)),
+            model,
+            is_mimir,
+            on_evict: lease.on_evict,
+            wanted_by_ns: lease.wanted_by_ns,
             used_ns: lease.used_ns,
             uses: lease.uses,
             deadline_ns: lease.deadline_ns,
+        }
+    }
+
+    /// Whether its holder was asked for it, and has not released it in time.
+    pub fn is_late(&self, now_ns: u64) -> bool {
+        self.wanted_by_ns.is_some_and(|by_ns| by_ns <= now_ns)
+    }
+
+    /// As the governor would tell of it.
+    pub fn evicted(&self) -> EvictedAllocation {
+        EvictedAllocation {
+            allocation_id: self.id.clone(),
+            tenant_id: self.tenant,
+            model_name: self.model.clone(),
+            allocation_type: AllocationType::Cache,
+            bytes: self.bytes,
         }
     }
 
@@ -149,8 +179,18 @@ mod tests {
     use super::*;
 
     fn item(id: &str, bytes: u64, used_ns: u64, uses: u32, deadline_ns: u64) -> Item {
-        let tenant = TenantId::from_u128(1);
-        Item { id: id.into(), tenant, bytes, is_mimir: false, used_ns, uses, deadline_ns }
+        Item {
+            id: id.into(),
+            tenant: TenantId::from_u128(1),
+            bytes,
+            model: String::new(),
+            is_mimir: false,
+            on_evict: OnEvict::Ask,
+            wanted_by_ns: None,
+            used_ns,
+            uses,
+            deadline_ns,
+        }
     }
 
     #[test]

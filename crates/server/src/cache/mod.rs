@@ -12,12 +12,26 @@
 //! `mimir` are Mimir's, all others those of tenants. Limits come from `[cache]` of the
 //! configuration and the pool's capacity. They are watched, every [`WATCH_EVERY`] and whenever
 //! somebody asks, and bind nobody: what memory is needed for, the governor decides. Only `limit`
-//! binds, where it is set: `room.rs`.
+//! binds, where it is set, and with it `eviction_threshold`:
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `ask` | how a request comes to its room under the limit |
+//! | `room`, `line` | the room that is taken, and who waits for some |
+//! | `yielding` | which caches go for another one |
+//! | `denial` | why there is no room |
+//! | `items` | what is held, and the order in which it goes |
 
+mod ask;
+mod denial;
 mod items;
+mod line;
 mod room;
+mod yielding;
 
-pub use room::{Room, room};
+pub use ask::{Outlook, outlook, room};
+pub use denial::{ACCOUNT, ACCOUNT_NAME, NoRoom, REASON};
+pub use room::{Room, Rooms};
 
 use crate::book::{Cause, Wanted};
 use crate::problem::Problem;
@@ -28,7 +42,6 @@ use axum::Json;
 use axum::extract::State as Shared;
 use items::{Held, Item, held};
 use jiff::Timestamp;
-use room::Rooms;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -49,7 +62,8 @@ struct Limits {
 #[derive(Default)]
 pub struct Cache {
     counted: Mutex<Counted>,
-    rooms: Rooms,
+    /// What is taken of the limit, and who waits for it.
+    pub rooms: Arc<Rooms>,
     /// One looks at everything, or evicts, at a time.
     looking: tokio::sync::Mutex<()>,
 }
@@ -209,9 +223,17 @@ pub async fn watch(state: Weak<State>) {
     loop {
         tokio::time::sleep(WATCH_EVERY).await;
         let Some(state) = state.upgrade() else { return };
-        let _alone = state.cache.looking.lock().await;
-        state.cache.figures(&Limits::of(&state), &held(&state).await);
+        // What the manager refuses now it may not at the next look.
+        let _ = look(&state).await;
     }
+}
+
+/// Takes what is held into account, and has some of it go if that is due.
+async fn look(state: &State) -> Result<(), MemoryError> {
+    let _alone = state.cache.looking.lock().await;
+    let held = held(state).await;
+    state.cache.figures(&Limits::of(state), &held);
+    yielding::keep_below(state, held).await
 }
 
 /// `GET /api/cache/memory`.
@@ -250,11 +272,15 @@ pub async fn evict(Shared(state): Shared<Arc<State>>) -> Result<Json<EvictionBod
     for item in victims {
         let wanted = state.book().want(&item.id, Cause::Operator, now_ns, by_ns);
         match wanted {
-            Wanted::Asked => asked.add(item.bytes),
+            Wanted::Asked => {
+                asked.add(item.bytes);
+                state.note_gone(&item, false);
+            }
             Wanted::Ended | Wanted::Free => {
                 match state.manager.release_allocation_whole(item.tenant, &item.id).await {
                     Ok(_) => {
                         gone.add(item.bytes);
+                        state.note_gone(&item, true);
                         state.metrics.evicted(AllocationType::Cache, Cause::Operator, item.bytes);
                     }
                     // It has ended by itself at the same moment.
@@ -283,4 +309,67 @@ pub async fn reset(Shared(state): Shared<Arc<State>>) -> Json<MemoryBody> {
     let held = held(&state).await;
     *state.cache.counted() = Counted::default();
     Json(MemoryBody { memory_management: state.cache.figures(&Limits::of(&state), &held) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{LeaseBounds, at_once};
+    use crate::{Door, book::Acting};
+    use allotment::AllocationAsk;
+    use std::path::Path;
+
+    const MIB: u64 = 1 << 20;
+    const SETUP: &str = r#"
+capacity = "64MiB"
+tenants = [{ name = "kept", guarantee = "4MiB" }, { name = "other" }]
+
+[cache]
+limit = "16MiB"
+memory_threshold = 0.5
+eviction_threshold = 0.75
+eviction_policy = "lru"
+"#;
+
+    fn state(setup: &str) -> Arc<State> {
+        let setup = allotment_config::parse(setup, Path::new("allot.toml")).unwrap();
+        State::new(&setup, Door::new("t", Vec::new()), LeaseBounds::default()).unwrap()
+    }
+
+    fn hold(state: &State, tenant: &str, mib: u64) -> String {
+        let ask = AllocationAsk {
+            tenant_id: state.tenant(tenant).unwrap(),
+            bytes: mib * MIB,
+            model_name: String::new(),
+            allocation_type: AllocationType::Cache,
+        };
+        state.hold_bytes(&ask).unwrap().unwrap()
+    }
+
+    /// Which of these a look leaves.
+    fn left(state: &State, ids: &[String]) -> Vec<bool> {
+        at_once(look(state)).unwrap();
+        let book = state.book();
+        ids.iter().map(|id| book.look(id, Acting::Anybody, None).is_ok()).collect()
+    }
+
+    #[test]
+    fn from_the_threshold_on_caches_go_until_there_is_less_down_to_guarantees() {
+        let state = state(SETUP);
+        let mut ids = vec![hold(&state, "kept", 4), hold(&state, "other", 3)];
+        ids.push(hold(&state, "other", 4));
+        assert_eq!(left(&state, &ids), [true; 3], "11 of 16 MiB");
+        ids.push(hold(&state, "other", 1));
+        // 12 are three quarters: 4 have to go, and the first is within its tenant's guarantee.
+        assert_eq!(left(&state, &ids), [true, false, false, true]);
+        assert_eq!(state.cache.counted().evictions, 2);
+        assert_eq!(left(&state, &ids), [true, false, false, true], "5 are less");
+    }
+
+    #[test]
+    fn without_a_limit_nothing_goes_by_itself() {
+        let state = state(&SETUP.replace("limit = \"16MiB\"\n", ""));
+        let ids = [hold(&state, "other", 30), hold(&state, "other", 30)];
+        assert_eq!(left(&state, &ids), [true; 2]);
+    }
 }

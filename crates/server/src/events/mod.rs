@@ -329,18 +329,22 @@ impl Listener {
 
     /// Takes what stands next; whether something has to be done before it may wait for more.
     fn take(&mut self) -> bool {
-        let from = self.cursor;
-        let (next, listeners) = {
+        let (lost, from, next, listeners) = {
             let inner = self.events.inner();
-            (inner.board.take(&mut self.cursor), inner.listeners)
+            let (mut from, mut next) = (self.cursor, inner.board.take(&mut self.cursor));
+            let mut lost = None;
+            // With what comes after it: until its next turn that may be lost as well, and again.
+            if let Next::Lost(count) = next {
+                (lost, from) = (Some(self.lost(count)), self.cursor);
+                next = inner.board.take(&mut self.cursor);
+            }
+            (lost, from, next, inner.listeners)
         };
+        self.ready.extend(lost);
         let turn_is_over = match next {
             Next::Nothing if self.given_bytes == 0 => return false,
             Next::Nothing => true,
-            Next::Lost(count) => {
-                self.ready.push_back(self.lost(count));
-                true
-            }
+            Next::Lost(_) => unreachable!("one who has lost something stands at what is kept"),
             Next::Batch(batch) => {
                 // What is passed over is a turn as well.
                 self.given_bytes += self.choose(&batch, from).max(1);

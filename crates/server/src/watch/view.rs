@@ -183,7 +183,7 @@ impl View {
     /// A look. Cost: grows with tenants and allocations.
     pub fn new(state: &State, numbers: &mut Numbers) -> Self {
         let governor = state.manager.governor();
-        let page = at_once(state.manager.get_tenant_dashboard()).expect("it has no errors");
+        let page = at_once(state.page()).expect("it has no errors");
         let snapshot = governor.snapshot();
         let more: HashMap<TenantId, _> =
             snapshot.tenants.into_iter().map(|tenant| (tenant.id, tenant)).collect();

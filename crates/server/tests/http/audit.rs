@@ -35,6 +35,36 @@ fn kinds(page: &Answer) -> Vec<&str> {
 }
 
 #[test]
+fn what_a_request_configures_is_written_down_the_servers_own_included() {
+    let place = Place::new("configured");
+    let mut server = place.server(AuditMode::FailClosed);
+    super::config::put(&server, &format!("{SETUP}# the same\n")).is(200);
+    let limit = "pressure = { pool = false }\ncache = { limit = \"16MiB\" }";
+    let text = SETUP.replace("pressure = { pool = false }", limit);
+    super::config::put(&server, &text.replace("48MiB", "40MiB")).is(200);
+    super::config::put(&server, "capacity = 0").refuses(400, "unsound");
+    let noted = || {
+        let page = server.get("/v1/audit?kind=configured").is(200);
+        let records = page["records"].as_array().unwrap().iter();
+        let texts = records.filter_map(|record| record["text"].as_str());
+        texts.filter(|text| text.starts_with("noted")).map(str::to_string).collect::<Vec<_>>()
+    };
+    soon("it is noted", || !noted().is_empty());
+    server.post("/v1/audit/checkpoint", &json!({})).is(200);
+    let expected = "noted\nconfigured by a request\ntenants.chat.limit: 48MiB -> 40MiB\n\
+                    cache.limit: none -> 16MiB";
+    let mut lines = noted().concat().lines().map(str::to_string).collect::<Vec<_>>();
+    lines.sort();
+    let mut wanted = expected.lines().map(str::to_string).collect::<Vec<_>>();
+    wanted.sort();
+    assert_eq!(lines, wanted, "once, and nothing of what changed nothing or was refused");
+    server.end();
+    server.state.close_audit().unwrap();
+    let verdict = verify(&place.folder, &place.key, None).unwrap();
+    assert!(verdict.is_intact() && verdict.sealed, "{verdict:?}");
+}
+
+#[test]
 fn what_happened_is_on_the_pages_and_proved_by_the_key() {
     let place = Place::new("pages");
     let mut server = place.server(AuditMode::FailClosed);

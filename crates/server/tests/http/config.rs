@@ -27,14 +27,14 @@ guarantee = "16MiB"
 "#;
 
 /// A server that knows its layers.
-fn server(text: &str) -> Server {
+pub fn server(text: &str) -> Server {
     let server = Server::new(text);
     let layers = Layers::default().file(Path::new("allot.toml"), text);
     server.state.configured.begin(layers.read().unwrap(), layers, text);
     server
 }
 
-fn put(server: &Server, text: &str) -> Answer {
+pub fn put(server: &Server, text: &str) -> Answer {
     let token = format!("Authorization: Bearer {}\r\n", server.token);
     let head = client::head("PUT", "/v1/config", &token, text);
     server.raw(&head.replace("application/json", "application/toml"), text)

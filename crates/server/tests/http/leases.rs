@@ -102,7 +102,7 @@ fn a_long_list_comes_in_pages() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for _ in 0..1_001 {
         let id = runtime.block_on(state.manager.allocate(&wanted, Duration::ZERO)).unwrap();
-        state.begin_lease(&id, chat, u64::MAX, Default::default());
+        state.begin_lease(&id, chat, (u64::MAX, Default::default()), None);
     }
     let page = server.get("/v1/grants").is(200).body;
     let page = page.as_array().unwrap();

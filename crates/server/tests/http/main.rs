@@ -13,6 +13,7 @@ mod leases;
 mod metrics;
 mod misuse;
 mod openapi;
+mod room;
 mod schema;
 mod stream;
 mod tenants;

@@ -65,6 +65,32 @@ fn a_group_bounds_its_tenants() {
 }
 
 #[test]
+fn a_group_that_is_removed_by_force_takes_all_below_it_with_it() {
+    let server = Server::new(SETUP);
+    for (group, parent) in [("team", None), ("inner", Some("team")), ("beside", None)] {
+        server.post("/v1/groups", &json!({ "name": group, "parent": parent })).is(201);
+        let tenant = json!({ "name": format!("of-{group}"), "group": group });
+        server.post("/v1/tenants", &tenant).is(201);
+    }
+    let grant = granted(&server, &ask("of-inner", MIB));
+    granted(&server, &ask("of-team", MIB));
+    let kept = granted(&server, &ask("of-beside", MIB));
+    server.delete("/v1/groups/team?mode=gently").refuses(400, "invalid");
+    server.delete("/v1/groups/team?mode=idle").refuses(409, "has-children");
+    server.delete("/v1/groups/team?mode=force").is(204);
+    for path in ["groups/team", "groups/inner", "tenants/of-team", "tenants/of-inner"] {
+        server.get(&format!("/v1/{path}")).refuses(404, "not-found");
+    }
+    server.get(&format!("/v1/grants/{}", grant.id())).refuses(410, "ended");
+    server.get(&format!("/v1/grants/{}", kept.id())).is(200);
+    let usage = server.get("/v1/usage").is(200);
+    assert_eq!((usage.number("used_bytes"), usage.number("leases")), (MIB, 1));
+    server.delete("/v1/groups/team?mode=force").refuses(404, "not-found");
+    server.delete("/v1/groups/beside?mode=force").is(204);
+    expect_nothing_held(&server);
+}
+
+#[test]
 fn guarantees_beyond_what_there_is_are_refused() {
     let server = Server::new(SETUP);
     let wish = json!({ "name": "greedy", "guarantee": "65MiB" });
