@@ -265,6 +265,44 @@ mod stepped {
         beside_a_refused_batch(|core| core.refuse_at_once(&Plain(ask(1, 5))), |no| no.is_none());
     }
 
+    /// One of whose tenant another stands before it is not served while a batch may hide that that
+    /// one fits: a note is left, and whoever is next in line serves it.
+    #[test]
+    fn nobody_overtakes_another_of_its_tenant_while_a_batch_is_in_flight() {
+        let new = || {
+            let core = core(100, 0, &[(100, 0), (100, 0), (100, 0)]);
+            core.admit(&ask(3, 90), &Nobody).unwrap();
+            let tickets = [20, 5].map(|bytes| core.enter_line(&ask(1, bytes), u64::MAX).unwrap());
+            (core, tickets)
+        };
+        let unclear = std::cell::Cell::new(0);
+        at_every_step(
+            new,
+            |(core, _)| {
+                let mut granted = [Granted::default(); 2];
+                core.admit_all(&[ask(2, 1), ask(3, 20)], &mut granted, &Nobody).is_err()
+            },
+            |(core, _)| {
+                let mut decided = Decided::default();
+                let left = core.hand_over(0, &mut decided);
+                assert_eq!(left, Left::Clear);
+                let waits_still = decided.cells().is_empty();
+                assert_eq!(core.waiting.is_noted(), waits_still, "for those who change something");
+                unclear.set(unclear.get() + u32::from(waits_still));
+                waits_still
+            },
+            |(core, [large, small]), refused, waits_still| {
+                let mut decided = Decided::default();
+                assert_eq!(core.hand_over(0, &mut decided), Left::Clear);
+                assert_eq!((refused, decided.cells().len()), (true, usize::from(waits_still)));
+                assert!(matches!(core.take_outcome(*small), Outcome::Granted(..)));
+                assert_eq!(core.take_outcome(*large), Outcome::Waiting);
+                assert!(!core.waiting.is_noted());
+            },
+        );
+        assert!(unclear.get() > 0, "no step of the batch hid anything");
+    }
+
     /// The capacity goes up when the request has looked at it, and then what was idle is in use:
     /// the pool had room before, by what was idle, and has room after.
     #[test]

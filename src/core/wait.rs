@@ -875,9 +875,11 @@ enum Look {
 
 #[cfg(test)]
 mod tests {
-    use super::super::events::Nobody;
+    use super::super::account::Settings;
+    use super::super::events::{End, Nobody};
     use super::super::region::tests::{assert_empty_is_zeroed, words};
     use super::super::tests::{ask, core};
+    use super::super::word::Owner;
     use super::*;
 
     words! { Place: tag cost cell }
@@ -968,6 +970,109 @@ mod tests {
         assert_eq!((core.waiting.senior(), core.waiting.aside_bytes()), (Some(ticket.index), 0));
         assert!(!core.give_up_aside(ticket.index));
         assert_eq!(core.waiting.senior(), None);
+    }
+
+    /// Sees each grant, and does something then.
+    struct WhenGranted<F: Fn()>(F);
+
+    impl<F: Fn()> Observer for WhenGranted<F> {
+        fn granted(&self, _: Owner, _: (u32, u32), _: u64) {
+            (self.0)();
+        }
+        fn grown(&self, _: Owner, _: (u32, u32), _: u64) {}
+        fn shrunk(&self, _: Owner, _: (u32, u32), _: u64) {}
+        fn ended(&self, _: Owner, _: (u32, u32), _: u64, _: End) {}
+    }
+
+    #[test]
+    fn a_line_in_which_all_is_clear_is_left_without_a_note() {
+        let (core, _) = one_waits(0, 20);
+        assert_eq!(core.hand_over(0, &mut Decided::default()), Left::Clear);
+        assert!(!core.waiting.is_noted() && !core.scarcity.is_unsettled());
+        // Relaxed: one thread.
+        assert_eq!(core.waiting.state.walk.load(Ordering::Relaxed), 1, "one look is enough");
+    }
+
+    /// The senior is decided before it is served: too late, or because it has given up.
+    #[test]
+    fn a_senior_that_is_late_or_gone_is_served_no_more() {
+        for (late, outcome) in [(true, Outcome::Expired), (false, Outcome::Stale)] {
+            let core = core(100);
+            let (slot, generation) = core.admit(&ask(4, 90), &Nobody).unwrap();
+            let ticket = core.enter_line(&ask(2, 20), 10).unwrap();
+            core.hand_over(0, &mut Decided::default());
+            core.make_senior(ticket.index, 0);
+            core.release(slot, generation, ask(4, 90).owner(), &Nobody).unwrap();
+            assert!(late || core.withdraw(ticket));
+            let nobody = WhenGranted(|| panic!("it is served"));
+            core.hand_over(if late { 10 } else { 9 }, &mut Decided::told_to(&nobody));
+            assert_eq!(core.take_outcome(ticket), outcome);
+            assert_eq!((core.waiting.senior(), core.accounts.used(2)), (None, 0));
+        }
+    }
+
+    /// Time goes on by what was served, not by what was given back.
+    #[test]
+    fn who_gives_up_while_it_is_granted_its_bytes_was_not_served() {
+        for withdraws in [false, true] {
+            let (core, ticket) = one_waits(5, 5);
+            let gives_up = WhenGranted(|| assert!(!withdraws || core.withdraw(ticket)));
+            let mut decided = Decided::told_to(&gives_up);
+            core.hand_over(0, &mut decided);
+            assert_eq!(decided.cells().len(), usize::from(!withdraws));
+            assert_eq!(core.waiting.virtual_time() > 0, !withdraws);
+            // Relaxed: one thread.
+            let walks = core.waiting.state.walk.load(Ordering::Relaxed);
+            assert_eq!(walks, 1 + u32::from(withdraws), "what came back is offered");
+            assert_eq!(core.accounts.used(2), if withdraws { 0 } else { 5 });
+        }
+    }
+
+    /// What it had is free again, and that is said, so that somebody looks again.
+    #[test]
+    fn a_senior_makes_way_for_one_that_waits_as_long() {
+        let (core, first) = one_waits(10, 20);
+        let second = core.enter_line(&ask(4, 30), u64::MAX).unwrap();
+        core.hand_over(0, &mut Decided::default());
+        assert!(!core.make_senior(first.index, 5));
+        let patience_ns = core.waiting.patience_ns;
+        assert!(!core.make_senior(second.index, 5 + patience_ns), "it may gain something yet");
+        assert_eq!(core.waiting.senior(), Some(first.index));
+        assert!(core.make_senior(second.index, 6 + patience_ns), "ten bytes came free");
+        let aside = [(2, 0), (4, 10)].map(|(account, bytes)| (core.aside_of(account), bytes));
+        assert!(aside.iter().all(|(aside, bytes)| aside == bytes), "{aside:?}");
+    }
+
+    /// Whoever waits in vain for a slot is told apart from who lacks a count, in line or before it.
+    #[test]
+    fn it_is_said_if_slots_are_lacking_and_only_then() {
+        for counted in [false, true] {
+            for is_senior in [false, true] {
+                let (core, ticket) = one_waits(5, 5);
+                if counted {
+                    let one = Settings { counted: 1, ..core.accounts.settings(2) };
+                    core.accounts.configure(2, &one).unwrap();
+                    core.queue(ask(2, 1).owner()).set_grants_max(Some(0));
+                } else {
+                    let other = Ask { bytes: 1, ..ask(4, 1) };
+                    core.accounts.uncharge(4, 90);
+                    while core.admit(&other, &Nobody).is_ok() {
+                        core.accounts.uncharge(4, 1);
+                    }
+                    core.accounts.charge(4, 1, 0, 90).unwrap();
+                }
+                if is_senior {
+                    core.waiting.take_line();
+                    core.let_in();
+                    core.make_senior(ticket.index, 0);
+                    core.waiting.leave_to_others();
+                }
+                let mut decided = Decided::default();
+                core.hand_over(0, &mut decided);
+                assert_eq!(core.take_outcome(ticket), Outcome::Waiting);
+                assert_eq!(decided.lacks_slots, !counted, "{counted} {is_senior}");
+            }
+        }
     }
 
     /// Where grants of its type are limited, a waiter that lacks one stands in nobody's way.
