@@ -469,6 +469,40 @@ fn an_aged_waiter_at_its_own_limit_is_not_passed_by_its_own_tenant() {
     assert_eq!(small.poll().unwrap().unwrap().bytes() + large.bytes(), 10);
 }
 
+/// Groups in groups, as deep as they go, and each has less left than those below it: what the least
+/// has is set aside at once.
+#[test]
+fn an_aged_waiter_far_below_has_what_the_least_of_all_above_it_has() {
+    let clock = ManualClock::new();
+    let governor = governor(100, &clock);
+    let mut numbers = 1..;
+    let mut holder = |parent, bytes| {
+        let config = tenant(numbers.next().unwrap(), Priority::Normal);
+        let holder = governor.register_tenant(TenantConfig { parent, ..config }).unwrap();
+        (holder, governor.request(&fixed(holder, bytes)).unwrap())
+    };
+    let (other, first) = holder(None, 9);
+    let last = governor.request(&fixed(other, 1)).unwrap();
+    let (mut held, mut parent) = (vec![first], None);
+    for depth in 1..=5 {
+        let config = GroupConfig { parent, limit_bytes: Some(100), ..GroupConfig::new("") };
+        parent = Some(governor.register_group(config).unwrap());
+        held.push(holder(parent, if depth < 5 { 10 } else { 40 }).1);
+    }
+    let below = TenantConfig { parent, ..tenant(16, Priority::Normal) };
+    let below = governor.register_tenant(below).unwrap();
+    let mut large = governor.enqueue(&fixed(below, 70), FOREVER).unwrap();
+    assert_eq!(governor.try_request(&fixed(other, 10)).map(|grant| grant.bytes()), Ok(10));
+    clock.advance_ns(PATIENCE_NS);
+    drop(last);
+    let nothing_left = governor.try_request(&fixed(other, 1)).map(|grant| grant.bytes());
+    assert_eq!(denial(nothing_left.unwrap_err()).available_bytes, 0);
+    held.pop();
+    assert!(large.poll().is_none());
+    held.clear();
+    assert_eq!(large.poll().unwrap().unwrap().bytes(), 70);
+}
+
 #[test]
 fn a_guarantee_never_waits() {
     let clock = ManualClock::new();
