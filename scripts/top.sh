@@ -174,18 +174,18 @@ echo "it is sorted, filtered, shown as a tree, and explains its keys"
 keys f
 sees 'choose a tenant first'
 keys Down f
-sees 'freeze chat, .*y freezes'
+sees 'y freezes, .*: freeze chat?'
 keys n
 sees_no_more 'y freezes'
 [ "$(ask /v1/tenants/chat | jq -r .hold)" = none ]
 keys f
-sees 'freeze chat, .*y freezes'
+sees 'y freezes, .*: freeze chat?'
 keys y
 sees 'chat is frozen'
 sees '^chat (frozen)'
 [ "$(ask /v1/tenants/chat | jq -r .hold)" = frozen ]
 keys f
-sees 'thaw chat, .*y thaws'
+sees 'y thaws, .*: thaw chat?'
 keys y
 sees 'chat is thawed'
 sees_no_more '(frozen)'
@@ -201,7 +201,29 @@ tmux -L "$socket" resize-window -t top -x 50 -y 10
 sees 'this terminal is too small: 50 x 10'
 tmux -L "$socket" resize-window -t top -x 80 -y 24
 sees 'Tenant .*Used.*Guarantee'
-echo "a tenant in detail, and a small terminal"
+for width in 80 90; do
+    tmux -L "$socket" resize-window -t top -x "$width" -y 24
+    sees '^3 tenants   [1-9] columns hidden, < > or widen'
+    sees 'Enter: open  f: freeze  /: filter  t: tree$'
+    # Going through the columns brings each of them to the screen.
+    for column in Guarantee 'Fair share' Limit 'Idle claim' Evictable Waiting Refused Evicted \
+        'Above fair'; do
+        keys Right
+        sees "$column▼"
+    done
+    keys Right
+    sees 'Tenant▲'
+    keys Right
+    sees 'Used▼'
+    keys '?'
+    sees '> no limit'
+    sees_no_more '…'
+    keys Space
+    sees_no_more '> no limit'
+done
+tmux -L "$socket" resize-window -t top -x 120 -y 34
+sees '^3 tenants   2 columns hidden'
+echo "a tenant in detail, a small terminal, and what has no room at 80 and 90 columns"
 
 # A server that is there and says nothing.
 kill -STOP "$server"
