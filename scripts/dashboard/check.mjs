@@ -2,7 +2,8 @@
 // away and comes back; how much is sent, and how long a change takes with a thousand tenants.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
 import { bytes, sized } from "../../crates/server/dashboard/units.js";
 import { Browser, sleep } from "./browser.mjs";
 import { Crowd, many, program, Server, Traffic } from "./demo.mjs";
@@ -251,6 +252,28 @@ async function columns(page) {
   assert.ok(seen, "the keys are in sight with the table");
   await page.size(1440, 900);
   says(`columns: ${hidden.length} of ${all.length} have no room at 900, told and within reach`);
+}
+
+// What was used over time is saved as a picture that stands by itself.
+async function savedPictures(page) {
+  await page.saveTo(resolve(OUT));
+  const saved = async (hash, name) => {
+    const file = `${OUT}/${name}.svg`;
+    rmSync(file, { force: true });
+    await page.value(`location.hash = "${hash}"`);
+    await page.until("Boolean(document.querySelector('.save'))", "a button that saves");
+    await page.value("document.querySelector('.save').focus()");
+    await page.key("Enter");
+    for (let turn = 0; turn < 100 && !existsSync(file); turn += 1) await sleep(50);
+    assert.ok(existsSync(file), `${file} is saved`);
+    return readFileSync(file, "utf8");
+  };
+  const pool = await saved("#/", "pool-minute");
+  assert.match(pool, /^<svg [^]*The pool: memory in use, the last minute[^]*<polyline/);
+  assert.match(pool, /capacity[^]*<\/svg>/);
+  const batch = await saved("#/tenant/batch", "batch-minute");
+  assert.match(batch, /^<svg [^]*batch: memory in use, the last minute[^]*<polyline/);
+  says("pictures of the pool and of a tenant over time, saved");
 }
 
 // All that was evicted in the last minute is within reach, and how much it was.
@@ -657,6 +680,7 @@ async function few(browser) {
     );
     await sleep(SHOTS_AFTER_MS);
     await evictions(page, server);
+    await savedPictures(page);
     await oneLookOfAll(page);
     await refusals(page, server);
     await groups(page, server);

@@ -1,5 +1,6 @@
 // What was in use over time, with the levels at which pressure rises, refusals and evictions.
 
+import { save } from "./api.js";
 import { h, s, text } from "./dom.js";
 import { bytes, clock, count } from "./units.js";
 
@@ -143,6 +144,29 @@ function pressure(levels, from, now, x, y) {
       ),
     ];
   });
+}
+
+// A button that saves what a chart shows as a picture, drawn by the server. `span`: what is chosen.
+export function saver(path, name, span) {
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet save",
+      title: "save it as an SVG picture",
+      onclick: async () => {
+        const of = span() === 60_000 ? "minute" : "hour";
+        try {
+          await save(`${path}?span=${of}`, `${name}-${of}.svg`);
+          text(button, "Save picture");
+        } catch (error) {
+          text(button, `Not saved: ${error.message}`);
+        }
+      },
+    },
+    "Save picture",
+  );
+  return button;
 }
 
 // Buttons for how far back a chart looks.

@@ -1,6 +1,6 @@
 // The first view: the pool, the last refusal, what was evicted, advice, and all tenants.
 
-import { Chart, spans } from "./chart.js";
+import { Chart, saver, spans } from "./chart.js";
 import { attribute, dated, frame, h, list, s, tell, text } from "./dom.js";
 import { evictedLately, Evictions, poolEvictions } from "./evictions.js";
 import { groupsCard } from "./groups.js";
@@ -104,6 +104,7 @@ function poolCard() {
       badge,
       h("span", { class: "grow" }),
       levels,
+      saver("/v1/history.svg", "pool", () => chosen.span),
       spans(chosen.span, (span) => {
         chosen.span = span;
         draw();

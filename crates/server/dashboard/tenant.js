@@ -3,7 +3,7 @@
 
 import { call } from "./api.js";
 import { Bar, ownScale } from "./bar.js";
-import { Chart, spans } from "./chart.js";
+import { Chart, saver, spans } from "./chart.js";
 import { dated, h, list, since, tell, text } from "./dom.js";
 import { evictedLately, Evictions } from "./evictions.js";
 import { openGroupLimits, openLimits } from "./limits.js";
@@ -256,6 +256,11 @@ class Page {
               { class: "line" },
               h("h2", {}, "Over time"),
               h("span", { class: "grow" }),
+              saver(
+                `/v1/tenants/${encodeURIComponent(this.name)}/history.svg`,
+                this.name,
+                () => chosen.span,
+              ),
               spans(chosen.span, (span) => {
                 chosen.span = span;
                 if (this.details) this.drawChart();

@@ -222,6 +222,26 @@ fn a_tenant_in_detail() {
 }
 
 #[test]
+fn what_was_used_over_time_is_a_picture_of_the_pool_or_of_a_tenant() {
+    let server = Server::new(SETUP);
+    granted(&server, &with(ask("chat", 16 * MIB), "type", "cache"));
+    server.post("/v1/requests", &ask("chat", 100 * MIB)).is(507);
+    soon("a second with a refusal is drawn", || {
+        let picture = server.get("/v1/tenants/chat/history.svg?span=minute").is(200);
+        assert_eq!(picture.header("content-type"), Some("image/svg+xml"));
+        for word in ["chat: memory in use, the last minute", "limit", "60 s ago"] {
+            assert!(picture.text.contains(word), "{word}: {}", picture.text);
+        }
+        picture.text.contains("B3261E")
+    });
+    let pool = server.get("/v1/history.svg").is(200);
+    assert!(pool.text.contains("The pool: memory in use, the last hour"), "{}", pool.text);
+    assert!(pool.text.contains("capacity") && pool.text.contains("60 min ago"), "{}", pool.text);
+    server.get("/v1/history.svg?span=day").refuses(400, "invalid");
+    server.get("/v1/tenants/nobody/history.svg").refuses(404, "not-found");
+}
+
+#[test]
 fn nobody_watches_for_ever() {
     let mut server = Server::new(SETUP);
     let mut stream = listen(&server, "/v1/watch");
