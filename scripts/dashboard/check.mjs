@@ -17,6 +17,8 @@ const TENANTS = 1000;
 const TRACE_MS = 10_000;
 const SHOTS_AFTER_MS = Number(process.env.DASHBOARD_WARM_SECS ?? 20) * 1000;
 const GIB = 2 ** 30;
+// What says of which look at the server it is.
+const DATED = "document.querySelectorAll('main [data-time]')";
 const NAMES =
   "[...document.querySelectorAll('.tenants tbody tr[role=row] a')].map((a) => a.textContent)";
 
@@ -141,7 +143,7 @@ async function oneLook(page, parts, holds, mistakes) {
     const [times, mixed, wrong] = [new Set(), [], new Set()];
     let parts = 99;
     for (const end = performance.now() + 5500; performance.now() < end; ) {
-      const dated = [...document.querySelectorAll("main [data-time]")];
+      const dated = [...${DATED}];
       const all = new Set(dated.map((part) => part.dataset.time));
       parts = Math.min(parts, dated.length);
       if (all.size !== 1) mixed.push([...all].join());
@@ -166,7 +168,7 @@ async function oneLook(page, parts, holds, mistakes) {
 async function oneLookOfAll(page) {
   await page.value("location.hash = '#/'");
   await page.until(`${NAMES}.length === 10`, "the overview");
-  await page.until("document.querySelectorAll('main [data-time]').length >= 6", "parts with a time");
+  await page.until(`${DATED}.length >= 6`, "parts with a time");
   // The rows and the sum are those of the look that the page says.
   const overview = await oneLook(
     page,
@@ -188,7 +190,7 @@ async function oneLookOfAll(page) {
     0,
   );
   await page.value("location.hash = '#/tenant/batch'");
-  await page.until("document.querySelectorAll('main [data-time]').length >= 7", "parts with a time");
+  await page.until(`${DATED}.length >= 7`, "parts with a time");
   // What it holds is counted a moment later than what it uses: a request may come between, rarely.
   const tenant = await oneLook(
     page,
@@ -329,12 +331,14 @@ async function groups(page, server) {
   await page.key("Enter");
   await page.until(`/Change research\\?/.test(${dialog})`, "a second look");
   assert.equal(await limit(), 9 * GIB, "nothing is changed before that");
-  assert.match(await page.value("document.querySelector('.differences').innerText"), /9 GiB → 10 GiB/);
+  const change = await page.value("document.querySelector('.differences').innerText");
+  assert.match(change, /9 GiB → 10 GiB/);
   await page.key("Enter");
   await page.until(`/has its new limit/.test(${dialog})`, "changed");
   assert.equal(await limit(), 10 * GIB);
   await page.key("Enter");
-  await page.until("/10 GiB/.test(document.querySelector('[data-group=research]').innerText)", "shown");
+  const line = "document.querySelector('[data-group=research]').innerText";
+  await page.until(`/10 GiB/.test(${line})`, "shown");
   // A refusal by the group: the button asks for as much as was too much.
   await page.value("location.hash = '#/refused'");
   await page.until("document.querySelectorAll('.entry').length >= 2", "the last refusals");
@@ -347,7 +351,7 @@ async function groups(page, server) {
     /limits of group research/.test(one.innerText))`;
   await page.until(`Boolean(${button})`, "a button");
   await page.value(`${button}.click()`);
-  await page.until(`/would be within the new one/.test(${dialog})`, "what it would have let through");
+  await page.until(`/would be within the new one/.test(${dialog})`, "what it would let through");
   await page.key("Escape");
   await page.until("!document.querySelector('dialog')", "closed");
   await page.value("location.hash = '#/tenant/notebooks'");
@@ -359,7 +363,7 @@ async function groups(page, server) {
   await page.until(`/What the group research may have/.test(${dialog})`, "the same dialog");
   await page.key("Escape");
   await page.until("!document.querySelector('dialog')", "closed");
-  says("groups: a limit previewed, reviewed, raised by keys; also from a refusal and a tenant's page");
+  says("groups: a limit previewed, reviewed, raised by keys; also from a refusal and a tenant");
 }
 
 // The picture of a refusal: each part in its own colour, and the same in the words below.

@@ -10,11 +10,11 @@
 //! ```
 //!
 //! `memory.high` counts as a limit because the kernel slows down whoever exceeds it. Of the page
-//! cache only `inactive_file` counts as free, as the kubelet reckons it. Where the memory controller
-//! is one of version 1, its files have other names and the same meaning; both trees are walked,
-//! since a machine may have both. A missing file says that the machine lacks a feature; a file that
-//! is there and cannot be read is an error, because a limit that is not seen ends in the death of
-//! the process. Only PSI is a bonus: whatever is wrong with it, the sample goes without.
+//! cache only `inactive_file` counts as free, as the kubelet reckons it. Where the memory
+//! controller is one of version 1, its files have other names and the same meaning; both trees are
+//! walked, since a machine may have both. A missing file says that the machine lacks a feature; a
+//! file that is there and cannot be read is an error, because a limit that is not seen ends in the
+//! death of the process. Only PSI is a bonus: whatever is wrong with it, the sample goes without.
 
 mod text;
 

@@ -33,9 +33,9 @@ export class Chart {
     this.observer.disconnect();
   }
 
-  // points: [ms, used bytes, requests, denied, evicted bytes]; used: as of now, where the line ends;
-  // evicted: bytes in the last minute; span and slot in ms; lines: [{ bytes, name, kind }]; levels:
-  // [[ms, name]].
+  // points: [ms, used bytes, requests, denied, evicted bytes]; used: as of now, where the line
+  // ends; evicted: bytes in the last minute; span and slot in ms; lines: [{ bytes, name, kind }];
+  // levels: [[ms, name]].
   draw(what) {
     this.last = what;
     const { points, span, slot, now, used, top, lines, levels } = what;

@@ -26,7 +26,8 @@ class Line {
     this.about = h("span", { class: "muted" });
     const label = h("b", { class: "what" }, name);
     const limit = h("span", { class: "limited" }, "limit ", this.limit);
-    this.element = h("li", { class: "group" }, label, this.bar.element, this.used, limit, this.about);
+    const parts = [label, this.bar.element, this.used, limit, this.about];
+    this.element = h("li", { class: "group" }, parts);
   }
 
   show(group, evictable, scale) {

@@ -38,10 +38,9 @@ class Says {
     if (!own.length) return;
     const fits = own.filter((one) => limit === null || limit >= one.limit + one.short_bytes);
     const sum = (some) => some.reduce((total, one) => total + one.times, 0);
-    this.say(
-      `Of its last ${times(sum(own), "refusal")} by ${by}, ${sum(fits)} would be within the new one.`,
-      fits.length ? "good" : "warn",
-    );
+    const of = `Of its last ${times(sum(own), "refusal")} by ${by}`;
+    const level = fits.length ? "good" : "warn";
+    this.say(`${of}, ${sum(fits)} would be within the new one.`, level);
   }
 
   // What is guaranteed in all, and whether the pool has it.

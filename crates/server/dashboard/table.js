@@ -99,7 +99,8 @@ const RANKED = COLUMNS.filter((column) => column.rank).sort((a, b) => a.rank - b
 
 // The columns that have room beside each other, set after set, so that each is in one of them.
 function setsOf(width) {
-  const fixed = COLUMNS.filter((column) => !column.rank && (column.id !== "bar" || width > BARE_PX));
+  const always = COLUMNS.filter((column) => !column.rank);
+  const fixed = always.filter((column) => column.id !== "bar" || width > BARE_PX);
   const room = width - fixed.reduce((sum, column) => sum + column.px, 0);
   const sets = [[]];
   let left = room;

@@ -90,9 +90,9 @@ function help(denial) {
   if (denial.reason === "capacity") {
     const holders = above(tenant);
     if (holders.length) {
+      const names = holders.map((t) => `${t.name} by ${bytes(t.above)}`).join(", ");
       add(
-        `Above their fair share: ${holders.map((t) => `${t.name} by ${bytes(t.above)}`).join(", ")}. ` +
-          "A lower limit for them leaves more for others.",
+        `Above their fair share: ${names}. A lower limit for them leaves more for others.`,
         {
           name: `Change limits of ${holders[0].name}`,
           run: () => openLimits(holders[0]),

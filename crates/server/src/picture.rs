@@ -32,6 +32,10 @@ const INK: RGBColor = RGBColor(43, 95, 203);
 const BOUND: RGBColor = RGBColor(27, 29, 33);
 const DENIED: RGBColor = RGBColor(179, 38, 30);
 const EVICTED: RGBColor = RGBColor(151, 97, 10);
+/// Slots of a history.
+const SLOTS: f64 = 60.0;
+/// What is further apart than this many slots has a gap between.
+const GAP: f64 = 2.5;
 /// Above the highest of what is drawn there is so much room, as a factor.
 const AIR: f64 = 1.1;
 
@@ -55,26 +59,25 @@ pub struct Wanted {
 /// All that is drawn.
 struct Scene {
     title: String,
-    /// When each slot began, in seconds before now, with what it has.
+    /// How many slots before now each began, with what it has.
     points: Vec<(f64, HistoryPoint)>,
     used_bytes: u64,
     /// Amounts that are marked, with their names.
     bounds: Vec<(u64, &'static str)>,
-    /// How long a slot is, and all of them, in seconds.
-    slot: f64,
-    span: f64,
+    /// What a slot is.
+    slot: &'static str,
 }
 
 impl Scene {
     fn new(name: &str, span: Span, history: &UsageHistory, state: &State) -> Self {
-        let (points, slot, words) = match span {
-            Span::Minute => (&history.seconds, 1.0, "the last minute"),
-            Span::Hour => (&history.minutes, 60.0, "the last hour"),
+        let (points, slot, slot_ms, words) = match span {
+            Span::Minute => (&history.seconds, "s", 1e3, "the last minute"),
+            Span::Hour => (&history.minutes, "min", 60e3, "the last hour"),
         };
         let calendar = Calendar::new(state);
         let ago = |point: &HistoryPoint| {
             let ms = calendar.now_ms().saturating_sub(calendar.unix_ms(point.time_ns));
-            ms as f64 / 1e3
+            ms as f64 / slot_ms
         };
         Self {
             title: format!("{name}: memory in use, {words} (▲ refused, ● evicted)"),
@@ -82,7 +85,6 @@ impl Scene {
             used_bytes: 0,
             bounds: Vec::new(),
             slot,
-            span: slot * 60.0,
         }
     }
 
@@ -91,14 +93,14 @@ impl Scene {
         let mut runs: Vec<Vec<(f64, u64)>> = Vec::new();
         let mut last = f64::INFINITY;
         for (ago, point) in &self.points {
-            if last - ago > 2.5 * self.slot {
-                runs.push(vec![(-ago.min(self.span), point.used_bytes)]);
+            if last - ago > GAP {
+                runs.push(vec![(-ago.min(SLOTS), point.used_bytes)]);
             }
-            let end = -(ago - self.slot).max(0.0);
+            let end = -(ago - 1.0).max(0.0);
             runs.last_mut().expect("the first one begins a run").push((end, point.used_bytes));
             last = *ago;
         }
-        if let Some(run) = runs.last_mut().filter(|_| last <= 2.5 * self.slot) {
+        if let Some(run) = runs.last_mut().filter(|_| last <= GAP) {
             run.push((0.0, self.used_bytes));
         }
         runs
@@ -119,7 +121,7 @@ impl Scene {
             .margin(14 * SCALE)
             .set_label_area_size(LabelAreaPosition::Left, 70 * SCALE)
             .set_label_area_size(LabelAreaPosition::Bottom, 28 * SCALE)
-            .build_cartesian_2d(-self.span..0.0, 0.0..value(top) * AIR)?;
+            .build_cartesian_2d(-SLOTS..0.0, 0.0..value(top) * AIR)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -141,13 +143,13 @@ impl Scene {
             chart.draw_series(area.border_style(INK.stroke_width(2 * SCALE)))?;
         }
         for (bytes, name) in self.bounds.iter().filter(|(bytes, _)| *bytes > 0) {
-            let ends = [(-self.span, value(*bytes)), (0.0, value(*bytes))];
+            let ends = [(-SLOTS, value(*bytes)), (0.0, value(*bytes))];
             chart.draw_series(LineSeries::new(ends, BOUND.stroke_width(SCALE)))?;
-            let place = (-self.span, value(*bytes) + value(top) * 0.05);
+            let place = (-SLOTS, value(*bytes) + value(top) * 0.05);
             chart.draw_series([Text::new(format!(" {name}"), place, font(11))])?;
         }
-        let marks = self.points.iter().filter(|(ago, _)| *ago <= self.span);
-        let middle = |ago: f64| -(ago - self.slot / 2.0).max(0.0);
+        let marks = self.points.iter().filter(|(ago, _)| *ago <= SLOTS);
+        let middle = |ago: f64| -(ago - 0.5).max(0.0);
         let (low, high) = (value(top) * 0.03, value(top) * 0.08);
         for (ago, point) in marks {
             if point.denied > 0 {
@@ -168,11 +170,7 @@ impl Scene {
     }
 
     fn time_label(&self, at: f64) -> String {
-        match (at, self.slot) {
-            (at, _) if at > -self.slot / 2.0 => "now".to_string(),
-            (at, 1.0) => format!("{:.0} s ago", -at),
-            (at, slot) => format!("{:.0} min ago", -at / slot),
-        }
+        if at > -0.5 { "now".to_string() } else { format!("{:.0} {} ago", -at, self.slot) }
     }
 
     fn answer(&self) -> Result<Response, Problem> {
@@ -242,7 +240,7 @@ mod tests {
         let points = agos.iter().map(|ago| (*ago, HistoryPoint::default())).collect();
         let bounds = vec![(8 << 30, "limit")];
         let title = "a<b & c".to_string();
-        Scene { title, points, used_bytes: 3 << 30, bounds, slot: 1.0, span: 60.0 }
+        Scene { title, points, used_bytes: 3 << 30, bounds, slot: "s" }
     }
 
     #[test]
