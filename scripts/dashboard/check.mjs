@@ -131,6 +131,15 @@ async function openBars(page) {
     assert.equal(end.mark, !end.open, `${name}: a mark at the limit, or none`);
     if (end.open && end.wide) assert.equal(end.words, "no limit");
   }
+  // Who has all of it has all of it marked.
+  const chat = await page.value(`(() => {
+    const row = [...document.querySelectorAll(".tenants tbody tr[role=row]")]
+      .find((one) => one.querySelector("a").textContent === "chat");
+    const mark = (name) => row.querySelector(".mark-" + name).getAttribute("visibility") === null;
+    const wide = (name) => Number(row.querySelector(".bar-" + name).getAttribute("width")) > 0;
+    return { mark: ["limit", "burst"].map(mark), wide: ["used", "floor", "burst"].map(wide) };
+  })()`);
+  assert.deepEqual(chat, { mark: [true, true], wide: [true, true, true] });
   says("bars: those without a limit fade away and say so, the others end at a mark");
 }
 
