@@ -1,9 +1,8 @@
 //! Sizes, counts, rates and times as people write them. Every function is total: it has an
 //! answer for every number, and none of them is longer than ten characters or so.
 
-const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-/// Punctuation that may stand directly before a size in a sentence.
-const BEFORE_SIZE: [char; 3] = ['(', '`', '"'];
+/// Of sizes, each 1024 times the one before.
+pub const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// `24 GiB`, `1.46 GiB`, `512 B`: binary units, three digits, none where the size is round.
 pub fn bytes(bytes: u64) -> String {
@@ -18,44 +17,6 @@ pub fn bytes(bytes: u64) -> String {
         unit += 1;
     }
     format!("{} {}", three_digits(value), UNITS[unit])
-}
-
-/// A sentence with its sizes as [`bytes`] tells them: `24576 MiB` become `24 GiB`.
-pub fn sized(sentence: &str) -> String {
-    let mut out = String::with_capacity(sentence.len());
-    let mut rest = sentence;
-    while let Some((word, after)) = rest.split_once(' ') {
-        match size_at(word, after) {
-            Some((size, unit)) => {
-                let before = word.len() - word.trim_start_matches(BEFORE_SIZE).len();
-                out += &word[..before];
-                out += &bytes(size);
-                rest = &after[unit..];
-            }
-            None => {
-                out += word;
-                out.push(' ');
-                rest = after;
-            }
-        }
-    }
-    out + rest
-}
-
-/// The size that a word and the unit at the beginning of what follows it are, with the length of
-/// that unit.
-fn size_at(word: &str, after: &str) -> Option<(u64, usize)> {
-    let number = word.trim_start_matches(BEFORE_SIZE);
-    if !number.starts_with(|first: char| first.is_ascii_digit()) {
-        return None;
-    }
-    let amount: f64 = number.parse().ok().filter(|amount: &f64| amount.is_finite())?;
-    let end = after.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(after.len());
-    let power = match &after[..end] {
-        "bytes" => 0,
-        unit => UNITS.iter().position(|known| *known == unit)?,
-    };
-    Some(((amount * (1u64 << (10 * power)) as f64).round() as u64, end))
 }
 
 /// `1,234,567`.
@@ -147,20 +108,6 @@ mod tests {
         assert_eq!(bytes((3 << 30) / 2), "1.50 GiB");
         assert_eq!(bytes((1 << 30) - 1), "1.00 GiB");
         assert_eq!(bytes(u64::MAX), "16.0 EiB");
-    }
-
-    /// The same figures are read by the test of the dashboard.
-    #[test]
-    fn sizes_are_told_by_one_rule_here_and_on_the_dashboard() {
-        let lines = include_str!("../../tests/top/sizes.txt").lines();
-        let told = |given: &str| given.parse().map_or_else(|_| sized(given), bytes);
-        let mut seen = 0;
-        for (given, expected) in lines.map(|line| line.split_once('\t').unwrap()) {
-            assert_eq!(told(given), expected, "{given}");
-            seen += 1;
-        }
-        assert!(seen > 15, "{seen} lines");
-        assert_eq!(sized("1e999 MiB, 5 MiBs, 7 x"), "1e999 MiB, 5 MiBs, 7 x");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Error, Map, Value};
 
-use crate::report::human::sized;
+use super::sized::sized;
 
 /// Most tenants that are known at one time.
 const TENANTS_MAX: usize = 1 << 18;
