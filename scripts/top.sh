@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# `allot top` in a real terminal, that of tmux: what stands on the screen, every key, a tenant frozen
-# and thawed, a server that is silent, gone, and another one, a terminal that is too small, and how it
-# ends; then --once. Screens that differ from what was expected are printed.
+# `allot top` in a real terminal, that of tmux: what stands on the screen, every key, a tenant
+# frozen and thawed, a server that is silent, gone, and another one, a terminal that is too small,
+# and how it ends; then --once, and a recorded trace as it is played. Screens that differ from what
+# was expected are printed.
 #
 #   scripts/top.sh
 #
@@ -36,10 +37,12 @@ finish() {
 }
 trap finish EXIT
 
-# Starts a server on an address; it has two groups and no tenants.
+# Starts a server on an address, with more options; it has two groups and no tenants.
 serve() {
-    "$allot" serve --listen "$1" --config "$scratch/allot.toml" --token-file "$scratch/token" \
-        > "$scratch/serve.log" 2>&1 &
+    local listen=$1
+    shift
+    "$allot" serve --listen "$listen" --config "$scratch/allot.toml" \
+        --token-file "$scratch/token" "$@" > "$scratch/serve.log" 2>&1 &
     server=$!
     local turn
     for turn in {1..300}; do
@@ -174,18 +177,18 @@ echo "it is sorted, filtered, shown as a tree, and explains its keys"
 keys f
 sees 'choose a tenant first'
 keys Down f
-sees 'freeze chat, .*y freezes'
+sees 'y freezes, .*: freeze chat?'
 keys n
 sees_no_more 'y freezes'
 [ "$(ask /v1/tenants/chat | jq -r .hold)" = none ]
 keys f
-sees 'freeze chat, .*y freezes'
+sees 'y freezes, .*: freeze chat?'
 keys y
 sees 'chat is frozen'
 sees '^chat (frozen)'
 [ "$(ask /v1/tenants/chat | jq -r .hold)" = frozen ]
 keys f
-sees 'thaw chat, .*y thaws'
+sees 'y thaws, .*: thaw chat?'
 keys y
 sees 'chat is thawed'
 sees_no_more '(frozen)'
@@ -201,7 +204,29 @@ tmux -L "$socket" resize-window -t top -x 50 -y 10
 sees 'this terminal is too small: 50 x 10'
 tmux -L "$socket" resize-window -t top -x 80 -y 24
 sees 'Tenant .*Used.*Guarantee'
-echo "a tenant in detail, and a small terminal"
+for width in 80 90; do
+    tmux -L "$socket" resize-window -t top -x "$width" -y 24
+    sees '^3 tenants   [1-9] columns hidden, < > or widen'
+    sees 'Enter: open  f: freeze  /: filter  t: tree$'
+    # Going through the columns brings each of them to the screen.
+    for column in Guarantee 'Fair share' Limit 'Idle claim' Evictable Waiting Refused Evicted \
+        'Above fair'; do
+        keys Right
+        sees "$column▼"
+    done
+    keys Right
+    sees 'Tenant▲'
+    keys Right
+    sees 'Used▼'
+    keys '?'
+    sees '> no limit'
+    sees_no_more '…'
+    keys Space
+    sees_no_more '> no limit'
+done
+tmux -L "$socket" resize-window -t top -x 120 -y 34
+sees '^3 tenants   2 columns hidden'
+echo "a tenant in detail, a small terminal, and what has no room at 80 and 90 columns"
 
 # A server that is there and says nothing.
 kill -STOP "$server"
@@ -262,3 +287,21 @@ once --json | jq -e '.schema == 1 and .pool.used_bytes == 30 * 1048576 and
     ([.tenants[].name] == ["chat", "batch", "index"]) and .tenants[2].refused_requests == 1' \
     > /dev/null
 echo "--once prints a table, --once --json a document"
+
+kill "$server"
+wait "$server" || true
+# An hour of it is a second; what the last two hold they hold for longer than this takes.
+cat > "$scratch/trace.csv" << END
+time_ms,tenant,allocation_type,bytes,duration_ms,key
+0,reader,cache,2097152,,1
+2000,reader,inference,17179869184,1000,
+3000,writer,inference,4194304,3600000000,
+3600000,late,inference,8388608,3600000000,
+END
+serve 127.0.0.1:0 --replay "$scratch/trace.csv" --format csv --speed 3600
+run_top
+sees ' live$'
+sees '^late  *[▓█]'
+sees '^writer  *[▓█]'
+sees 'last refusal: reader'
+echo "a recorded trace is seen as it is played"

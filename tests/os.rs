@@ -249,6 +249,35 @@ SwapFree:        2000000 kB
     }
 
     #[test]
+    fn limits_of_version_1_are_seen_where_the_memory_controller_is_one() {
+        let mountinfo = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n\
+            32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
+            35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+            41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        // What a cgroup of version 1 has for no limit.
+        let none = "9223372036854771712\n";
+        let memory = "sys/fs/cgroup/memory";
+        let stat = "inactive_file 1\ntotal_inactive_file 52428800\n";
+        let machine = Machine::bare()
+            .with("proc/self/mountinfo", mountinfo)
+            .with("proc/self/cgroup", "5:cpu:/other\n4:memory:/jobs/llm\n0::/\n")
+            .with(&format!("{memory}/memory.limit_in_bytes"), none)
+            .with(&format!("{memory}/memory.usage_in_bytes"), &bytes(9000 * MIB))
+            .with(&format!("{memory}/jobs/memory.limit_in_bytes"), &bytes(512 * MIB))
+            .with(&format!("{memory}/jobs/memory.usage_in_bytes"), &bytes(200 * MIB))
+            .with(&format!("{memory}/jobs/memory.stat"), stat)
+            .with(&format!("{memory}/jobs/llm/memory.limit_in_bytes"), none)
+            .with(&format!("{memory}/jobs/llm/memory.usage_in_bytes"), &bytes(100 * MIB));
+        let sample = machine.sample().unwrap();
+        assert_eq!(sample.limit_bytes, Some(512 * MIB));
+        assert_eq!((sample.used_bytes, sample.available_bytes), (Some(200 * MIB), 362 * MIB));
+        let free = machine.with(&format!("{memory}/jobs/memory.limit_in_bytes"), none);
+        assert_eq!(free.sample().unwrap().limit_bytes, None);
+        let odd = free.with(&format!("{memory}/jobs/memory.limit_in_bytes"), "lots\n");
+        assert!(odd.sample().unwrap_err().to_string().contains("memory.limit_in_bytes"));
+    }
+
+    #[test]
     fn a_process_that_was_moved_is_followed() {
         let machine = Machine::with_cgroups().group("small", &bytes(256 * MIB), "max", 56 * MIB);
         let mut probe = LinuxProbe::at(machine.path()).unwrap();

@@ -216,6 +216,14 @@ export class Page {
     writeFileSync(path, Buffer.from(data, "base64"));
   }
 
+  // Where files are saved from now on.
+  async saveTo(folder) {
+    await this.browser.send("Browser.setDownloadBehavior", {
+      behavior: "allow",
+      downloadPath: folder,
+    });
+  }
+
   // What the main thread did for so long: the events of DevTools' timeline.
   async trace(ms) {
     this.traced = [];

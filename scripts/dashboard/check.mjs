@@ -2,22 +2,37 @@
 // away and comes back; how much is sent, and how long a change takes with a thousand tenants.
 
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
+import { bytes, sized } from "../../crates/server/dashboard/units.js";
 import { Browser, sleep } from "./browser.mjs";
 import { Crowd, many, program, Server, Traffic } from "./demo.mjs";
 
-const OUT = "target/dashboard";
+const OUT = process.env.DASHBOARD_PICTURES ?? "target/dashboard";
+// Sizes and sentences, and how the command line and this page tell them.
+const SIZES = "crates/cli/tests/top/sizes.txt";
 const SENT_BYTES_MAX = 200_000;
 const UPDATE_MS_MAX = 16;
 const TENANTS = 1000;
 const TRACE_MS = 10_000;
 const SHOTS_AFTER_MS = Number(process.env.DASHBOARD_WARM_SECS ?? 20) * 1000;
 const GIB = 2 ** 30;
+// What says of which look at the server it is.
+const DATED = "document.querySelectorAll('main [data-time]')";
 const NAMES =
   "[...document.querySelectorAll('.tenants tbody tr[role=row] a')].map((a) => a.textContent)";
 
 function says(what) {
   console.log(`-- ${what}`);
+}
+
+function units() {
+  const lines = readFileSync(SIZES, "utf8").trim().split("\n");
+  for (const line of lines) {
+    const [given, told] = line.split("\t");
+    assert.equal(/^\d+$/.test(given) ? bytes(Number(given)) : sized(given), told);
+  }
+  says(`units: ${lines.length} sizes and sentences, told as on the command line`);
 }
 
 async function signIn(page, server) {
@@ -98,6 +113,288 @@ async function tenantByKeys(page) {
   says(`tenant: opened ${second} by keys, with history, grants and events`);
 }
 
+// Who has no limit has a bar that does not end like one with a limit.
+async function openBars(page) {
+  const ends = await page.value(`Object.fromEntries(
+    [...document.querySelectorAll(".tenants tbody tr[role=row]")].map((row) => [
+      row.querySelector("a").textContent,
+      {
+        open: row.querySelector(".open").checkVisibility(),
+        words: row.querySelector(".open").innerText,
+        mark: row.querySelector(".mark-limit").getAttribute("visibility") !== "hidden",
+        wide: row.querySelector(".bar").clientWidth > 150,
+      },
+    ]))`);
+  const open = Object.keys(ends).filter((name) => ends[name].open);
+  assert.deepEqual(open.sort(), ["notebooks", "vision"]);
+  for (const [name, end] of Object.entries(ends)) {
+    assert.equal(end.mark, !end.open, `${name}: a mark at the limit, or none`);
+    if (end.open && end.wide) assert.equal(end.words, "no limit");
+  }
+  // Who has all of it has all of it marked.
+  const chat = await page.value(`(() => {
+    const row = [...document.querySelectorAll(".tenants tbody tr[role=row]")]
+      .find((one) => one.querySelector("a").textContent === "chat");
+    const mark = (name) => row.querySelector(".mark-" + name).getAttribute("visibility") === null;
+    const wide = (name) => Number(row.querySelector(".bar-" + name).getAttribute("width")) > 0;
+    return { mark: ["limit", "burst"].map(mark), wide: ["used", "floor", "burst"].map(wide) };
+  })()`);
+  assert.deepEqual(chat, { mark: [true, true], wide: [true, true, true] });
+  says("bars: those without a limit fade away and say so, the others end at a mark");
+}
+
+// Looks at the page for a while, often: every part of it is of the same look at the server, at any
+// time; and a second expression holds, save for `mistakes` of those looks.
+async function oneLook(page, parts, holds, mistakes) {
+  const seen = await page.value(`new Promise(async (resolve) => {
+    const { state } = await import("/dashboard/store.js");
+    const { bytes } = await import("/dashboard/units.js");
+    const [times, mixed, wrong] = [new Set(), [], new Set()];
+    let parts = 99;
+    for (const end = performance.now() + 5500; performance.now() < end; ) {
+      const dated = [...${DATED}];
+      const all = new Set(dated.map((part) => part.dataset.time));
+      parts = Math.min(parts, dated.length);
+      if (all.size !== 1) mixed.push([...all].join());
+      const [time] = all;
+      times.add(time);
+      const clock = document.getElementById("asof").textContent;
+      const { holds, why } = ${holds};
+      if (!holds || !clock.includes(new Date(Number(time)).toLocaleTimeString("en-GB"))) {
+        wrong.add(time + " " + clock + " " + why);
+      }
+      await new Promise((next) => setTimeout(next, 15));
+    }
+    resolve({ parts, times: times.size, mixed, wrong: [...wrong] });
+  })`);
+  assert.deepEqual(seen.mixed, [], "parts of different looks");
+  assert.ok(seen.parts >= parts, `${seen.parts} parts say of which look they are`);
+  assert.ok(seen.times >= 3, `${seen.times} looks`);
+  assert.ok(seen.wrong.length <= mistakes, seen.wrong.join("\n"));
+  return seen;
+}
+
+async function oneLookOfAll(page) {
+  await page.value("location.hash = '#/'");
+  await page.until(`${NAMES}.length === 10`, "the overview");
+  await page.until(`${DATED}.length >= 6`, "parts with a time");
+  // The rows and the sum are those of the look that the page says.
+  const overview = await oneLook(
+    page,
+    6,
+    `(() => {
+      if (String(state.timeMs) !== time) return { holds: true };
+      const rows = [...document.querySelectorAll(".tenants tbody tr[role=row]")];
+      const other = rows.filter((row) => {
+        const tenant = state.byAddress.get(row.querySelector("a").textContent);
+        return row.querySelector(".c-used").textContent !== bytes(tenant.used_bytes);
+      });
+      const used = document.querySelector(".huge").textContent;
+      const sum = [...state.tenants.values()].reduce((sum, one) => sum + one.used_bytes, 0);
+      return {
+        holds: other.length === 0 && used === bytes(sum),
+        why: used + " in use, rows together " + bytes(sum) + ", stale rows " + other.length,
+      };
+    })()`,
+    0,
+  );
+  await page.value("location.hash = '#/tenant/batch'");
+  await page.until(`${DATED}.length >= 7`, "parts with a time");
+  // What it holds is counted a moment later than what it uses: a request may come between, rarely.
+  const tenant = await oneLook(
+    page,
+    7,
+    `(() => {
+      const used = document.querySelector(".pairs.wide dd").textContent;
+      const held = document.getElementById("held").textContent;
+      return { holds: used === held, why: used + " used, " + held + " held" };
+    })()`,
+    1,
+  );
+  says(
+    `one look: all ${overview.parts} parts of the overview in ${overview.times} updates, all ` +
+      `${tenant.parts} of a tenant's page in ${tenant.times}`,
+  );
+}
+
+// On a narrow screen columns that have no room are told, and come by a button or a key.
+async function columns(page) {
+  const heads = `[...document.querySelectorAll(".tenants th")]
+    .filter((head) => head.checkVisibility()).map((head) => head.innerText.replace(/ [↑↓]$/, ""))`;
+  const all = await page.value(heads);
+  assert.equal(all.length, 12, all.join());
+  assert.equal(await page.value("document.querySelector('#more-columns').hidden"), true);
+  await page.size(900, 700);
+  await page.value("location.hash = '#/'");
+  await page.until("!document.querySelector('#more-columns').hidden", "a sign of hidden columns");
+  const first = await page.value(heads);
+  const hidden = all.filter((head) => !first.includes(head));
+  const sign = await page.value("document.querySelector('#more-columns').innerText");
+  assert.equal(sign, `${hidden.length} columns hidden: show them`);
+  const title = await page.value("document.querySelector('#more-columns').title");
+  for (const name of hidden) assert.ok(title.includes(name), `${name} in ${title}`);
+  await page.value("document.querySelector('.tenants').focus()");
+  await page.key("c");
+  await page.until(`${heads}.includes(${JSON.stringify(hidden[0])})`, "the others by a key");
+  const second = await page.value(heads);
+  assert.deepEqual([...new Set([...first, ...second])].sort(), [...all].sort(), "each is in a set");
+  await page.shoot(`${OUT}/columns-900x700-light.png`);
+  await page.click("#more-columns");
+  await page.until(`${heads}.join() === ${JSON.stringify(first.join())}`, "and back");
+  // Nothing is wider than the window, and the keys are all within it.
+  const fits = (selector) =>
+    page.value(`[...document.querySelectorAll(${JSON.stringify(selector)})].every((one) => {
+      const box = one.getBoundingClientRect();
+      return box.left >= 0 && box.right <= innerWidth && one.scrollWidth <= one.clientWidth + 1;
+    })`);
+  for (const width of [900, 600, 400]) {
+    await page.size(width, 700);
+    await sleep(150);
+    assert.ok(await fits(".keys"), `the keys at ${width}`);
+    assert.ok(await fits(".tenants tr[role=row]"), `rows at ${width}`);
+    assert.equal(await page.value("document.documentElement.scrollWidth"), width);
+  }
+  await page.size(900, 700);
+  await page.value("document.querySelector('.tenants').scrollIntoView()");
+  const seen = await page.value(`(() => {
+    const box = document.querySelector(".keys").getBoundingClientRect();
+    return box.top >= 0 && box.bottom <= innerHeight;
+  })()`);
+  assert.ok(seen, "the keys are in sight with the table");
+  await page.size(1440, 900);
+  says(`columns: ${hidden.length} of ${all.length} have no room at 900, told and within reach`);
+}
+
+// What was used over time is saved as a picture that stands by itself.
+async function savedPictures(page) {
+  await page.saveTo(resolve(OUT));
+  const saved = async (hash, name) => {
+    const file = `${OUT}/${name}.svg`;
+    rmSync(file, { force: true });
+    await page.value(`location.hash = "${hash}"`);
+    await page.until("Boolean(document.querySelector('.save'))", "a button that saves");
+    await page.value("document.querySelector('.save').focus()");
+    await page.key("Enter");
+    for (let turn = 0; turn < 100 && !existsSync(file); turn += 1) await sleep(50);
+    assert.ok(existsSync(file), `${file} is saved`);
+    return readFileSync(file, "utf8");
+  };
+  const pool = await saved("#/", "pool-minute");
+  assert.match(pool, /^<svg [^]*The pool: memory in use, the last minute[^]*<polyline/);
+  assert.match(pool, /capacity[^]*<\/svg>/);
+  const batch = await saved("#/tenant/batch", "batch-minute");
+  assert.match(batch, /^<svg [^]*batch: memory in use, the last minute[^]*<polyline/);
+  says("pictures of the pool and of a tenant over time, saved");
+}
+
+// All that was evicted in the last minute is within reach, and how much it was.
+async function evictions(page, server) {
+  await page.value("location.hash = '#/'");
+  const card = "[aria-label='Evicted in the last minute']";
+  await page.until(`/show all/.test(document.querySelector("${card}").innerText)`, "there is more");
+  await page.value(`document.querySelector("${card} button").focus()`);
+  await page.key("Enter");
+  await page.until(`/show fewer/.test(document.querySelector("${card}").innerText)`, "all of them");
+  await page.shoot(`${OUT}/evictions-1440x900-light.png`);
+  const seen = await page.value(`(async () => {
+    const { state } = await import("/dashboard/store.js");
+    const { bytes } = await import("/dashboard/units.js");
+    const recent = state.evictions.filter((one) => one.time_ms >= state.timeMs - 60000);
+    const card = document.querySelector("${card}");
+    return {
+      names: [...new Set(recent.map((one) => one.name))].sort(),
+      listed: [...new Set([...card.querySelectorAll("li a")].map((a) => a.textContent))].sort(),
+      sum: bytes(recent.reduce((sum, one) => sum + one.bytes, 0)),
+      head: card.querySelector(".line").innerText,
+      chart: document.querySelector(".pool .caption").innerText,
+      focused: document.activeElement === card.querySelector("button"),
+    };
+  })()`);
+  assert.deepEqual(seen.listed, seen.names);
+  assert.ok(seen.head.includes(seen.sum), `${seen.sum} in ${seen.head}`);
+  assert.ok(seen.chart.includes(`${seen.sum} evicted`), `${seen.sum} in ${seen.chart}`);
+  assert.ok(seen.focused, "the button keeps the focus");
+  await page.key("Enter");
+  await page.until(`/show all/.test(document.querySelector("${card}").innerText)`, "fewer again");
+  says(`evictions: ${seen.names.length} tenants, all within reach, ${seen.sum} in all`);
+}
+
+// The limit of a group is raised from its line, from a refusal and from a tenant's page.
+async function groups(page, server) {
+  const limit = async () => (await server.ask("GET", "/v1/groups/research")).body.limit_bytes;
+  const dialog = "document.querySelector('dialog').innerText";
+  const wish = async (value) => {
+    await page.value('document.querySelector("#wish-limit").select()');
+    await page.type(value);
+  };
+  await page.value("location.hash = '#/'");
+  await page.value("document.querySelector('[data-group=research]').focus()");
+  await page.key("Enter");
+  await page.until(`/What the group research may have/.test(${dialog})`, "its limits");
+  assert.equal(await page.value("document.querySelector('#wish-burst')"), null, "it has no burst");
+  await wish("1MiB");
+  await page.until(`/more than the new limit/.test(${dialog})`, "what is held already is told");
+  await wish("10GiB");
+  await page.until(`/more fit within the new limit/.test(${dialog})`, "the preview");
+  await page.shoot(`${OUT}/group-1440x900-light.png`);
+  await page.key("Enter");
+  await page.until(`/Change research\\?/.test(${dialog})`, "a second look");
+  assert.equal(await limit(), 9 * GIB, "nothing is changed before that");
+  const change = await page.value("document.querySelector('.differences').innerText");
+  assert.match(change, /9 GiB → 10 GiB/);
+  await page.key("Enter");
+  await page.until(`/has its new limit/.test(${dialog})`, "changed");
+  assert.equal(await limit(), 10 * GIB);
+  await page.key("Enter");
+  const line = "document.querySelector('[data-group=research]').innerText";
+  await page.until(`/10 GiB/.test(${line})`, "shown");
+  // A refusal by the group: the button asks for as much as was too much.
+  await page.value("location.hash = '#/refused'");
+  await page.until("document.querySelectorAll('.entry').length >= 2", "the last refusals");
+  await server.ask("POST", "/v1/requests", { tenant: "notebooks", bytes: "12GiB", type: "cache" });
+  const ofGroup = `[...document.querySelectorAll('.entry')].find((entry) =>
+    entry.textContent.startsWith("notebooks") && /12 GiB/.test(entry.textContent))`;
+  await page.until(`Boolean(${ofGroup})`, "a refusal by the group");
+  await page.value(`${ofGroup}.click()`);
+  const button = `[...document.querySelectorAll(".helps button")].find((one) =>
+    /limits of group research/.test(one.innerText))`;
+  await page.until(`Boolean(${button})`, "a button");
+  await page.value(`${button}.click()`);
+  await page.until(`/would be within the new one/.test(${dialog})`, "what it would let through");
+  await page.key("Escape");
+  await page.until("!document.querySelector('dialog')", "closed");
+  await page.value("location.hash = '#/tenant/notebooks'");
+  await page.until(
+    "document.querySelector('#change-group-limits')?.innerText === 'Limits of group research…'",
+    "a button on the page of its tenant",
+  );
+  await page.click("#change-group-limits");
+  await page.until(`/What the group research may have/.test(${dialog})`, "the same dialog");
+  await page.key("Escape");
+  await page.until("!document.querySelector('dialog')", "closed");
+  says("groups: a limit previewed, reviewed, raised by keys; also from a refusal and a tenant");
+}
+
+// The picture of a refusal: each part in its own colour, and the same in the words below.
+async function refusalPicture(page) {
+  const parts = await page.value(`["taken", "fits", "short"].map((name) => {
+    const figure = document.querySelector(".refusal");
+    const sign = figure.querySelector(".s-" + name);
+    return {
+      drawn: getComputedStyle(figure.querySelector(".bar-" + name)).fill,
+      told: getComputedStyle(sign).backgroundColor,
+      words: sign.parentElement.innerText,
+    };
+  })`);
+  for (const { drawn, told, words } of parts) assert.equal(drawn, told, words);
+  assert.equal(new Set(parts.map(({ drawn }) => drawn)).size, 3, "three colours");
+  const words = await page.value("document.querySelector('.refusal').innerText");
+  for (const say of [/may hold|has/, /are left/, /taken already/, /of the request, fits/]) {
+    assert.match(words, say);
+  }
+  assert.match(words, /of the request, too much/);
+}
+
 async function refusals(page, server) {
   await page.value("location.hash = '#/refused'");
   await page.until("document.querySelectorAll('.entry').length >= 2", "the last refusals");
@@ -111,6 +408,7 @@ async function refusals(page, server) {
     "/Raise the limit of search by at least/.test(document.body.innerText)",
     "a way out",
   );
+  await refusalPicture(page);
   // To release something helps whoever holds as much as is short, and nobody else.
   const text = await page.value("document.body.innerText");
   const held = search.limit - search.available_bytes;
@@ -135,6 +433,7 @@ async function refusals(page, server) {
     form.requestSubmit();
   })()`);
   await page.until("/It would be refused/.test(document.body.innerText)", "an explanation");
+  await page.until("document.querySelectorAll('.refusal').length === 2", "with its picture");
   await page.value(`(() => {
     const form = document.querySelector("form");
     form.elements.bytes.value = "1MiB";
@@ -281,7 +580,7 @@ async function pictures(page) {
   }
   await page.size(1440, 900);
   await page.dark(false);
-  says(`28 pictures in ${OUT}`);
+  says(`pictures in ${OUT}`);
 }
 
 async function themes(page) {
@@ -408,6 +707,8 @@ async function few(browser) {
     await overviewByKeys(page, server);
     await tenantByKeys(page);
     await page.value("location.hash = '#/'");
+    await openBars(page);
+    await columns(page);
     await themes(page);
     await page.until(
       "/embeddings\\s+[0-9.]+ [MG]iB/.test(document.querySelector('[aria-label^=Evicted]').innerText)",
@@ -415,7 +716,11 @@ async function few(browser) {
       40_000,
     );
     await sleep(SHOTS_AFTER_MS);
+    await evictions(page, server);
+    await savedPictures(page);
+    await oneLookOfAll(page);
     await refusals(page, server);
+    await groups(page, server);
     await limits(page, server);
     await pictures(page);
     await page.value("location.hash = '#/'");
@@ -434,6 +739,7 @@ async function few(browser) {
 }
 
 mkdirSync(OUT, { recursive: true });
+units();
 const browser = new Browser(process.argv[2]);
 try {
   await few(browser);

@@ -163,6 +163,7 @@ export class Traffic {
     for (let n = 0; n < 8; n += 1) await this.take("batch", 512, "cache", "prefix cache", at_once);
     for (let n = 0; n < 6; n += 1) await this.take("embeddings", 300, "cache", "vectors", at_once);
     for (let n = 0; n < 4; n += 1) await this.take("notebooks", 384, "background", "jupyter");
+    await this.take("notebooks", 800, "model_load", "phi-3-mini");
     await this.take("evals", 1500, "inference", "mmlu run");
     this.looping = this.loop();
   }

@@ -140,6 +140,8 @@ pub struct TenantUsage {
     pub unaccounted_memory_bytes: u64,
     /// The most it held at once, in bytes.
     pub peak_memory_bytes: u64,
+    /// Memory claimed of the pool, in bytes: what is allocated, and what stays claimed beside it.
+    pub claimed_memory_bytes: u64,
     /// Memory in loaded models and pinned allocations, which is never evicted, in bytes.
     pub unevictable_memory_bytes: u64,
     /// Ceiling, in whole MiB; none: the pool's.
@@ -329,6 +331,7 @@ impl MultiTenantMemoryManager {
             measured_memory_bytes: numbers.measured_bytes,
             unaccounted_memory_bytes: numbers.unaccounted_bytes,
             peak_memory_bytes: numbers.peak_bytes,
+            claimed_memory_bytes: numbers.claimed_bytes,
             unevictable_memory_bytes: unevictable_bytes(&held),
             max_memory_mb: config.limit_bytes.map(mb),
             guaranteed_memory_mb: mb(config.guarantee_bytes),

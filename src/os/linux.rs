@@ -1,4 +1,4 @@
-//! Linux: `/proc`, pressure stall information (PSI) and cgroup v2.
+//! Linux: `/proc`, pressure stall information (PSI) and cgroups, of version 2 and of version 1.
 //!
 //! A process shares its memory with the machine and with every cgroup above it. So a sample walks
 //! from its own cgroup up to the mount point:
@@ -10,10 +10,11 @@
 //! ```
 //!
 //! `memory.high` counts as a limit because the kernel slows down whoever exceeds it. Of the page
-//! cache only `inactive_file` counts as free, as the kubelet reckons it. Limits of cgroup v1 are
-//! not read. A missing file says that the machine lacks a feature; a file that is there and cannot
-//! be read is an error, because a limit that is not seen ends in the death of the process. Only
-//! PSI is a bonus: whatever is wrong with it, the sample goes without.
+//! cache only `inactive_file` counts as free, as the kubelet reckons it. Where the memory
+//! controller is one of version 1, its files have other names and the same meaning; both trees are
+//! walked, since a machine may have both. A missing file says that the machine lacks a feature; a
+//! file that is there and cannot be read is an error, because a limit that is not seen ends in the
+//! death of the process. Only PSI is a bonus: whatever is wrong with it, the sample goes without.
 
 mod text;
 
@@ -98,11 +99,40 @@ struct Tightest {
     used_bytes: u64,
 }
 
+/// The names of a cgroup's files.
+#[derive(Debug)]
+struct Files {
+    limits: &'static [&'static str],
+    used: &'static str,
+    /// The line of `memory.stat`, the cgroups below included.
+    droppable: &'static str,
+}
+
+static FILES_2: Files = Files {
+    limits: &["memory.max", "memory.high"],
+    used: "memory.current",
+    droppable: "inactive_file",
+};
+static FILES_1: Files = Files {
+    limits: &["memory.limit_in_bytes"],
+    used: "memory.usage_in_bytes",
+    droppable: "total_inactive_file",
+};
+
+/// A tree of cgroups that bounds memory.
+#[derive(Clone, Debug)]
+struct Tree {
+    mount: CgroupMount,
+    files: &'static Files,
+    /// The path of this process in it, from `/proc/self/cgroup`.
+    own: fn(&str) -> Option<&str>,
+}
+
 /// Samples a Linux machine.
 #[derive(Clone, Debug)]
 pub struct LinuxProbe {
     root: PathBuf,
-    mount: Option<CgroupMount>,
+    trees: Vec<Tree>,
     thresholds: Thresholds,
 }
 
@@ -123,9 +153,15 @@ impl LinuxProbe {
     /// When `proc/self/mountinfo` is there and cannot be read.
     pub fn at(root: impl Into<PathBuf>) -> Result<Self, OsError> {
         let root = root.into();
-        let mountinfo = read_if_there(&root.join("proc/self/mountinfo"))?;
-        let mount = mountinfo.as_deref().and_then(text::cgroup2_mount);
-        Ok(Self { root, mount, thresholds: Thresholds::default() })
+        let mountinfo = read_if_there(&root.join("proc/self/mountinfo"))?.unwrap_or_default();
+        let tree =
+            |mount: Option<CgroupMount>, files, own| Some(Tree { mount: mount?, files, own });
+        let trees = [
+            tree(text::cgroup2_mount(&mountinfo), &FILES_2, text::own_cgroup2),
+            tree(text::cgroup1_mount(&mountinfo), &FILES_1, text::own_cgroup1),
+        ];
+        let trees = trees.into_iter().flatten().collect();
+        Ok(Self { root, trees, thresholds: Thresholds::default() })
     }
 
     /// The same probe with other thresholds for its level.
@@ -135,15 +171,19 @@ impl LinuxProbe {
         self
     }
 
-    /// This process's cgroup and those above it, up to the mount point. Read anew for every
+    /// This process's cgroups and those above them, up to the mount points. Read anew for every
     /// sample, since a process can be moved.
-    fn cgroups(&self) -> Result<Vec<PathBuf>, OsError> {
-        let Some(mount) = &self.mount else { return Ok(Vec::new()) };
-        let own = read_if_there(&self.root.join("proc/self/cgroup"))?;
-        let Some(own) = own.as_deref().and_then(text::own_cgroup) else { return Ok(Vec::new()) };
-        let point = self.root.join(mount.point.trim_start_matches('/'));
-        let below = point.join(mount.below(own));
-        Ok(below.ancestors().take_while(|c| c.starts_with(&point)).map(Path::to_owned).collect())
+    fn cgroups(&self) -> Result<Vec<(PathBuf, &'static Files)>, OsError> {
+        let own = read_if_there(&self.root.join("proc/self/cgroup"))?.unwrap_or_default();
+        let mut cgroups = Vec::new();
+        for Tree { mount, files, own: of } in &self.trees {
+            let Some(own) = of(&own) else { continue };
+            let point = self.root.join(mount.point.trim_start_matches('/'));
+            let below = point.join(mount.below(own));
+            let within = below.ancestors().take_while(|cgroup| cgroup.starts_with(&point));
+            cgroups.extend(within.map(|cgroup| (cgroup.to_owned(), *files)));
+        }
+        Ok(cgroups)
     }
 
     /// The pressure of those we share memory with: the cgroup with the tightest limit, or else the
@@ -194,21 +234,24 @@ impl Probe for LinuxProbe {
 
 /// Sums up `cgroups`. The root cgroup, and any without the memory controller, has no memory files
 /// and sets no limit.
-fn view(cgroups: &[PathBuf]) -> Result<CgroupView, OsError> {
+fn view(cgroups: &[(PathBuf, &Files)]) -> Result<CgroupView, OsError> {
     let mut view = CgroupView { headroom_bytes: UNLIMITED, tightest: None };
-    for cgroup in cgroups {
-        let limit_bytes = limit(cgroup, "memory.max")?.min(limit(cgroup, "memory.high")?);
+    for (cgroup, files) in cgroups {
+        let mut limit_bytes = UNLIMITED;
+        for file in files.limits {
+            limit_bytes = limit_bytes.min(limit(cgroup, file)?);
+        }
         if limit_bytes == UNLIMITED {
             continue;
         }
-        let current_path = cgroup.join("memory.current");
+        let current_path = cgroup.join(files.used);
         let Some(current) = read_if_there(&current_path)? else { continue };
         let used_bytes: u64 = current
             .trim()
             .parse()
             .map_err(|_| OsError::Parse { path: current_path, expected: "a number of bytes" })?;
         let stat = read_if_there(&cgroup.join("memory.stat"))?.unwrap_or_default();
-        let droppable_bytes = text::stat_line(&stat, "inactive_file").unwrap_or(0);
+        let droppable_bytes = text::stat_line(&stat, files.droppable).unwrap_or(0);
         let held_bytes = used_bytes.saturating_sub(droppable_bytes);
         view.headroom_bytes = view.headroom_bytes.min(limit_bytes.saturating_sub(held_bytes));
         if view.tightest.as_ref().is_none_or(|known| limit_bytes < known.limit_bytes) {

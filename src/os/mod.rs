@@ -5,7 +5,7 @@
 //! | `mod.rs` | [`Sample`], [`Probe`], [`OsError`]; [`probe`] picks the probe of this machine |
 //! | `clock.rs` | [`Clock`]: nanoseconds since creation, or a hand that a test moves |
 //! | `fake.rs` | [`Scripted`]: samples and errors in a given order |
-//! | `linux.rs` | `/proc` and cgroup v2; `linux/text.rs` reads their texts, as pure functions |
+//! | `linux.rs` | `/proc` and cgroups; `linux/text.rs` reads their texts, as pure functions |
 //! | `macos.rs` | Mach counters and the memory pressure that dispatch reports |
 //! | `mac_pages.rs` | what a Mac's page counts mean, as a pure function |
 //!
@@ -51,7 +51,7 @@ pub struct Sample {
     /// What this process keeps in memory, compressed memory or swap; clean pages of files, which
     /// the machine can drop, are left out.
     pub process_bytes: Option<u64>,
-    /// The tightest limit set on a set of processes that includes this one (Linux: cgroup v2).
+    /// The tightest limit set on a set of processes that includes this one (Linux: cgroups).
     /// `None` where there is none below [`Self::total_bytes`].
     pub limit_bytes: Option<u64>,
     /// What is in use under [`Self::limit_bytes`], or, without a limit, on the whole machine.

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -108,8 +109,8 @@ fn in_a_cgroup_of_512_mib_there_are_512_mib() {
     assert_eq!(visit["findings"][0]["bytes"], 512 * MIB);
     assert_eq!(visit["findings"][1]["bytes"], 256 * MIB);
     let printed = machine.printed("--config allot.toml", 1);
-    let expected = "does not fit: the capacity of 1 GiB is 536,870,912 bytes more than the \
-                    cgroup's limit of 512 MiB";
+    let expected = "does not fit: the capacity of 1 GiB is 512 MiB more than the cgroup's limit of \
+                    512 MiB";
     assert!(printed.contains(expected), "{printed}");
     let setup = assert_suggested_fits(machine, &visit);
     assert!(setup.capacity_bytes <= 512 * MIB / 100 * 80, "{setup:?}");
@@ -225,25 +226,53 @@ fn this_machine_answers() {
     assert!(processes.windows(2).all(|pair| of(&pair[0]) >= of(&pair[1])), "{processes:?}");
 }
 
-/// A cgroup v2 below that of this process, removed on drop.
+/// A cgroup below that of this process, removed on drop.
 struct Cgroup(PathBuf);
+
+/// Where this process is in the trees of version 2 and of version 1, as far as there are such, with
+/// the file that bounds a cgroup's memory there.
+fn places() -> Vec<(PathBuf, &'static str)> {
+    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
+    let (mounts, own) = (read("/proc/self/mountinfo"), read("/proc/self/cgroup"));
+    let point = |kind: &str, options: &str| {
+        let mut lines = mounts.lines();
+        let line = lines.find(|line| line.contains(kind) && line.ends_with(options))?;
+        line.split(' ').nth(4).map(PathBuf::from)
+    };
+    let path = |mark: &str| own.lines().find_map(|line| Some(line.split_once(mark)?.1));
+    let trees = [
+        (point(" - cgroup2 ", ""), path("0::"), "memory.max"),
+        (point(" - cgroup ", "memory"), path(":memory:"), "memory.limit_in_bytes"),
+    ];
+    let place = |(point, path, file): (Option<PathBuf>, Option<&str>, _)| {
+        Some((point?.join(path?.trim_start_matches('/')), file))
+    };
+    trees.into_iter().filter_map(place).collect()
+}
 
 impl Cgroup {
     /// None, and why, where this machine has none for us.
     fn with_limit(bytes: u64) -> Result<Self, String> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(|why| why.to_string())?;
-        let mount = mounts.lines().find(|line| line.contains(" - cgroup2 "));
-        let point = mount.and_then(|line| line.split(' ').nth(4)).ok_or("there is no cgroup v2")?;
-        let own = fs::read_to_string("/proc/self/cgroup").map_err(|why| why.to_string())?;
-        let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-        let above = Path::new(point).join(own);
-        let folder = above.join(format!("allotment-doctor-{}", std::process::id()));
-        fs::create_dir(&folder).map_err(|why| format!("{}: {why}", folder.display()))?;
-        let cgroup = Self(folder);
-        fs::write(cgroup.0.join("memory.max"), bytes.to_string())
-            .map_err(|why| format!("memory.max: {why}"))?;
-        Ok(cgroup)
+        let mut reasons = vec!["no tree of cgroups".to_string()];
+        for (above, file) in places() {
+            let folder = above.join(format!("allotment-doctor-{}", std::process::id()));
+            if let Err(why) = fs::create_dir(&folder) {
+                reasons.push(format!("{}: {why}", folder.display()));
+                continue;
+            }
+            let cgroup = Self(folder);
+            match fs::write(cgroup.0.join(file), bytes.to_string()) {
+                Ok(()) => return Ok(cgroup),
+                Err(why) => reasons.push(format!("{}: {why}", cgroup.0.join(file).display())),
+            }
+        }
+        Err(reasons.pop().unwrap_or_default())
     }
+}
+
+/// Said past the harness, which keeps to itself what a test prints that passes.
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: doctor in a real cgroup of 512 MiB, {why}");
 }
 
 impl Drop for Cgroup {
@@ -257,8 +286,7 @@ fn a_real_cgroup_of_512_mib() {
     let cgroup = match Cgroup::with_limit(512 * MIB) {
         Ok(cgroup) => cgroup,
         Err(why) => {
-            println!("skipped: no cgroup with a limit can be made here ({why})");
-            return;
+            return skipped(&format!("none can be made here: {why}"));
         }
     };
     let enter = "echo $$ > \"$1/cgroup.procs\" && exec \"$2\" doctor --json";
@@ -267,8 +295,7 @@ fn a_real_cgroup_of_512_mib() {
     let output = command.output().unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
     if complaint.contains("cgroup.procs") {
-        println!("skipped: no process can be moved into a cgroup here ({complaint})");
-        return;
+        return skipped(&format!("no process can be moved into one here: {complaint}"));
     }
     let visit: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(visit["machine"]["limit_bytes"], 512 * MIB);

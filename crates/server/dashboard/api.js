@@ -43,6 +43,19 @@ export async function call(method, path, body) {
   return answer.status === 204 ? null : answer.json();
 }
 
+// Saves what a path answers as a file.
+export async function save(path, name) {
+  const answer = await request("GET", path);
+  if (!answer.ok) throw await refusal(answer);
+  const url = URL.createObjectURL(await answer.blob());
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The browser has read it by then, or never will.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
 function wait(ms, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);

@@ -2,12 +2,16 @@
 //
 //   |████████▓▓▓▓░░░░···|······|
 //    used     ev. idle  limit  burst       below: guarantee, across: fair share
+//
+//   |████████▓▓▓▓░░░░· ·  ·   no limit     room that fades: nothing ends it but the pool
 
-import { attribute, s, text } from "./dom.js";
+import { attribute, h, s, text } from "./dom.js";
 import { bytes } from "./units.js";
 
 const WIDE = 1000;
 const HIGH = 20;
+// How much of its bar who has no limit may fill: the rest is where that is said.
+const OPEN_PART = 0.7;
 
 function mark(name) {
   return s("line", {
@@ -31,10 +35,10 @@ export class Bar {
     this.limit = mark("limit");
     this.burst = mark("burst");
     this.title = s("title", {});
-    this.element = s(
+    this.open = h("span", { class: "open", "aria-hidden": "true" }, h("span", {}, "no limit"));
+    const drawn = s(
       "svg",
       {
-        class: "bar",
         viewBox: `0 0 ${WIDE} ${HIGH}`,
         preserveAspectRatio: "none",
         role: "img",
@@ -51,6 +55,7 @@ export class Bar {
       this.burst,
       this.limit,
     );
+    this.element = h("div", { class: "bar" }, this.open, drawn);
   }
 
   // `scale`: bytes that the whole width stands for.
@@ -61,7 +66,7 @@ export class Bar {
       attribute(rect, "width", Math.max(0, at(to) - at(from)));
     };
     const line = (element, value) => {
-      const shown = value !== null && value > 0 && value <= scale * 1.0001;
+      const shown = value > 0 && value <= scale * 1.0001;
       attribute(element, "visibility", shown ? null : "hidden");
       if (!shown) return;
       // A mark at the very edge would be half of one.
@@ -71,9 +76,10 @@ export class Bar {
     };
     const fixed = tenant.used_bytes - tenant.evictable_bytes;
     const limit = tenant.limit_bytes;
-    span(this.room, 0, Math.min(limit ?? scale, scale));
+    span(this.room, 0, Math.min(limit ?? 0, scale));
     const top = Math.max(limit ?? 0, tenant.burst_bytes ?? 0);
-    span(this.extra, Math.min(limit ?? scale, scale), Math.min(top, scale));
+    span(this.extra, Math.min(limit ?? 0, scale), limit === null ? 0 : Math.min(top, scale));
+    this.fade(limit === null ? at(tenant.used_bytes + tenant.idle) : null);
     span(this.used, 0, fixed);
     span(this.evictable, fixed, tenant.used_bytes);
     span(this.idle, tenant.used_bytes, tenant.used_bytes + tenant.idle);
@@ -83,6 +89,13 @@ export class Bar {
     line(this.burst, tenant.burst_bytes);
     text(this.title, describe(tenant));
   }
+
+  // From where room fades away, in parts of the width; null where it ends at a limit.
+  fade(from) {
+    attribute(this.open, "hidden", from === null ? "" : null);
+    const left = from === null ? "" : `${from / (WIDE / 100)}%`;
+    if (this.open.style.left !== left) this.open.style.left = left;
+  }
 }
 
 export function describe(tenant) {
@@ -90,9 +103,12 @@ export function describe(tenant) {
   if (tenant.evictable_bytes) parts.push(`${bytes(tenant.evictable_bytes)} of it evictable`);
   if (tenant.idle) parts.push(`${bytes(tenant.idle)} claimed and idle`);
   parts.push(`guarantee ${bytes(tenant.guarantee_bytes)}`);
-  parts.push(
-    tenant.fair === null ? "fair share: all wants fit" : `fair share ${bytes(tenant.fair)}`,
-  );
+  // A group has none.
+  if (tenant.fair !== undefined) {
+    parts.push(
+      tenant.fair === null ? "fair share: all wants fit" : `fair share ${bytes(tenant.fair)}`,
+    );
+  }
   parts.push(
     tenant.limit_bytes === null ? "no limit of its own" : `limit ${bytes(tenant.limit_bytes)}`,
   );
@@ -109,13 +125,20 @@ export function ownScale(tenant, capacity) {
     tenant.used_bytes + tenant.idle,
     tenant.fair ?? 0,
   );
-  return tenant.limit_bytes === null ? Math.max(top, capacity) : Math.max(1, top);
+  if (tenant.limit_bytes !== null) return Math.max(1, top);
+  return Math.max(top, capacity, open(tenant));
+}
+
+// The least that a bar has to stand for to show that it is open.
+function open(tenant) {
+  return (tenant.used_bytes + tenant.idle) / OPEN_PART;
 }
 
 // The longest bar among all, with a little air.
 export function sharedScale(tenants, capacity) {
-  let top = 1;
+  let [top, opened] = [1, 0];
   for (const tenant of tenants) {
+    if (tenant.limit_bytes === null) opened = Math.max(opened, open(tenant));
     top = Math.max(
       top,
       tenant.used_bytes + tenant.idle,
@@ -123,5 +146,5 @@ export function sharedScale(tenants, capacity) {
       Math.min(capacity, Math.max(tenant.limit_bytes ?? 0, tenant.burst_bytes ?? 0)),
     );
   }
-  return Math.min(capacity, top);
+  return Math.max(Math.min(capacity, top), opened);
 }

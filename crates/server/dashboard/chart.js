@@ -1,5 +1,6 @@
 // What was in use over time, with the levels at which pressure rises, refusals and evictions.
 
+import { save } from "./api.js";
 import { h, s, text } from "./dom.js";
 import { bytes, clock, count } from "./units.js";
 
@@ -32,11 +33,12 @@ export class Chart {
     this.observer.disconnect();
   }
 
-  // points: [ms, used bytes, requests, denied, evicted bytes]; span and slot in ms; lines:
-  // [{ bytes, name, kind }]; levels: [[ms, name]].
+  // points: [ms, used bytes, requests, denied, evicted bytes]; used: as of now, where the line
+  // ends; evicted: bytes in the last minute; span and slot in ms; lines: [{ bytes, name, kind }];
+  // levels: [[ms, name]].
   draw(what) {
     this.last = what;
-    const { points, span, slot, now, top, lines, levels } = what;
+    const { points, span, slot, now, used, top, lines, levels } = what;
     const from = now - span;
     const [wide, high] = [this.width - LEFT - RIGHT, this.height - TOP - BOTTOM];
     const x = (ms) => LEFT + Math.min(1, Math.max(0, (ms - from) / span)) * wide;
@@ -58,7 +60,7 @@ export class Chart {
       labelled = at;
       parts.push(label(LEFT + wide + 5, at + 3.5, line.name));
     }
-    parts.push(...area(shown, slot, x, y, floor, now));
+    parts.push(...area(shown, slot, x, y, floor, [now, used]));
     for (const [at, , , denied, evicted] of shown) {
       const middle = x(at + slot / 2).toFixed(1);
       if (denied)
@@ -76,8 +78,10 @@ export class Chart {
 
   tell(shown, minute, pressedMs) {
     const sum = (place) => shown.reduce((total, point) => total + point[place], 0);
-    const most = shown.reduce((top, point) => Math.max(top, point[1]), 0);
-    const [requests, denied, evicted] = [sum(2), sum(3), sum(4)];
+    const most = shown.reduce((top, point) => Math.max(top, point[1]), this.last.used);
+    const [requests, denied] = [sum(2), sum(3)];
+    // The history knows of the present second when it is over; the list of evictions at once.
+    const evicted = minute ? this.last.evicted : Math.max(sum(4), this.last.evicted);
     const when = minute ? "in the last minute" : "in the last hour";
     text(
       this.caption,
@@ -94,8 +98,8 @@ function label(x, y, value) {
   return s("text", { class: "note", x, y }, value);
 }
 
-// Seconds in which nobody looked are gaps, not zeros.
-function area(points, slot, x, y, floor, now) {
+// Seconds in which nobody looked are gaps, not zeros. The last run ends with what is used now.
+function area(points, slot, x, y, floor, [now, used]) {
   const runs = [];
   for (const point of points) {
     const run = runs.at(-1);
@@ -103,10 +107,14 @@ function area(points, slot, x, y, floor, now) {
     else runs.push([point]);
   }
   return runs.flatMap((run) => {
-    const place = ([ms, used]) => `${x(Math.min(now, ms + slot)).toFixed(1)} ${y(used).toFixed(1)}`;
-    const first = `${x(run[0][0]).toFixed(1)} ${y(run[0][1]).toFixed(1)}`;
-    const line = `${first}L${run.map(place).join("L")}`;
-    const end = x(Math.min(now, run.at(-1)[0] + slot)).toFixed(1);
+    const place = (ms, value) => `${x(Math.min(now, ms)).toFixed(1)} ${y(value).toFixed(1)}`;
+    const last = run.at(-1)[0];
+    const isNow = run === runs.at(-1) && now - last <= 2.5 * slot;
+    const over = isNow ? run.filter((point) => point[0] + slot < now) : run;
+    const spots = [place(...run[0]), ...over.map(([ms, value]) => place(ms + slot, value))];
+    if (isNow) spots.push(place(now, used));
+    const line = spots.join("L");
+    const end = x(isNow ? now : Math.min(now, last + slot)).toFixed(1);
     const start = x(run[0][0]).toFixed(1);
     return [
       s("path", { class: "fill", d: `M${start} ${floor}L${line}L${end} ${floor}z` }),
@@ -136,6 +144,29 @@ function pressure(levels, from, now, x, y) {
       ),
     ];
   });
+}
+
+// A button that saves what a chart shows as a picture, drawn by the server. `span`: what is chosen.
+export function saver(path, name, span) {
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet save",
+      title: "save it as an SVG picture",
+      onclick: async () => {
+        const of = span() === 60_000 ? "minute" : "hour";
+        try {
+          await save(`${path}?span=${of}`, `${name}-${of}.svg`);
+          text(button, "Save picture");
+        } catch (error) {
+          text(button, `Not saved: ${error.message}`);
+        }
+      },
+    },
+    "Save picture",
+  );
+  return button;
 }
 
 // Buttons for how far back a chart looks.

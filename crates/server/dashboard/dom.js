@@ -1,7 +1,7 @@
 // Elements, made and changed without a line of markup in strings.
 
 import { now } from "./store.js";
-import { ago } from "./units.js";
+import { ago, clock } from "./units.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -65,6 +65,12 @@ export function frame(draw) {
       draw();
     });
   };
+}
+
+// Of which look at the server what is shown is: the page says it once, each part carries it.
+export function dated(ms, ...elements) {
+  text(document.getElementById("asof"), `as of ${clock(ms)}`);
+  for (const element of elements) attribute(element, "data-time", String(ms));
 }
 
 // How long ago something was, kept up to date by `tick`.

@@ -1,10 +1,13 @@
-// What was evicted: alike ones as one line.
+// What was evicted: alike ones as one line, the first few at once and all of them on demand.
 
-import { h, list, since } from "./dom.js";
-import { whose } from "./store.js";
+import { h, list, since, text } from "./dom.js";
+import { state, whose } from "./store.js";
 import { link } from "./table.js";
 import { bytes, times } from "./units.js";
 import { what } from "./why.js";
+
+// As many as the server keeps: where there are so many, older ones are gone.
+const KEPT = 256;
 
 // Evictions alike as one, newest first: whose, of what, how many, and whether they are free.
 function grouped(evictions) {
@@ -47,19 +50,76 @@ function evictionLine(group) {
   );
 }
 
-export function showEvictions(body, entries, most, none) {
-  const groups = grouped(entries);
-  const items = groups.slice(0, most).map((group) => ({ group }));
-  if (groups.length > most) items.push({ more: groups.length - most });
-  if (!groups.length) items.push({ none });
-  list(
-    body,
-    items,
-    (item) => item.none ?? item.more ?? item.group.key,
-    (item) => {
-      if (item.none) return h("li", { class: "empty" }, item.none);
-      if (item.more) return h("li", { class: "muted" }, `and ${item.more} more`);
-      return evictionLine(item.group);
-    },
-  );
+// How much was evicted in the last minute. `points`: the history, which knows of those that the
+// server keeps no more.
+export function evictedLately(entries, points) {
+  const listed = entries.reduce((sum, one) => sum + one.bytes, 0);
+  if (entries.length < KEPT) return { bytes: listed, isWhole: true };
+  const counted = points.reduce((sum, point) => sum + point[4], 0);
+  return { bytes: Math.max(listed, counted), isWhole: false };
+}
+
+// A card of what had to go in the last minute, with `most` lines until all are asked for.
+export class Evictions {
+  constructor(most, none) {
+    Object.assign(this, { most, none, all: false });
+    this.sum = h("span", { class: "muted" });
+    this.body = h("ul", { class: "plain evictions" });
+    this.more = h("button", {
+      type: "button",
+      class: "quiet more",
+      onclick: () => {
+        this.all = !this.all;
+        this.draw();
+      },
+    });
+    this.element = h(
+      "section",
+      { class: "card", "aria-label": "Evicted in the last minute" },
+      h(
+        "div",
+        { class: "line" },
+        h("h2", {}, "Evicted, last minute"),
+        h("span", { class: "grow" }),
+        this.sum,
+      ),
+      this.body,
+      this.more,
+    );
+  }
+
+  show(entries, points = []) {
+    Object.assign(this, { entries, points });
+    this.draw();
+  }
+
+  draw() {
+    const { entries, most, all } = this;
+    const groups = grouped(entries);
+    const { bytes: total, isWhole } = evictedLately(entries, this.points);
+    const grants = isWhole ? times(entries.length, "grant") : `more than ${times(KEPT, "grant")}`;
+    text(this.sum, entries.length ? `${bytes(total)} in ${grants}` : "");
+    const shown = all ? groups : groups.slice(0, most);
+    const items = shown.map((group) => ({ key: group.key, build: () => evictionLine(group) }));
+    const say = (words) =>
+      items.push({ key: words, build: () => h("li", { class: "empty" }, words) });
+    if (!groups.length) say(this.none);
+    if (!isWhole && all) say(`The server keeps the newest ${KEPT}; older ones are not listed.`);
+    list(
+      this.body,
+      items,
+      (item) => item.key,
+      (item) => item.build(),
+    );
+    this.more.hidden = groups.length <= most;
+    const hidden = groups.slice(most).reduce((sum, group) => sum + group.bytes, 0);
+    const rest = `${groups.length - most} more, ${bytes(hidden)}: show all`;
+    text(this.more, all ? "show fewer" : rest);
+    this.more.setAttribute("aria-expanded", String(all));
+  }
+}
+
+// Those of the pool.
+export function poolEvictions() {
+  return state.evictions.filter((entry) => entry.time_ms >= state.timeMs - 60_000);
 }

@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { field, h, list, tell } from "./dom.js";
 import { state, whose } from "./store.js";
 import { bytes, parse, percent, plain, times, typeName, TYPES } from "./units.js";
-import { helpList, what } from "./why.js";
+import { helpList, picture, what } from "./why.js";
 
 // Questions that nobody has asked yet.
 export function explainForm() {
@@ -95,7 +95,7 @@ function explained(answer, ask) {
         "p",
         { class: "headline" },
         h("b", { class: "bad" }, "It would be refused"),
-        answer.short_bytes ? [", ", h("b", {}, `${bytes(answer.short_bytes)} short`)] : "",
+        answer.short_bytes ? [", ", h("b", {}, `${bytes(answer.short_bytes)} too much`)] : "",
         ".",
       );
   const rows = [];
@@ -135,6 +135,9 @@ function explained(answer, ask) {
     "div",
     { class: "stack" },
     verdict,
+    answer.would_be_granted
+      ? null
+      : picture({ ...answer, limit: answer.limit_bytes }),
     h("dl", { class: "pairs" }, rows),
     answer.holders.length
       ? [

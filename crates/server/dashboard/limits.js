@@ -1,10 +1,12 @@
-// Changing what a tenant may have: what would come of it, then a second look, then the change.
+// Changing what a tenant or a group may have: what would come of it, then a second look, then the
+// change.
 
 import { call } from "./api.js";
 import { Bar, ownScale } from "./bar.js";
 import { field, h, tell, text } from "./dom.js";
-import { listen, promised, state, whose } from "./store.js";
-import { bytes, exact, parse, percent, times } from "./units.js";
+import { ofGroup, ofTenant } from "./preview.js";
+import { evictableOfGroups, groupOf, listen, state } from "./store.js";
+import { bytes, exact, parse } from "./units.js";
 
 const FIELDS = [
   { id: "limit", name: "Limit", key: "limit_bytes", hint: "empty: the whole pool" },
@@ -12,90 +14,48 @@ const FIELDS = [
   { id: "guarantee", name: "Guarantee", key: "guarantee_bytes", hint: "always kept free for it" },
 ];
 
+// What can be changed: which fields it has, how it is found again after a change of the figures,
+// where the change is sent, and what would come of it.
+const TENANT = {
+  fields: FIELDS,
+  find: (tenant) => state.tenants.get(tenant.n),
+  path: (tenant) => `/v1/tenants/${encodeURIComponent(tenant.address)}`,
+  preview: ofTenant,
+  what: "tenant",
+};
+const GROUP = {
+  fields: FIELDS.filter(({ id }) => id !== "burst"),
+  find: (group) => asTenant(groupOf(group.name)),
+  path: (group) => `/v1/groups/${encodeURIComponent(group.name)}`,
+  preview: ofGroup,
+  what: "group",
+};
+
+// A group with what a bar shows of a tenant.
+export function asTenant(group, evictable = evictableOfGroups()) {
+  if (!group) return null;
+  const idle = Math.max(0, group.claimed_bytes - group.used_bytes);
+  const given = Math.min(group.used_bytes, evictable.get(group.name) ?? 0);
+  return { ...group, evictable_bytes: given, idle, burst_bytes: null };
+}
+
 // What is typed, in bytes; and what is wrong with it.
-function read(inputs, tenant) {
+function read(fields, inputs, one) {
   const wish = {},
     faults = [];
-  for (const { id, name, key } of FIELDS) {
+  for (const { id, name, key } of fields) {
     const value = parse(inputs[id].value);
     if (Number.isNaN(value))
       faults.push(`${name}: “${inputs[id].value}” is no size; write 512MiB or 4GiB`);
     else wish[key] = id === "guarantee" ? (value ?? 0) : value;
   }
-  const changed = FIELDS.filter(({ key }) => key in wish && wish[key] !== tenant[key]);
+  const changed = fields.filter(({ key }) => key in wish && wish[key] !== one[key]);
   return { wish, faults, changed };
 }
 
-function preview(tenant, wish) {
-  const says = [];
-  const say = (sentence, level) => says.push({ sentence, level });
-  const after = { ...tenant, ...wish };
-  const capacity = state.pool.capacity_bytes;
-  const limit = after.limit_bytes;
-  const used = tenant.used_bytes;
-  if (wish.limit_bytes !== tenant.limit_bytes || wish.burst_bytes !== tenant.burst_bytes) {
-    const top = Math.max(limit ?? capacity, limit === null ? 0 : (after.burst_bytes ?? 0));
-    if (used > top) {
-      say(
-        `It holds ${bytes(used)}, ${bytes(used - top)} more than the new limit. Nothing is taken ` +
-          `back; every further request is refused until it holds less.`,
-        "bad",
-      );
-    } else {
-      say(
-        `It holds ${bytes(used)}: ${bytes(Math.max(0, Math.min(top, capacity) - used))} more fit ` +
-          `within the new limit, ${bytes(Math.max(0, tenant.ceiling - used))} within the present ` +
-          `${bytes(tenant.ceiling)}.`,
-      );
-    }
-    if (limit !== null && limit > capacity) say(`The pool has ${bytes(capacity)} only.`, "warn");
-  }
-  const own = state.denials.filter((one) => whose(one) === tenant && one.reason === "tenant_limit");
-  if (own.length && wish.limit_bytes !== tenant.limit_bytes) {
-    const fits = own.filter((one) => limit === null || limit >= one.limit + one.short_bytes);
-    const all = own.reduce((sum, one) => sum + one.times, 0);
-    const now = fits.reduce((sum, one) => sum + one.times, 0);
-    say(
-      `Of its last ${times(all, "refusal")} by its own limit, ${now} would be within the new one.`,
-      now ? "good" : "warn",
-    );
-  }
-  const sum = promised(tenant, after.guarantee_bytes);
-  if (wish.guarantee_bytes === tenant.guarantee_bytes) {
-    say(
-      `Guarantees add up to ${bytes(sum)} as before, ${percent(sum, capacity)} of the pool.`,
-      "muted",
-    );
-  } else {
-    const before = promised(tenant, tenant.guarantee_bytes);
-    say(
-      `Guarantees add up to ${bytes(sum)}, ${percent(sum, capacity)} of the pool (now ` +
-        `${bytes(before)}).`,
-      sum > capacity ? "bad" : null,
-    );
-    if (sum > capacity) say("More than the pool has: the server will refuse it.", "bad");
-    const free = capacity - state.pool.claimed_bytes;
-    const more = after.guarantee_bytes - Math.max(tenant.guarantee_bytes, tenant.claimed_bytes);
-    if (more > free) {
-      say(
-        `${bytes(more)} more have to be free for that and ${bytes(Math.max(0, free))} are ` +
-          "unclaimed: others may have to release some first.",
-        "warn",
-      );
-    }
-  }
-  if (limit !== null && after.guarantee_bytes > limit) {
-    say("The guarantee is above the limit: the server will refuse it.", "bad");
-  }
-  if (after.burst_bytes !== null && limit !== null && after.burst_bytes < limit) {
-    say("The burst limit is below the limit: the server will refuse it.", "bad");
-  }
-  return { says, after };
-}
-
-function differences(tenant, wish, changed) {
+function differences(one, wish, changed) {
   return changed.map(({ name, key }) => {
-    const [from, to] = [tenant[key], wish[key]];
+    const [from, to] = [one[key], wish[key]];
     const by =
       from === null || to === null
         ? ""
@@ -109,14 +69,15 @@ function body(wish, changed) {
 }
 
 class Dialog {
-  constructor(tenant, prefill) {
-    this.tenant = tenant;
+  constructor(kind, one, prefill) {
+    this.kind = kind;
+    this.one = one;
     this.now = new Bar("now");
     this.then = new Bar("after the change");
     this.inputs = {};
-    for (const { id, key } of FIELDS) {
+    for (const { id, key } of kind.fields) {
       const given = prefill?.[id];
-      const value = given === undefined ? tenant[key] : given;
+      const value = given === undefined ? one[key] : given;
       this.inputs[id] = h("input", {
         id: `wish-${id}`,
         value: exact(value),
@@ -138,7 +99,7 @@ class Dialog {
       h(
         "div",
         { class: "fields" },
-        FIELDS.map(({ id, name, hint }) => field(name, this.inputs[id], hint)),
+        kind.fields.map(({ id, name, hint }) => field(name, this.inputs[id], hint)),
       ),
       h(
         "div",
@@ -179,21 +140,22 @@ class Dialog {
   }
 
   edit() {
-    tell(this.element, this.title(`What ${this.tenant.name} may have`), this.form);
+    const name = this.kind === GROUP ? `the group ${this.one.name}` : this.one.name;
+    tell(this.element, this.title(`What ${name} may have`), this.form);
   }
 
   show() {
-    const tenant = state.tenants.get(this.tenant.n);
-    if (!tenant) {
-      tell(this.says, h("li", { class: "bad" }, "The tenant is gone."));
+    const one = this.kind.find(this.one);
+    if (!one) {
+      tell(this.says, h("li", { class: "bad" }, `The ${this.kind.what} is gone.`));
       this.review.disabled = true;
       return;
     }
-    this.tenant = tenant;
-    const { wish, faults, changed } = read(this.inputs, tenant);
-    const { says, after } = preview(tenant, { ...pick(tenant), ...wish });
-    const scale = Math.max(ownScale(tenant, 1), ownScale(after, 1));
-    this.now.show(tenant, scale);
+    this.one = one;
+    const { wish, faults, changed } = read(this.kind.fields, this.inputs, one);
+    const { says, after } = this.preview(wish);
+    const scale = Math.max(ownScale(one, 1), ownScale(after, 1));
+    this.now.show(one, scale);
     this.then.show(after, scale);
     this.review.disabled = faults.length > 0 || changed.length === 0;
     const lines = faults.length
@@ -208,20 +170,22 @@ class Dialog {
     }
   }
 
+  // What would come of a wish; what is not in it stays.
+  preview(wish) {
+    const present = this.kind.fields.map(({ key }) => [key, this.one[key]]);
+    return this.kind.preview(this.one, { ...Object.fromEntries(present), ...wish });
+  }
+
   confirm() {
-    const { wish, faults, changed } = read(this.inputs, this.tenant);
+    const { wish, faults, changed } = read(this.kind.fields, this.inputs, this.one);
     if (faults.length || !changed.length) return;
-    const { says } = preview(this.tenant, { ...pick(this.tenant), ...wish });
+    const { says } = this.preview(wish);
     const answer = h("p", { class: "error", role: "alert" });
     const apply = h("button", { type: "button", class: "primary" }, "Apply now");
     apply.addEventListener("click", async () => {
       apply.disabled = true;
       try {
-        await call(
-          "PATCH",
-          `/v1/tenants/${encodeURIComponent(this.tenant.address)}`,
-          body(wish, changed),
-        );
+        await call("PATCH", this.kind.path(this.one), body(wish, changed));
         this.done(changed);
       } catch (error) {
         apply.disabled = false;
@@ -242,8 +206,8 @@ class Dialog {
     );
     tell(
       this.element,
-      this.title(`Change ${this.tenant.name}?`),
-      h("ul", { class: "differences" }, differences(this.tenant, wish, changed)),
+      this.title(`Change ${this.one.name}?`),
+      h("ul", { class: "differences" }, differences(this.one, wish, changed)),
       h(
         "ul",
         { class: "plain says" },
@@ -252,8 +216,8 @@ class Dialog {
       h(
         "p",
         { class: "muted small" },
-        "It holds from now on until the server ends; what stands in " +
-          "its configuration file stays as it is.",
+        "It is in force at once. After a restart it counts if the server was started with " +
+          "--state; its configuration file stays as it is.",
       ),
       answer,
       h("div", { class: "actions" }, back, apply),
@@ -267,18 +231,18 @@ class Dialog {
     tell(
       this.element,
       this.title("Changed"),
-      h("p", { role: "status" }, `${this.tenant.name} has its new ${names}.`),
+      h("p", { role: "status" }, `${this.one.name} has its new ${names}.`),
       h("div", { class: "actions" }, close),
     );
     close.focus();
   }
 }
 
-function pick(tenant) {
-  return Object.fromEntries(FIELDS.map(({ key }) => [key, tenant[key]]));
-}
-
 // `prefill`: bytes by field, as a refusal suggests them.
 export function openLimits(tenant, prefill) {
-  return new Dialog(tenant, prefill);
+  return new Dialog(TENANT, tenant, prefill);
+}
+
+export function openGroupLimits(group, prefill) {
+  return new Dialog(GROUP, asTenant(group), prefill);
 }

@@ -104,6 +104,7 @@ function askForToken(fault) {
   stream?.stop();
   close?.();
   close = null;
+  text(document.getElementById("asof"), "");
   store.state.pool = null;
   leave.hidden = true;
   quiet();

@@ -1,12 +1,13 @@
 // The first view: the pool, the last refusal, what was evicted, advice, and all tenants.
 
-import { Chart, spans } from "./chart.js";
-import { attribute, frame, h, list, s, tell, text } from "./dom.js";
-import { showEvictions } from "./evictions.js";
+import { Chart, saver, spans } from "./chart.js";
+import { attribute, dated, frame, h, list, s, tell, text } from "./dom.js";
+import { evictedLately, Evictions, poolEvictions } from "./evictions.js";
+import { groupsCard } from "./groups.js";
 import { openLimits } from "./limits.js";
 import { listen, now, state, sums, whose } from "./store.js";
 import { link, Table } from "./table.js";
-import { bytes, clock, percent, plain, times } from "./units.js";
+import { bytes, percent, plain, times } from "./units.js";
 import { headline } from "./why.js";
 
 const EVICTED_SHOWN = 4;
@@ -103,6 +104,7 @@ function poolCard() {
       badge,
       h("span", { class: "grow" }),
       levels,
+      saver("/v1/history.svg", "pool", () => chosen.span),
       spans(chosen.span, (span) => {
         chosen.span = span;
         draw();
@@ -155,6 +157,8 @@ function drawChart(chart) {
     span: chosen.span,
     slot: minute ? 1000 : 60_000,
     now: now(),
+    used: state.pool.used_bytes,
+    evicted: evictedLately(poolEvictions(), state.seconds).bytes,
     top: capacity,
     levels: state.pressure,
     lines: [
@@ -208,34 +212,8 @@ function refusalCard() {
 }
 
 function evictionCard() {
-  const sum = h("span", { class: "muted" });
-  const body = h("ul", { class: "plain" });
-  const element = h(
-    "section",
-    { class: "card", "aria-label": "Evicted in the last minute" },
-    h(
-      "div",
-      { class: "line" },
-      h("h2", {}, "Evicted, last minute"),
-      h("span", { class: "grow" }),
-      sum,
-    ),
-    body,
-  );
-  const show = () => {
-    const entries = state.evictions.filter((entry) => entry.time_ms >= now() - 60_000);
-    const total = (asked) =>
-      entries
-        .filter((one) => one.freed && one.asked === asked)
-        .reduce((all, one) => all + one.bytes, 0);
-    const back = total(true);
-    text(
-      sum,
-      entries.length ? bytes(total(false)) + (back ? ` + ${bytes(back)} given back` : "") : "",
-    );
-    showEvictions(body, entries, EVICTED_SHOWN, "Nothing had to go.");
-  };
-  return { element, show };
+  const card = new Evictions(EVICTED_SHOWN, "Nothing had to go.");
+  return { element: card.element, show: () => card.show(poolEvictions(), state.seconds) };
 }
 
 function adviceCard() {
@@ -279,10 +257,9 @@ export function adviceLine(item) {
 }
 
 export function overview(into) {
-  const cards = [poolCard(), refusalCard(), evictionCard(), adviceCard()];
+  const cards = [poolCard(), refusalCard(), evictionCard(), adviceCard(), groupsCard()];
   const table = new Table({ limits: openLimits });
-  const [pool, refusal, eviction, advice] = cards;
-  const clockLine = h("p", { class: "muted small foot" });
+  const [pool, refusal, eviction, advice, groups] = cards;
   tell(
     into,
     h("h1", { class: "hidden" }, "Overview"),
@@ -293,26 +270,14 @@ export function overview(into) {
       h("div", { class: "side" }, refusal.element, eviction.element),
     ),
     advice.element,
+    groups.element,
     table.element,
-    h(
-      "p",
-      { class: "muted small foot" },
-      h("kbd", {}, "/"),
-      " filter  ",
-      h("kbd", {}, "↑"),
-      h("kbd", {}, "↓"),
-      " choose a tenant  ",
-      h("kbd", {}, "Enter"),
-      " open it  ",
-      h("kbd", {}, "L"),
-      " change its limits",
-    ),
-    clockLine,
+    h("p", { class: "muted small foot" }, `allotment ${state.version}`),
   );
   const show = () => {
     if (!state.pool) return;
     for (const card of cards) card.show();
-    text(clockLine, `allotment ${state.version}, figures of ${clock(state.timeMs)}`);
+    dated(state.timeMs, ...cards.map((card) => card.element));
   };
   const unlisten = listen(frame(show));
   show();

@@ -1,7 +1,7 @@
 // Why was I refused? The last refusals, each with the check that refused and what would help; and a
 // question for any request that nobody has made yet.
 
-import { frame, h, list, since, tell, text } from "./dom.js";
+import { dated, frame, h, list, since, tell, text } from "./dom.js";
 import { explainForm } from "./explain.js";
 import { alike, listen, state } from "./store.js";
 import { bytes, count } from "./units.js";
@@ -89,6 +89,7 @@ export function refused(into, number) {
         (one) => entry(one, isChosen(one)),
       );
     }
+    dated(state.timeMs, detail);
     detail.hidden = !choice.body;
     if (choice.body) {
       list(

@@ -9,7 +9,6 @@ export const state = {
   boot: null,
   version: "",
   timeMs: 0,
-  atMs: 0,
   highPercent: 90,
   criticalPercent: 95,
   pool: null,
@@ -43,7 +42,7 @@ function merge(into, names, row) {
   for (let place = 0; place < names.length; place += 1) into[names[place]] = row[place];
 }
 
-function derive(tenant) {
+export function derive(tenant) {
   const capacity = state.pool.capacity_bytes;
   // The whole pool is the fair share of everybody as long as all wants fit.
   tenant.fair = tenant.fair_bytes < capacity ? tenant.fair_bytes : null;
@@ -73,14 +72,14 @@ export function whose(entry) {
   return state.byAddress.get(entry.tenant) ?? state.byAddress.get(entry.name);
 }
 
-// The server's clock may differ from this one's.
+// When the server took the look that is shown: its clock may differ from this one's, and what is
+// shown together is of one time.
 export function now() {
-  return state.timeMs + (performance.now() - state.atMs);
+  return state.timeMs;
 }
 
 function tick(data) {
   state.timeMs = data.time_ms;
-  state.atMs = performance.now();
   const before = state.pool?.pressure;
   state.pool = data.pool;
   if (before && before !== data.pool.pressure) {
@@ -208,19 +207,34 @@ export function sums() {
   return all;
 }
 
-// What is promised to tenants and groups together, if a tenant's guarantee were another one.
-export function promised(changed, guarantee) {
+// What is promised to tenants and groups together, or within a group, if the guarantee of one of
+// them were another one.
+export function promised(changed, guarantee, within = "") {
   const below = new Map();
   const add = (group, value) => below.set(group, (below.get(group) ?? 0) + value);
-  for (const tenant of state.tenants.values()) {
-    add(tenant.group ?? "", tenant === changed ? guarantee : tenant.guarantee_bytes);
-  }
-  const of = (name) => {
+  const floor = (one) => (one === changed ? guarantee : one.guarantee_bytes);
+  for (const tenant of state.tenants.values()) add(tenant.group ?? "", floor(tenant));
+  const inside = (name) => {
     const children = state.groups.filter((group) => (group.parent ?? "") === name);
-    const sum =
-      (below.get(name) ?? 0) + children.reduce((total, group) => total + of(group.name), 0);
-    const group = state.groups.find((candidate) => candidate.name === name);
-    return Math.max(sum, name === "" ? 0 : (group?.guarantee_bytes ?? 0));
+    const floors = children.map((group) => Math.max(floor(group), inside(group.name)));
+    return floors.reduce((total, one) => total + one, below.get(name) ?? 0);
   };
-  return of("");
+  return inside(within);
+}
+
+// A group by its name; none if there is none.
+export function groupOf(name) {
+  return state.groups.find((group) => group.name === name);
+}
+
+// What the tenants of each group, those of the groups below it included, could give back.
+export function evictableOfGroups() {
+  const sums = new Map();
+  const parents = new Map(state.groups.map((group) => [group.name, group.parent]));
+  for (const tenant of state.tenants.values()) {
+    for (let name = tenant.group; name; name = parents.get(name)) {
+      sums.set(name, (sums.get(name) ?? 0) + tenant.evictable_bytes);
+    }
+  }
+  return sums;
 }

@@ -1,7 +1,7 @@
 // Tenants as a table that sorts and filters, and draws only the rows that can be seen.
 
 import { Bar, ownScale, sharedScale } from "./bar.js";
-import { attribute, h, text } from "./dom.js";
+import { attribute, dated, h, text } from "./dom.js";
 import { listen, state } from "./store.js";
 import { bytes, count, times } from "./units.js";
 
@@ -11,42 +11,59 @@ const MORE = 6;
 // How long the order is left alone after the last key.
 const HOLD_MS = 8000;
 
+// The narrowest bar, and the table that has none at all.
+const BAR_PX_MIN = 140;
+const BARE_PX = 560;
+
 const zero = (value) => (value ? bytes(value) : "–");
 const none = (value) => (value === null ? "–" : bytes(value));
 
+// `rank`: which columns are seen first where there is not room for all; without one it always is.
 const COLUMNS = [
-  { id: "name", name: "Tenant", by: (t) => t.key, up: true },
-  { id: "bar", name: "Memory" },
-  { id: "used", name: "Used", by: (t) => t.used_bytes, show: (t) => bytes(t.used_bytes) },
+  { id: "name", name: "Tenant", by: (t) => t.key, up: true, px: 190 },
+  { id: "bar", name: "Memory", px: BAR_PX_MIN },
+  { id: "used", name: "Used", by: (t) => t.used_bytes, show: (t) => bytes(t.used_bytes), px: 84 },
   {
     id: "above",
     name: "Above fair",
     by: (t) => t.above,
     show: (t) => (t.fair === null ? "–" : t.above ? `+${bytes(t.above)}` : "–"),
     hint: "used beyond the fair share; – while all wants fit",
+    px: 100,
+    rank: 1,
   },
-  { id: "fair", name: "Fair share", by: (t) => t.fair ?? -1, show: (t) => none(t.fair), narrow: 1 },
-  { id: "limit", name: "Limit", by: (t) => t.limit_bytes ?? Infinity },
+  {
+    id: "fair",
+    name: "Fair share",
+    by: (t) => t.fair ?? -1,
+    show: (t) => none(t.fair),
+    px: 84,
+    rank: 4,
+  },
+  { id: "limit", name: "Limit", by: (t) => t.limit_bytes ?? Infinity, px: 88, rank: 2 },
   {
     id: "guarantee",
     name: "Guarantee",
     by: (t) => t.guarantee_bytes,
     show: (t) => zero(t.guarantee_bytes),
-    narrow: 1,
+    px: 88,
+    rank: 5,
   },
   {
     id: "evictable",
     name: "Evictable",
     by: (t) => t.evictable_bytes,
     show: (t) => zero(t.evictable_bytes),
-    narrow: 2,
+    px: 84,
+    rank: 7,
   },
   {
     id: "idle",
     name: "Idle claim",
     by: (t) => t.idle,
     show: (t) => zero(t.idle),
-    narrow: 2,
+    px: 84,
+    rank: 8,
     hint: "claimed of the pool and not in use",
   },
   {
@@ -54,7 +71,8 @@ const COLUMNS = [
     name: "Waiting",
     by: (t) => t.waiting,
     show: (t) => (t.waiting || "–") + "",
-    narrow: 2,
+    px: 70,
+    rank: 9,
     hint: "requests in line",
   },
   {
@@ -62,6 +80,8 @@ const COLUMNS = [
     name: "Refused",
     by: (t) => t.denied,
     show: (t) => (t.denied ? count(t.denied) : "–"),
+    px: 70,
+    rank: 3,
     hint: "requests since the server started",
   },
   {
@@ -69,13 +89,34 @@ const COLUMNS = [
     name: "Evicted",
     by: (t) => t.evicted_bytes,
     show: (t) => zero(t.evicted_bytes),
-    narrow: 1,
-    hint: "bytes since it was registered",
+    px: 90,
+    rank: 6,
+    hint: "taken since it was registered; what holders gave back when asked is not in it",
   },
 ];
 
+const RANKED = COLUMNS.filter((column) => column.rank).sort((a, b) => a.rank - b.rank);
+
+// The columns that have room beside each other, set after set, so that each is in one of them.
+function setsOf(width) {
+  const always = COLUMNS.filter((column) => !column.rank);
+  const fixed = always.filter((column) => column.id !== "bar" || width > BARE_PX);
+  const room = width - fixed.reduce((sum, column) => sum + column.px, 0);
+  const sets = [[]];
+  let left = room;
+  for (const column of RANKED) {
+    if (column.px > left && sets.at(-1).length) {
+      sets.push([]);
+      left = room;
+    }
+    sets.at(-1).push(column);
+    left -= column.px;
+  }
+  return sets.map((set) => COLUMNS.filter((one) => fixed.includes(one) || set.includes(one)));
+}
+
 // What was chosen stays as it is when another view comes back to this one.
-const chosen = { column: "used", up: false, filter: "", own: false, active: null };
+const chosen = { column: "used", up: false, filter: "", own: false, active: null, set: 0 };
 
 class Row {
   constructor(table) {
@@ -105,7 +146,7 @@ class Row {
   }
 
   cell(column) {
-    const cell = h("td", { class: `c-${column.id} n-${column.narrow ?? 0}`, role: "gridcell" });
+    const cell = h("td", { class: `c-${column.id}`, role: "gridcell" });
     if (column.id === "name") cell.append(this.name, this.group, this.badge);
     else if (column.id === "bar") cell.append(this.bar.element);
     else if (column.id === "limit") cell.append(this.limit);
@@ -162,6 +203,12 @@ export class Table {
       onkeydown: (event) => this.filterKey(event),
     });
     this.found = h("span", { class: "muted", role: "status" });
+    this.more = h("button", {
+      type: "button",
+      class: "more",
+      id: "more-columns",
+      onclick: () => this.turn(),
+    });
     this.heads = new Map();
     this.above = h("td", { colspan: COLUMNS.length });
     this.below = h("td", { colspan: COLUMNS.length });
@@ -208,12 +255,14 @@ export class Table {
         h("h2", {}, "Tenants"),
         this.filter,
         this.found,
+        this.more,
         h("span", { class: "grow" }),
         legend(),
         this.scaleButton(),
       ),
       this.grid,
       this.empty,
+      this.keys(),
     );
     this.onscroll = () => this.ask();
     addEventListener("scroll", this.onscroll, { passive: true });
@@ -251,7 +300,7 @@ export class Table {
     const cell = h("th", {
       scope: "col",
       role: "columnheader",
-      class: `c-${column.id} n-${column.narrow ?? 0}`,
+      class: `c-${column.id}`,
       title: column.hint ?? null,
     });
     if (!column.by) {
@@ -271,6 +320,63 @@ export class Table {
     }
     this.markHeads();
     this.reorder(true);
+  }
+
+  // What keys do, at the end of the table and always in sight.
+  keys() {
+    const one = (names, what) =>
+      h(
+        "span",
+        {},
+        names.map((name) => h("kbd", {}, name)),
+        ` ${what}`,
+      );
+    this.turns = one(["C"], "other columns");
+    return h(
+      "p",
+      { class: "muted small keys" },
+      one(["/"], "filter"),
+      one(["↑", "↓"], "choose a tenant"),
+      one(["Enter"], "open it"),
+      one(["L"], "change its limits"),
+      this.turns,
+    );
+  }
+
+  // The next set of columns.
+  turn() {
+    chosen.set += 1;
+    this.width = null;
+    this.ask();
+  }
+
+  // Shows as many columns as there is room for, and says which ones there is none for.
+  fitColumns() {
+    const width = this.grid.clientWidth;
+    if (!width || width === this.width) return;
+    this.width = width;
+    const sets = setsOf(width);
+    chosen.set %= sets.length;
+    const shown = sets[chosen.set];
+    const hidden = COLUMNS.filter((column) => !shown.includes(column));
+    const first = shown.some((column) => column.id === "bar") ? "190px" : "minmax(100px, 1fr)";
+    const size = ({ id, px }) =>
+      id === "name" ? first : id === "bar" ? `minmax(${px}px, 1fr)` : `${px}px`;
+    this.grid.style.setProperty("--columns", shown.map(size).join(" "));
+    attribute(this.grid, "data-hidden", hidden.map((column) => column.id).join(" "));
+    const names = hidden.map((column) => column.name);
+    this.hidden = new Set(hidden.map((column) => column.id));
+    this.more.hidden = sets.length === 1;
+    this.turns.hidden = this.more.hidden;
+    text(this.more, `${names.length} columns hidden: show them`);
+    attribute(this.more, "title", `no room for ${names.join(", ")}; a wider window shows all`);
+  }
+
+  // Rows may be sorted by a column that is not seen.
+  orderedBy() {
+    if (!this.hidden?.has(chosen.column)) return "";
+    const { name } = COLUMNS.find((column) => column.id === chosen.column);
+    return `, by ${name} ${chosen.up ? "↑" : "↓"}`;
   }
 
   markHeads() {
@@ -323,12 +429,9 @@ export class Table {
     if (!state.pool) return;
     const { order } = this;
     const total = state.tenants.size;
-    text(
-      this.found,
-      order.length === total
-        ? times(total, "tenant")
-        : `${count(order.length)} of ${times(total, "tenant")}`,
-    );
+    this.fitColumns();
+    const found = order.length === total ? "" : `${count(order.length)} of `;
+    text(this.found, `${found}${times(total, "tenant")}${this.orderedBy()}`);
     this.empty.hidden = order.length > 0;
     text(
       this.empty,
@@ -351,6 +454,7 @@ export class Table {
     const active = order.includes(this.activeTenant()) ? `row-${chosen.active}` : null;
     attribute(this.grid, "aria-activedescendant", active);
     this.all = false;
+    dated(state.timeMs, this.element);
   }
 
   drawRow(row, index, shared) {
@@ -445,9 +549,13 @@ export class Table {
     } else if (event.key.toLowerCase() === "l" && this.activeTenant()) {
       event.preventDefault();
       this.actions.limits(this.activeTenant());
+    } else if (event.key.toLowerCase() === "c" && !this.more.hidden) {
+      event.preventDefault();
+      this.turn();
     }
   }
 }
+
 
 export function legend() {
   const sign = (name, what) => h("span", { class: "sign" }, h("i", { class: `s-${name}` }), what);
@@ -460,6 +568,7 @@ export function legend() {
     sign("floor", "guarantee"),
     sign("fair", "fair share"),
     sign("limit", "limit"),
+    sign("open", "no limit"),
     sign("burst", "burst"),
   );
 }

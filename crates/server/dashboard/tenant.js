@@ -1,26 +1,25 @@
 // One tenant: what it holds and may hold, over time; by type and model; what was refused, evicted
-// and recorded; what to change.
+// and recorded; what to change. All of it is one answer of the server, asked for at every change.
 
 import { call } from "./api.js";
 import { Bar, ownScale } from "./bar.js";
-import { Chart, spans } from "./chart.js";
-import { frame, h, list, since, tell, text } from "./dom.js";
-import { showEvictions } from "./evictions.js";
-import { openLimits } from "./limits.js";
+import { Chart, saver, spans } from "./chart.js";
+import { dated, h, list, since, tell, text } from "./dom.js";
+import { evictedLately, Evictions } from "./evictions.js";
+import { openGroupLimits, openLimits } from "./limits.js";
 import { adviceLine } from "./overview.js";
-import { listen, now, state } from "./store.js";
+import { derive, groupOf, listen, state } from "./store.js";
 import { legend } from "./table.js";
 import { bytes, clock, count, times, typeName } from "./units.js";
 import { refusalDetail } from "./why.js";
 
-// Between two questions for what the stream does not carry.
-const AGAIN_MS = 2000;
 const DENIALS_SHOWN = 5;
+const EVICTIONS_SHOWN = 6;
 const chosen = { span: 60_000 };
 
 const FIGURES = [
   ["Used", (t) => bytes(t.used_bytes)],
-  ["Most at once", (t, more) => bytes(Math.max(more?.peak_bytes ?? 0, t.used_bytes))],
+  ["Most at once", (t) => bytes(Math.max(t.peak_bytes, t.used_bytes))],
   ["Evictable", (t) => bytes(t.evictable_bytes)],
   ["Claimed, idle", (t) => bytes(t.idle)],
   ["Guarantee", (t) => bytes(t.guarantee_bytes)],
@@ -31,13 +30,28 @@ const FIGURES = [
   ["Limit in force", (t) => (t.ceiling_bytes === null ? "the pool's" : bytes(t.ceiling_bytes))],
   ["Grants", (t) => count(t.grants)],
   ["Waiting", (t) => times(t.waiting, "request")],
-  ["Granted", (t, more) => times(more?.granted_requests ?? 0, "request")],
+  ["Granted", (t) => times(t.granted_requests, "request")],
   ["Refused", (t) => times(t.denied, "request")],
   ["Evicted", (t) => `${times(t.evicted, "grant")}, ${bytes(t.evicted_bytes)}`],
   ["Priority", (t) => t.priority],
-  ["Isolation", (t, more) => more?.isolation ?? ""],
+  ["Isolation", (t) => t.isolation],
   ["Group", (t) => t.group ?? "none"],
 ];
+
+// The tenant of an answer, with the names that rows of the stream have.
+function tenantOf({ tenant }) {
+  const named = {
+    ...tenant,
+    ceiling_bytes: tenant.limit_in_force_bytes,
+    fair_bytes: tenant.fair_share_bytes,
+    evictable_bytes: Math.max(0, tenant.used_bytes - tenant.unevictable_bytes),
+    waiting: tenant.waiting_requests,
+    denied: tenant.denied_requests,
+    evicted: tenant.evicted_grants,
+  };
+  derive(named);
+  return named;
+}
 
 function figures() {
   const values = FIGURES.map(() => h("dd"));
@@ -48,8 +62,7 @@ function figures() {
   );
   return {
     element,
-    show: (tenant, more) =>
-      FIGURES.forEach(([, of], place) => text(values[place], of(tenant, more))),
+    show: (tenant) => FIGURES.forEach(([, of], place) => text(values[place], of(tenant))),
   };
 }
 
@@ -88,6 +101,22 @@ function heldTable(details) {
       ),
     ),
     h("tbody", {}, details.held.map(row)),
+    h(
+      "tfoot",
+      {},
+      h(
+        "tr",
+        {},
+        h("td", { colspan: 2 }, "Together"),
+        h("td", { class: "num" }, count(details.held.reduce((sum, one) => sum + one.grants, 0))),
+        h("td", { class: "num", id: "held" }, bytes(total)),
+        h(
+          "td",
+          { colspan: 3, class: "num muted" },
+          details.held_left_out ? `and ${times(details.held_left_out, "smaller line")}` : "",
+        ),
+      ),
+    ),
   );
 }
 
@@ -96,7 +125,7 @@ function eventLine(event) {
     event.type ? typeName(event.type) : null,
     event.bytes ? bytes(event.bytes) : null,
     event.reason ? `by ${event.reason.replaceAll("_", " ")}` : null,
-    event.short_bytes ? `${bytes(event.short_bytes)} short` : null,
+    event.short_bytes ? `${bytes(event.short_bytes)} too much` : null,
   ];
   return h(
     "tr",
@@ -124,7 +153,7 @@ function denialItem(denial) {
         {},
         h("b", {}, bytes(denial.asked_bytes)),
         ` ${typeName(denial.type)}${denial.model ? `, ${denial.model}` : ""}: ` +
-          `${denial.reason.replaceAll("_", " ")}, ${bytes(denial.short_bytes)} short`,
+          `${denial.reason.replaceAll("_", " ")}, ${bytes(denial.short_bytes)} too much`,
         h(
           "span",
           { class: "muted" },
@@ -148,7 +177,7 @@ class Page {
     this.hold = h("span", { class: "badge", "data-level": "high" });
     this.held = h("div");
     this.denials = h("ul", { class: "plain" });
-    this.evictions = h("ul", { class: "plain" });
+    this.evictions = new Evictions(EVICTIONS_SHOWN, "Nothing of it had to go.");
     this.events = h("tbody");
     this.advice = h("ul", { class: "plain advice" });
     this.adviceCard = h(
@@ -171,9 +200,17 @@ class Page {
       },
       "Change limits…",
     );
+    this.changeGroup = h("button", {
+      type: "button",
+      id: "change-group-limits",
+      hidden: true,
+      onclick: () => {
+        const group = groupOf(this.details?.tenant.group);
+        if (group) openGroupLimits(group);
+      },
+    });
     this.build();
-    this.unlisten = listen(frame(() => this.show()));
-    this.show();
+    this.unlisten = listen(() => this.again());
     this.again();
   }
 
@@ -190,6 +227,7 @@ class Page {
       h("h1", {}, this.name),
       this.hold,
       h("span", { class: "grow" }),
+      this.changeGroup,
       this.change,
     );
     tell(
@@ -218,9 +256,14 @@ class Page {
               { class: "line" },
               h("h2", {}, "Over time"),
               h("span", { class: "grow" }),
+              saver(
+                `/v1/tenants/${encodeURIComponent(this.name)}/history.svg`,
+                this.name,
+                () => chosen.span,
+              ),
               spans(chosen.span, (span) => {
                 chosen.span = span;
-                this.show();
+                if (this.details) this.drawChart();
               }),
             ),
             this.chart.element,
@@ -231,7 +274,7 @@ class Page {
           "div",
           { class: "column" },
           this.card("What it holds", this.held),
-          this.card("Evicted in the last minute", this.evictions),
+          this.evictions.element,
         ),
       ),
       this.card("Last events", h("table", { class: "small events" }, this.events)),
@@ -242,42 +285,45 @@ class Page {
     return state.byAddress.get(this.name);
   }
 
+  // Asks anew with every change that the stream tells, while somebody sees it and the answer
+  // before is there.
   async again() {
-    if (this.over) return;
-    if (!document.hidden) {
-      try {
-        this.details = await call("GET", `/v1/tenants/${encodeURIComponent(this.name)}/details`);
-        this.fault.hidden = true;
-      } catch (error) {
-        this.fault.hidden = error.status !== 404;
-        text(
-          this.fault,
-          `There is no tenant ${this.name} (any more). See all tenants for those there are.`,
-        );
-      }
-      if (!this.over) this.show();
+    if (this.asking || document.hidden) return;
+    this.asking = true;
+    try {
+      this.details = await call("GET", `/v1/tenants/${encodeURIComponent(this.name)}/details`);
+      this.fault.hidden = true;
+    } catch (error) {
+      this.fault.hidden = error.status !== 404;
+      text(
+        this.fault,
+        `There is no tenant ${this.name} (any more). See all tenants for those there are.`,
+      );
     }
-    this.timer = setTimeout(() => this.again(), AGAIN_MS);
+    this.asking = false;
+    if (!this.over) requestAnimationFrame(() => this.show());
   }
 
   show() {
-    const tenant = this.find();
-    this.change.disabled = !tenant;
-    if (tenant) {
-      this.bar.show(tenant, ownScale(tenant, state.pool.capacity_bytes));
-      this.figures.show(tenant, this.details?.tenant);
-      text(this.hold, tenant.hold === "none" ? "" : tenant.hold);
-    }
-    if (!this.details || !state.pool) return;
-    this.drawChart(tenant ?? this.details.tenant);
+    this.change.disabled = !this.find();
+    if (this.over || !this.details || !state.pool) return;
+    const tenant = tenantOf(this.details);
+    this.bar.show(tenant, ownScale(tenant, state.pool.capacity_bytes));
+    this.figures.show(tenant);
+    text(this.hold, tenant.hold === "none" ? "" : tenant.hold);
+    this.changeGroup.hidden = !groupOf(tenant.group);
+    text(this.changeGroup, `Limits of group ${tenant.group}…`);
+    this.drawChart();
     this.showLists();
+    dated(this.details.time_ms, ...this.into.querySelectorAll("section"));
   }
 
-  drawChart(tenant) {
+  drawChart() {
     const minute = chosen.span === 60_000;
-    const { history } = this.details;
+    const { history, evictions, time_ms: time } = this.details;
+    const tenant = tenantOf(this.details);
     const points = minute ? history.seconds : history.minutes;
-    const most = points.reduce((top, point) => Math.max(top, point[1]), 1);
+    const most = points.reduce((top, point) => Math.max(top, point[1]), tenant.used_bytes || 1);
     const limit = tenant.limit_bytes ?? 0;
     const top =
       Math.max(
@@ -295,7 +341,9 @@ class Page {
       points,
       span: chosen.span,
       slot: minute ? 1000 : 60_000,
-      now: now(),
+      now: time,
+      used: tenant.used_bytes,
+      evicted: evictedLately(evictions, history.seconds).bytes,
       top,
       lines: lines.filter((line) => line.bytes > 0),
     });
@@ -330,7 +378,7 @@ class Page {
         "It was not refused since the server started.",
       );
     }
-    showEvictions(this.evictions, details.evictions, 6, "Nothing of it had to go.");
+    this.evictions.show(details.evictions, details.history.seconds);
     list(this.events, details.events, (event) => JSON.stringify(event), eventLine);
     const advice = [
       ...details.alerts.map((alert) => ({ ...alert, alert: true })),
@@ -347,7 +395,6 @@ class Page {
 
   end() {
     this.over = true;
-    clearTimeout(this.timer);
     this.unlisten();
     this.chart.end();
   }

@@ -1,8 +1,9 @@
-// Figures for people: always with their unit.
+// Figures for people: always with their unit, and by one rule on every page, in every sentence and
+// on the command line.
 
-const NAMES = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+const NAMES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
-// 3 significant figures or so; exact where it is small.
+// The largest unit that it has one of: whole where it is whole, else three figures.
 export function bytes(value) {
   if (value === null || value === undefined) return "none";
   let size = Number(value),
@@ -11,13 +12,22 @@ export function bytes(value) {
     size /= 1024;
     unit += 1;
   }
-  // 1023.97 MiB would be told as 1024 MiB.
-  if (unit > 0 && unit < NAMES.length - 1 && size >= 1023.95) {
+  if (Number.isInteger(size)) return `${size} ${NAMES[unit]}`;
+  // 1023.7 MiB would be told as 1024 MiB.
+  if (size >= 1023.5 && unit < NAMES.length - 1) {
     size /= 1024;
     unit += 1;
   }
-  const digits = unit === 0 || size >= 100 || Number.isInteger(size) ? 0 : size >= 10 ? 1 : 2;
+  const digits = size < 9.995 ? 2 : size < 99.95 ? 1 : 0;
   return `${size.toFixed(digits)} ${NAMES[unit]}`;
+}
+
+// The sizes within a sentence, told by the same rule.
+export function sized(sentence) {
+  const size = /(?<![\d.,])(\d+(?:\.\d+)?) (bytes|B|[KMGTPE]iB)\b/g;
+  return sentence.replace(size, (_, amount, unit) =>
+    bytes(Math.round(amount * 1024 ** Math.max(0, NAMES.indexOf(unit)))),
+  );
 }
 
 // As people type it into a field; exact.
@@ -89,9 +99,9 @@ export function typeName(type) {
   return type === "model_load" ? "model load" : type;
 }
 
-// The facade's sentences, in the words of this page.
+// The facade's sentences, in the words and units of this page.
 export function plain(sentence) {
-  return sentence
+  return sized(sentence)
     .replaceAll("max_memory_mb of the manager", "capacity")
     .replaceAll("max_memory_mb", "limit")
     .replaceAll("guaranteed_memory_mb", "guarantee")

@@ -1,8 +1,8 @@
 // Why a request was refused, and what would help: sentences and a picture from the figures.
 
 import { h, s, since } from "./dom.js";
-import { openLimits } from "./limits.js";
-import { state, whose } from "./store.js";
+import { openGroupLimits, openLimits } from "./limits.js";
+import { groupOf, state, whose } from "./store.js";
 import { link } from "./table.js";
 import { bytes, clock, count, plain, times, typeName } from "./units.js";
 
@@ -37,7 +37,7 @@ export function headline(denial, exactly) {
     ` (${what(denial)}); refused by `,
     h("b", {}, check(denial)),
     denial.short_bytes
-      ? ["; ", h("b", { class: "bad" }, `${bytes(denial.short_bytes)} short`)]
+      ? ["; ", h("b", { class: "bad" }, `${bytes(denial.short_bytes)} too much`)]
       : "",
     h(
       "span",
@@ -77,17 +77,23 @@ function help(denial) {
     }
   }
   if (denial.reason === "group_limit") {
+    const group = groupOf(denial.account_name);
+    const limit = denial.limit + short;
     add(
-      `Raise the limit of the group ${denial.account_name} by at least ${bytes(short)} ` +
-        `(PATCH /v1/groups/${denial.account_name}), or have its tenants release as much.`,
+      `Raise the limit of the group ${denial.account_name} by at least ${bytes(short)}, to ` +
+        `${bytes(limit)}, or have its tenants release as much.`,
+      group && {
+        name: `Change limits of group ${group.name}`,
+        run: () => openGroupLimits(group, { limit }),
+      },
     );
   }
   if (denial.reason === "capacity") {
     const holders = above(tenant);
     if (holders.length) {
+      const names = holders.map((t) => `${t.name} by ${bytes(t.above)}`).join(", ");
       add(
-        `Above their fair share: ${holders.map((t) => `${t.name} by ${bytes(t.above)}`).join(", ")}. ` +
-          "A lower limit for them leaves more for others.",
+        `Above their fair share: ${names}. A lower limit for them leaves more for others.`,
         {
           name: `Change limits of ${holders[0].name}`,
           run: () => openLimits(holders[0]),
@@ -128,7 +134,9 @@ function help(denial) {
   // What was left to the account, and what it could have had: others may have a right to the rest.
   const fits = Math.min(denial.available_bytes, denial.asked_bytes - short);
   if (fits > 0 && short > 0) {
-    add(`Ask for less: up to ${bytes(fits)} would have been granted.`);
+    const elsewhere = fits < denial.asked_bytes - short;
+    const why = elsewhere ? "; above this account there was no more left" : "";
+    add(`Ask for less: up to ${bytes(fits)} would have been granted${why}.`);
   }
   return advice;
 }
@@ -153,24 +161,42 @@ export function helpList(denial) {
   );
 }
 
-// The account that refused: what it held, what was asked for, and how much of that is too much.
-function picture(denial) {
+// What a limit is called, who has what is taken already, and what that is.
+const HELD = "taken and cannot be freed for this request";
+const BOUNDS = {
+  tenant: (name) => ({ limit: `limit of ${name}`, may: `${name} may hold`, held: HELD }),
+  group: (name) => ({ limit: `limit of group ${name}`, may: `The group ${name} may hold`, held: HELD }),
+  pool: () => ({ limit: "all memory there is", may: "The pool has", held: HELD }),
+  caches: (name) => ({
+    limit: `limit of ${name}`,
+    may: "All caches together may hold",
+    held: "taken, or for requests that wait before this one",
+  }),
+};
+
+// The account that refused: what is taken, and how much of the request still fits beside it.
+export function picture(denial) {
   if (!denial.short_bytes || !denial.limit) return null;
-  const used = Math.max(0, denial.limit + denial.short_bytes - denial.asked_bytes);
   const whole = denial.limit + denial.short_bytes;
+  const taken = Math.min(denial.limit, Math.max(0, whole - denial.asked_bytes));
+  const fits = denial.limit - taken;
+  const { limit, may, held } = BOUNDS[denial.account](denial.account_name);
   const at = (value) => (value / whole) * 1000;
   const rect = (name, from, to) =>
-    s("rect", {
-      class: name,
-      x: at(from),
-      width: Math.max(0, at(to) - at(from)),
-      y: 3,
-      height: 14,
-    });
-  const limit = Math.min(denial.limit, whole);
+    s("rect", { class: `bar-${name}`, x: at(from), width: at(to) - at(from), y: 3, height: 14 });
+  const sign = (name, what, value) =>
+    h("span", { class: "sign" }, h("i", { class: `s-${name}` }), what, h("b", {}, bytes(value)));
   return h(
     "figure",
-    {},
+    { class: "refusal" },
+    h(
+      "p",
+      {},
+      `${may} ${bytes(denial.limit)}. ${bytes(taken)} of that are ${held}, so ${bytes(fits)} ` +
+        `are left. ${bytes(denial.asked_bytes)} were asked for: `,
+      h("b", { class: "bad" }, `${bytes(denial.short_bytes)} too much`),
+      ".",
+    ),
     s(
       "svg",
       {
@@ -178,15 +204,15 @@ function picture(denial) {
         viewBox: "0 0 1000 20",
         preserveAspectRatio: "none",
         role: "img",
-        "aria-label": "what was held, what was asked for, and what is short",
+        "aria-label": "what is taken, what of the request fits, and what is too much",
       },
-      rect("bar-used", 0, Math.min(used, limit)),
-      rect("bar-asked", used, limit),
-      rect("bar-short", limit, whole),
+      rect("taken", 0, taken),
+      rect("fits", taken, denial.limit),
+      rect("short", denial.limit, whole),
       s("line", {
         class: "mark-limit",
-        x1: at(limit),
-        x2: at(limit),
+        x1: at(denial.limit),
+        x2: at(denial.limit),
         y1: 0,
         y2: 20,
         "vector-effect": "non-scaling-stroke",
@@ -195,36 +221,12 @@ function picture(denial) {
     h(
       "figcaption",
       { class: "legend" },
-      h("span", { class: "sign" }, h("i", { class: "s-used" }), `${before(denial)} ${bytes(used)}`),
-      h(
-        "span",
-        { class: "sign" },
-        h("i", { class: "s-asked" }),
-        `asked and would fit ${bytes(Math.max(0, limit - used))}`,
-      ),
-      h(
-        "span",
-        { class: "sign" },
-        h("i", { class: "s-short" }),
-        `short ${bytes(denial.short_bytes)}`,
-      ),
-      h(
-        "span",
-        { class: "sign" },
-        h("i", { class: "s-limit" }),
-        `${bound(denial)} ${bytes(limit)}`,
-      ),
+      sign("taken", "taken already", taken),
+      sign("fits", "of the request, fits", fits),
+      sign("short", "of the request, too much", denial.short_bytes),
+      sign("limit", limit, denial.limit),
     ),
   );
-}
-
-// What was there before: of caches also what others wait for who came first.
-function before(denial) {
-  return denial.account === "caches" ? "held, or for who waits" : "held, and could not go";
-}
-
-function bound(denial) {
-  return denial.account === "pool" ? "capacity" : "limit";
 }
 
 export function refusalDetail(denial) {
@@ -234,9 +236,14 @@ export function refusalDetail(denial) {
     { class: "stack" },
     headline(denial, true),
     picture(denial),
-    h("p", { class: "say" }, plain(denial.text)),
     h("h3", {}, "What would help"),
     helpList(denial),
+    h(
+      "details",
+      {},
+      h("summary", {}, "In the server's own words"),
+      h("p", { class: "say" }, plain(denial.text)),
+    ),
     tenant
       ? h("p", {}, h("a", { href: link(tenant) }, `Everything about ${tenant.name}`))
       : h("p", { class: "muted" }, "The tenant is gone."),

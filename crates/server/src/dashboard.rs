@@ -48,7 +48,7 @@ macro_rules! files {
 }
 
 const PAGE: &str = "index.html";
-const FILES: [File; 19] = files![
+const FILES: [File; 21] = files![
     ("index.html", HTML),
     ("base.css", CSS),
     ("views.css", CSS),
@@ -60,8 +60,10 @@ const FILES: [File; 19] = files![
     ("dom.js", SCRIPT),
     ("evictions.js", SCRIPT),
     ("explain.js", SCRIPT),
+    ("groups.js", SCRIPT),
     ("limits.js", SCRIPT),
     ("overview.js", SCRIPT),
+    ("preview.js", SCRIPT),
     ("refusals.js", SCRIPT),
     ("store.js", SCRIPT),
     ("table.js", SCRIPT),

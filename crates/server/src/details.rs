@@ -31,6 +31,8 @@ const HELD_MAX: usize = 100;
 /// One tenant.
 #[derive(Serialize, ToSchema)]
 pub struct DetailsBody<'a> {
+    /// When this look was taken.
+    time_ms: u64,
     tenant: TenantBody,
     history: HistoryBody,
     held: Vec<HeldBody>,
@@ -63,7 +65,9 @@ pub async fn look(
 ) -> Result<Response, Problem> {
     let id = reach.tenant(&state, &tenant)?;
     let page = state.page().await?;
-    let usage = state.usage_of(id).await?;
+    // One look for both: what is said of a tenant on one page is of one time.
+    let usage = page.tenant_summaries.iter().find(|usage| usage.tenant_id == id).cloned();
+    let usage = usage.ok_or_else(|| Problem::not_found("tenant"))?;
     let calendar = Calendar::new(&state);
     let history = usage.history.as_ref().map(|history| calendar.history(history));
     let alerts = AdviceBody::of_alerts(&usage.open_alerts);
@@ -80,6 +84,7 @@ pub async fn look(
         denials = denials.into_iter().map(DenialBody::for_its_tenant).collect();
     }
     let body = DetailsBody {
+        time_ms: calendar.now_ms(),
         tenant,
         history: history.unwrap_or_default(),
         held,

@@ -23,6 +23,7 @@
 //! | the routes as an OpenAPI document | `openapi.rs` |
 //! | the dashboard's files, and what it watches | `dashboard.rs`, `watch/` |
 //! | the last refusals and evictions, one tenant in detail | `recent.rs`, `details.rs` |
+//! | what was used over time, as a picture | `picture.rs` |
 //! | metrics for Prometheus | `metrics.rs` |
 //! | the negative answers | `problem.rs` |
 //! | sizes and names in bodies | `words.rs` |
@@ -71,6 +72,7 @@ mod looks;
 mod metrics;
 mod openapi;
 mod pace;
+mod picture;
 mod problem;
 mod reach;
 mod recent;
@@ -105,6 +107,7 @@ pub fn router(state: &Arc<State>) -> Router {
             get(tenants::look).patch(tenants::change).delete(tenants::remove),
         )
         .route("/v1/tenants/{tenant}/details", get(details::look))
+        .route("/v1/tenants/{tenant}/history.svg", get(picture::of_tenant))
         .route("/v1/tenants/{tenant}/freeze", post(tenants::freeze))
         .route("/v1/tenants/{tenant}/thaw", post(tenants::thaw))
         .route("/v1/tenants/{tenant}/drain", post(tenants::drain))
@@ -129,6 +132,7 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/api/cache/memory/reset", post(cache::reset))
         .route("/api/cache/status", get(cache::status))
         .route("/v1/watch", get(watch::watch))
+        .route("/v1/history.svg", get(picture::of_pool))
         .route("/v1/denials", get(recent::denials))
         .route("/v1/evictions", get(recent::evictions))
         .route("/v1/explain", post(looks::explain))

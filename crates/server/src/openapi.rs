@@ -116,7 +116,7 @@ const fn makes<T: ToSchema>() -> Answer {
 }
 
 /// Every route.
-static TOLD: [Told; 44] = rows! {
+static TOLD: [Told; 46] = rows! {
     GET "/v1/tenants", lists::<tenants::TenantBody>(), "All tenants that the token reaches";
     POST "/v1/tenants" takes tenants::Wish, makes::<tenants::TenantBody>(),
         "Registers a tenant", 404 409 415 500 503 507;
@@ -172,6 +172,10 @@ static TOLD: [Told; 44] = rows! {
         "What had to go in the last minute", 404;
     GET "/v1/tenants/{tenant}/details", json::<details::DetailsBody<'static>>(),
         "A tenant over time, by type and model, and what happened to it", 404;
+    GET "/v1/tenants/{tenant}/history.svg" ["span"], Answer::Text("image/svg+xml"),
+        "What a tenant used over time, as a picture", 404 500;
+    GET "/v1/history.svg" ["span"], Answer::Text("image/svg+xml"),
+        "What was in use over time, as a picture", 500;
     GET "/v1/audit" ["after" "tenant" "kind" "limit"], json::<audit::PageBody>(),
         "Records of the audit log", 404 500;
     GET "/v1/audit/status", json::<audit::LogBody>(), "How far the audit log has come", 404;
@@ -230,6 +234,7 @@ fn shape_of(name: &str) -> RefOr<Schema> {
         "epoch" | "after" => number.minimum(Some(0)).build().into(),
         "limit" => number.minimum(Some(1)).maximum(Some(audit::PAGE_MAX)).build().into(),
         "mode" => words(["idle", "force"]),
+        "span" => words(["minute", "hour"]),
         _ => text(),
     }
 }

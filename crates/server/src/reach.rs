@@ -85,7 +85,7 @@ const fn route(method: &'static str, path: &'static str, right: Right, over: Ove
 }
 
 /// Every route that asks for a token. One that is not here is for `admin` alone.
-pub const ROUTES: [Route; 41] = [
+pub const ROUTES: [Route; 43] = [
     route("GET", "/v1/tenants", Right::Read, Over::Tenant),
     route("POST", "/v1/tenants", Right::Admin, Over::All),
     route("GET", "/v1/tenants/{tenant}", Right::Read, Over::Tenant),
@@ -115,6 +115,8 @@ pub const ROUTES: [Route; 41] = [
     route("GET", "/v1/denials", Right::Read, Over::All),
     route("GET", "/v1/evictions", Right::Read, Over::All),
     route("GET", "/v1/tenants/{tenant}/details", Right::Read, Over::Tenant),
+    route("GET", "/v1/tenants/{tenant}/history.svg", Right::Read, Over::Tenant),
+    route("GET", "/v1/history.svg", Right::Read, Over::All),
     route("GET", "/v1/audit", Right::Read, Over::All),
     route("GET", "/v1/audit/status", Right::Read, Over::All),
     route("POST", "/v1/audit/checkpoint", Right::Admin, Over::All),

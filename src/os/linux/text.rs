@@ -1,11 +1,11 @@
-//! The texts of `/proc` and of cgroup v2, read by pure functions.
+//! The texts of `/proc` and of cgroups, read by pure functions.
 //!
 //! `None` means that the text does not hold what was asked for.
 
 /// A limit that is none: cgroup files say `max`.
 pub const UNLIMITED: u64 = u64::MAX;
 
-/// Where the cgroup v2 tree is mounted.
+/// Where a tree of cgroups is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CgroupMount {
     /// The cgroup that is seen at the mount point.
@@ -30,13 +30,23 @@ impl CgroupMount {
     }
 }
 
-/// The cgroup v2 mount among the lines of `/proc/self/mountinfo`.
-///
-/// A line is `id parent device root point options [tags ...] - type source options`.
+/// The mount of the cgroup v2 tree among the lines of `/proc/self/mountinfo`.
 pub fn cgroup2_mount(mountinfo: &str) -> Option<CgroupMount> {
+    mount(mountinfo, |kind, _| kind == "cgroup2")
+}
+
+/// The mount of the cgroup v1 tree of the memory controller.
+pub fn cgroup1_mount(mountinfo: &str) -> Option<CgroupMount> {
+    mount(mountinfo, |kind, options| kind == "cgroup" && options.split(',').any(|o| o == "memory"))
+}
+
+/// A line is `id parent device root point options [tags ...] - type source options`.
+fn mount(mountinfo: &str, is_wanted: fn(&str, &str) -> bool) -> Option<CgroupMount> {
     mountinfo.lines().find_map(|line| {
         let (mount, filesystem) = line.split_once(" - ")?;
-        if filesystem.split(' ').next() != Some("cgroup2") {
+        let mut filesystem = filesystem.split(' ');
+        let (kind, options) = (filesystem.next()?, filesystem.nth(1).unwrap_or_default());
+        if !is_wanted(kind, options) {
             return None;
         }
         let mut fields = mount.split(' ').skip(3);
@@ -67,8 +77,19 @@ fn unescape(field: &str) -> String {
 }
 
 /// This process's cgroup v2 path among the lines of `/proc/self/cgroup`.
-pub fn own_cgroup(text: &str) -> Option<&str> {
-    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+pub fn own_cgroup2(text: &str) -> Option<&str> {
+    alive(text.lines().find_map(|line| line.strip_prefix("0::"))?)
+}
+
+/// Its path in the cgroup v1 tree of the memory controller: `4:memory:/a/b`.
+pub fn own_cgroup1(text: &str) -> Option<&str> {
+    alive(text.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|name| name == "memory").then_some(path)
+    })?)
+}
+
+fn alive(path: &str) -> Option<&str> {
     // The kernel says so when the cgroup was removed while the process was still in it.
     Some(path.strip_suffix(" (deleted)").unwrap_or(path))
 }
@@ -232,11 +253,14 @@ HugePages_Total:       0
     #[test]
     fn cgroup_of_a_process() {
         let service = "0::/system.slice/allot.service\n";
-        assert_eq!(own_cgroup(service), Some("/system.slice/allot.service"));
+        assert_eq!(own_cgroup2(service), Some("/system.slice/allot.service"));
+        assert_eq!(own_cgroup1(service), None, "version 2 alone");
         let hybrid = "5:devices:/\n4:memory:/a/b\n0::/\n";
-        assert_eq!(own_cgroup(hybrid), Some("/"));
-        assert_eq!(own_cgroup("0::/gone (deleted)\n"), Some("/gone"));
-        assert_eq!(own_cgroup("4:memory:/a/b\n"), None, "version 1 alone");
+        assert_eq!((own_cgroup2(hybrid), own_cgroup1(hybrid)), (Some("/"), Some("/a/b")));
+        assert_eq!(own_cgroup2("0::/gone (deleted)\n"), Some("/gone"));
+        assert_eq!(own_cgroup1("3:cpuset,memory:/gone (deleted)\n"), Some("/gone"));
+        assert_eq!(own_cgroup2("4:memory:/a/b\n"), None, "version 1 alone");
+        assert_eq!(own_cgroup1("4:memory_of:/a/b\n1:name=memory:/a\n"), None, "other controllers");
     }
 
     #[test]
@@ -246,6 +270,9 @@ HugePages_Total:       0
         let spaced = r"41 31 0:38 /a\040b /mnt/my\040groups\134x rw - cgroup2 none rw";
         let mount = cgroup2_mount(spaced).unwrap();
         assert_eq!((mount.root.as_str(), mount.point.as_str()), ("/a b", r"/mnt/my groups\x"));
+        let mount = cgroup1_mount(MOUNTINFO).unwrap();
+        assert_eq!((mount.root.as_str(), mount.point.as_str()), ("/", "/sys/fs/cgroup/memory"));
+        assert_eq!(cgroup1_mount("4 3 0:3 / /c rw - cgroup cgroup rw,cpuset"), None);
         let none: String = MOUNTINFO.lines().take(3).collect::<Vec<_>>().join("\n");
         assert_eq!(cgroup2_mount(&none), None);
         assert_eq!(cgroup2_mount("41 31 - cgroup2"), None, "cut short");

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Config;
 use crate::machine::Machine;
-use crate::report::human::{bytes, count, plural};
+use crate::report::human::{bytes, plural};
 
 /// A share of time, in parts per million, from which stalls are worth a word: that of the probe.
 const STALL_PPM: u32 = 70_000;
@@ -64,17 +64,17 @@ fn of_capacity(findings: &mut Findings, machine: &Machine, config: &Config) {
     if short > 0 {
         let (has, what) = (bytes(shareable), bound(machine));
         let text = format!(
-            "the capacity of {} is {} bytes more than {what} of {has}",
+            "the capacity of {} is {} more than {what} of {has}",
             bytes(capacity),
-            count(short)
+            bytes(short)
         );
         findings.add(Weight::Unfit, "capacity_beyond_machine", Some(short), text);
         let guarantees = config.promised.guarantees_bytes;
         let short = guarantees.saturating_sub(u128::from(shareable)) as u64;
         if short > 0 {
             let text = format!(
-                "the guarantees alone are {} bytes more: not all of them can be kept",
-                count(short)
+                "the guarantees alone are {} more: not all of them can be kept",
+                bytes(short)
             );
             findings.add(Weight::Unfit, "guarantees_beyond_machine", Some(short), text);
         }

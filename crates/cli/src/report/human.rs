@@ -1,7 +1,8 @@
 //! Sizes, counts, rates and times as people write them. Every function is total: it has an
 //! answer for every number, and none of them is longer than ten characters or so.
 
-const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+/// Of sizes, each 1024 times the one before.
+pub const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// `24 GiB`, `1.46 GiB`, `512 B`: binary units, three digits, none where the size is round.
 pub fn bytes(bytes: u64) -> String {

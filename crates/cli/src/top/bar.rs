@@ -3,6 +3,8 @@
 //! ```text
 //! ████▓▓░░··G····F·······L···B
 //! used      evictable    idle claim   room up to the limit; guarantee, fair share, limit, burst
+//!
+//! ████▓▓░░··G····F·············>      without a limit: room goes on
 //! ```
 //!
 //! Every part is a character of its own, so that nothing is told by colour alone.
@@ -16,6 +18,8 @@ pub enum Part {
     Evictable,
     Idle,
     Room,
+    /// Room that no limit ends.
+    Open,
     Beyond,
     Guarantee,
     Fair,
@@ -31,6 +35,7 @@ impl Part {
             Self::Evictable => '▓',
             Self::Idle => '░',
             Self::Room => '·',
+            Self::Open => '>',
             Self::Beyond => ' ',
             Self::Guarantee => 'G',
             Self::Fair => 'F',
@@ -40,16 +45,21 @@ impl Part {
     }
 }
 
-/// Bytes that the whole width of every bar stands for: the longest one among all.
+/// Bytes that the whole width of every bar stands for: the longest one among all. Who has no limit
+/// fills seven tenths at most, so that it is seen that its room goes on.
 pub fn scale(known: &Known) -> u64 {
     let capacity = known.pool.capacity_bytes.max(1);
+    let tenants = known.tenants.values();
+    let open = tenants.filter(|tenant| tenant.about.limit_bytes.is_none());
+    let held = open.map(|tenant| tenant.figures.used_bytes.saturating_add(tenant.idle_bytes()));
+    let open = held.max().unwrap_or(0).saturating_mul(10) / 7;
     let longest = known.tenants.values().map(|tenant| {
         let about = &tenant.about;
         let held = tenant.figures.used_bytes.saturating_add(tenant.idle_bytes());
         let allowed = about.limit_bytes.max(about.burst_bytes).unwrap_or(0).min(capacity);
         held.max(about.guarantee_bytes).max(allowed)
     });
-    longest.max().unwrap_or(1).clamp(1, capacity)
+    longest.max().unwrap_or(1).clamp(1, capacity).max(open)
 }
 
 /// In which of `width` cells a number of bytes ends, where `scale` bytes fill all of them.
@@ -84,6 +94,11 @@ pub fn of_tenant(tenant: &Tenant, known: &Known, scale: u64, width: usize) -> Ve
     let room = cells(about.limit_bytes.unwrap_or(scale), scale, width);
     line.resize(room.max(line.len()), Part::Room);
     line.resize(width, Part::Beyond);
+    if about.limit_bytes.is_none()
+        && let Some(last @ Part::Room) = line.last_mut()
+    {
+        *last = Part::Open;
+    }
     // The last one that falls on a cell is seen.
     let marks = [
         (Part::Burst, about.burst_bytes),
@@ -132,8 +147,21 @@ mod tests {
         assert_eq!(scale, 12 << 30);
         let bar = |n: u32| text(&of_tenant(&known.tenants[&n], &known, scale, 24));
         assert_eq!(bar(1), "███G████▓▓░F···L       B");
-        assert_eq!(bar(2), "▓▓▓▓▓▓▓▓▓▓▓F············");
+        assert_eq!(bar(2), "▓▓▓▓▓▓▓▓▓▓▓F···········>");
         assert_eq!(bar(3), "██·····L   F            ");
+    }
+
+    #[test]
+    fn who_has_no_limit_never_fills_its_bar() {
+        let mut known = known();
+        let tenant = known.tenants.get_mut(&2).unwrap();
+        tenant.figures.used_bytes = 14 << 30;
+        let scale = scale(&known);
+        assert_eq!(scale, 20 << 30);
+        let bar = text(&of_tenant(&known.tenants[&2], &known, scale, 20));
+        assert!(bar.ends_with("······>") || bar.ends_with("·····>"), "{bar}");
+        let limited = text(&of_tenant(&known.tenants[&1], &known, scale, 20));
+        assert!(limited.contains('L') && !limited.contains('>'), "{limited}");
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! Tenant        Memory                    Used▼  Guarantee  Fair share  Limit
 //! ```
 //!
-//! Columns that find no room to the right are left out; the bars get what is left.
+//! Columns that find no room are left out and counted, the bars get what is left, and a line that
+//! is longer than the screen ends in an ellipsis: nothing goes without a sign.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -27,7 +28,7 @@ use super::rows::{Column, Row, rows};
 use crate::report::human::{bytes, count, percent, plural};
 
 /// What the bars are made of.
-const SIGNS: [(Part, &str); 7] = [
+pub const SIGNS: [(Part, &str); 8] = [
     (Part::Used, "stays"),
     (Part::Evictable, "evictable"),
     (Part::Idle, "idle claim"),
@@ -35,6 +36,7 @@ const SIGNS: [(Part, &str); 7] = [
     (Part::Fair, "fair share"),
     (Part::Limit, "limit"),
     (Part::Burst, "burst"),
+    (Part::Open, "no limit"),
 ];
 
 /// The smallest screen that has room for all this.
@@ -124,7 +126,7 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, view: &mut View) {
     put(buffer, area, area.height - 1, foot(scene, view));
     let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
     if view.help {
-        return lines(buffer, body, pages::help(palette));
+        return lines(buffer, body, pages::help(palette, width, usize::from(body.height)));
     }
     if scene.known.boot.is_empty() {
         return lines(buffer, body, nothing_yet(scene));
@@ -149,7 +151,10 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, view: &mut View) {
 }
 
 fn put(buffer: &mut Buffer, area: Rect, y: u16, line: Line<'_>) {
-    buffer.set_line(area.x, area.y + y, &line, area.width);
+    let (end, row) = buffer.set_line(area.x, area.y + y, &line, area.width);
+    if line.width() > usize::from(area.width) && end > area.x {
+        buffer[(end - 1, row)].set_char('…');
+    }
 }
 
 fn lines(buffer: &mut Buffer, area: Rect, lines: Vec<Line<'_>>) {
@@ -224,8 +229,12 @@ fn sums(known: &Known, width: usize) -> String {
     if by > 0 {
         parts.push(format!("above fair share {} by {}", bytes(above), plural(by, "tenant")));
     }
-    while parts.len() > 1 && parts.join(BETWEEN).width() > width {
-        parts.pop();
+    if parts.join(BETWEEN).width() > width {
+        let cut = format!("{BETWEEN}…");
+        while parts.len() > 1 && parts.join(BETWEEN).width() + cut.width() > width {
+            parts.pop();
+        }
+        return parts.join(BETWEEN) + &cut;
     }
     parts.join(BETWEEN)
 }
@@ -268,20 +277,32 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(width: usize, names: usize) -> Self {
+    /// The column that rows are sorted by always has room: going from one to the next brings each
+    /// of them to the screen.
+    fn new(width: usize, names: usize, by: Column) -> Self {
         let name = names.clamp(NAME_WIDTH_MIN, (width / 4).max(NAME_WIDTH_MIN));
         let mut left = width.saturating_sub(name + 1 + BAR_WIDTH_MIN);
-        let mut columns = Vec::new();
-        for column in &Column::ALL[1..] {
-            // A mark stands after the title of the one that rows are sorted by.
-            let wanted = (column.title().len() + 2).max(COLUMN_WIDTH_MIN);
-            if wanted > left {
+        // A mark stands after the title of the one that rows are sorted by.
+        let wanted = |column: Column| (column.title().len() + 2).max(COLUMN_WIDTH_MIN);
+        let figures = &Column::ALL[1..];
+        let mut shown = Vec::new();
+        let others = figures.iter().filter(|column| **column != by);
+        for column in figures.iter().filter(|column| **column == by).chain(others) {
+            let width = wanted(*column);
+            if width > left {
                 break;
             }
-            left -= wanted;
-            columns.push((*column, wanted));
+            left -= width;
+            shown.push(*column);
         }
+        let columns = figures.iter().filter(|column| shown.contains(column));
+        let columns = columns.map(|column| (*column, wanted(*column))).collect();
         Self { width, name, bar: BAR_WIDTH_MIN + left, columns }
+    }
+
+    /// How many columns there is no room for.
+    fn hidden(&self) -> usize {
+        Column::ALL.len() - 1 - self.columns.len()
     }
 }
 
@@ -294,7 +315,7 @@ fn table(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &mut View) {
         Row::Tenant(tenant, depth) => shown_name(tenant).width() + INDENT * depth,
     };
     let names = shown.iter().map(deepest).max().unwrap_or(0);
-    let layout = Layout::new(usize::from(area.width), names);
+    let layout = Layout::new(usize::from(area.width), names, view.wanted.by);
     put(buffer, area, 0, summary(scene, view, &layout, tenants));
     put(buffer, area, 1, heading(&layout, view, palette));
     let body = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
@@ -336,27 +357,29 @@ fn window(top: usize, height: usize, chosen: Option<usize>, rows: usize) -> usiz
     }
 }
 
-/// How many tenants there are, and what the signs of their bars mean, as far as there is room.
+/// How many tenants there are, how many columns have no room, and what the signs of the bars mean,
+/// as far as there is room: the page of the keys has all of them.
 fn summary<'a>(scene: &Scene<'_>, view: &View, layout: &Layout, shown: usize) -> Line<'a> {
     let all = scene.known.tenants.len();
     let filter = view.wanted.filter.trim();
-    let mut tenants = if filter.is_empty() {
+    let tenants = if filter.is_empty() {
         plural(all as u64, "tenant")
     } else {
         let (shown, all) = (count(shown as u64), plural(all as u64, "tenant"));
         format!("{shown} of {all} with `{filter}`")
     };
-    // Rows may be sorted by a column that has no room.
-    let by = view.wanted.by;
-    if by != Column::Tenant && layout.columns.iter().all(|(column, _)| *column != by) {
-        tenants += &format!(", by {}", titled(by, view));
-    }
     let mut line = Line::from(Span::styled(tenants + BETWEEN, scene.palette.strong()));
+    if layout.hidden() > 0 {
+        let hidden = plural(layout.hidden() as u64, "column");
+        let hidden = format!("{hidden} hidden, < > or widen{BETWEEN}");
+        line.push_span(Span::styled(hidden, scene.palette.warning()));
+    }
     for (part, what) in SIGNS {
         let sign = part.character().to_string();
         let sign = Span::styled(sign, scene.palette.part(part));
         let what = Span::styled(format!(" {what}  "), scene.palette.quiet());
         if line.width() + sign.width() + what.width() > layout.width {
+            line.push_span(Span::styled("…", scene.palette.quiet()));
             break;
         }
         line.extend([sign, what]);
@@ -443,12 +466,11 @@ fn foot<'a>(scene: &Scene<'_>, view: &View) -> Line<'a> {
     let palette = scene.palette;
     if let Some(question) = &view.question {
         let name = &question.name;
+        // The keys come first: a name may be long.
         let text = if question.freeze {
-            format!(
-                "freeze {name}, so that it gets nothing more? y freezes, any other key does not"
-            )
+            format!("y freezes, any other key does not: freeze {name}? It gets nothing more then")
         } else {
-            format!("thaw {name}, so that it gets memory again? y thaws, any other key does not")
+            format!("y thaws, any other key does not: thaw {name}? It gets memory again then")
         };
         return Line::styled(text, palette.warning());
     }
@@ -461,8 +483,8 @@ fn foot<'a>(scene: &Scene<'_>, view: &View) -> Line<'a> {
     }
     let keys = match view.page {
         _ if view.help => "any key goes back",
-        Page::Details { .. } => "up, down: scroll   f: freeze or thaw   Escape: back   q: quit",
-        Page::Table => "?: help   q: quit   Enter: open   f: freeze   /: filter   t: tree",
+        Page::Details { .. } => "up, down: scroll  f: freeze, thaw  Escape: back  q: quit",
+        Page::Table => "?: help  q: quit  Enter: open  f: freeze  /: filter  t: tree",
     };
     Line::styled(keys, palette.quiet())
 }
@@ -515,10 +537,49 @@ pub mod tests {
         assert!(Column::ALL.iter().all(|column| wide.contains(column.title())), "{wide}");
         let narrow = heading(60, view);
         assert!(narrow.contains("Guarantee") && !narrow.contains("Idle claim"), "{narrow}");
-        // What rows are sorted by is named even where it has no room.
-        view.wanted.by = Column::Above;
-        let lines = drawn((60, 20), &Link::Live, &known, view);
-        assert!(lines[7].starts_with("3 tenants, by Above fair▼"), "{}", lines[7]);
+    }
+
+    #[test]
+    fn columns_without_room_are_counted_and_each_is_seen_when_rows_are_sorted_by_it() {
+        let known = known();
+        for (width, hidden) in [(140, 0), (90, 5), (80, 6), (60, 7)] {
+            let mut seen = Vec::new();
+            for by in &Column::ALL[1..] {
+                let mut view = View::default();
+                view.wanted.by = *by;
+                let lines = drawn((width, 20), &Link::Live, &known, &mut view);
+                assert!(lines[8].contains(&format!("{}▼", by.title())), "{width}: {}", lines[8]);
+                let shown = Column::ALL[1..].iter().filter(|one| lines[8].contains(one.title()));
+                let missing = Column::ALL.len() - 1 - shown.count();
+                let sign = format!("3 tenants   {missing} columns hidden, < > or widen");
+                assert_eq!(missing > 0, lines[7].starts_with(&sign), "{width}: {}", lines[7]);
+                seen.push(missing);
+            }
+            assert_eq!(seen[0], hidden, "{width}: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_ends_in_an_ellipsis_and_the_keys_never_are() {
+        let mut known = known();
+        known.denial.as_mut().unwrap().text = "no ".repeat(60);
+        let refusal = drawn((80, 20), &Link::Live, &known, &mut View::default())[4].clone();
+        assert!(refusal.width() == 80 && refusal.ends_with('…'), "{refusal}");
+        for width in [60, 80, 90] {
+            let foot = |view: &mut View| drawn((width, 24), &Link::Live, &known, view)[23].clone();
+            let mut view = View::default();
+            assert!(foot(&mut view).ends_with("t: tree"), "{width}");
+            view.page = Page::Details { n: 1, from: 0 };
+            assert!(foot(&mut view).ends_with("q: quit"), "{width}");
+            view = View { help: true, ..View::default() };
+            let help = drawn((width, 40), &Link::Live, &known, &mut view).join("\n");
+            assert!(!help.contains('…'), "{width}: {help}");
+            for (part, what) in SIGNS {
+                assert!(help.contains(&format!("{} {what}", part.character())), "{width}: {what}");
+            }
+            let short = drawn((width, 12), &Link::Live, &known, &mut view);
+            assert!(short[10].contains("a taller terminal shows the rest"), "{short:?}");
+        }
     }
 
     #[test]
@@ -545,11 +606,15 @@ pub mod tests {
         press(&mut view, &known, KeyCode::Down);
         press(&mut view, &known, KeyCode::Char('f'));
         let foot = |view: &mut View| drawn((90, 20), &Link::Live, &known, view)[19].clone();
-        assert!(foot(&mut view).starts_with("thaw batch, so that"), "{}", foot(&mut view));
+        assert!(
+            foot(&mut view).contains("y thaws, any other key does not: thaw batch?"),
+            "{}",
+            foot(&mut view)
+        );
         press(&mut view, &known, KeyCode::Esc);
         press(&mut view, &known, KeyCode::Down);
         press(&mut view, &known, KeyCode::Char('f'));
-        assert!(foot(&mut view).starts_with("freeze chat, so that"));
+        assert!(foot(&mut view).contains("y freezes, any other key does not: freeze chat?"));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Error, Map, Value};
 
+use super::sized::sized;
+
 /// Most tenants that are known at one time.
 const TENANTS_MAX: usize = 1 << 18;
 /// Most groups.
@@ -219,7 +221,7 @@ pub fn clean(text: &str, characters_max: usize) -> String {
     text.chars().take(characters_max).map(harmless).collect()
 }
 
-/// A sentence of the server, clean and in the words of the dashboard.
+/// A sentence of the server, clean and in the words and units of the dashboard.
 pub fn plain(sentence: &str) -> String {
     let words = [
         ("max_memory_mb of the manager", "capacity"),
@@ -228,6 +230,7 @@ pub fn plain(sentence: &str) -> String {
         ("burst_limit_mb", "burst limit"),
     ];
     let sentence = clean(sentence, SENTENCE_MAX);
+    let sentence = sized(&sentence);
     words.iter().fold(sentence, |sentence, (field, word)| sentence.replace(field, word))
 }
 

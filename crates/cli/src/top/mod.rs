@@ -5,6 +5,7 @@
 //! | the server: its address, the token, its answers | `server.rs` |
 //! | the stream that it tells everything by | `stream.rs` |
 //! | what is known: a snapshot, and the changes since | `known.rs` |
+//! | sizes within its sentences | `sized.rs` |
 //! | one tenant in detail | `details.rs` |
 //! | what somebody may want, key by key | `keys.rs` |
 //! | which rows, in which order | `rows.rs` |
@@ -26,6 +27,7 @@ mod pages;
 mod palette;
 mod rows;
 mod server;
+mod sized;
 mod stream;
 
 use crate::args::TopArgs;

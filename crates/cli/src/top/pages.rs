@@ -1,16 +1,18 @@
 //! What fills the screen instead of the table: one tenant in detail, and the keys.
 
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::bar;
 use super::details::{Details, Evicted};
-use super::draw::{Scene, bar_spans, fit, fit_right};
+use super::draw::{SIGNS, Scene, bar_spans, fit, fit_right};
 use super::known::{Known, Tenant};
 use super::palette::Palette;
 use crate::report::human::{bytes, count, plural};
 
-/// Lines of each list that are shown; scrolling is for what is held.
-const LINES_MAX: usize = 20;
+const KEY_WIDTH: usize = 18;
+/// Stands for a space at which no line is broken.
+const TOGETHER: &str = "\u{a0}";
 const LABEL_WIDTH: usize = 16;
 const PAIR_WIDTH: usize = 38;
 
@@ -29,12 +31,40 @@ const KEYS: [(&str, &str); 12] = [
     ("", "Figures are those of the dashboard, from GET /v1/watch, once a second."),
 ];
 
-/// The keys.
-pub fn help<'a>(palette: Palette) -> Vec<Line<'a>> {
-    let key = |(key, what): (&'a str, &'a str)| {
-        Line::from(vec![Span::styled(fit(key, 18), palette.strong()), Span::raw(what)])
-    };
-    std::iter::once(Line::default()).chain(KEYS.map(key)).collect()
+/// The keys and the signs, on as many lines as a width needs. Where the screen has fewer, it says
+/// so.
+pub fn help<'a>(palette: Palette, width: usize, height: usize) -> Vec<Line<'a>> {
+    let sign = |(part, what): (bar::Part, &str)| format!("{} {what}", part.character());
+    let signs = SIGNS.map(|one| sign(one).replace(' ', TOGETHER)).join(", ");
+    let keys = KEYS.into_iter().map(|(key, what)| (key, what.to_string()));
+    let mut out = vec![Line::default()];
+    for (key, what) in keys.chain([("bars", signs)]) {
+        for (place, line) in wrapped(&what, width.saturating_sub(KEY_WIDTH)).into_iter().enumerate()
+        {
+            let key = fit(if place == 0 { key } else { "" }, KEY_WIDTH);
+            out.push(Line::from(vec![Span::styled(key, palette.strong()), Span::raw(line)]));
+        }
+    }
+    if out.len() > height && height > 0 {
+        out.truncate(height - 1);
+        out.push(Line::styled("a taller terminal shows the rest", palette.warning()));
+    }
+    out
+}
+
+/// A text on lines of so many cells, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("there is one from the beginning");
+        if !last.is_empty() && last.width() + 1 + word.width() > width {
+            lines.push(word.to_string());
+        } else {
+            last.push_str(if last.is_empty() { "" } else { " " });
+            last.push_str(word);
+        }
+    }
+    lines.into_iter().map(|line| line.replace(TOGETHER, " ")).collect()
 }
 
 /// How long ago a time of the server's clock is.
@@ -67,19 +97,19 @@ pub fn details<'a>(tenant: &Tenant, scene: &Scene<'_>, width: usize) -> Vec<Line
     };
     let said = details.alerts.iter().map(|said| ("alert", said));
     let said = said.chain(details.advice.iter().map(|said| ("advice", said)));
-    for (kind, said) in said.take(LINES_MAX) {
+    for (kind, said) in said {
         out.push(Line::styled(format!("{kind}: {}", said.text), palette.warning()));
     }
-    section(&mut out, palette, "Holds", held(details, palette), "it holds nothing");
+    section(&mut out, palette, "Holds".to_string(), held(details, palette), "it holds nothing");
     let refusals = details.denials.iter().map(|one| {
         let times =
             if one.times > 1 { format!("{} times, ", count(one.times)) } else { String::new() };
         Line::from(format!("{}{}: {}", times, ago(known, one.time_ms), one.text))
     });
-    section(&mut out, palette, "Last refusals", refusals.take(LINES_MAX).collect(), "none");
+    section(&mut out, palette, "Last refusals".to_string(), refusals.collect(), "none");
     let evictions = details.evictions.iter().map(|one| Line::from(evicted(one, known)));
-    let evictions = evictions.take(LINES_MAX).collect();
-    section(&mut out, palette, "Evicted, last minute", evictions, "nothing had to go");
+    let title = evicted_title(&details.evictions);
+    section(&mut out, palette, title, evictions.collect(), "nothing had to go");
     let events = details.events.iter().map(|event| {
         let amount = event.bytes.map(bytes);
         let reason = event.reason.as_ref().map(|reason| format!("by {reason}"));
@@ -93,14 +123,14 @@ pub fn details<'a>(tenant: &Tenant, scene: &Scene<'_>, width: usize) -> Vec<Line
         );
         Line::from(text.replace('_', " "))
     });
-    section(&mut out, palette, "Events", events.take(LINES_MAX).collect(), "none");
+    section(&mut out, palette, "Events".to_string(), events.collect(), "none");
     out
 }
 
 fn section<'a>(
     out: &mut Vec<Line<'a>>,
     palette: Palette,
-    title: &'a str,
+    title: String,
     lines: Vec<Line<'a>>,
     none: &'a str,
 ) {
@@ -113,6 +143,15 @@ fn section<'a>(
         line
     });
     out.extend(indented);
+}
+
+fn evicted_title(evictions: &[Evicted]) -> String {
+    let sum = evictions.iter().fold(0u64, |sum, one| sum.saturating_add(one.bytes));
+    let title = "Evicted, last minute";
+    match evictions.len() as u64 {
+        0 => title.to_string(),
+        grants => format!("{title}: {} in {}", bytes(sum), plural(grants, "grant")),
+    }
 }
 
 fn evicted(one: &Evicted, known: &Known) -> String {

@@ -66,7 +66,7 @@ impl Palette {
             Part::Used => self.coloured(Color::Blue),
             Part::Evictable => self.coloured(Color::Cyan),
             Part::Idle => self.coloured(Color::Magenta),
-            Part::Room | Part::Beyond => self.quiet(),
+            Part::Room | Part::Open | Part::Beyond => self.quiet(),
             Part::Guarantee => self.coloured(Color::Green).add_modifier(Modifier::BOLD),
             Part::Fair => self.warning(),
             Part::Limit | Part::Burst => self.alarm(),

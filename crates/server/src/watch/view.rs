@@ -91,6 +91,8 @@ pub struct AdviceBody {
 
 /// Everything at about one time.
 pub struct View {
+    /// When the look was taken.
+    time_ms: u64,
     pool: PoolBody,
     history: HistoryBody,
     groups: Vec<GroupBody>,
@@ -111,6 +113,11 @@ impl Calendar {
     /// As of now.
     pub fn new(state: &State) -> Self {
         Self { unix_ms: unix_ms(), now_ns: state.now_ns() }
+    }
+
+    /// The time of day that it is of.
+    pub fn now_ms(&self) -> u64 {
+        self.unix_ms
     }
 
     /// The time of day of a time of the clock that has passed.
@@ -184,9 +191,7 @@ impl View {
     pub fn new(state: &State, numbers: &mut Numbers) -> Self {
         let governor = state.manager.governor();
         let page = at_once(state.page()).expect("it has no errors");
-        let snapshot = governor.snapshot();
-        let more: HashMap<TenantId, _> =
-            snapshot.tenants.into_iter().map(|tenant| (tenant.id, tenant)).collect();
+        let calendar = Calendar::new(state);
         let mut names: HashMap<&str, u32> = HashMap::new();
         for usage in &page.tenant_summaries {
             *names.entry(&usage.name).or_default() += 1;
@@ -194,26 +199,26 @@ impl View {
         let rows = page.tenant_summaries.iter().filter_map(|usage| {
             // One that has left meanwhile is left out.
             let config = governor.tenant_config(governor.find(usage.tenant_id)?).ok()?;
-            let more = more.get(&usage.tenant_id)?;
+            let group = config.parent.map(|group| governor.group_config(group)).transpose().ok()?;
             let n = numbers.of(usage.tenant_id);
             let tenant = Tenant(
                 n,
                 // Others are found by their names, and ids are long.
                 (names[&*usage.name] > 1).then(|| usage.tenant_id.to_string()),
                 usage.name.clone(),
-                more.group.clone(),
+                group.map(|group| group.name),
                 config.priority.name(),
                 crate::tenants::hold_name(usage.hold),
                 config.guarantee_bytes,
                 config.limit_bytes,
                 config.burst_bytes,
             );
-            Some((usage.tenant_id, (tenant, figures(n, usage, more.claimed_bytes))))
+            Some((usage.tenant_id, (tenant, figures(n, usage))))
         });
         let rows = rows.collect();
         numbers.keep(&rows);
-        let calendar = Calendar::new(state);
         Self {
+            time_ms: calendar.now_ms(),
             pool: PoolBody::new(state, &page),
             history: calendar.history(&page.history),
             groups: governor.groups().into_iter().map(GroupBody::from).collect(),
@@ -225,7 +230,7 @@ impl View {
     }
 }
 
-fn figures(n: u32, usage: &TenantUsage, claimed_bytes: u64) -> Figures {
+fn figures(n: u32, usage: &TenantUsage) -> Figures {
     let used = usage.allocated_memory_bytes;
     Figures(
         n,
@@ -233,7 +238,7 @@ fn figures(n: u32, usage: &TenantUsage, claimed_bytes: u64) -> Figures {
         usage.fair_share_bytes,
         used,
         used.saturating_sub(usage.unevictable_memory_bytes),
-        claimed_bytes,
+        usage.claimed_memory_bytes,
         usage.allocations,
         usage.waiting_requests,
         usage.denied_requests,
@@ -305,7 +310,7 @@ impl Board {
 
     /// Everything that was told so far.
     pub fn snapshot<'a>(&'a self, state: &State, boot: &'a str) -> SnapshotBody<'a> {
-        let View { pool, history, groups, rows, advice, alerts, evictions } = &self.view;
+        let View { time_ms, pool, history, groups, rows, advice, alerts, evictions } = &self.view;
         let config = state.manager.governor().config();
         let mut denials = state.recent.denials(None, 0);
         // Newer ones come with the next change.
@@ -313,14 +318,15 @@ impl Board {
         SnapshotBody {
             boot,
             version: env!("CARGO_PKG_VERSION"),
-            time_ms: unix_ms(),
+            // That of the figures: whoever joins gets those that others have already.
+            time_ms: *time_ms,
             high_percent: config.high_percent,
             critical_percent: config.critical_percent,
             tenant_columns: &TENANT_COLUMNS,
             figure_columns: &FIGURE_COLUMNS,
             pool,
             history,
-            pressure: pressure_changes(state),
+            pressure: pressure_changes(state, *time_ms),
             groups,
             tenants: rows.values().map(|(tenant, _)| tenant).collect(),
             figures: rows.values().map(|(_, figures)| figures).collect(),
@@ -351,7 +357,7 @@ impl Board {
         let rows = || new.rows.iter();
         let last = new.history.seconds.len().saturating_sub(2);
         let change = ChangeBody {
-            time_ms: unix_ms(),
+            time_ms: new.time_ms,
             pool: &new.pool,
             seconds: &new.history.seconds[last..],
             groups: (old.groups != new.groups).then_some(&new.groups),
@@ -375,8 +381,8 @@ impl Board {
     }
 }
 
-/// The last changes of pressure that the governor still knows, oldest first.
-fn pressure_changes(state: &State) -> Vec<(u64, &'static str)> {
+/// The last changes of pressure up to a time that the governor still knows, oldest first.
+fn pressure_changes(state: &State, until_ms: u64) -> Vec<(u64, &'static str)> {
     let calendar = Calendar::new(state);
     let governor = state.manager.governor();
     let end = governor.events_after(END).position();
@@ -393,5 +399,6 @@ fn pressure_changes(state: &State) -> Vec<(u64, &'static str)> {
             EventRead::Empty => break,
         }
     }
+    changes.retain(|(at_ms, _)| *at_ms <= until_ms);
     changes.split_off(changes.len().saturating_sub(PRESSURE_CHANGES_MAX))
 }

@@ -41,7 +41,7 @@ fn the_page_and_its_parts_come_without_a_token_and_may_do_nothing_else() {
             }
         }
     }
-    assert_eq!(parts.len(), 19, "{parts:?}");
+    assert_eq!(parts.len(), 21, "{parts:?}");
     without("/dashboard/none.js", "").refuses(404, "no-route");
     without("/dashboard/..%2fCargo.toml", "").refuses(404, "no-route");
 }
@@ -108,6 +108,21 @@ fn a_watcher_has_everything_and_then_what_changes() {
         told["gone"].as_array().is_some_and(|gone| gone.contains(&chat))
     });
     drop(held);
+}
+
+#[test]
+fn who_joins_gets_the_figures_of_others_with_the_time_that_these_are_of() {
+    let server = Server::new(SETUP);
+    let mut first = listen(&server, "/v1/watch");
+    let mut times = vec![first.next().unwrap().data["time_ms"].clone()];
+    times.push(first.next_of("change").data["time_ms"].clone());
+    granted(&server, &ask("chat", MIB));
+    // Within the second, unless this machine is very slow: then a change has come between.
+    let joined = listen(&server, "/v1/watch").next().unwrap().data;
+    times.push(first.next_of("change").data["time_ms"].clone());
+    assert!(times.contains(&joined["time_ms"]), "{} is none of {times:?}", joined["time_ms"]);
+    let is_before = joined["time_ms"] != times[2];
+    assert_eq!(joined["pool"]["used_bytes"], if is_before { 0 } else { MIB });
 }
 
 #[test]
@@ -183,6 +198,8 @@ fn a_tenant_in_detail() {
     server.post("/v1/requests", &ask("chat", 100 * MIB)).is(507);
     let details = server.get("/v1/tenants/chat/details").is(200);
     assert_eq!(details["tenant"]["used_bytes"], 16 * MIB);
+    assert!(details["tenant"]["claimed_bytes"].as_u64().unwrap() >= 16 * MIB);
+    assert!(details["time_ms"].as_u64().is_some_and(|time| time > 0));
     let held = details["held"].as_array().unwrap();
     let line =
         |line: &Value| (line["model"].clone(), line["grants"].clone(), line["bytes"].clone());
@@ -202,6 +219,26 @@ fn a_tenant_in_detail() {
         seconds.iter().any(|point| point[1] == 16 * MIB)
     });
     server.get("/v1/tenants/nobody/details").refuses(404, "not-found");
+}
+
+#[test]
+fn what_was_used_over_time_is_a_picture_of_the_pool_or_of_a_tenant() {
+    let server = Server::new(SETUP);
+    granted(&server, &with(ask("chat", 16 * MIB), "type", "cache"));
+    server.post("/v1/requests", &ask("chat", 100 * MIB)).is(507);
+    soon("a second with a refusal is drawn", || {
+        let picture = server.get("/v1/tenants/chat/history.svg?span=minute").is(200);
+        assert_eq!(picture.header("content-type"), Some("image/svg+xml"));
+        for word in ["chat: memory in use, the last minute", "limit", "60 s ago"] {
+            assert!(picture.text.contains(word), "{word}: {}", picture.text);
+        }
+        picture.text.contains("B3261E")
+    });
+    let pool = server.get("/v1/history.svg").is(200);
+    assert!(pool.text.contains("The pool: memory in use, the last hour"), "{}", pool.text);
+    assert!(pool.text.contains("capacity") && pool.text.contains("60 min ago"), "{}", pool.text);
+    server.get("/v1/history.svg?span=day").refuses(400, "invalid");
+    server.get("/v1/tenants/nobody/history.svg").refuses(404, "not-found");
 }
 
 #[test]

@@ -275,7 +275,9 @@ fn who_never_reads_is_cut_and_holds_up_nobody() {
     let tenant = governor.find_named("batch").unwrap();
     let request = allotment::Request::new(tenant, allotment::AllocationType::Inference, 3);
     soon("who never reads is cut", || {
-        (0..2_000).for_each(|_| drop(governor.try_request(&request).unwrap()));
+        // A few at a time: of many at once a busy machine tells that they were lost, which fills no
+        // connection.
+        (0..200).for_each(|_| drop(governor.try_request(&request).unwrap()));
         server.state.listeners() == 1
     });
     server.post("/v1/tenants", &json!({ "name": "late" })).is(201);
