@@ -115,6 +115,8 @@ async function tenantByKeys(page) {
 
 // Who has no limit has a bar that does not end like one with a limit.
 async function openBars(page) {
+  const row = ".tenants tbody tr[role=row] .open";
+  await page.until(`document.querySelectorAll("${row}").length > 0`, "the tenants");
   const ends = await page.value(`Object.fromEntries(
     [...document.querySelectorAll(".tenants tbody tr[role=row]")].map((row) => [
       row.querySelector("a").textContent,
@@ -290,7 +292,7 @@ async function savedPictures(page) {
 // All that was evicted in the last minute is within reach, and how much it was.
 async function evictions(page, server) {
   await page.value("location.hash = '#/'");
-  const card = "[aria-label='Evicted in the last minute']";
+  const card = "[aria-label='Evicted or given back in the last minute']";
   await page.until(`/show all/.test(document.querySelector("${card}").innerText)`, "there is more");
   await page.value(`document.querySelector("${card} button").focus()`);
   await page.key("Enter");
@@ -345,6 +347,8 @@ async function groups(page, server) {
   await page.key("Enter");
   await page.until(`/has its new limit/.test(${dialog})`, "changed");
   assert.equal(await limit(), 10 * GIB);
+  const applied = await page.value(dialog);
+  assert.match(applied, /9 GiB → 10 GiB \(\+1 GiB\)\s+In force since \d\d:\d\d:\d\d/);
   await page.key("Enter");
   const line = "document.querySelector('[data-group=research]').innerText";
   await page.until(`/10 GiB/.test(${line})`, "shown");
@@ -544,7 +548,7 @@ async function restart(page, server, traffic) {
   says("the server went away and came back: told both times");
 }
 
-async function pictures(page) {
+async function pictures(page, server) {
   const views = { overview: "#/", refused: "#/refused", tenant: "#/tenant/batch" };
   for (const [width, height] of [
     [1440, 900],
@@ -574,6 +578,15 @@ async function pictures(page) {
         await page.value("document.querySelector('dialog form').requestSubmit()");
         await sleep(200);
         await page.shoot(`${OUT}/${name}-review-${tag}.png`);
+        if (name === "raised") {
+          await page.key("Enter");
+          await page.until(
+            "/In force since/.test(document.querySelector('dialog').innerText)",
+            "it is said to be in force",
+          );
+          await page.shoot(`${OUT}/${name}-applied-${tag}.png`);
+          await server.ask("PATCH", "/v1/tenants/batch", { limit: "12GiB" });
+        }
         await page.value("document.querySelector('dialog').close()");
       }
     }
@@ -722,8 +735,10 @@ async function few(browser) {
     await refusals(page, server);
     await groups(page, server);
     await limits(page, server);
-    await pictures(page);
+    await pictures(page, server);
     await page.value("location.hash = '#/'");
+    await page.until("Boolean(document.querySelector('td.c-limit'))", "the overview");
+    await page.until("!document.querySelector('dialog')", "no dialog");
     await page.key("/");
     await page.type("archive");
     await restart(page, server, traffic);

@@ -75,11 +75,11 @@ export class Evictions {
     });
     this.element = h(
       "section",
-      { class: "card", "aria-label": "Evicted in the last minute" },
+      { class: "card", "aria-label": "Evicted or given back in the last minute" },
       h(
         "div",
         { class: "line" },
-        h("h2", {}, "Evicted, last minute"),
+        h("h2", {}, "Evicted or given back, last minute"),
         h("span", { class: "grow" }),
         this.sum,
       ),

@@ -5,8 +5,8 @@ import { call } from "./api.js";
 import { Bar, ownScale } from "./bar.js";
 import { field, h, tell, text } from "./dom.js";
 import { ofGroup, ofTenant } from "./preview.js";
-import { evictableOfGroups, groupOf, listen, state } from "./store.js";
-import { bytes, exact, parse } from "./units.js";
+import { evictableOfGroups, groupOf, listen, now, state } from "./store.js";
+import { bytes, clock, exact, parse } from "./units.js";
 
 const FIELDS = [
   { id: "limit", name: "Limit", key: "limit_bytes", hint: "empty: the whole pool" },
@@ -184,9 +184,10 @@ class Dialog {
     const apply = h("button", { type: "button", class: "primary" }, "Apply now");
     apply.addEventListener("click", async () => {
       apply.disabled = true;
+      const before = { ...this.one };
       try {
-        await call("PATCH", this.kind.path(this.one), body(wish, changed));
-        this.done(changed);
+        const inForce = await call("PATCH", this.kind.path(before), body(wish, changed));
+        this.done(changed, before, inForce);
       } catch (error) {
         apply.disabled = false;
         text(answer, `Not changed: ${error.message}`);
@@ -225,13 +226,16 @@ class Dialog {
     apply.focus();
   }
 
-  done(changed) {
+  // `inForce`: what the server answered, so that what is shown is what it has.
+  done(changed, before, inForce) {
     const names = changed.map(({ name }) => name.toLowerCase()).join(", ");
     const close = h("button", { type: "button", onclick: () => this.element.close() }, "Close");
     tell(
       this.element,
       this.title("Changed"),
-      h("p", { role: "status" }, `${this.one.name} has its new ${names}.`),
+      h("p", { role: "status" }, `${before.name} has its new ${names}.`),
+      h("ul", { class: "differences" }, differences(before, inForce, changed)),
+      h("p", { class: "muted small" }, `In force since ${clock(now())}, says the server.`),
       h("div", { class: "actions" }, close),
     );
     close.focus();

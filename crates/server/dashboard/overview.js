@@ -14,6 +14,11 @@ const EVICTED_SHOWN = 4;
 const ADVICE_SHOWN = 2;
 const chosen = { span: 60_000 };
 
+// When a level of pressure begins, and when it ends.
+function until(percent) {
+  return `${percent} % until below ${percent - state.hysteresisPercent} %`;
+}
+
 // The pool as one wide bar.
 class PoolBar {
   constructor() {
@@ -130,7 +135,7 @@ function poolCard() {
     attribute(badge, "data-level", pool.pressure);
     text(
       levels,
-      `pressure is high from ${state.highPercent} %, critical from ${state.criticalPercent} %`,
+      `high from ${until(state.highPercent)}, critical from ${until(state.criticalPercent)}`,
     );
     bar.show(pool.capacity_bytes, all);
     figures.used.show(all.used - all.evictable, pool.capacity_bytes);
