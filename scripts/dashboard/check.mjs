@@ -584,6 +584,10 @@ async function pictures(page, server) {
             "/In force since/.test(document.querySelector('dialog').innerText)",
             "it is said to be in force",
           );
+          await page.until(
+            "/Limit in force\\s+14 GiB/.test(document.querySelector('main').innerText)",
+            "and shown behind it",
+          );
           await page.shoot(`${OUT}/${name}-applied-${tag}.png`);
           await server.ask("PATCH", "/v1/tenants/batch", { limit: "12GiB" });
         }

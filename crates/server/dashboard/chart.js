@@ -88,7 +88,7 @@ export class Chart {
       shown.length === 0
         ? `Nothing was recorded ${when}.`
         : `At most ${bytes(most)} ${when}; ${count(requests)} requests, ` +
-            `${count(denied)} refused ▲, ${bytes(evicted)} evicted ●` +
+            `${count(denied)} refused ▲, ${bytes(evicted)} evicted or given back ●` +
             (pressedMs ? `; pressure was high for ${Math.ceil(pressedMs / 1000)} s ▂` : ""),
     );
   }
