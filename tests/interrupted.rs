@@ -440,6 +440,36 @@ mod stepped {
         );
     }
 
+    /// The slot has gone to the next grant, which was evicted: that is not what became of this one.
+    #[test]
+    fn who_releases_twice_is_not_told_of_the_eviction_of_the_next_grant() {
+        let new = || {
+            let core = core(10, 0, &[(10, 0)]);
+            let granted = core.admit(&ask(1, 5), &Nobody).unwrap();
+            core.release(granted.0, granted.1, ask(1, 5).owner(), &Nobody).unwrap();
+            (core, granted)
+        };
+        let next_is_evicted = |(core, (slot, _)): &(Core, Granted)| {
+            assert_eq!(core.admit(&ask(1, 5), &Nobody).unwrap().0, *slot);
+            let victim = core.grants.claim_victim(*slot, core.grants.word(*slot), |_| true);
+            core.grants.settle_freed(&victim.unwrap());
+        };
+        at_every_step(
+            new,
+            |(core, (slot, generation))| {
+                core.release(*slot, *generation, ask(1, 5).owner(), &Nobody)
+            },
+            next_is_evicted,
+            |_, released, ()| assert_eq!(released, Err(Refused::Stale)),
+        );
+        at_every_step(
+            new,
+            |(core, (slot, generation))| core.bytes_of(*slot, *generation, ask(1, 5).owner()),
+            next_is_evicted,
+            |_, bytes, ()| assert_eq!(bytes, Err(Refused::Stale)),
+        );
+    }
+
     /// All is guaranteed, so what is charged is at hand, and nothing was ever in use but a grant of
     /// two bytes.
     fn one_grant_of_two() -> (Core, Granted) {

@@ -346,7 +346,6 @@ impl Core {
     /// loads, and no wait for who changes it: while it grows or shrinks, what it had before.
     pub fn bytes_of(&self, slot: u32, generation: u32, owner: Owner) -> Result<u64, Refused> {
         let word = self.grants.word(slot);
-        let evicted = self.grants.flags(slot) & flag::EVICTED != 0;
         // After the word: the slot may have gone to the next grant before it was read, and the full
         // generation is not older than the word, which was acquired.
         let same = self.grants.generation(slot) == generation && self.grants.owner(slot) == owner;
@@ -356,7 +355,7 @@ impl Core {
         match word.state() {
             State::Live | State::Tuning | State::Evicting | State::Deferred => Ok(word.bytes()),
             State::Ending => Err(Refused::Evicted),
-            State::Free if evicted => Err(Refused::Evicted),
+            State::Free if self.grants.was_evicted(slot, generation) => Err(Refused::Evicted),
             State::Free | State::Reserved | State::Gone => Err(Refused::Stale),
         }
     }

@@ -445,7 +445,8 @@ impl Segment {
         details.cookie.store(fields.cookie, order);
         details.expires_ns.store(fields.expires_ns, order);
         details.keep_until_ns.store(fields.keep_until_ns, order);
-        self.mark(lane).flags.store(fields.all_flags(), order);
+        // Release: as in `set_evicted`, by way of `end_chosen` in `force.rs`.
+        self.mark(lane).flags.store(fields.all_flags(), Ordering::Release);
     }
 
     /// The same for a grant of which there is nothing to say. A store waits for every exchange that
@@ -456,6 +457,22 @@ impl Segment {
         if self.mark(lane).flags.load(Ordering::Relaxed) != 0 {
             self.set_fields(lane, &Fields::default());
         }
+    }
+
+    /// Says of the last grant of a slot that it was evicted. By the one thread that holds it.
+    fn set_evicted(&self, lane: u32) {
+        let flags = self.flags(lane) | flag::EVICTED;
+        // Release: pairs with the Acquire in `was_evicted`; the generation was there before.
+        self.mark(lane).flags.store(flags, Ordering::Release);
+    }
+
+    /// Whether the grant of this generation was evicted, if it was the last one of a slot. Looked
+    /// at without holding the slot: the next grant may be evicted, too, before the flag is read.
+    fn was_evicted(&self, lane: u32, generation: u32) -> bool {
+        // Acquire: pairs with the Release in `set_evicted`: whoever sees the flag of a later grant
+        // sees its generation next.
+        let evicted = self.mark(lane).flags.load(Ordering::Acquire) & flag::EVICTED != 0;
+        evicted && self.generation(lane) == generation
     }
 
     /// Whether the slot has had all its generations and is never used again.
@@ -708,6 +725,12 @@ impl Grants {
         self.slot(slot).flags()
     }
 
+    /// Whether the grant of this generation was evicted, if it was the last one of a slot.
+    pub fn was_evicted(&self, slot: u32, generation: u32) -> bool {
+        let (segment, lane) = place(slot);
+        self.segment(segment).was_evicted(lane, generation)
+    }
+
     /// The fields of a slot: exact for whoever holds it, else a hint.
     #[inline]
     pub fn fields(&self, slot: u32) -> Fields {
@@ -793,7 +816,7 @@ impl Grants {
                 State::Live => {}
                 State::Evicting | State::Deferred if to_end => {}
                 State::Evicting | State::Deferred | State::Ending => return Err(Refused::Evicted),
-                State::Free if segment.flags(lane) & flag::EVICTED != 0 => {
+                State::Free if segment.was_evicted(lane, generation) => {
                     return Err(Refused::Evicted);
                 }
                 State::Free | State::Reserved | State::Gone => return Err(Refused::Stale),
@@ -902,9 +925,7 @@ impl Grants {
     /// Ends a victim for good, unless its owner was faster.
     pub fn settle_freed(&self, victim: &Victim) -> Settled {
         self.settle(victim, State::Ending, false, |segment, lane, word| {
-            let flags = segment.flags(lane) | flag::EVICTED;
-            // Relaxed: published by the store of the word below.
-            segment.mark(lane).flags.store(flags, Ordering::Relaxed);
+            segment.set_evicted(lane);
             segment.set_word(lane, word.with_state(State::Free).with_bytes(0));
             Settled::Ended
         })
