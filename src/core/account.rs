@@ -20,9 +20,8 @@
 //!
 //! ```text
 //! pass         closely | levels | nothing guaranteed | config version | limit
-//! P1  a pass of the version in the used word has that version's limit, or 0, says that nothing is
-//!     guaranteed only if that is so, and that requests need a closer look, counted or paced as
-//!     they are, if that is so
+//! P1  a pass of the version in the used word has that version's limit, or 0; it says that nothing
+//!     is guaranteed only if that is so; and it says `closely` if requests are counted or paced
 //!     written after the exchange that makes the version current, and before the next one: whoever
 //!     reads the word first has this pass or the one before, which is of another version
 //! P2  who reads one count of changes before and after an exchange has seen the latest versions

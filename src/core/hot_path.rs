@@ -235,7 +235,8 @@ impl Core {
         self.accounts.charge_again(owner.account(), owner.generation(), what)
     }
 
-    /// The usual charge of a growth.
+    /// The same of a growth. Two functions: one that is told which of them has to keep what it is
+    /// told in memory, which is three stores before the exchange.
     #[inline(always)]
     fn charge_more_at_once(&self, account: &Account, owner: Owner, bytes: u64) -> Option<u64> {
         let again = || self.charge_more_again(owner, bytes);

@@ -221,7 +221,7 @@ impl Pass {
         known && self.0 & Self::UNGUARANTEED != 0
     }
 
-    /// The limit; less than any use if the usual charge is none.
+    /// The limit: 0 if nothing may be charged, negative if no request is the usual one.
     #[inline(always)]
     fn limit_for(self, purpose: Purpose) -> i64 {
         let sign = if purpose == Purpose::Request { Self::CLOSELY } else { 0 };
