@@ -508,7 +508,10 @@ fn undo_count(queue: &Queue, count: u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ask, core};
+    use super::super::account::{LEVELS, Settings};
+    use super::super::events::Nobody;
+    use super::super::grants::SLOTS;
+    use super::super::tests::{admit, ask, core};
     use super::*;
 
     #[test]
@@ -527,6 +530,18 @@ mod tests {
             let is_counted = (0..16).filter(|&counted| ask.is_counted(counted));
             assert!(is_counted.eq((0..16).filter(|counted| counted >> kind & 1 == 1)));
         }
+    }
+
+    /// Nothing is prepared for what the own limit refuses, so that no slot has to be free for that.
+    #[test]
+    fn who_has_neither_bytes_nor_a_slot_left_is_told_of_the_bytes() {
+        let (core, limit) = (core(1 << 20), SLOTS.into());
+        let settings = Settings { limits: [limit; LEVELS], ..Settings::default() };
+        core.accounts.configure(2, &settings).unwrap();
+        (0..SLOTS).for_each(|_| _ = admit(&core, &ask(2, 1)));
+        while core.admit(&ask(3, 1), &Nobody) != Err(No::Slots) {}
+        let full = No::Full { account: 2, asked: 1, used: limit, limit };
+        assert_eq!(core.admit(&ask(2, 1), &Nobody), Err(full));
     }
 
     /// Idle claim that goes up is a reason to look at the line again; where there is none, or it is

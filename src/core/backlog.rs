@@ -490,29 +490,32 @@ mod tests {
         in_turn.max_by_key(|&index| held.at(index).key).unwrap()
     }
 
+    /// Whether or not the last turn is a whole one.
     #[test]
     fn those_without_children_leave_in_turn() {
-        let backlogs = Backlogs::new(256);
-        let mut held = backlogs.hold(&of(1, 50)).unwrap();
-        let mut keys = keys();
-        fill(&mut held, &mut keys);
-        assert_eq!((held.len(), held.is_empty()), (100, false));
-        let (mut turn, mut came) = (0, 0);
-        for slot in 1_000..3_000 {
-            assert_eq!(held.leaver, leaver(&held, turn), "turn {turn}");
-            let leaves = held.at(held.leaver);
-            assert_eq!(held.next_to_leave(), Some(leaves.slot));
-            let key = keys.next().unwrap() / 2;
-            if key < held.bar() {
-                assert_eq!(held.add(Entry { key, slot }), Some(leaves));
-                came += 1;
-            } else {
-                held.take_turns();
+        for (segments, entries) in [(50, 100), (48, 96)] {
+            let backlogs = Backlogs::new(256);
+            let mut held = backlogs.hold(&of(1, segments)).unwrap();
+            let mut keys = keys();
+            fill(&mut held, &mut keys);
+            assert_eq!((held.len(), held.is_empty()), (entries, false));
+            let (mut turn, mut came) = (0, 0);
+            for slot in 1_000..3_000 {
+                assert_eq!(held.leaver, leaver(&held, turn), "turn {turn}");
+                let leaves = held.at(held.leaver);
+                assert_eq!(held.next_to_leave(), Some(leaves.slot));
+                let key = keys.next().unwrap() / 2;
+                if key < held.bar() {
+                    assert_eq!(held.add(Entry { key, slot }), Some(leaves));
+                    came += 1;
+                } else {
+                    held.take_turns();
+                }
+                turn = turn.max((entries + CHILDREN - 2) / CHILDREN) + TURN;
+                turn = if turn < entries { turn } else { 0 };
             }
-            turn = turn.max(25) + TURN;
-            turn = if turn < 100 { turn } else { 0 };
+            assert!(came > 100, "{came} came in");
         }
-        assert!(came > 100, "{came} came in");
     }
 
     /// Where it was a long backlog's turn to leave says nothing to the short one that comes next.

@@ -458,6 +458,7 @@ mod tests {
     use super::super::admission::Ask;
     use super::super::grants::Fields;
     use super::super::order::{Order, Requester};
+    use super::super::policy::Policy;
     use super::super::tests::{admit, ask, core};
     use super::*;
 
@@ -554,5 +555,63 @@ mod tests {
         assert_eq!(queue.counted(), 0);
         assert!(core.ghosts.recall(keyed.owner(), 7, 9).is_some());
         assert_eq!(admit(&core, &ask(2, 5)), slot, "the slot is offered again");
+    }
+
+    /// What has no key cannot come back, and what the policy takes no note of need not.
+    #[test]
+    fn nothing_else_is_remembered() {
+        for (key, policy) in [(0, Policy::Hybrid), (7, Policy::Lru)] {
+            let core = core(100);
+            let asked = Ask { fields: Fields { key, ..Fields::default() }, ..ask(2, 5) };
+            let queue = core.queue(asked.owner());
+            queue.set_policy(policy);
+            admit(&core, &asked);
+            let relief =
+                core.make_room(&shortage(Goal::Bytes(5), None), &All(ReclaimAnswer::Freed));
+            assert_eq!(relief.freed, 5);
+            assert!(core.ghosts.recall(asked.owner(), key, 9).is_none());
+        }
+    }
+
+    /// Slots come free in the order in which their grants went, and are taken in that order.
+    #[test]
+    fn the_slots_of_victims_are_offered_in_turn() {
+        let core = core(100);
+        let slots = [(); 4].map(|()| admit(&core, &ask(2, 5)));
+        for _ in 0..2 {
+            core.make_room(&shortage(Goal::Bytes(5), None), &All(ReclaimAnswer::Freed));
+        }
+        let gone = slots.map(|slot| core.grants.word(slot).bytes() == 0);
+        assert_eq!(gone, [true, true, false, false]);
+        assert_eq!([(); 2].map(|()| admit(&core, &ask(2, 5))), [slots[0], slots[1]]);
+    }
+
+    /// What others have promised to the account that is short counts, though it comes from beside
+    /// the victim's way.
+    #[test]
+    fn what_is_on_its_way_from_others_is_not_asked_for_again() {
+        let core = core(40);
+        for account in [2, 2, 4, 4] {
+            admit(&core, &ask(account, 10));
+        }
+        assert!(core.set_off(&core.way(4, ROOT).unwrap(), 10));
+        let short = Shortage { victims_max: 8, ..shortage(Goal::Demand(20), None) };
+        let relief = core.make_room(&short, &All(ReclaimAnswer::Deferred));
+        assert_eq!((relief.promised, relief.deferred, relief.enough), (1, 10, true));
+    }
+
+    /// The last victim that may be asked is enough where what it frees covers the demand.
+    #[test]
+    fn who_is_relieved_by_the_last_victim_is_told_so() {
+        for answer in [ReclaimAnswer::Freed, ReclaimAnswer::Deferred] {
+            for (demand, enough) in [(9, true), (10, true), (11, false)] {
+                let core = core(20);
+                (0..2).for_each(|_| _ = admit(&core, &ask(2, 10)));
+                let goal = Goal::Demand(demand);
+                let short = Shortage { victims_max: 1, ..shortage(goal, None) };
+                let relief = core.make_room(&short, &All(answer));
+                assert_eq!((relief.victims(), relief.enough), (1, enough), "{answer:?} {demand}");
+            }
+        }
     }
 }

@@ -160,10 +160,10 @@ mod tests {
             let other = (slot, generation ^ 1 << bit);
             assert_eq!(core.end_late(other, ask.owner(), &Nobody), Some(false), "bit {bit}");
         }
-        assert_eq!(
-            core.end_late((slot, generation), with(Fields::default()).owner(), &Nobody),
-            Some(true)
-        );
+        let place = (slot, generation);
+        let stranger = Ask { account: 3, ..ask }.owner();
+        assert_eq!(core.end_late(place, stranger, &Nobody), Some(false));
+        assert_eq!(core.end_late(place, with(Fields::default()).owner(), &Nobody), Some(true));
         assert_eq!(core.end_late((slot, generation), ask.owner(), &Nobody), Some(false));
         assert_eq!(core.accounts.used(2), 0);
     }

@@ -1143,6 +1143,30 @@ mod tests {
         }
     }
 
+    /// However a victim was let live, what was said of it ends with it.
+    #[test]
+    fn nothing_is_left_of_a_victim_that_stayed() {
+        for (key, deferred) in [(0, false), (7, false), (0, true), (7, true)] {
+            let (grants, owner) = (Grants::new(1), Owner::new(1, 1, 2));
+            let slot = grants.keep_segment(grants.take_segment(owner).unwrap());
+            let fields = Fields { key, ..Fields::default() };
+            let generation = grants.publish(slot, 5, 0, &fields);
+            let victim = grants.claim_victim(slot, grants.word(slot), |_| true).unwrap();
+            if deferred {
+                grants.settle_deferred(&victim, 1);
+                let held = grants.hold_to_end(slot, generation, owner).unwrap();
+                assert_eq!(grants.keep_deferred(held, 40), Ok(1));
+            } else {
+                grants.settle_busy(&victim, 40);
+            }
+            assert_eq!(grants.fields(slot), Fields { keep_until_ns: 40, ..fields });
+            grants.end(grants.hold(slot, generation, owner).unwrap());
+            assert!(grants.reserve(slot, owner));
+            grants.slot(slot).publish_plain(generation + 1, 5, 0);
+            assert_eq!(grants.fields(slot), Fields::default(), "key {key}, {deferred}");
+        }
+    }
+
     #[test]
     fn a_segment_whose_slots_are_all_worn_is_used_up() {
         let grants = Grants::new(1);

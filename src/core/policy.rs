@@ -280,6 +280,8 @@ impl Judge {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lessons::Lessons;
+    use super::super::region::Zeroed;
     use super::*;
 
     #[test]
@@ -328,6 +330,21 @@ mod tests {
         let of = |cost| Candidate { bytes: 8, recency: Recency::new(1, cost, 2), expires_ns: 0 };
         let value = |cost| judge(Policy::Hybrid).value_per_byte(&of(cost), 4);
         assert_eq!(value(64), 64.0 * value(1));
+    }
+
+    #[test]
+    fn value_is_weighed_by_what_was_learned() {
+        let lessons = Lessons::empty();
+        lessons.returned(2, 0, 100);
+        let weights = lessons.weights();
+        assert!(weights.of(2) > 1.0);
+        let of = |weights| {
+            let judge = Judge { weights, ..judge(Policy::Hybrid) };
+            let recency = Recency::new(1, 1, 2);
+            judge.value_per_byte(&Candidate { bytes: 8, recency, expires_ns: 0 }, 4)
+        };
+        let ratio = of(weights) / of(Weights::EVEN);
+        assert!((ratio - weights.of(2)).abs() < 1e-6, "{ratio} {weights:?}");
     }
 
     #[test]

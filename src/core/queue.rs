@@ -838,8 +838,11 @@ fn lane(grants: &Grants) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Core;
+    use super::super::backlog::ENTRIES_MIN;
     use super::super::region::tests::words;
     use super::super::tests::{admit, ask, core};
+    use super::super::word::BYTES_MAX;
     use super::*;
 
     words! {
@@ -865,6 +868,94 @@ mod tests {
         assert!(weights().of(1) < 1.0);
         queue.forget_lessons(grants);
         assert!(queue.past(grants).lessons.is_blank());
+    }
+
+    /// A queue of account 2 with so many grants of as many bytes as they came late, the slots of
+    /// these, and a backlog that is held and has [`ENTRIES_MIN`] places.
+    fn by_size(core: &Core, count: u32) -> (&Queue, Vec<u32>, Backlog<'_>) {
+        let queue = core.queue(ask(2, 1).owner());
+        queue.set_policy(Policy::Size);
+        let slots = (1..=count).map(|n| admit(core, &ask(2, n.into()))).collect();
+        let (owner, policy) = (ask(2, 1).owner().0, Policy::Size.as_u8().into());
+        let of = Source { owner, segments: 1, policy, clock: 9, fades: false };
+        (queue, slots, core.grants.backlogs.hold(&of).unwrap())
+    }
+
+    fn show_all(core: &Core, queue: &Queue, backlog: &mut Backlog<'_>) -> Option<Shown> {
+        let owner = ask(2, 1).owner();
+        let sight = Sight { grants: &core.grants, owner, clock: 9, now_ns: 0 };
+        let mut best = None;
+        for index in queue.chain(&core.grants, owner) {
+            show(&sight, &queue.judge(&sight), slots_of(index), backlog, &mut best);
+        }
+        best
+    }
+
+    /// Each grant once, however often it is shown, and in their order.
+    #[test]
+    fn what_is_shown_is_listed_once() {
+        let core = core(BYTES_MAX);
+        let (queue, mut slots, mut backlog) = by_size(&core, ENTRIES_MIN);
+        for _ in 0..3 {
+            let best = show_all(&core, queue, &mut backlog).unwrap();
+            assert_eq!((backlog.len(), Some(&best.slot)), (slots.len(), slots.last()));
+        }
+        let sight = Sight { grants: &core.grants, owner: ask(2, 1).owner(), clock: 9, now_ns: 0 };
+        while let Some(first) = first_in_order(&sight, &queue.judge(&sight), &mut backlog) {
+            assert_eq!(Some(first.slot), slots.pop());
+            remove_first(&sight, &mut backlog, Entry { key: first.key, slot: first.slot });
+            let segment = core.grants.segment(first.slot / SLOTS);
+            assert_eq!(segment.listed() >> (first.slot % SLOTS) & 1, 0, "it may be listed again");
+        }
+        assert!(slots.is_empty() && backlog.is_empty());
+    }
+
+    /// What is worth more than all that is listed is no entry, but may be the least that was shown.
+    #[test]
+    fn the_least_that_is_shown_is_told_though_it_is_not_listed() {
+        let core = core(BYTES_MAX);
+        let (queue, slots, mut backlog) = by_size(&core, 1);
+        for slot in 1_000..1_000 + ENTRIES_MIN {
+            backlog.add(Entry { key: 1, slot });
+        }
+        let best = show_all(&core, queue, &mut backlog).unwrap();
+        assert_eq!(best.slot, slots[0]);
+        assert!((1_000..).contains(&backlog.first().unwrap().slot));
+    }
+
+    /// What is worth more, or less, than when it was listed is not where it belongs.
+    #[test]
+    fn what_has_changed_is_not_found_where_it_was_listed() {
+        let core = core(BYTES_MAX);
+        let (queue, slots, mut backlog) = by_size(&core, 3);
+        show_all(&core, queue, &mut backlog);
+        let [_, second, first] = slots[..] else { unreachable!() };
+        let sight = Sight { grants: &core.grants, owner: ask(2, 1).owner(), clock: 9, now_ns: 0 };
+        let judge = queue.judge(&sight);
+        let next = |backlog: &mut Backlog<'_>| first_in_order(&sight, &judge, backlog).unwrap();
+        assert_eq!(next(&mut backlog).slot, first);
+        let held = core.grants.hold(first, 1, sight.owner).unwrap();
+        core.grants.let_go(held, 1);
+        assert_eq!(next(&mut backlog).slot, second, "the first one has shrunk");
+        core.grants.set_recency(second, Recency::new(8, 1, 1).0);
+        assert_eq!(next(&mut backlog).slot, slots[0], "the second one was touched");
+    }
+
+    /// The hand goes round the queue, and on from where it was.
+    #[test]
+    fn the_hand_goes_on_where_it_was() {
+        let core = core(BYTES_MAX);
+        let (queue, _, _backlog) = by_size(&core, 3 * SLOTS);
+        let owner = ask(2, 1).owner();
+        let sight = Sight { grants: &core.grants, owner, clock: 9, now_ns: 0 };
+        let halves = || queue.chain(&core.grants, owner).flat_map(|at| [2 * at, 2 * at + 1]);
+        for half in halves().chain(halves()) {
+            let seen = queue.turn_hand(&sight, 3, 1, |slots, seen| {
+                *seen = Some(slots);
+                true
+            });
+            assert_eq!(seen, Some(half * HALF..(half + 1) * HALF));
+        }
     }
 
     #[test]

@@ -104,6 +104,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_first_who_waits_is_told_so() {
+        let scarcity = Scarcity::default();
+        assert_eq!([(); 3].map(|()| scarcity.enter()), [true, false, false]);
+    }
+
+    #[test]
     fn each_part_of_the_word_is_told_by_itself() {
         let scarcity = Scarcity::default();
         let told = || {

@@ -445,6 +445,20 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_that_both_have_let_go_of_is_taken_again() {
+        let waiters = Waiters::new(200);
+        let tickets = [(); 130].map(|()| waiters.enter(&ask(2, 1), 9).unwrap());
+        for ticket in [tickets[5], tickets[70], tickets[129]] {
+            assert!(waiters.decide_ticket(ticket, Phase::Withdrawn));
+            waiters.part(ticket.index, Part::Line);
+            assert_eq!(waiters.taken(), 130, "its owner has it still");
+            waiters.part(ticket.index, Part::Owner);
+            assert_eq!(waiters.taken(), 129);
+            assert_eq!(waiters.enter(&ask(2, 1), 9).map(|again| again.index), Some(ticket.index));
+        }
+    }
+
+    #[test]
     fn what_is_said_of_a_waiter_is_kept() {
         let waiters = Waiters::new(2);
         let ticket = waiters.enter(&Ask { now_ns: 5, ..ask(2, 7) }, 9).unwrap();
