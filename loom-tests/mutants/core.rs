@@ -240,6 +240,8 @@ pub const MUTANTS: &[Mutant] = &[
             && self.accounts.hand_up(account) != Trimmed::Nothing;",
         )],
     ),
+    // Who is refused says nothing of what it has collected.
+    of("admission", "collected_in_silence", &[("if !charged {", "if !charged && account > 9 {")]),
     // A waiter that does not fit after all keeps what was bought for it.
     of(
         "wait",

@@ -100,6 +100,8 @@ mutants! {
         "wait", what_is_bought_in_vain_for_a_waiter_goes_to_the_next(), "FORGOTTEN";
     passed_by_a_look =>
         "wait", bytes_on_their_way_let_no_later_waiter_pass(), "OVERTAKEN";
+    collected_in_silence =>
+        "wait", a_refused_growth_says_that_it_may_have_collected(), "FORGOTTEN";
     rest_withheld => "wait", what_is_bought_beyond_the_need_is_not_withheld(), "FORGOTTEN";
     ghost_in_two_halves => "ghost", a_ghost_is_recalled_whole(), "MIXED GHOST";
     any_ghost_of_a_set => "ghost", those_remembered_at_once_are_not_mixed(), "MIXED GHOST";

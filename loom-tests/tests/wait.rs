@@ -14,6 +14,7 @@ loom_tests::models! {
     a_release_of_another_finds_who_begins_to_wait
     what_is_bought_beyond_the_need_is_not_withheld
     what_is_bought_in_vain_for_a_waiter_goes_to_the_next
+    a_refused_growth_says_that_it_may_have_collected
     bytes_on_their_way_let_no_later_waiter_pass
     giving_up_and_being_served_agree
     coming_too_late_and_being_served_agree

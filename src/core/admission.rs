@@ -151,14 +151,20 @@ impl Core {
     #[inline]
     pub fn admit(&self, ask: &Ask, observer: &dyn Observer) -> Result<Granted, No> {
         let answer = self.decide(ask, observer);
+        self.after_charge(ask.account, answer.is_ok());
+        answer
+    }
+
+    /// Where bytes are scarce, claim beyond the need goes back at once, and whoever waits hears of
+    /// what was collected before a refusal: it may have been bought for one of them at that moment.
+    #[inline]
+    fn after_charge(&self, account: u32, charged: bool) {
         if self.scarcity.any() {
-            self.give_up_rest(ask.account);
-            if answer.is_err() {
-                // What it collected before it was refused, others may be waiting for.
+            self.give_up_rest(account);
+            if !charged {
                 self.scarcity.unsettle();
             }
         }
-        answer
     }
 
     #[inline]
@@ -383,9 +389,7 @@ impl Core {
                 break;
             }
         }
-        if self.scarcity.any() {
-            self.give_up_rest(account);
-        }
+        self.after_charge(account, charged.is_ok());
         if charged.is_ok() && self.events.is_enabled() {
             observer.grown(owner, (slot, generation), bytes);
         }

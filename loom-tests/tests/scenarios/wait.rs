@@ -162,6 +162,33 @@ pub fn what_is_bought_in_vain_for_a_waiter_goes_to_the_next() {
     });
 }
 
+/// W4: a growth that is refused may have taken what was bought for a waiter at that moment. Whoever
+/// serves that finds all in use then, and nothing to give up; so the growth says that there is.
+pub fn a_refused_growth_says_that_it_may_have_collected() {
+    let name = "wait::a_refused_growth_says_that_it_may_have_collected";
+    both_ways(name, bound(3, 3), |roles| {
+        let scene = Arc::new(Scene::new(3, &[], &[(ROOT, ANY, 0, 0), (ROOT, ANY, 0, 0)]));
+        let (slot, generation) = scene.admit(1, CACHE, 1).unwrap();
+        assert!(scene.core.scarcity.enter());
+        let grow = move |scene: &Scene| {
+            let owner = Scene::ask(1, CACHE, 1).owner();
+            scene.core.grow(slot, generation, owner, 3, &Nobody).unwrap()
+        };
+        let serve = |scene: &Scene| {
+            let served = scene.core.accounts.charge_once(2, 1, 0, 2);
+            if served.is_err() {
+                scene.core.give_up_rest(2);
+            }
+            served
+        };
+        let (grown, served) = roles.race(&scene, grow, serve);
+        assert!(grown.is_err(), "there are not as many bytes");
+        assert!(served.is_ok() || scene.core.scarcity.is_unsettled(), "FORGOTTEN: {served:?}");
+        scene.core.scarcity.leave();
+        scene.core.accounts.assert_at_rest();
+    });
+}
+
 /// W6: a purchase that takes more than it needs, for a moment, lets nobody be overtaken.
 pub fn bytes_on_their_way_let_no_later_waiter_pass() {
     model("wait::bytes_on_their_way_let_no_later_waiter_pass", bound(1, 1), || {
