@@ -577,13 +577,17 @@ mod tests {
     #[test]
     fn the_slots_of_victims_are_offered_in_turn() {
         let core = core(100);
+        core.queue(ask(2, 5).owner()).set_policy(Policy::Lru);
         let slots = [(); 4].map(|()| admit(&core, &ask(2, 5)));
+        for used in [slots[2], slots[0], slots[3], slots[1]] {
+            core.touch(used, 1, ask(2, 5).owner()).unwrap();
+        }
         for _ in 0..2 {
             core.make_room(&shortage(Goal::Bytes(5), None), &All(ReclaimAnswer::Freed));
         }
         let gone = slots.map(|slot| core.grants.word(slot).bytes() == 0);
-        assert_eq!(gone, [true, true, false, false]);
-        assert_eq!([(); 2].map(|()| admit(&core, &ask(2, 5))), [slots[0], slots[1]]);
+        assert_eq!(gone, [true, false, true, false]);
+        assert_eq!([(); 2].map(|()| admit(&core, &ask(2, 5))), [slots[2], slots[0]]);
     }
 
     /// What others have promised to the account that is short counts, though it comes from beside
