@@ -548,6 +548,21 @@ mod tests {
         assert_eq!(core.admit(&ask(2, 1), &Nobody), Err(full));
     }
 
+    /// What was collected before a refusal is a reason to look at the line, whatever was refused.
+    #[test]
+    fn only_who_is_refused_says_that_it_may_have_collected() {
+        let core = core(10);
+        assert!(core.scarcity.enter());
+        let granted = core.admit(&ask(2, 5), &Nobody).unwrap();
+        let owner = ask(2, 5).owner();
+        assert_eq!(core.grow(granted.0, granted.1, owner, 1, &Nobody), Ok(Ok(())));
+        assert!(!core.scarcity.is_unsettled());
+        assert!(core.grow(granted.0, granted.1, owner, 9, &Nobody).unwrap().is_err());
+        assert!(core.scarcity.settle());
+        assert!(core.admit(&ask(2, 9), &Nobody).is_err());
+        assert!(core.scarcity.settle());
+    }
+
     /// Idle claim that goes up is a reason to look at the line again; where there is none, or it is
     /// certain that all of it went up, there is no reason.
     #[test]
