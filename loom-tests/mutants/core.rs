@@ -115,7 +115,7 @@ pub const MUTANTS: &[Mutant] = &[
         "admission",
         "gone_before_the_bytes_are_back",
         &[
-            ("if held.word.state() == State::Evicting {", "if account == u32::MAX {"),
+            ("        if evicting {\n", "        if account == u32::MAX {\n"),
             (
                 "Ended::WhileEvicting => return Ok((bytes, true)),",
                 "Ended::WhileEvicting => {
@@ -123,6 +123,15 @@ pub const MUTANTS: &[Mutant] = &[
                 return Ok((bytes, true));
             }",
             ),
+        ],
+    ),
+    // A release shows that the grant is over before its place is free.
+    of(
+        "admission",
+        "gone_before_it_is_counted_out",
+        &[
+            ("if counted && evicting {", "if counted && account == u32::MAX {"),
+            ("if counted && !evicting {", "if counted {"),
         ],
     ),
     // A refusal stands although a batch is about to give the bytes back.

@@ -54,6 +54,8 @@ mutants! {
         "evict", two_evictors_keep_the_guarantee_of_a_group(), "BELOW GUARANTEE";
     gone_before_the_bytes_are_back =>
         "evict", what_its_owner_releases_while_asked_is_enough(), "OVER-EVICTED";
+    gone_before_it_is_counted_out =>
+        "evict", what_its_owner_releases_while_asked_is_counted_out(), "FALSE DENIAL";
     released_bytes_taken_again =>
         "evict",
         a_release_and_an_eviction_count_the_bytes_once(core::evict::ReclaimAnswer::Busy),

@@ -41,6 +41,7 @@ loom_tests::models! {
     two_evictors_keep_a_guarantee
     two_evictors_keep_the_guarantee_of_a_group
     what_its_owner_releases_while_asked_is_enough
+    what_its_owner_releases_while_asked_is_counted_out
     promised_bytes_are_not_taken_twice
     bytes_promised_to_the_pool_are_not_taken_twice
     a_promise_is_declined_during_an_eviction

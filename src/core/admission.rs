@@ -472,12 +472,17 @@ impl Core {
         }
         let counted = self.grants.flags(slot) & flag::COUNTED != 0;
         let queue = self.queue(owner);
-        if held.word.state() == State::Evicting {
-            // First of all: as soon as the evictor sees that the grant is over, it counts on them.
+        let evicting = held.word.state() == State::Evicting;
+        if evicting {
+            // First of all: as soon as the evictor sees that the grant is over, it counts on its
+            // bytes, and on its place among those that are counted.
             self.uncharge(account, bytes);
         }
+        if counted && evicting {
+            queue.count_out();
+        }
         let ended = self.grants.end(held);
-        if counted {
+        if counted && !evicting {
             queue.count_out();
         }
         match ended {

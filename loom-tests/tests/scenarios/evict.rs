@@ -120,6 +120,29 @@ pub fn what_its_owner_releases_while_asked_is_enough() {
     });
 }
 
+/// The same for its place, where the number of grants is limited: when the evictor goes on, there is
+/// room for another one.
+pub fn what_its_owner_releases_while_asked_is_counted_out() {
+    let name = "evict::what_its_owner_releases_while_asked_is_counted_out";
+    both_ways(name, bound(3, ALL), |roles| {
+        let scene = Arc::new(Scene::new(4, &[], &[(ROOT, ANY, 0, 0)]));
+        scene.core.accounts.configure(1, &settings(ANY, 0, 0, 1 << CACHE)).unwrap();
+        let counted = |scene: &Scene| scene.core.tenant(1).queues[usize::from(CACHE)].counted();
+        scene.core.tenant(1).queues[usize::from(CACHE)].set_grants_max(Some(1));
+        let held = scene.admit(1, CACHE, 1).unwrap();
+        let release = move |scene: &Scene| scene.release(1, CACHE, held);
+        let evict = move |scene: &Scene| {
+            let shortage = Scene::shortage(1, Goal::Grants(1), None);
+            let relief = scene.core.make_room(&shortage, scene);
+            (relief.grants, counted(scene))
+        };
+        let (_, (evicted, left)) = roles.race(&scene, release, evict);
+        assert!(evicted == 0 || left == 0, "FALSE DENIAL: its place is taken still");
+        assert_eq!(counted(&scene), 0, "LOST COUNT");
+        scene.check();
+    });
+}
+
 /// Bytes that were promised are on their way until they are back: nobody else goes for them.
 pub fn promised_bytes_are_not_taken_twice() {
     both_ways("evict::promised_bytes_are_not_taken_twice", bound(3, ALL), |roles| {
