@@ -120,8 +120,8 @@ pub fn what_its_owner_releases_while_asked_is_enough() {
     });
 }
 
-/// The same for its place, where the number of grants is limited: when the evictor goes on, there is
-/// room for another one.
+/// The same for its place, where the number of grants is limited: when the evictor goes on, there
+/// is room for another one.
 pub fn what_its_owner_releases_while_asked_is_counted_out() {
     let name = "evict::what_its_owner_releases_while_asked_is_counted_out";
     both_ways(name, bound(3, ALL), |roles| {
