@@ -542,6 +542,38 @@ mod stepped {
     }
 
     /// As many configurations as there are versions, so that the word looks as it did before.
+    /// What is written for a configuration that is not put in force after all is seen by nobody:
+    /// one who looks, with two configurations meanwhile, of which the last one is refused because
+    /// of a charge in the middle of it.
+    #[test]
+    fn a_close_that_is_refused_closes_nobody() {
+        let configure = |accounts: &Accounts| {
+            accounts.configure(1, &settings(9, 0)).unwrap();
+            accounts.close_within(1, 0)
+        };
+        let (mut refused, mut steps) = (0, 0);
+        for looked in 0..4 {
+            for configured in 0..STEPS_MAX {
+                let accounts = all_idle();
+                let (head, closed, charged, stopped) = scope(|scope| {
+                    let look = Call::begin(scope, looked, || accounts.head(1));
+                    let admin = Call::begin(scope, configured, || configure(&accounts));
+                    let charged = accounts.charge(1, 1, 0, 2).is_ok();
+                    let stopped = admin.stopped;
+                    (look.end(), admin.end(), charged, stopped)
+                });
+                assert!(closed || !head.closed(), "after {looked} and {configured} steps");
+                assert!(closed != charged, "one excludes the other");
+                refused += u32::from(!closed);
+                steps += 1;
+                if !stopped {
+                    break;
+                }
+            }
+        }
+        assert!(refused > 0 && steps > 4 * 10, "{refused} of {steps} were refused");
+    }
+
     fn configure_round(accounts: &Accounts) {
         for _ in 0..CONFIG_VERSIONS {
             accounts.configure(1, &settings(10, 0)).unwrap();

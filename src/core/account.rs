@@ -75,6 +75,9 @@ pub const CHARGE_AT_ONCE_TURNS_MAX: u32 = 8;
 /// Attempts of a charge that ancestors refused while bytes were on their way: each ancestor may
 /// have to collect once, even if nobody else is at work.
 pub const CHARGE_ROUNDS_MAX: u32 = DEPTH_MAX + 1;
+/// Looks at the record in force while the account is configured again and again, before what was
+/// seen is taken as it is.
+const RECORD_LOOKS_MAX: u32 = 8;
 /// Turns in which a trim tries to bump the trim version.
 pub const TRIM_TURNS_MAX: u32 = 3;
 /// A purchase takes at most this part of the parent's room beyond what it needs.
@@ -431,8 +434,24 @@ impl Account {
     /// The guarantee in force, 0 once the account is closed.
     #[inline]
     fn guarantee(&self, word: UsedWord) -> u64 {
-        let record = self.record(word);
-        if record.head().closed() { 0 } else { record.guarantee() }
+        self.record(word).promise()
+    }
+
+    /// What `read` finds in the record that was in force at one instant of this call. Whoever is
+    /// overtaken by a configuration may have read the next one, which is written before it is in
+    /// force and may never be: then it looks again, up to [`RECORD_LOOKS_MAX`] times.
+    #[inline]
+    fn in_force<T>(&self, read: impl Fn(&Record) -> T) -> T {
+        let mut word = self.used();
+        let mut looks = 1;
+        loop {
+            let value = read(self.record(word));
+            let now = self.used();
+            if now.config_version() == word.config_version() || looks == RECORD_LOOKS_MAX {
+                return value;
+            }
+            (word, looks) = (now, looks + 1);
+        }
     }
 }
 
@@ -448,6 +467,12 @@ impl Record {
     fn guarantee(&self) -> u64 {
         // Acquire: pairs with the Release in `write`, as in `head`.
         self.guarantee.load(Ordering::Acquire)
+    }
+
+    /// The guarantee, 0 of an account that is closed.
+    #[inline]
+    fn promise(&self) -> u64 {
+        if self.head().closed() { 0 } else { self.guarantee() }
     }
 
     #[inline]
@@ -1369,8 +1394,7 @@ impl Accounts {
     /// The head in force: generation, counted types, closed.
     #[inline]
     pub fn head(&self, index: u32) -> Head {
-        let account = &self.table[index];
-        account.record(account.used()).head()
+        self.table[index].in_force(Record::head)
     }
 
     /// Bytes in use.
@@ -1402,22 +1426,19 @@ impl Accounts {
     /// The guarantee in force.
     #[inline]
     pub fn guarantee(&self, index: u32) -> u64 {
-        let account = &self.table[index];
-        account.guarantee(account.used())
+        self.table[index].in_force(Record::promise)
     }
 
     /// The limit in force at the present pressure level.
     #[inline]
     pub fn limit(&self, index: u32) -> u64 {
-        let account = &self.table[index];
-        self.limit_in_force(account.record(account.used()))
+        self.table[index].in_force(|record| self.limit_in_force(record))
     }
 
     /// Priority and isolation, as they were configured.
     #[inline]
     pub fn traits(&self, index: u32) -> u64 {
-        let account = &self.table[index];
-        account.record(account.used()).traits()
+        self.table[index].in_force(Record::traits)
     }
 
     /// Bytes below the limit that are not in use.
@@ -1430,24 +1451,21 @@ impl Accounts {
     /// The limit in force at the pressure level at which it is highest.
     #[inline]
     fn highest_limit(&self, index: u32) -> u64 {
-        let account = &self.table[index];
-        let record = account.record(account.used());
-        record.limit(0).max(record.limit(1)).max(record.limit(2))
+        let highest = |r: &Record| r.limit(0).max(r.limit(1)).max(r.limit(2));
+        self.table[index].in_force(highest)
     }
 
     /// All settings in force but the pace: of that the pass alone is told. Exact while nobody
     /// configures.
     pub fn settings(&self, index: u32) -> Settings {
-        let account = &self.table[index];
-        let record = account.record(account.used());
-        Settings {
+        self.table[index].in_force(|record| Settings {
             limits: std::array::from_fn(|level| record.limit(level)),
             guarantee: record.guarantee(),
             share_weight: record.share_weight(),
             traits: record.traits(),
             counted: record.head().counted(),
             paced: false,
-        }
+        })
     }
 
     /// Checks V1, V2 and V3 at rest: no call of this governor may be running.
