@@ -27,6 +27,9 @@
 //! P2  who reads one count of changes before and after an exchange has seen the latest versions
 //!     counted before a version is bumped; versions come round only after as many changes, of which
 //!     one of each kind may have been counted before and bumped after the first look
+//! P3  the record of the next version is written over that of the one before this, and may never be
+//!     in force: what a record says counts if the version is the same afterwards, by the exchange
+//!     of the used word or by another look at it (`in_force`)
 //! ```
 //!
 //! **Charge.** Read used word, config record, claim word. Over the limit: denied, if the version
