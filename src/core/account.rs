@@ -80,7 +80,7 @@ pub const CHARGE_AT_ONCE_TURNS_MAX: u32 = 8;
 pub const CHARGE_ROUNDS_MAX: u32 = DEPTH_MAX + 1;
 /// Looks at the record in force while the account is configured again and again, before what was
 /// seen is taken as it is.
-const RECORD_LOOKS_MAX: u32 = 8;
+pub const RECORD_LOOKS_MAX: u32 = 8;
 /// Turns in which a trim tries to bump the trim version.
 pub const TRIM_TURNS_MAX: u32 = 3;
 /// A purchase takes at most this part of the parent's room beyond what it needs.

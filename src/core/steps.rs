@@ -17,7 +17,7 @@
 
 use super::account::{
     CHARGE_AT_ONCE_TURNS_MAX, CHARGE_ROUNDS_MAX, CHARGE_TURNS_MAX, DEPTH_MAX, LEVELS,
-    TRIM_TURNS_MAX,
+    RECORD_LOOKS_MAX, TRIM_TURNS_MAX,
 };
 use super::admission::RESTARTS_MAX;
 use super::credit::TAKE_TURNS_MAX;
@@ -72,6 +72,13 @@ impl StepsMax {
 
 /// Limit in force: level, limit, and at the highest level weight, guarantee and water level.
 const LIMIT: u64 = 5;
+/// So many values of the record in force, and the used word before and after each look at them.
+const fn in_force(values: u64) -> u64 {
+    1 + RECORD_LOOKS_MAX as u64 * (values + 1)
+}
+const HEAD: u64 = in_force(1);
+/// Head and guarantee.
+const GUARANTEE: u64 = in_force(2);
 /// Changes, used word, head, limit, guarantee, claim.
 const VIEW: u64 = 5 + LIMIT;
 /// Used word, limit and head once more.
@@ -133,8 +140,8 @@ const FIELDS: u64 = 5;
 
 const COUNT: u64 = QUEUE_TURNS_MAX as u64 * 3 + 1;
 /// Limit and account in force, and the attempts.
-const RATE: u64 = 2 + 2 + 1 + ATTEMPTS_MAX as u64;
-const PREPARE: StepsMax = StepsMax::new(2 + COUNT).plus(RESERVE);
+const RATE: u64 = 2 + HEAD + 1 + ATTEMPTS_MAX as u64;
+const PREPARE: StepsMax = StepsMax::new(HEAD + COUNT).plus(RESERVE);
 const ABANDON: u64 = 2 + HINT + 1;
 /// A set of ghosts, what was learned, and which policy asks.
 const RECALL: u64 = 64;
@@ -156,17 +163,17 @@ const EVENT: u64 = PUSH_READ_MODIFY_WRITES_MAX + EVENT_WORDS as u64 + 4;
 const ROOM: u64 = 1 + TAKE_TURNS_MAX as u64 + 4;
 /// What was asked for, and what for.
 const CALL: u64 = ROOM + 2 * EVENT;
-/// Used word, head, limits, guarantee, weight, traits.
-const SETTINGS: u64 = 5 + LEVELS as u64;
+/// Head, limits, guarantee, weight, traits.
+const SETTINGS: u64 = in_force(4 + LEVELS as u64);
 /// What the limits on the way to the root allow.
-const ATTAINABLE: u64 = SETTINGS + LEVELS_UP * (1 + SETTINGS + 2);
+const ATTAINABLE: u64 = SETTINGS + LEVELS_UP * (1 + SETTINGS + 2 + GUARANTEE);
 /// Less the guarantees of others on each level.
-const PROMISED: u64 = LEVELS_UP * (1 + LOOK);
+const PROMISED: u64 = LEVELS_UP * (1 + LOOK + GUARANTEE);
 /// Guarantee, priority, use and want of a tenant.
-const PARTY: u64 = 6 + ATTAINABLE;
+const PARTY: u64 = GUARANTEE + HEAD + 1 + ATTAINABLE;
 /// The water level is found by bisection of the capacity.
 const POOL_FILL: StepsMax = StepsMax {
-    constant: 2 * VIEW + ROOM + EVENT,
+    constant: 2 * (VIEW + in_force(LIMIT)) + ROOM + EVENT,
     by_account: 1 + (2 + BYTES_BITS as u64) * (PARTY + 1),
     by_segment: 0,
 };
@@ -174,7 +181,7 @@ const POOL_FILL: StepsMax = StepsMax {
 const SHED: StepsMax =
     StepsMax { constant: 2, by_account: TYPES as u64 * 9, by_segment: 8 + 5 * LANES };
 const DENIAL: StepsMax =
-    StepsMax::new(3 + EVENT + ATTAINABLE + PROMISED).plus(POOL_FILL).plus(SHED);
+    StepsMax::new(3 + in_force(LIMIT) + EVENT + ATTAINABLE + PROMISED).plus(POOL_FILL).plus(SHED);
 
 // hot_path.rs
 
@@ -194,7 +201,7 @@ pub const REQUEST: StepsMax = PREPARE
     .plus(DENIAL);
 /// Of `grow`.
 pub const GROW: StepsMax = CHARGE
-    .plus(StepsMax::new(2))
+    .plus(StepsMax::new(HEAD))
     .times(RESTARTS_MAX)
     .plus(StepsMax::new(HOLD_AT_ONCE + CHARGE_AT_ONCE + 3))
     .plus(StepsMax::new(2 * OWNER + 3 + HOLD + 1 + 3 + UNCHARGE + EVENT + CALL))
