@@ -566,7 +566,8 @@ impl Queue {
 
     /// Takes one grant out of the count.
     pub fn count_out(&self) {
-        // AcqRel: pairs with the Acquire in `count_in`; a slot is free before its count is.
+        // AcqRel: pairs with the Acquire in `count_in`; a slot is free before its count is, unless
+        // its grant is being evicted: then its evictor counts on that as soon as it is over.
         self.count.fetch_sub(1, Ordering::AcqRel);
     }
 
