@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets (fuzz/README.md) with the toolchain that is there, a stable one too, and
-# runs each for SECONDS, 10 unless said otherwise; all of them, or those that are named.
+# runs each for SECONDS, 10 unless said otherwise; all of them, or those that are named. One after
+# the other, or FUZZ_JOBS at a time.
 #
 #   scripts/fuzz.sh [SECONDS [TARGET...]]
 #
@@ -15,6 +16,7 @@ cd "$(dirname "$0")/.."
 
 seconds=${1:-10}
 shift || true
+jobs_max=${FUZZ_JOBS:-1}
 canary_seconds_max=60
 fetch_seconds_max=180
 out=target/fuzz
@@ -103,14 +105,28 @@ then
 fi
 row canary "1, planted"
 
-crashed=()
-for name in "${targets[@]}"; do
+fuzz() {
+    local name=$1
+    rm -f "$out/$name.crashed"
     if run "$name" "$seconds" "fuzz/artifacts/$name"; then
         row "$name" 0
     else
+        touch "$out/$name.crashed"
         row "$name" 1
-        crashed+=("$name")
     fi
+}
+
+for name in "${targets[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs_max" ]; do
+        wait -n
+    done
+    fuzz "$name" &
+done
+wait
+
+crashed=()
+for name in "${targets[@]}"; do
+    [ ! -e "$out/$name.crashed" ] || crashed+=("$name")
 done
 for name in "${crashed[@]}"; do
     echo
