@@ -226,13 +226,15 @@ impl Governor {
 
     #[inline(never)]
     fn try_request_in_full(&self, request: &Request) -> Answer {
-        match self.denied_at_once(request) {
-            None => self.try_request_in_general(request),
-            Some((used, limit)) if request.bytes <= limit => {
-                self.denied_for_now(request, used, limit)
-            }
-            Some((used, limit)) => Err(denied_by_limit(request, used, limit, false).into()),
+        let Some((used, limit)) = self.denied_at_once(request) else {
+            return self.try_request_in_general(request);
+        };
+        // It may have had a slot for a moment, without which a look at the line was unclear.
+        self.serve_noted();
+        if request.bytes <= limit {
+            return self.denied_for_now(request, used, limit);
         }
+        Err(denied_by_limit(request, used, limit, false).into())
     }
 
     #[inline(never)]

@@ -679,9 +679,7 @@ impl Governor {
     /// if it is not registered.
     pub fn unregister_tenant(&self, tenant: TenantHandle, how: Unregister) -> Result<(), Error> {
         let afterwards = LookAgain::at(self);
-        self.unregister_unserved(tenant, how)?;
-        afterwards.try_change();
-        Ok(())
+        self.unregister_unserved(tenant, how, &afterwards)
     }
 
     /// The same, for who holds a lock, and looks again who fits once it is free: they are woken by
@@ -690,21 +688,15 @@ impl Governor {
         &self,
         tenant: TenantHandle,
         how: Unregister,
+        afterwards: &LookAgain<'_>,
     ) -> Result<(), Error> {
         let mut admin = lock(&self.admin);
         let index = self.tenant_node(&admin, tenant)?;
-        // What is set aside at both looks was so in between.
-        let aside = self.core.aside_of(index);
-        let used = self.core.accounts.used(index);
-        let bytes = used.saturating_sub(aside.min(self.core.aside_of(index)));
-        if how == Unregister::IfIdle && bytes > 0 {
-            return Err(Error::GrantsLive { bytes });
-        }
         self.take_room_for_change()?;
-        // What is granted after that look is seen by who closes.
-        if how == Unregister::IfIdle && !self.core.accounts.close_within(index, used) {
-            let bytes = self.core.accounts.used(index);
-            return self.or_give_back(Err(Error::GrantsLive { bytes }));
+        afterwards.try_change();
+        if how == Unregister::IfIdle {
+            let closed = self.core.close_while_idle(index, std::thread::yield_now);
+            self.or_give_back(closed.map_err(|bytes| Error::GrantsLive { bytes }))?;
         }
         self.core.registry.remove(self.core.tenant(index).uuid(), index);
         self.leave(&mut admin, TENANTS, index, how);

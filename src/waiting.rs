@@ -218,7 +218,7 @@ impl Governor {
     #[inline]
     pub(crate) fn serve_noted(&self) {
         let scarcity = &self.core.scarcity;
-        if scarcity.is_waited() && (scarcity.is_unsettled() || self.core.waiting.is_noted()) {
+        if scarcity.is_waited() && (self.core.is_unsettled() || self.core.waiting.is_noted()) {
             self.hand_over();
         }
     }

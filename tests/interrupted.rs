@@ -41,9 +41,10 @@ mod stepped {
     /// No call of these tests takes as many steps.
     const STEPS_MAX: u32 = 10_000;
 
-    /// Where a thread stops: after so many more accesses.
+    /// Where a thread stops: after so many more accesses, and then again.
     struct Stop {
         left: u32,
+        then: Option<u32>,
         reached: Sender<()>,
         go_on: Receiver<()>,
     }
@@ -64,12 +65,16 @@ mod stepped {
             stop.reached.send(()).unwrap();
             // An error: the test has failed elsewhere.
             let _ = stop.go_on.recv();
+            if let Some(left) = stop.then {
+                STOP.set(Some(Stop { left, then: None, ..stop }));
+            }
         }
     }
 
     /// A call in a thread of its own.
     struct Call<'scope, T> {
         thread: ScopedJoinHandle<'scope, T>,
+        reached: Receiver<()>,
         go_on: Sender<()>,
         /// Whether it stopped, and not ended before.
         stopped: bool,
@@ -82,15 +87,34 @@ mod stepped {
             step: u32,
             call: impl FnOnce() -> T + Send + 'scope,
         ) -> Self {
+            Self::begin_and_stop_again(scope, step, None, call)
+        }
+
+        /// The same; once it goes on, it stops again after so many steps more.
+        fn begin_and_stop_again<'env>(
+            scope: &'scope Scope<'scope, 'env>,
+            step: u32,
+            then: Option<u32>,
+            call: impl FnOnce() -> T + Send + 'scope,
+        ) -> Self {
             before_access(stop_if_due);
             let ((reached, is_reached), (go_on, may_go_on)) = (channel(), channel());
             let thread = scope.spawn(move || {
-                STOP.set(Some(Stop { left: step, reached, go_on: may_go_on }));
+                STOP.set(Some(Stop { left: step, then, reached, go_on: may_go_on }));
                 let answer = call();
                 STOP.take();
                 answer
             });
-            Self { thread, go_on, stopped: is_reached.recv().is_ok() }
+            let stopped = is_reached.recv().is_ok();
+            Self { thread, reached: is_reached, go_on, stopped }
+        }
+
+        /// Goes on to where it stops again.
+        fn go_on(&mut self) {
+            if self.stopped {
+                self.go_on.send(()).unwrap();
+                self.stopped = self.reached.recv().is_ok();
+            }
         }
 
         fn end(self) -> T {
@@ -572,6 +596,68 @@ mod stepped {
             }
         }
         assert!(refused > 0 && steps > 4 * 10, "{refused} of {steps} were refused");
+    }
+
+    /// Nor is anybody refused by what was written for it.
+    #[test]
+    fn a_close_that_is_refused_leaves_nobody_short() {
+        let configure = |accounts: &Accounts| {
+            accounts.configure(1, &settings(9, 0)).unwrap();
+            accounts.close_within(1, 0)
+        };
+        let mut refused = 0;
+        for looked in 0..8 {
+            for configured in 0..STEPS_MAX {
+                let accounts = all_idle();
+                let (short, closed, stopped) = scope(|scope| {
+                    let look = Call::begin(scope, looked, || accounts.shortage(1, 3));
+                    let admin = Call::begin(scope, configured, || configure(&accounts));
+                    accounts.charge(1, 1, 0, 2).ok();
+                    let stopped = admin.stopped;
+                    (look.end(), admin.end(), stopped)
+                });
+                assert!(closed || short.is_none(), "{short:?} of 9 or 10, of which 2 are in use");
+                refused += u32::from(!closed);
+                if !stopped {
+                    break;
+                }
+            }
+        }
+        assert!(refused > 0, "in the middle of it there is such a step");
+    }
+
+    /// P2. Who sleeps while the versions come round, and as often again, sees nothing of it either.
+    #[test]
+    fn a_close_that_is_refused_is_not_seen_after_a_round_of_versions() {
+        let configure = |accounts: &Accounts, times: u32| {
+            (0..times).for_each(|_| accounts.configure(1, &settings(10, 0)).unwrap());
+        };
+        let mut refused = 0;
+        for (looked, then) in (0..6).flat_map(|looked| (0..4).map(move |then| (looked, then))) {
+            for configured in 0..STEPS_MAX {
+                let accounts = all_idle();
+                let (head, closed, stopped) = scope(|scope| {
+                    let head = || accounts.head(1);
+                    let mut look = Call::begin_and_stop_again(scope, looked, Some(then), head);
+                    configure(&accounts, CONFIG_VERSIONS - 1);
+                    let admin = Call::begin(scope, configured, || accounts.close_within(1, 0));
+                    accounts.charge(1, 1, 0, 2).ok();
+                    let stopped = admin.stopped;
+                    let closed = admin.end();
+                    look.go_on();
+                    if !closed {
+                        configure(&accounts, 1);
+                    }
+                    (look.end(), closed, stopped)
+                });
+                assert!(closed || !head.closed(), "{looked}, {then} and {configured} steps");
+                refused += u32::from(!closed);
+                if !stopped {
+                    break;
+                }
+            }
+        }
+        assert!(refused > 0, "in the middle of it there is such a step");
     }
 
     fn configure_round(accounts: &Accounts) {
@@ -1078,6 +1164,228 @@ mod stepped {
                 },
             );
         }
+    }
+
+    /// The slots of the first tenant that another thread is just at: they have to be tried again.
+    fn held_up(core: &Core, try_at: impl Fn(u32, Owner) -> bool) -> Vec<u32> {
+        let owner = ask(1, 5).owner();
+        let segments = core.tenant(1).queues[0].chain(&core.grants, owner);
+        let slots = segments.flat_map(|segment| segment * SLOTS..(segment + 1) * SLOTS);
+        slots.filter(|&slot| !try_at(slot, owner)).collect()
+    }
+
+    /// What an administrator counts, and whoever is served meanwhile.
+    #[test]
+    fn a_waiter_that_is_served_while_its_type_comes_to_be_counted_is_counted() {
+        let counted = Settings { counted: 1, ..settings(10, 0) };
+        for now_ns in SOON_AND_LATE {
+            at_every_step(
+                || one_waits(now_ns),
+                |(core, _)| hand_over(core, now_ns),
+                |(core, _)| {
+                    core.accounts.configure(1, &counted).unwrap();
+                    core.tenant(1).queues[0].set_grants_max(Some(1));
+                    held_up(core, |slot, owner| core.count_existing(slot, owner))
+                },
+                |(core, ticket), (), again| {
+                    let owner = ask(1, 5).owner();
+                    assert!(again.into_iter().all(|slot| core.count_existing(slot, owner)));
+                    assert_served(core, *ticket, now_ns);
+                    assert_eq!(core.tenant(1).queues[0].counted(), 1);
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn a_waiter_whose_tenant_goes_by_force_holds_nothing_afterwards() {
+        let end = |core: &Core, slot, owner| core.end_by_force(slot, owner, &Nobody);
+        for now_ns in SOON_AND_LATE {
+            at_every_step(
+                || one_waits(now_ns),
+                |(core, _)| hand_over(core, now_ns),
+                |(core, _)| {
+                    core.accounts.close(1);
+                    held_up(core, |slot, owner| end(core, slot, owner))
+                },
+                |(core, ticket), (), again| {
+                    let owner = ask(1, 5).owner();
+                    assert!(again.into_iter().all(|slot| end(core, slot, owner)));
+                    hand_over(core, now_ns);
+                    core.take_outcome(*ticket);
+                    assert_eq!((core.accounts.used(1), core.waiting.aside_bytes()), (0, 0));
+                },
+            );
+        }
+    }
+
+    /// Somebody looks along the line while a tenant goes, which waits for that; and the other way
+    /// round.
+    #[test]
+    fn a_waiter_is_not_served_once_its_tenant_has_gone_while_idle() {
+        let close = |core: &Core| core.close_while_idle(1, std::thread::yield_now).is_ok();
+        for now_ns in SOON_AND_LATE {
+            for (step, goes_first) in (0..STEPS_MAX).flat_map(|s| [(s, false), (s, true)]) {
+                let (core, ticket) = one_waits(now_ns);
+                let (closed, stopped) = scope(|scope| match goes_first {
+                    true => {
+                        let leaves = Call::begin(scope, step, || close(&core));
+                        let stopped = leaves.stopped;
+                        core.hand_over(now_ns, &mut Decided::default());
+                        (leaves.end(), stopped)
+                    }
+                    false => {
+                        let walk = || _ = core.hand_over(now_ns, &mut Decided::default());
+                        let walks = Call::begin(scope, step, walk);
+                        let stopped = walks.stopped;
+                        let leaves = scope.spawn(|| close(&core));
+                        walks.end();
+                        (leaves.join().unwrap(), stopped)
+                    }
+                });
+                hand_over(&core, now_ns);
+                let granted = matches!(core.take_outcome(ticket), Outcome::Granted(..));
+                assert_eq!(closed, !granted, "after {step} steps");
+                let used = if granted { 5 } else { 0 };
+                assert_eq!((core.accounts.used(1), core.waiting.aside_bytes()), (used, 0));
+                if !stopped && goes_first {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The first tenant waits for 8 of 10 bytes, has 4 of them set aside, and holds none.
+    fn one_has_bytes_aside() -> (Core, Ticket) {
+        let core = core(10, 0, &[(10, 0), (10, 0)]);
+        core.admit(&ask(2, 6), &Nobody).unwrap();
+        let ticket = core.enter_line(&ask(1, 8), u64::MAX).unwrap();
+        hand_over(&core, SOON_AND_LATE[1]);
+        assert_eq!((core.aside_of(1), core.accounts.used(1)), (4, 4));
+        (core, ticket)
+    }
+
+    /// The bytes that were set aside for a waiter become a grant's while its tenant goes.
+    #[test]
+    fn a_tenant_that_goes_while_idle_is_granted_nothing_of_what_was_aside() {
+        at_every_step(
+            one_has_bytes_aside,
+            |(core, _)| core.close_while_idle(1, std::thread::yield_now),
+            |(core, ticket)| {
+                assert!(core.withdraw(*ticket));
+                hand_over(core, SOON_AND_LATE[1]);
+                core.admit(&ask(1, 4), &Nobody)
+            },
+            |(core, _), closed, granted| {
+                hand_over(core, SOON_AND_LATE[1]);
+                assert_eq!(closed.is_ok(), granted.is_err(), "{closed:?} {granted:?}");
+                assert_eq!(core.accounts.used(1), if granted.is_ok() { 4 } else { 0 });
+            },
+        );
+    }
+
+    /// W6. Of two of a tenant, of which the first fits all the time, the second does not pass it:
+    /// not for a count that is on its way, nor for bytes.
+    #[test]
+    fn nobody_overtakes_another_of_its_tenant_while_a_request_is_on_its_way() {
+        let counted = |core: Core| {
+            let counted = Settings { counted: 1, ..settings(BYTES_MAX, 0) };
+            core.accounts.configure(1, &counted).unwrap();
+            core.tenant(1).queues[0].set_grants_max(Some(1));
+            core
+        };
+        let new = || {
+            let core = counted(core(10, 0, &[(10, 0), (10, 0)]));
+            let (slot, generation) = core.admit(&ask(2, 10), &Nobody).unwrap();
+            let line = [(0, 5), (1, 8)].map(|(kind, bytes)| {
+                core.enter_line(&Ask { kind, ..ask(1, bytes) }, u64::MAX).unwrap()
+            });
+            hand_over(&core, 0);
+            core.release(slot, generation, ask(2, 10).owner(), &Nobody).unwrap();
+            (core, line)
+        };
+        at_every_step(
+            new,
+            |(core, _)| core.admit(&ask(1, 11), &Nobody).is_err(),
+            |(core, _)| core.hand_over(0, &mut Decided::default()),
+            |(core, [first, second]), refused, _| {
+                assert!(refused);
+                hand_over(core, 0);
+                assert!(matches!(core.take_outcome(*first), Outcome::Granted(..)));
+                assert_eq!(core.take_outcome(*second), Outcome::Waiting);
+            },
+        );
+    }
+
+    /// W4. A request has the last slot for a moment, and is refused by its limit: then it looks
+    /// along the line, where nobody could be served for want of that slot.
+    #[test]
+    fn who_is_denied_offers_the_slot_it_had_to_those_who_wait() {
+        const LIMIT: u64 = 1_000;
+        let new = || {
+            let config = GovernorConfig {
+                tenants_max: 1,
+                grants_max: SLOTS,
+                pool_pressure: false,
+                ..GovernorConfig::new(2 * LIMIT)
+            };
+            let governor = Governor::new(config).unwrap();
+            let limited = TenantConfig::new(TenantId::from_u128(1), "");
+            let limited = TenantConfig { limit_bytes: Some(LIMIT), ..limited };
+            let tenant = governor.register_tenant(limited).unwrap();
+            let one = Request::new(tenant, AllocationType::Inference, 1);
+            let take = || governor.try_request(&one).map(|grant| grant.into_id());
+            let held: Vec<_> = std::iter::from_fn(|| take().ok()).collect();
+            governor.release(tenant, *held.last().unwrap()).unwrap();
+            (governor, tenant, held)
+        };
+        let request = |tenant, bytes| Request::new(tenant, AllocationType::Inference, bytes);
+        at_every_step(
+            new,
+            |&(ref governor, tenant, ref held)| {
+                let rest = LIMIT + 1 - held.len() as u64;
+                governor.try_request(&request(tenant, rest)).map(|grant| grant.into_id()).is_ok()
+            },
+            |&(ref governor, tenant, ref held)| {
+                governor.grow(tenant, held[0], 1).ok();
+                let wait_max = std::time::Duration::from_secs(9);
+                // It waits on: nobody else looks at the line from here on.
+                governor.enqueue(&request(tenant, 1), wait_max).map(std::mem::forget).is_ok()
+            },
+            |(governor, _, held), granted, enqueued| {
+                assert!((granted, enqueued) != (false, false) && held.len() > 1);
+                assert!(granted || governor.waiters() == 0, "it waits for nobody");
+            },
+        );
+    }
+
+    /// W4. A request buys more than it needs, and before it can give that up a walk along the line
+    /// collects it, to be sure that a waiter is short: one that was looked at before may fit now.
+    #[test]
+    fn what_a_walk_collects_is_offered_to_those_it_has_passed() {
+        let new = || {
+            let core = core(100, 64, &[(100, 0), (100, 0), (100, 0), (100, 0)]);
+            let holds = [83, 17].map(|bytes| core.admit(&ask(4, bytes), &Nobody).unwrap());
+            let first = core.enter_line(&ask(2, 15), u64::MAX).unwrap();
+            for bytes in [50, 1] {
+                core.enter_line(&ask(3, bytes), u64::MAX).unwrap();
+            }
+            hand_over(&core, 0);
+            let (slot, generation) = holds[1];
+            core.release(slot, generation, ask(4, 17).owner(), &Nobody).unwrap();
+            (core, first)
+        };
+        at_every_step(
+            new,
+            |(core, _)| core.admit(&ask(1, 1), &Nobody).is_ok(),
+            |(core, _)| core.hand_over(0, &mut Decided::default()),
+            |(core, first), _, left| {
+                let free = 100 - core.accounts.used(ROOT);
+                let served = matches!(core.take_outcome(*first), Outcome::Granted(..));
+                let looks_again = core.is_unsettled() || core.waiting.is_noted();
+                assert!(served || looks_again || free < 15, "{free} are free, 15 wanted: {left:?}");
+            },
+        );
     }
 
     /// Without a place among the tenant's grants no bytes are set aside for it.

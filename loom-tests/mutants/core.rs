@@ -244,13 +244,20 @@ pub const MUTANTS: &[Mutant] = &[
         "admission",
         "rest_withheld",
         &[(
-            "let withheld = self.accounts.hand_up(account) != Trimmed::Nothing;",
+            "let withheld = self.accounts.hand_up(account).any();",
             "let withheld = account == u32::MAX
-            && self.accounts.hand_up(account) != Trimmed::Nothing;",
+            && self.accounts.hand_up(account).any();",
         )],
     ),
-    // Who is refused says nothing of what it has collected.
-    of("admission", "collected_in_silence", &[("if !charged {", "if !charged && account > 9 {")]),
+    // Whoever collects what others have bought says nothing of it.
+    of(
+        "account",
+        "collected_in_silence",
+        &[(
+            "        if matches!(trimmed, Trimmed::Freed(_)) {",
+            "        if matches!(trimmed, Trimmed::Freed(_)) && index > 9 {",
+        )],
+    ),
     // A waiter that does not fit after all keeps what was bought for it.
     of(
         "wait",

@@ -231,6 +231,22 @@ pub enum Trimmed {
     Busy,
 }
 
+/// What a trim of an account and those above it did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HandedUp {
+    /// Bytes that went up, in all levels together.
+    pub freed: u64,
+    /// Whether bytes were on their way somewhere, so that idle claim may be left.
+    pub busy: bool,
+}
+
+impl HandedUp {
+    /// Whether there was idle claim, or may have been.
+    pub fn any(self) -> bool {
+        self.busy || self.freed > 0
+    }
+}
+
 /// The words of an account as a charge reads them, in this order.
 struct View<'a> {
     account: &'a Account,
@@ -251,6 +267,8 @@ pub struct Accounts {
     groups_seen: AtomicU32,
     tenants_seen: AtomicU32,
     quantum: u64,
+    /// Whether idle claim of others was collected since somebody asked.
+    collected: CachePadded<AtomicU32>,
     /// A [`Gauge`].
     gauge: CachePadded<AtomicU32>,
     water: CachePadded<AtomicU64>,
@@ -442,18 +460,21 @@ impl Account {
 
     /// What `read` finds in the record that was in force at one instant of this call. Whoever is
     /// overtaken by a configuration may have read the next one, which is written before it is in
-    /// force and may never be: then it looks again, up to [`RECORD_LOOKS_MAX`] times.
+    /// force and may never be: then it looks again, up to [`RECORD_LOOKS_MAX`] times. It does so,
+    /// too, if the version may have come round to the same bits (P2).
     #[inline]
     fn in_force<T>(&self, read: impl Fn(&Record) -> T) -> T {
-        let mut word = self.used();
         let mut looks = 1;
         loop {
+            let changes = self.changes();
+            let word = self.used();
             let value = read(self.record(word));
-            let now = self.used();
-            if now.config_version() == word.config_version() || looks == RECORD_LOOKS_MAX {
+            let same = self.used().config_version() == word.config_version();
+            let slept = self.changes().wrapping_sub(changes) + 1;
+            if same && slept < u64::from(CONFIG_VERSIONS) || looks == RECORD_LOOKS_MAX {
                 return value;
             }
-            (word, looks) = (now, looks + 1);
+            looks += 1;
         }
     }
 }
@@ -549,6 +570,7 @@ impl Accounts {
             groups_seen: AtomicU32::new(0),
             tenants_seen: AtomicU32::new(0),
             quantum,
+            collected: CachePadded::new(AtomicU32::new(0)),
             gauge: CachePadded::new(AtomicU32::new(0)),
             water: CachePadded::new(AtomicU64::new(0)),
         };
@@ -793,7 +815,8 @@ impl Accounts {
     }
 
     /// Like [`Accounts::charge`], but takes the first refusal for an answer: what is idle below an
-    /// ancestor that refuses is not looked for. Right where it has been collected already.
+    /// ancestor that refuses is not looked for. Right where it has been collected already. Buys
+    /// nothing beyond the need: what is idle of the payer afterwards another has bought.
     ///
     /// Steps: bounded by a constant.
     pub fn charge_once(
@@ -803,25 +826,34 @@ impl Accounts {
         counted: u8,
         bytes: u64,
     ) -> Result<(), Obstacle> {
-        let payer = Payer { index, identity: Some((generation, counted)) };
+        let payer = Payer { index, identity: Some((generation, counted)), quantum: 0 };
         let mut turns = CHARGE_TURNS_MAX;
         self.attempt(payer, bytes, bytes, &mut turns).map(|_| ())
     }
 
-    /// The account that would refuse a charge of `bytes` now, by a look at it and those above.
+    /// The account that would refuse a charge of `bytes` now, by a look at it and those above: its
+    /// use and its limit are of one instant. None while that is configured again and again.
     pub fn shortage(&self, index: u32, bytes: u64) -> Option<Obstacle> {
         let (mut at, mut asked) = (index, bytes);
         for _ in 0..=DEPTH_MAX {
-            let view = self.view(at);
-            let (used, limit) = (view.word.used(), view.limit);
-            let wanted = used.saturating_add(asked);
-            if wanted > limit {
-                return Some(Obstacle::Full { account: at, asked, used, limit });
-            }
-            if wanted <= view.top {
+            let mut looks = 0;
+            let (wanted, top) = loop {
+                let view = self.view(at);
+                let wanted = view.word.used().saturating_add(asked);
+                if wanted <= view.limit {
+                    break (wanted, view.top);
+                }
+                // The limit that was read may never be in force (P3).
+                let full = self.refusal(at, &view, asked);
+                looks += 1;
+                if full.is_some() || looks == RECORD_LOOKS_MAX {
+                    return full;
+                }
+            };
+            if wanted <= top {
                 return None;
             }
-            asked = wanted - view.top;
+            asked = wanted - top;
             at = self.parent(at);
         }
         None
@@ -852,7 +884,8 @@ impl Accounts {
     ) -> Result<(), Obstacle> {
         for _ in 0..CHARGE_ROUNDS_MAX {
             let mut turns = CHARGE_TURNS_MAX;
-            let payer = Payer { index, identity: Some((generation, counted)) };
+            let identity = Some((generation, counted));
+            let payer = Payer { index, identity, quantum: self.quantum };
             match self.attempt(payer, bytes, bytes, &mut turns) {
                 Ok(_) => return Ok(()),
                 Err(obstacle) => self.clear(obstacle, index, Need::More(bytes))?,
@@ -919,16 +952,22 @@ impl Accounts {
                 return Err(Obstacle::Closed);
             }
             let missing = wanted - view.top;
-            self.pay(account, missing.max(self.quantum), missing, turns)?;
+            self.pay(account, payer.quantum, missing, turns)?;
         }
         Err(Obstacle::Contended)
     }
 
-    /// Adds at least `min` and at best `want` bytes of the parent to the claim of an account that
-    /// the caller has marked, and takes the mark away.
-    fn pay(&self, account: &Account, want: u64, min: u64, turns: &mut u32) -> Result<(), Obstacle> {
-        let parent = Payer { index: account.parent(), identity: None };
-        let bought = self.attempt(parent, want, min, turns);
+    /// Adds at least `min` and at best `quantum` bytes of the parent to the claim of an account
+    /// that the caller has marked, and takes the mark away.
+    fn pay(
+        &self,
+        account: &Account,
+        quantum: u64,
+        min: u64,
+        turns: &mut u32,
+    ) -> Result<(), Obstacle> {
+        let parent = Payer { index: account.parent(), identity: None, quantum };
+        let bought = self.attempt(parent, min.max(quantum), min, turns);
         if planted(Bug::MarkKept) && bought.is_err() {
             return bought.map(|_| ());
         }
@@ -1131,12 +1170,13 @@ impl Accounts {
     }
 
     /// Trims below `account` until it has room for `needed` bytes or nothing idle is left; false if
-    /// bytes were on their way somewhere, so that some may be left.
+    /// bytes were on their way somewhere, so that some may be left. Who had bought what is idle
+    /// does not find it any more: that there was some is noted ([`Accounts::has_collected`]).
     pub fn collect(&self, account: u32, needed: u64) -> bool {
         let mut settled = true;
         for tenant in self.tenants() {
             if self.is_below(tenant, account) {
-                let trimmed = self.trim(tenant);
+                let trimmed = self.trim_for_others(tenant);
                 settled &= trimmed != Trimmed::Busy;
                 if matches!(trimmed, Trimmed::Freed(_))
                     && self.collect_above(tenant, account, needed)
@@ -1148,33 +1188,57 @@ impl Accounts {
         for depth in (1..=DEPTH_MAX).rev() {
             for group in self.groups().filter(|&g| self.depth(g) == depth) {
                 if self.is_below(group, account) {
-                    settled &= self.trim(group) != Trimmed::Busy;
+                    settled &= self.trim_for_others(group) != Trimmed::Busy;
                 }
             }
         }
         settled
     }
 
-    /// Trims an account and those above it. [`Trimmed::Busy`] if bytes were on their way somewhere,
-    /// so that idle claim may be left; else how much went up, in all levels together.
-    pub fn hand_up(&self, index: u32) -> Trimmed {
-        let (mut at, mut freed, mut busy) = (index, 0, false);
+    /// Trims what another may have bought.
+    fn trim_for_others(&self, index: u32) -> Trimmed {
+        let trimmed = self.trim(index);
+        if matches!(trimmed, Trimmed::Freed(_)) {
+            self.note_collected();
+        }
+        trimmed
+    }
+
+    /// Notes that claim went up which another may have bought.
+    pub fn note_collected(&self) {
+        // Release: pairs with the Acquire of whoever looks: what went up is seen then.
+        self.collected.store(1, Ordering::Release);
+    }
+
+    /// Whether idle claim was collected since this was taken note of: whoever was refused before
+    /// may fit now, and who had bought that claim cannot know.
+    pub fn has_collected(&self) -> bool {
+        // Acquire: pairs with the Release in `note_collected`.
+        self.collected.load(Ordering::Acquire) != 0
+    }
+
+    /// Takes note of it: whoever does looks next who fits.
+    pub fn take_collected(&self) -> bool {
+        // AcqRel: pairs with the Release in `note_collected`; what is noted later is another note.
+        self.has_collected() && self.collected.swap(0, Ordering::AcqRel) != 0
+    }
+
+    /// Trims an account and those above it.
+    pub fn hand_up(&self, index: u32) -> HandedUp {
+        let mut up = HandedUp { freed: 0, busy: false };
+        let mut at = index;
         for _ in 0..DEPTH_MAX {
             if at == ROOT {
                 break;
             }
             match self.trim(at) {
-                Trimmed::Freed(bytes) => freed += bytes,
-                Trimmed::Busy => busy = true,
+                Trimmed::Freed(bytes) => up.freed += bytes,
+                Trimmed::Busy => up.busy = true,
                 Trimmed::Nothing => {}
             }
             at = self.table[at].parent();
         }
-        match freed {
-            _ if busy => Trimmed::Busy,
-            0 => Trimmed::Nothing,
-            freed => Trimmed::Freed(freed),
-        }
+        up
     }
 
     /// Passes what came back from `index` on to `account`; says whether that is enough.
@@ -1290,7 +1354,7 @@ impl Accounts {
             }
             let mut turns = CHARGE_TURNS_MAX;
             account.mark();
-            match self.pay(account, missing, missing, &mut turns) {
+            match self.pay(account, 0, missing, &mut turns) {
                 Ok(()) => return Ok(()),
                 Err(obstacle) => self.clear(obstacle, index, Need::Guarantee(guarantee))?,
             }
@@ -1447,8 +1511,7 @@ impl Accounts {
     /// Bytes below the limit that are not in use.
     #[inline]
     pub fn room(&self, index: u32) -> u64 {
-        let view = self.view(index);
-        view.limit.saturating_sub(view.word.used())
+        self.limit(index).saturating_sub(self.used(index))
     }
 
     /// The limit in force at the pressure level at which it is highest.
@@ -1525,6 +1588,8 @@ struct Payer {
     index: u32,
     /// Generation and counted types the caller relies on; an ancestor is whoever it is.
     identity: Option<(u32, u8)>,
+    /// Bytes that are bought at best, if there is plenty, where fewer are needed.
+    quantum: u64,
 }
 
 impl Payer {
@@ -1638,7 +1703,7 @@ mod tests {
         let before = accounts.look_below(ROOT).unwrap();
         charge(&accounts, 2, 10);
         accounts.uncharge(2, 10);
-        assert!(matches!(accounts.hand_up(2), Trimmed::Freed(bytes) if bytes >= 20));
+        assert!(accounts.hand_up(2).freed >= 20);
         let after = accounts.look_below(ROOT).unwrap();
         assert_ne!(after, before);
         assert_eq!(accounts.look_below(ROOT), Some(after));
@@ -1685,7 +1750,7 @@ mod tests {
             charge(&accounts, 2, 10);
             accounts.uncharge(2, 10);
             accounts.table[busy].mark();
-            assert_eq!(accounts.hand_up(2), Trimmed::Busy, "account {busy}");
+            assert!(accounts.hand_up(2).busy, "account {busy}");
             accounts.table[busy].unmark();
             assert!(accounts.collect(ROOT, 101));
         }
@@ -1749,7 +1814,7 @@ mod tests {
     #[test]
     fn an_attempt_takes_no_more_turns_than_it_has() {
         let accounts = family();
-        let payer = Payer { index: 3, identity: Some((1, 0)) };
+        let payer = Payer { index: 3, identity: Some((1, 0)), quantum: 0 };
         let mut turns = 5;
         assert_eq!(accounts.attempt(payer, 3, 3, &mut turns), Ok(3));
         assert_eq!(turns, 4);

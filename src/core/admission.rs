@@ -14,7 +14,7 @@
 //! claim would let a charge commit that its ancestors have no room for (I1).
 
 use super::Core;
-use super::account::{Obstacle, Trimmed};
+use super::account::Obstacle;
 use super::bugs::{Bug, planted};
 use super::events::{End, Observer};
 use super::grants::{Ended, Fields, Refused, flag};
@@ -146,25 +146,27 @@ pub struct Prepared {
 impl Core {
     /// Decides a request. Steps: two read-modify-writes when the account's claim suffices, one
     /// more for the rate and two for the number of grants where they are limited; bounded always.
-    /// Where bytes are scarce, claim that was bought beyond the need, or collected for a request
-    /// that was refused all the same, goes back at once.
+    /// Where bytes are scarce, claim that was bought beyond the need goes back at once.
     #[inline]
     pub fn admit(&self, ask: &Ask, observer: &dyn Observer) -> Result<Granted, No> {
         let answer = self.decide(ask, observer);
-        self.after_charge(ask.account, answer.is_ok());
+        self.after_charge(ask.account);
         answer
     }
 
-    /// Where bytes are scarce, claim beyond the need goes back at once, and whoever waits hears of
-    /// what was collected before a refusal: it may have been bought for one of them at that moment.
+    /// Where bytes are scarce, claim beyond the need goes back at once.
     #[inline]
-    fn after_charge(&self, account: u32, charged: bool) {
+    fn after_charge(&self, account: u32) {
         if self.scarcity.any() {
             self.give_up_rest(account);
-            if !charged {
-                self.scarcity.unsettle();
-            }
         }
+    }
+
+    /// Whether there is claim that went up, or was left idle, and was not offered to those who wait
+    /// since: who was refused before may fit.
+    #[inline]
+    pub fn is_unsettled(&self) -> bool {
+        self.scarcity.is_unsettled() || self.accounts.has_collected()
     }
 
     #[inline]
@@ -283,7 +285,7 @@ impl Core {
     /// Hands the idle claim of an account up as far as it goes.
     #[cold]
     pub fn give_up_claim(&self, account: u32) {
-        if self.accounts.hand_up(account) == Trimmed::Busy {
+        if self.accounts.hand_up(account).busy {
             self.scarcity.unsettle();
         }
     }
@@ -299,7 +301,7 @@ impl Core {
     /// look at the line next, and to the caller.
     #[cold]
     pub fn give_up_rest(&self, account: u32) -> bool {
-        let withheld = self.accounts.hand_up(account) != Trimmed::Nothing;
+        let withheld = self.accounts.hand_up(account).any();
         if withheld {
             self.scarcity.unsettle();
         }
@@ -389,7 +391,7 @@ impl Core {
                 break;
             }
         }
-        self.after_charge(account, charged.is_ok());
+        self.after_charge(account);
         if charged.is_ok() && self.events.is_enabled() {
             observer.grown(owner, (slot, generation), bytes);
         }
@@ -553,19 +555,31 @@ mod tests {
         assert_eq!(core.admit(&ask(2, 1), &Nobody), Err(full));
     }
 
-    /// What was collected before a refusal is a reason to look at the line, whatever was refused.
+    /// What was collected is a reason to look at the line, whether it was enough or not.
     #[test]
-    fn only_who_is_refused_says_that_it_may_have_collected() {
-        let core = core(10);
-        assert!(core.scarcity.enter());
-        let granted = core.admit(&ask(2, 5), &Nobody).unwrap();
-        let owner = ask(2, 5).owner();
-        assert_eq!(core.grow(granted.0, granted.1, owner, 1, &Nobody), Ok(Ok(())));
-        assert!(!core.scarcity.is_unsettled());
-        assert!(core.grow(granted.0, granted.1, owner, 9, &Nobody).unwrap().is_err());
-        assert!(core.scarcity.settle());
-        assert!(core.admit(&ask(2, 9), &Nobody).is_err());
-        assert!(core.scarcity.settle());
+    fn who_has_collected_says_so_and_nobody_else() {
+        let grown = |core: &Core, granted: Granted, bytes| {
+            core.grow(granted.0, granted.1, ask(2, 5).owner(), bytes, &Nobody).unwrap().is_ok()
+        };
+        for (more, enough) in [(5, true), (6, false)] {
+            for grows in [false, true] {
+                let core = core(15);
+                let open = Settings { limits: [100; LEVELS], ..Settings::default() };
+                [1, 2].map(|account| core.accounts.configure(account, &open).unwrap());
+                core.accounts.charge(4, 1, 0, 5).unwrap();
+                core.accounts.uncharge(4, 5);
+                assert!(core.scarcity.enter());
+                let granted = core.admit(&ask(2, 5), &Nobody).unwrap();
+                assert!(grown(&core, granted, 5) && !core.is_unsettled(), "that much was free");
+                let ask_for = |bytes| match grows {
+                    true => grown(&core, granted, bytes),
+                    false => core.admit(&ask(2, bytes), &Nobody).is_ok(),
+                };
+                assert_eq!(ask_for(more), enough);
+                assert!(core.is_unsettled() && core.accounts.take_collected());
+                assert!(!ask_for(7) && !core.is_unsettled(), "there was nothing to collect");
+            }
+        }
     }
 
     /// Idle claim that goes up is a reason to look at the line again; where there is none, or it is

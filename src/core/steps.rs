@@ -72,9 +72,9 @@ impl StepsMax {
 
 /// Limit in force: level, limit, and at the highest level weight, guarantee and water level.
 const LIMIT: u64 = 5;
-/// So many values of the record in force, and the used word before and after each look at them.
+/// So many values of the record in force; changes and the used word before and after each look.
 const fn in_force(values: u64) -> u64 {
-    1 + RECORD_LOOKS_MAX as u64 * (values + 1)
+    RECORD_LOOKS_MAX as u64 * (values + 4)
 }
 const HEAD: u64 = in_force(1);
 /// Head and guarantee.
@@ -93,7 +93,8 @@ const LOOK: u64 = 4;
 /// The look, the exchange of the claim, the count of trims; turns; the hand-back.
 const TRIM: u64 = LOOK + 3 + TRIM_TURNS_MAX as u64 * (LOOK + 1) + 4;
 const LEVELS_UP: u64 = DEPTH_MAX as u64;
-const COLLECT_ABOVE: u64 = 1 + LEVELS_UP * (TRIM + 1) + VIEW;
+/// Limit and use are looked at at last.
+const COLLECT_ABOVE: u64 = 1 + LEVELS_UP * (TRIM + 1) + in_force(LIMIT) + 1;
 /// Two looks below, from the top down, between two at the account.
 const CERTIFY: StepsMax = StepsMax {
     constant: VIEW + 2 * REFUSAL + 2 + 2 * (LEVELS_UP + 1),
@@ -102,7 +103,7 @@ const CERTIFY: StepsMax = StepsMax {
 };
 const COLLECT: StepsMax = StepsMax {
     constant: LEVELS_UP + 1,
-    by_account: LEVELS_UP + LEVELS_UP + TRIM + COLLECT_ABOVE,
+    by_account: LEVELS_UP + LEVELS_UP + TRIM + 1 + COLLECT_ABOVE,
     by_segment: 0,
 };
 const ROUND: StepsMax = StepsMax::new(CHARGE_TURNS_MAX as u64 * TURN).plus(CERTIFY).plus(COLLECT);

@@ -13,7 +13,9 @@
 //!     but not before those who would enter now
 //! W2  bytes belong to a waiter before it wakes: it is decided by the exchange that names its grant
 //! W3  used(tenant) = sum of its live grants + bytes set aside for the senior, if that is its own
-//! W4  nobody is forgotten: after the last change that could let a waiter in, somebody looks
+//! W4  nobody is forgotten: after the last change that could let a waiter in, somebody looks; who
+//!     takes idle claim away that another has bought says so (`has_collected`), for that one finds
+//!     none to offer
 //! W5  while somebody waits no claim is idle, save what is on its way: who begins to wait collects
 //!     it, and whoever frees bytes or buys claim hands it up and looks at the line (S1)
 //! W6  who is passed by a later waiter of its tenant did not fit at some moment since that came
@@ -109,6 +111,21 @@ pub enum Left {
     Full,
     /// Others kept changing something: somebody has to look again.
     Noted,
+}
+
+/// Why a walk along the line is not the last one.
+#[derive(Clone, Copy, Default)]
+struct Open {
+    /// Others were at work where it looked.
+    unclear: bool,
+    /// It freed something itself, which those may want whom it had looked at before.
+    freed: bool,
+}
+
+impl Open {
+    fn any(self) -> bool {
+        self.unclear || self.freed
+    }
 }
 
 /// A place in the line.
@@ -428,27 +445,29 @@ impl Core {
         if !waiting.take_line() {
             return Left::Clear;
         }
-        let mut unclear = false;
+        let mut left = Open::default();
         for _ in 0..WALKS_MAX {
             waiting.take_note();
-            unclear = self.walk(now_ns, decided);
+            left = self.walk(now_ns, decided);
             if decided.is_full() {
                 waiting.leave_to_others();
                 return Left::Full;
             }
-            if !unclear && waiting.leave_line() {
+            if !left.any() && waiting.leave_line() {
                 return Left::Clear;
             }
         }
-        if unclear && decided.cells().is_empty() && waiting.leave_unclear() {
+        // Those who are at work look afterwards; what this walk freed nobody else knows of.
+        let others = left.unclear && !left.freed;
+        if others && decided.cells().is_empty() && waiting.leave_unclear() {
             return Left::Clear;
         }
         waiting.leave_to_others();
         Left::Noted
     }
 
-    /// One walk along the line; says whether anything was unclear.
-    fn walk(&self, now_ns: u64, decided: &mut Decided<'_>) -> bool {
+    /// One walk along the line; says what is a reason for another one.
+    fn walk(&self, now_ns: u64, decided: &mut Decided<'_>) -> Open {
         let waiting = &self.waiting;
         waiting.turnover.look(now_ns);
         self.let_in();
@@ -456,8 +475,9 @@ impl Core {
         let number = waiting.state.walk.load(Ordering::Relaxed).wrapping_add(1).max(1);
         // Relaxed: held.
         waiting.state.walk.store(number, Ordering::Relaxed);
-        let mut unclear = !self.settle();
-        unclear |= self.serve_senior(now_ns, decided);
+        let unsettled = !self.settle();
+        let mut open = self.serve_senior(now_ns, decided);
+        open.unclear |= unsettled;
         let (mut kept, length) = (0, waiting.length());
         let mut oldest: Option<u32> = None;
         for index in 0..length {
@@ -469,7 +489,8 @@ impl Core {
                 true
             } else {
                 let look = self.look_at(&standing, now_ns, number, decided);
-                unclear |= look == Look::Unclear || look == Look::LeavesBytes;
+                open.unclear |= look == Look::Unclear;
+                open.freed |= look == Look::LeavesBytes;
                 if look == Look::Aged {
                     let since = |cell| waiting.waiters.ageing_ns(cell);
                     let longer = oldest.is_none_or(|o| since(standing.cell) < since(o));
@@ -483,7 +504,10 @@ impl Core {
             }
         }
         waiting.set_length(kept);
-        unclear | oldest.is_some_and(|oldest| self.make_senior(oldest, now_ns))
+        open.freed |= oldest.is_some_and(|oldest| self.make_senior(oldest, now_ns));
+        // Those who were looked at before may want it.
+        open.freed |= self.accounts.has_collected();
+        open
     }
 
     /// Makes an aged waiter the senior, if there is none, or the present one has gained nothing for
@@ -505,11 +529,28 @@ impl Core {
 
     /// Collects what may be idle; false if some of it is on its way.
     fn settle(&self) -> bool {
-        let settled = !self.scarcity.settle() || self.accounts.collect(ROOT, u64::MAX);
+        if !(self.scarcity.settle() | self.accounts.take_collected()) {
+            return true;
+        }
+        let settled = self.accounts.collect(ROOT, u64::MAX);
+        // It is there for all who are looked at next.
+        self.accounts.take_collected();
         if !settled {
             self.scarcity.unsettle();
         }
         settled
+    }
+
+    /// Hands up what is idle of a tenant that has just paid for what a waiter needs, and for no
+    /// more: what goes up here another has bought, or is giving back.
+    fn give_up_others(&self, account: u32) {
+        let up = self.accounts.hand_up(account);
+        if up.freed > 0 {
+            self.accounts.note_collected();
+        }
+        if up.busy {
+            self.scarcity.unsettle();
+        }
     }
 
     /// Gives those who entered their places.
@@ -553,19 +594,20 @@ impl Core {
         if last.wrapping_sub(now) < TAGS_APART_MAX { last } else { now }
     }
 
-    /// Serves the senior, or sets aside what there is for it; says whether anything was unclear.
-    fn serve_senior(&self, now_ns: u64, decided: &mut Decided<'_>) -> bool {
+    /// Serves the senior, or sets aside what there is for it.
+    fn serve_senior(&self, now_ns: u64, decided: &mut Decided<'_>) -> Open {
         let waiting = &self.waiting;
-        let Some(cell) = waiting.senior() else { return false };
+        let mut open = Open::default();
+        let Some(cell) = waiting.senior() else { return open };
         let waiters = &waiting.waiters;
         let late = waiters.deadline_ns(cell) <= now_ns;
         if late || !waiters.is_waiting(cell) || self.is_gone(&waiters.ask(cell, now_ns)) {
             // What it had goes to those in line before anybody is senior again.
             self.give_up_aside(cell);
-            return false;
+            return open;
         }
         if decided.is_full() {
-            return false;
+            return open;
         }
         // What went up again is there for those who are looked at next.
         self.set_aside(cell, now_ns);
@@ -574,20 +616,22 @@ impl Core {
                 // All bytes are its grant's now.
                 waiting.set_aside_bytes(0);
                 self.decide_granted(cell, granted, decided);
-                false
             }
             Served::Short(account) => {
                 // At its own limit it needs no bytes of others, and makes way for the next.
                 let ask = waiters.ask(cell, now_ns);
-                (account == ask.account || !self.can_ever_fit(&ask)) && self.give_up_aside(cell)
+                if account == ask.account || !self.can_ever_fit(&ask) {
+                    open.freed = self.give_up_aside(cell);
+                }
             }
-            Served::Unclear => true,
+            Served::Unclear => open.unclear = true,
             // Without a slot it has no use for bytes.
             Served::Lacking(no) => {
                 decided.lacks_slots |= no == No::Slots;
-                self.give_up_aside(cell)
+                open.freed = self.give_up_aside(cell);
             }
         }
+        open
     }
 
     /// Sets aside for the senior what it can get now; says whether claim that was bought in vain
@@ -607,7 +651,7 @@ impl Core {
             match self.accounts.charge_once(ask.account, ask.generation, counted, wanted) {
                 Ok(()) => {
                     waiting.set_gained_ns(now_ns);
-                    self.give_up_claim(ask.account);
+                    self.give_up_others(ask.account);
                     return false;
                 }
                 Err(Obstacle::Full { asked, used, limit, .. }) => {
@@ -627,6 +671,22 @@ impl Core {
         let waiting = &self.waiting;
         let of = |cell| waiting.waiters.ask(cell, 0).account;
         if waiting.senior().map(of) == Some(account) { waiting.aside_bytes() } else { 0 }
+    }
+
+    /// Closes a tenant that holds no grant; else answers the bytes in its grants. With the line
+    /// held, so that what is set aside is neither more nor less than what is charged for it, and
+    /// becomes no grant meanwhile: `wait` is called while another thread has it, for a bounded
+    /// number of that thread's own steps. The caller holds the administrative mutex, and looks at
+    /// the line afterwards.
+    pub fn close_while_idle(&self, account: u32, wait: impl Fn()) -> Result<(), u64> {
+        while !self.waiting.take_line() {
+            wait();
+        }
+        let aside = self.aside_of(account);
+        let closed = self.accounts.close_within(account, aside);
+        let bytes = self.accounts.used(account).saturating_sub(aside);
+        self.waiting.leave_to_others();
+        if closed { Ok(()) } else { Err(bytes) }
     }
 
     /// At most what the grants below an account hold: its use without what is set aside for the
@@ -717,7 +777,11 @@ impl Core {
                 decided.lacks_slots |= no == No::Slots;
                 Look::Stays
             }
-            Served::Unclear => Look::Unclear,
+            // It may fit: no later one of its tenant passes it before that is known.
+            Served::Unclear => {
+                turns.hold_up(walk);
+                Look::Unclear
+            }
         }
     }
 
@@ -832,14 +896,14 @@ impl Core {
                 Err(No::Contended | No::Closed) => return Served::Unclear,
                 Err(no) => return Served::Lacking(no),
             };
-            let charge = || {
-                let (generation, counted) = (ask.generation, ready.counted);
-                let bytes = if planted(Bug::ServedTwice) { 2 * bytes } else { bytes };
-                self.accounts.charge_once(ask.account, generation, counted, bytes)
-            };
-            let obstacle = match if bytes == 0 { Ok(()) } else { charge() } {
+            // Also of nothing, if all is set aside: that what was prepared is still in force is
+            // known by the exchange of the used word.
+            let (generation, counted) = (ask.generation, ready.counted);
+            let bytes = if planted(Bug::ServedTwice) { 2 * bytes } else { bytes };
+            let charged = self.accounts.charge_once(ask.account, generation, counted, bytes);
+            let obstacle = match charged {
                 Ok(()) => {
-                    self.give_up_claim(ask.account);
+                    self.give_up_others(ask.account);
                     return Served::Granted(self.publish(&ask, &ready, observer));
                 }
                 Err(obstacle) => obstacle,
@@ -982,6 +1046,36 @@ mod tests {
         fn grown(&self, _: Owner, _: (u32, u32), _: u64) {}
         fn shrunk(&self, _: Owner, _: (u32, u32), _: u64) {}
         fn ended(&self, _: Owner, _: (u32, u32), _: u64, _: End) {}
+    }
+
+    /// What the last of all walks frees nobody else knows of: it is not taken for the work of
+    /// others, who would look again. Seven are made for those who give up while they are served.
+    #[test]
+    fn what_the_last_walk_frees_is_offered_by_another() {
+        let core = core(100);
+        let floor = Settings { guarantee: 1, ..core.accounts.settings(3) };
+        core.accounts.configure(3, &floor).unwrap();
+        core.admit(&ask(4, 89), &Nobody).unwrap();
+        let senior = core.enter_line(&ask(2, 20), u64::MAX).unwrap();
+        core.hand_over(0, &mut Decided::default());
+        core.make_senior(senior.index, 0);
+        assert_eq!(core.waiting.aside_bytes(), 10);
+        let (walks, last) = (std::cell::Cell::new(0), std::cell::Cell::new(None));
+        let enter = |account, bytes| {
+            last.set(core.enter_line(&ask(account, bytes), u64::MAX));
+        };
+        enter(3, 1);
+        let gives_up = WhenGranted(|| {
+            walks.set(walks.get() + 1);
+            assert!(core.withdraw(last.get().unwrap()));
+            if walks.get() + 1 < WALKS_MAX { enter(3, 1) } else { enter(4, 5) }
+        });
+        let late_ns = core.waiting.patience_ns + 1;
+        let left = core.hand_over(late_ns, &mut Decided::told_to(&gives_up));
+        assert_eq!((walks.get() + 1, left), (WALKS_MAX, Left::Noted));
+        assert_eq!(core.aside_of(4), 5, "the senior has made way, and five bytes are free");
+        core.hand_over(late_ns, &mut Decided::default());
+        assert!(matches!(core.take_outcome(last.get().unwrap()), Outcome::Granted(..)));
     }
 
     #[test]

@@ -301,11 +301,11 @@ impl MultiTenantMemoryManager {
             return Err(holds(bytes));
         }
         // Nobody's code runs in there, so the records may stay locked.
-        governor.unregister_unserved(tenant.handle, how).map_err(|error| match error {
+        let left = governor.unregister_unserved(tenant.handle, how, &afterwards);
+        left.map_err(|error| match error {
             Error::GrantsLive { bytes } => holds(bytes),
             other => MemoryError::of_tenant(other, tenant_id),
         })?;
-        afterwards.try_change();
         held.gone = true;
         let places = held.places.take_all();
         let records = std::mem::take(&mut held.records);

@@ -183,7 +183,7 @@ pub fn a_refused_growth_says_that_it_may_have_collected() {
         };
         let (grown, served) = roles.race(&scene, grow, serve);
         assert!(grown.is_err(), "there are not as many bytes");
-        assert!(served.is_ok() || scene.core.scarcity.is_unsettled(), "FORGOTTEN: {served:?}");
+        assert!(served.is_ok() || scene.core.is_unsettled(), "FORGOTTEN: {served:?}");
         scene.core.scarcity.leave();
         scene.core.accounts.assert_at_rest();
     });
