@@ -714,7 +714,7 @@ impl Governor {
             Unregister::Drain => {}
             Unregister::IfIdle => self.forget_handler(tenant),
             Unregister::Force => {
-                self.end_all(index, tenant.generation());
+                self.core.end_all(index, tenant.generation(), self, std::thread::yield_now);
                 self.forget_handler(tenant);
             }
         }
@@ -754,23 +754,6 @@ impl Governor {
         let used = self.core.accounts.used(index);
         self.note_change(EventKind::Unregistered, owner, used, how as u8);
         admin.closed[kind].push_back((index, node.generation));
-    }
-
-    /// Ends every grant of a closed tenant, also those that are pinned.
-    fn end_all(&self, index: u32, generation: u32) {
-        let tenant = self.core.tenant(index);
-        for (queue, kind) in tenant.queues.iter().zip(0..) {
-            let owner = Owner::new(index, generation, kind);
-            for segment in queue.chain(&self.core.grants, owner) {
-                for slot in segment * SLOTS..(segment + 1) * SLOTS {
-                    while !self.core.end_by_force(slot, owner, self) {
-                        std::thread::yield_now();
-                    }
-                }
-            }
-        }
-        self.core.accounts.trim(index);
-        self.core.offer_claim(index);
     }
 
     /// Keeps track of a reservation until it runs out.

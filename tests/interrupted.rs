@@ -833,6 +833,37 @@ mod stepped {
         );
     }
 
+    /// The segment between two that have grants goes to another tenant.
+    #[test]
+    fn who_ends_all_grants_misses_none_behind_a_segment_that_changes_hands() {
+        let new = || {
+            let core = core(100, 0, &[(100, 0), (100, 0)]);
+            let grants = [(); 3 * SLOTS as usize];
+            let grants = grants.map(|()| core.admit(&ask(1, 1), &Nobody).unwrap());
+            let middle = SLOTS..2 * SLOTS;
+            for (slot, generation) in grants.into_iter().filter(|(slot, _)| middle.contains(slot)) {
+                core.release(slot, generation, ask(1, 1).owner(), &Nobody).unwrap();
+            }
+            assert_eq!(core.accounts.used(1), 2 * u64::from(SLOTS));
+            core
+        };
+        at_every_step(
+            new,
+            |core| {
+                core.accounts.close(1);
+                core.end_all(1, 1, &Nobody, std::thread::yield_now);
+            },
+            |core| {
+                core.queue(ask(1, 1).owner()).shed(&core.grants, true);
+                core.admit(&ask(2, 1), &Nobody).map(|_| ())
+            },
+            |core, (), other| {
+                assert_eq!(other, Ok(()));
+                assert_eq!((core.accounts.used(1), core.accounts.used(2)), (0, 1));
+            },
+        );
+    }
+
     #[test]
     fn two_who_take_segments_get_different_ones() {
         let owner = Owner::new(1, 1, 0);
