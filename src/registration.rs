@@ -355,27 +355,12 @@ impl Governor {
             if retired {
                 continue;
             }
-            if self.core.accounts.is_drained(index) && self.shed_all(index) {
+            if self.core.accounts.is_drained(index) && self.core.end_queues(index) {
                 return Some(index);
             }
             admin.closed[kind].push_back((index, generation));
         }
         None
-    }
-
-    /// Gives all segments of a drained tenant back; says whether none is left, and then none comes.
-    fn shed_all(&self, index: u32) -> bool {
-        if self.core.accounts.is_inner(index) {
-            return true;
-        }
-        let tenant = self.core.tenant(index);
-        let generation = self.core.accounts.generation(index);
-        tenant.queues.iter().zip(0..).all(|(queue, kind)| {
-            let owner = Owner::new(index, generation, kind);
-            queue.shed(&self.core.grants, true);
-            self.core.grants.backlogs.give_back(owner.0);
-            queue.close()
-        })
     }
 
     /// Finds a tenant by its id. Lock-free.

@@ -410,7 +410,7 @@ fn a_large_queue_finds_a_victim_while_its_backlog_is_held() {
     }
     let segments = queue.segments();
     let of = Source { owner: owner(0).0, segments, policy: 0, clock: LARGE, fades: false };
-    let at_it = grants.backlogs.hold(&of).expect("nobody is at it");
+    let at_it = grants.backlogs.hold(&of, || true).expect("nobody is at it");
     let sight = Sight { grants: &grants, owner: owner(0), clock: LARGE, now_ns: 0 };
     let picked = queue.pick(&sight).map(|pick| pick.slot);
     assert_eq!(picked, Some(held[last as usize].0), "the only one that may go");

@@ -454,7 +454,8 @@ impl Queue {
         let (policy, clock) = (judge.policy.as_u8().into(), sight.clock);
         let fades = judge.policy.fades();
         let of = Source { owner: sight.owner.0, segments, policy, clock, fades };
-        let Some(mut backlog) = sight.grants.backlogs.hold(&of) else {
+        let is_open = || self.head().admits(sight.owner.generation());
+        let Some(mut backlog) = sight.grants.backlogs.hold(&of, is_open) else {
             return self.turn_hand(sight, segments, WINDOW_HALVES, |slots, best| {
                 for_each_candidate(sight, judge, slots, |pick| note_least(best, pick));
                 best.is_some()
@@ -887,7 +888,7 @@ mod tests {
         let slots = (1..=count).map(|n| admit(core, &ask(2, n.into()))).collect();
         let (owner, policy) = (ask(2, 1).owner().0, Policy::Size.as_u8().into());
         let of = Source { owner, segments: 1, policy, clock: 9, fades: false };
-        (queue, slots, core.grants.backlogs.hold(&of).unwrap())
+        (queue, slots, core.grants.backlogs.hold(&of, || true).unwrap())
     }
 
     fn show_all(core: &Core, queue: &Queue, backlog: &mut Backlog<'_>) -> Option<Shown> {
