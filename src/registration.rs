@@ -355,27 +355,12 @@ impl Governor {
             if retired {
                 continue;
             }
-            if self.core.accounts.is_drained(index) && self.shed_all(index) {
+            if self.core.accounts.is_drained(index) && self.core.end_queues(index) {
                 return Some(index);
             }
             admin.closed[kind].push_back((index, generation));
         }
         None
-    }
-
-    /// Gives all segments of a drained tenant back; says whether none is left, and then none comes.
-    fn shed_all(&self, index: u32) -> bool {
-        if self.core.accounts.is_inner(index) {
-            return true;
-        }
-        let tenant = self.core.tenant(index);
-        let generation = self.core.accounts.generation(index);
-        tenant.queues.iter().zip(0..).all(|(queue, kind)| {
-            let owner = Owner::new(index, generation, kind);
-            queue.shed(&self.core.grants, true);
-            self.core.grants.backlogs.give_back(owner.0);
-            queue.close()
-        })
     }
 
     /// Finds a tenant by its id. Lock-free.
@@ -706,7 +691,7 @@ impl Governor {
             Unregister::Drain => {}
             Unregister::IfIdle => self.forget_handler(tenant),
             Unregister::Force => {
-                self.end_all(index, tenant.generation());
+                self.core.end_all(index, tenant.generation(), self, std::thread::yield_now);
                 self.forget_handler(tenant);
             }
         }
@@ -746,23 +731,6 @@ impl Governor {
         let used = self.core.accounts.used(index);
         self.note_change(EventKind::Unregistered, owner, used, how as u8);
         admin.closed[kind].push_back((index, node.generation));
-    }
-
-    /// Ends every grant of a closed tenant, also those that are pinned.
-    fn end_all(&self, index: u32, generation: u32) {
-        let tenant = self.core.tenant(index);
-        for (queue, kind) in tenant.queues.iter().zip(0..) {
-            let owner = Owner::new(index, generation, kind);
-            for segment in queue.chain(&self.core.grants, owner) {
-                for slot in segment * SLOTS..(segment + 1) * SLOTS {
-                    while !self.core.end_by_force(slot, owner, self) {
-                        std::thread::yield_now();
-                    }
-                }
-            }
-        }
-        self.core.accounts.trim(index);
-        self.core.offer_claim(index);
     }
 
     /// Keeps track of a reservation until it runs out.

@@ -28,7 +28,7 @@ proptest! {
     fn the_least_leaves_first(steps in steps()) {
         let backlogs = Backlogs::new(256);
         let mut plain: BTreeSet<Entry> = BTreeSet::new();
-        let mut held = backlogs.hold(&OF).unwrap();
+        let mut held = backlogs.hold(&OF, || true).unwrap();
         for (slot, step) in (0..).zip(steps) {
             match step {
                 Step::Add { key } => {
@@ -55,7 +55,7 @@ proptest! {
                 }
                 Step::LetGo => {
                     drop(held);
-                    held = backlogs.hold(&OF).unwrap();
+                    held = backlogs.hold(&OF, || true).unwrap();
                 }
             }
             prop_assert_eq!(held.len(), plain.len());
@@ -67,7 +67,7 @@ proptest! {
 #[test]
 fn the_most_worth_give_way() {
     let backlogs = Backlogs::new(256);
-    let mut held = backlogs.hold(&OF).unwrap();
+    let mut held = backlogs.hold(&OF, || true).unwrap();
     for slot in 0..ENTRIES_MIN {
         assert_eq!(held.add(Entry { key: 1_000 - u64::from(slot), slot }), None);
     }
@@ -90,12 +90,12 @@ fn the_most_worth_give_way() {
 #[test]
 fn who_comes_while_it_is_held_goes_without() {
     let backlogs = Backlogs::new(256);
-    let held = backlogs.hold(&OF).unwrap();
-    assert!(backlogs.hold(&OF).is_none());
+    let held = backlogs.hold(&OF, || true).unwrap();
+    assert!(backlogs.hold(&OF, || true).is_none());
     let other = Source { owner: OF.owner + 2, ..OF };
-    assert!(backlogs.hold(&other).is_some(), "another queue has its own");
+    assert!(backlogs.hold(&other, || true).is_some(), "another queue has its own");
     drop(held);
-    assert!(backlogs.hold(&OF).is_some());
+    assert!(backlogs.hold(&OF, || true).is_some());
 }
 
 /// A queue that ends frees its backlog, also while a late search holds it; the next one begins
@@ -104,14 +104,25 @@ fn who_comes_while_it_is_held_goes_without() {
 fn a_backlog_changes_hands_empty() {
     let backlogs = Backlogs::new(4);
     let next = Source { owner: OF.owner + 2, ..OF };
-    let mut held = backlogs.hold(&OF).unwrap();
+    let mut held = backlogs.hold(&OF, || true).unwrap();
     assert_eq!(held.add(Entry { key: 1, slot: 1 }), None);
-    assert!(backlogs.hold(&next).is_none(), "there is one only");
+    assert!(backlogs.hold(&next, || true).is_none(), "there is one only");
     backlogs.give_back(OF.owner);
-    assert!(backlogs.hold(&next).is_none(), "still held");
+    assert!(backlogs.hold(&next, || true).is_none(), "still held");
     drop(held);
-    assert!(backlogs.hold(&next).is_some_and(|held| held.is_empty()));
-    assert!(backlogs.hold(&OF).is_none());
+    assert!(backlogs.hold(&next, || true).is_some_and(|held| held.is_empty()));
+    assert!(backlogs.hold(&OF, || true).is_none());
+}
+
+/// Who comes late finds out once it has taken one, and lets go of it.
+#[test]
+fn a_queue_that_has_ended_takes_none() {
+    let backlogs = Backlogs::new(4);
+    assert!(backlogs.hold(&OF, || false).is_none());
+    let next = Source { owner: OF.owner + 2, ..OF };
+    assert!(backlogs.hold(&next, || true).is_some(), "there is one, and it is free");
+    let asked = || unreachable!("what it has it keeps until it is given back");
+    assert!(backlogs.hold(&next, asked).is_some());
 }
 
 /// Keys hold time, which begins anew before it would overflow; ranks of different policies are not
@@ -120,17 +131,17 @@ fn a_backlog_changes_hands_empty() {
 fn time_and_ranks_begin_anew() {
     let backlogs = Backlogs::new(256);
     let of = |clock, policy| Source { clock, policy, ..OF };
-    let held = backlogs.hold(&of(u32::MAX, 0)).unwrap();
+    let held = backlogs.hold(&of(u32::MAX, 0), || true).unwrap();
     let (young, old) = (held.key((1, 0)), held.key((1, 1_000)));
     assert!(old < young && !held.is_outdated(&of(u32::MAX, 0)));
     assert!(held.is_outdated(&of(u32::MAX, 1)), "another policy");
     drop(held);
-    let mut held = backlogs.hold(&of(5, 0)).unwrap();
+    let mut held = backlogs.hold(&of(5, 0), || true).unwrap();
     assert_eq!((held.key((1, 0)), held.key((1, 6))), (young + 6, young), "the clock wraps");
     assert_eq!(held.key((2, u32::MAX)), 2 << 32, "older than time itself");
     drop(held);
     let much_later = of(u32::MAX / 4 * 3, 0);
-    held = backlogs.hold(&much_later).unwrap();
+    held = backlogs.hold(&much_later, || true).unwrap();
     assert!(held.is_outdated(&much_later));
     held.begin_anew(&much_later);
     assert!(!held.is_outdated(&much_later) && held.window(&much_later) > 1);

@@ -908,13 +908,87 @@ mod stepped {
         let of = |owner| Source { owner, segments: 8, policy: 0, clock: 0, fades: false };
         at_every_step(
             || Backlogs::new(1),
-            |backlogs| backlogs.hold(&of(1)).is_some(),
-            |backlogs| backlogs.hold(&of(2)).is_some(),
+            |backlogs| backlogs.hold(&of(1), || true).is_some(),
+            |backlogs| backlogs.hold(&of(2), || true).is_some(),
             |backlogs, one, two| {
                 assert!(one != two, "there is one backlog");
                 let holder = if one { 1 } else { 2 };
-                assert!(backlogs.hold(&of(holder)).is_some(), "and nobody is at it");
-                assert!(backlogs.hold(&of(3 - holder)).is_none());
+                assert!(backlogs.hold(&of(holder), || true).is_some(), "and nobody is at it");
+                assert!(backlogs.hold(&of(3 - holder), || true).is_none());
+            },
+        );
+    }
+
+    /// Whoever comes meanwhile with the same queue's grants to choose from goes without.
+    #[test]
+    fn a_queue_has_one_backlog() {
+        let of = |owner| Source { owner, segments: 8, policy: 0, clock: 0, fades: false };
+        at_every_step(
+            || Backlogs::new(8),
+            |backlogs| backlogs.hold(&of(1), || true).is_some(),
+            |backlogs| backlogs.hold(&of(1), || true).is_some(),
+            |backlogs, one, two| {
+                assert!(one || two, "there are two that are free");
+                assert!(backlogs.hold(&of(2), || true).is_some(), "one is left");
+                assert!(backlogs.hold(&of(1), || true).is_some());
+            },
+        );
+    }
+
+    /// A search that began before its queue ended keeps no backlog from others.
+    #[test]
+    fn no_backlog_is_a_queues_that_has_ended() {
+        let new = || {
+            let core = core(100, 0, &[(100, 0)]);
+            let grants = [(); 4 * SLOTS as usize + 1];
+            let grants = grants.map(|()| core.admit(&ask(1, 1), &Nobody).unwrap());
+            let owner = ask(1, 1).owner();
+            for (slot, generation) in grants {
+                core.release(slot, generation, owner, &Nobody).unwrap();
+            }
+            core.accounts.close(1);
+            core
+        };
+        at_every_step(
+            new,
+            |core| core.pick(ask(1, 1).owner(), 0).is_some(),
+            |core| core.end_queues(1),
+            |core, picked, ended| {
+                assert!(!picked && ended, "there are no grants");
+                let of = |owner| Source { owner, segments: 8, policy: 0, clock: 0, fades: false };
+                let held = [1, 2].map(|owner| core.grants.backlogs.hold(&of(owner), || true));
+                assert!(held.iter().all(Option::is_some), "all there are can be had");
+            },
+        );
+    }
+
+    /// The segment between two that have grants goes to another tenant.
+    #[test]
+    fn who_ends_all_grants_misses_none_behind_a_segment_that_changes_hands() {
+        let new = || {
+            let core = core(100, 0, &[(100, 0), (100, 0)]);
+            let grants = [(); 3 * SLOTS as usize];
+            let grants = grants.map(|()| core.admit(&ask(1, 1), &Nobody).unwrap());
+            let middle = SLOTS..2 * SLOTS;
+            for (slot, generation) in grants.into_iter().filter(|(slot, _)| middle.contains(slot)) {
+                core.release(slot, generation, ask(1, 1).owner(), &Nobody).unwrap();
+            }
+            assert_eq!(core.accounts.used(1), 2 * u64::from(SLOTS));
+            core
+        };
+        at_every_step(
+            new,
+            |core| {
+                core.accounts.close(1);
+                core.end_all(1, 1, &Nobody, std::thread::yield_now);
+            },
+            |core| {
+                core.queue(ask(1, 1).owner()).shed(&core.grants, true);
+                core.admit(&ask(2, 1), &Nobody).map(|_| ())
+            },
+            |core, (), other| {
+                assert_eq!(other, Ok(()));
+                assert_eq!((core.accounts.used(1), core.accounts.used(2)), (0, 1));
             },
         );
     }

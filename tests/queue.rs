@@ -410,9 +410,32 @@ fn a_large_queue_finds_a_victim_while_its_backlog_is_held() {
     }
     let segments = queue.segments();
     let of = Source { owner: owner(0).0, segments, policy: 0, clock: LARGE, fades: false };
-    let at_it = grants.backlogs.hold(&of).expect("nobody is at it");
+    let at_it = grants.backlogs.hold(&of, || true).expect("nobody is at it");
     let sight = Sight { grants: &grants, owner: owner(0), clock: LARGE, now_ns: 0 };
     let picked = queue.pick(&sight).map(|pick| pick.slot);
     assert_eq!(picked, Some(held[last as usize].0), "the only one that may go");
     assert!(at_it.is_empty(), "and nothing was put into the backlog");
+}
+
+/// The middle one of three segments goes to another queue while they are visited.
+#[test]
+fn a_walk_tells_whether_the_chain_was_cut() {
+    let (grants, [one, two]) = (Grants::new(SEGMENTS), [Queue::empty(), Queue::empty()]);
+    [&one, &two].iter().for_each(|queue| queue.begin(1));
+    for _ in 0..3 * SLOTS {
+        one.reserve(&grants, owner(0)).unwrap();
+    }
+    (SLOTS..2 * SLOTS).for_each(|slot| grants.unreserve(slot));
+    let mut seen = Vec::new();
+    assert!(one.walk(&grants, owner(0), |index| seen.push(index)));
+    assert_eq!(std::mem::take(&mut seen), [2, 1, 0]);
+    let whole = one.walk(&grants, owner(0), |index| {
+        if index == 2 {
+            one.shed(&grants, true);
+            two.reserve(&grants, owner(1)).unwrap();
+        }
+        seen.push(index);
+    });
+    assert!(!whole, "{seen:?} was not all");
+    assert!(one.walk(&grants, owner(0), |_| ()), "nothing was unlinked this time");
 }

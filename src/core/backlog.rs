@@ -11,6 +11,10 @@
 //! ```text
 //! free  owner = 0       taken  owner = a queue        held by at most one thread while busy = 1
 //! key(parent) <= key(child)                           a heap in which each has four children
+//!
+//! B1  who takes a free one looks after that whether the queue has another, or was closed, and
+//!     frees it then; a queue that ends is closed before its backlog is freed: so the one finds the
+//!     queue closed or the other the backlog taken, and none is a queue's that has ended
 //! ```
 //!
 //! Once all places are taken an entry that comes in replaces one without children that is worth
@@ -21,7 +25,7 @@
 //! is listed here (`grants.rs`), so that none takes two places.
 
 use super::region::{Table, Zeroed};
-use super::sync::{AtomicU32, AtomicU64, Ordering};
+use super::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Most entries of a backlog; a larger queue is in order only about.
 pub const ENTRIES_MAX: u32 = if cfg!(allot_loom) { 3 } else { 16_384 };
@@ -117,10 +121,10 @@ impl Backlogs {
         Self { cells: Table::new(count as usize), places, capacity }
     }
 
-    /// Holds the backlog of a queue of so many segments; a queue that has none takes a free one.
-    /// None if another thread holds it, or all are taken.
+    /// Holds the backlog of a queue of so many segments; a queue that has none takes a free one, if
+    /// it is still open by then. None if another thread holds it, or all are taken.
     #[inline]
-    pub fn hold(&self, of: &Source) -> Option<Backlog<'_>> {
+    pub fn hold(&self, of: &Source, is_open: impl FnOnce() -> bool) -> Option<Backlog<'_>> {
         let number = self.find(of.owner)?;
         let cell = &self.cells[number];
         if !cell.enter() {
@@ -137,6 +141,11 @@ impl Backlogs {
             cell.length.store(0, order);
             cell.owner.store(of.owner, order);
             cell.begin(of);
+            if !self.may_keep(number, of.owner, is_open) {
+                cell.owner.store(0, order);
+                cell.exit();
+                return None;
+            }
         }
         let begin = number as usize * self.capacity as usize;
         let places = &self.places.iter().as_slice()[begin..begin + self.capacity as usize];
@@ -146,6 +155,20 @@ impl Backlogs {
         let mut backlog = Backlog { cell, places, length, room, now, leaver: 0 };
         backlog.choose_leaver();
         Some(backlog)
+    }
+
+    /// Whether a queue is still open, and has no backlog but the one of this number, which it has
+    /// just taken.
+    #[cold]
+    fn may_keep(&self, number: u32, owner: u64, is_open: impl FnOnce() -> bool) -> bool {
+        // SeqCst: pairs with the fence in `give_back`: either that finds the owner stored before
+        // this one, or the queue is seen closed after it (B1). And with itself: of two who took
+        // one each for a queue the later one, at least, sees what the other has taken.
+        fence(Ordering::SeqCst);
+        // Relaxed: ordered by the fence.
+        let holder = |number: u32| self.cells[number].owner.load(Ordering::Relaxed);
+        let another = self.probed(owner).any(|other| other != number && holder(other) == owner);
+        !another && is_open()
     }
 
     /// The backlog of a queue, or else a free one.
@@ -165,8 +188,11 @@ impl Backlogs {
         (0..PROBES_MAX.min(count)).map(move |probe| (first + probe) % count)
     }
 
-    /// Frees the backlog of a queue that has ended, also while a late search holds it.
+    /// Frees the backlog of a queue that has ended, and was closed before, also while a late search
+    /// holds it.
     pub fn give_back(&self, owner: u64) {
+        // SeqCst: pairs with the fence in `may_keep` (B1).
+        fence(Ordering::SeqCst);
         for number in self.probed(owner) {
             // Relaxed: who takes it next holds it first, and begins with no entries.
             let order = Ordering::Relaxed;
@@ -495,7 +521,7 @@ mod tests {
     fn those_without_children_leave_in_turn() {
         for (segments, entries) in [(50, 100), (48, 96)] {
             let backlogs = Backlogs::new(256);
-            let mut held = backlogs.hold(&of(1, segments)).unwrap();
+            let mut held = backlogs.hold(&of(1, segments), || true).unwrap();
             let mut keys = keys();
             fill(&mut held, &mut keys);
             assert_eq!((held.len(), held.is_empty()), (entries, false));
@@ -522,13 +548,13 @@ mod tests {
     #[test]
     fn who_leaves_is_there() {
         let backlogs = Backlogs::new(256);
-        let mut held = backlogs.hold(&of(1, 200)).unwrap();
+        let mut held = backlogs.hold(&of(1, 200), || true).unwrap();
         fill(&mut held, &mut keys());
         (0..60).for_each(|_| held.take_turns());
         drop(held);
         backlogs.give_back(1);
         let same = (2..).find(|&owner| backlogs.find(owner) == backlogs.find(1)).unwrap();
-        let mut held = backlogs.hold(&of(same, 1)).unwrap();
+        let mut held = backlogs.hold(&of(same, 1), || true).unwrap();
         fill(&mut held, &mut keys());
         assert_eq!(held.len(), ENTRIES_MIN as usize);
         assert_eq!(held.leaver, held.len() - 1);
@@ -537,7 +563,7 @@ mod tests {
     #[test]
     fn the_second_is_the_first_once_that_has_left() {
         let backlogs = Backlogs::new(256);
-        let mut held = backlogs.hold(&of(1, 40)).unwrap();
+        let mut held = backlogs.hold(&of(1, 40), || true).unwrap();
         // No two the same.
         fill(&mut held, &mut (1..).map(|n: u64| n.wrapping_mul(SPREAD)));
         while !held.is_empty() {
@@ -550,7 +576,7 @@ mod tests {
     #[test]
     fn each_backlog_has_places_of_its_own() {
         let backlogs = Backlogs::new(256);
-        let several = || (1..40).filter_map(|owner| backlogs.hold(&of(owner, 1)));
+        let several = || (1..40).filter_map(|owner| backlogs.hold(&of(owner, 1), || true));
         let all: Vec<_> = several()
             .enumerate()
             .map(|(number, mut held)| {
@@ -567,7 +593,7 @@ mod tests {
     fn what_was_used_once_is_counted_once() {
         let backlogs = Backlogs::new(256);
         assert_eq!(backlogs.tracking_bytes(), 0);
-        let mut held = backlogs.hold(&of(1, 1)).unwrap();
+        let mut held = backlogs.hold(&of(1, 1), || true).unwrap();
         for slot in 0..3 {
             held.add(Entry { key: 1, slot });
         }
@@ -587,7 +613,7 @@ mod tests {
             (4, 40, true, 80),
             (5, 1 << 19, false, ENTRIES_MAX),
         ] {
-            let held = backlogs.hold(&Source { fades, ..of(owner, segments) }).unwrap();
+            let held = backlogs.hold(&Source { fades, ..of(owner, segments) }, || true).unwrap();
             assert_eq!(held.room, entries as usize, "{segments} segments");
         }
     }
@@ -595,10 +621,10 @@ mod tests {
     #[test]
     fn time_ends_a_while_before_it_would_overflow() {
         let backlogs = Backlogs::new(256);
-        drop(backlogs.hold(&of(1, 1)).unwrap());
+        drop(backlogs.hold(&of(1, 1), || true).unwrap());
         let last = Source { clock: 5 + (u32::MAX - 2 * MARGIN), ..of(1, 1) };
-        assert!(!backlogs.hold(&last).unwrap().is_outdated(&last));
+        assert!(!backlogs.hold(&last, || true).unwrap().is_outdated(&last));
         let late = Source { clock: last.clock + 1, ..last };
-        assert!(backlogs.hold(&late).unwrap().is_outdated(&late));
+        assert!(backlogs.hold(&late, || true).unwrap().is_outdated(&late));
     }
 }

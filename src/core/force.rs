@@ -4,14 +4,43 @@
 //! Every step takes hold of a slot like an owner or an evictor would, so whoever races it comes
 //! before or after, and the bytes leave the used word exactly once (I3). An observer is told of
 //! every grant that ends here, once.
+//!
+//! None that was made before its account was closed is missed: a chain that was cut meanwhile is
+//! no answer, but a segment keeps its owner as long as there is a grant in it.
 
 use super::Core;
 use super::bugs::{Bug, planted};
 use super::events::{End, Observer};
 use super::grants::{Victim, flag};
+use super::queue::slots_of;
+use super::tenant::TYPES;
 use super::word::{Owner, State};
 
 impl Core {
+    /// Ends every grant of a closed account, also those that are pinned. Calls `wait` where another
+    /// thread is at one of them for a few instructions. Where segments go to others meanwhile its
+    /// steps grow with the number of all segments.
+    pub fn end_all(&self, account: u32, generation: u32, observer: &dyn Observer, wait: impl Fn()) {
+        for kind in 0..TYPES as u8 {
+            let owner = Owner::new(account, generation, kind);
+            let end = |segment| {
+                for slot in slots_of(segment) {
+                    while !self.end_by_force(slot, owner, observer) {
+                        wait();
+                    }
+                }
+            };
+            if !self.queue(owner).walk(&self.grants, owner, end) {
+                // Whoever granted before the account was closed did so in a segment that was taken
+                // before, and that is its owner's until the grant has ended.
+                let all = 0..self.grants.segments_seen();
+                all.filter(|&index| self.grants.segment(index).owner() == owner).for_each(end);
+            }
+        }
+        self.accounts.trim(account);
+        self.offer_claim(account);
+    }
+
     /// Ends whatever grant of `owner`'s is in the slot; false if it has to be tried again because
     /// another thread is at it for a few instructions. An owner who is just being asked for the
     /// grant is not waited for: it may be the caller.

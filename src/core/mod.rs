@@ -180,6 +180,24 @@ impl Core {
         tenant.begin(uuid, generation);
     }
 
+    /// Gives all segments of a drained account back; says whether none is left, and then none
+    /// comes. The caller holds the administrative mutex.
+    pub fn end_queues(&self, account: u32) -> bool {
+        if self.accounts.is_inner(account) {
+            return true;
+        }
+        let generation = self.accounts.generation(account);
+        (0..).zip(&self.tenant(account).queues).all(|(kind, queue)| {
+            queue.shed(&self.grants, true);
+            let closed = queue.close();
+            if closed {
+                // Not before: a search that comes late could take it once more.
+                self.grants.backlogs.give_back(Owner::new(account, generation, kind).0);
+            }
+            closed
+        })
+    }
+
     /// The tenant record beside an account.
     #[inline]
     pub fn tenant(&self, account: u32) -> &Tenant {

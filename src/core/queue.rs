@@ -13,8 +13,8 @@
 //!
 //! Segments are linked at the head by anybody (lock-free, bounded turns) and unlinked by one
 //! administrator at a time. Who walks the chain checks the owner of each segment and stops at one
-//! that has changed hands; an answer that needs the whole chain (no slot is left) is given only if
-//! nothing was unlinked meanwhile.
+//! that has changed hands; an answer that needs the whole chain (no slot, or no grant, is left) is
+//! given only if nothing was unlinked meanwhile.
 
 use super::backlog::{Backlog, Entry, Source};
 use super::bugs::{Bug, planted};
@@ -422,6 +422,14 @@ impl Queue {
         std::iter::successors(first, move |&i| grants.segment(i).next().filter(ours)).take(limit)
     }
 
+    /// Visits the segments of the queue, newest first; says whether none was unlinked meanwhile, so
+    /// that these are all that were linked when it began.
+    pub fn walk(&self, grants: &Grants, owner: Owner, visit: impl FnMut(u32)) -> bool {
+        let shedding = self.shedding();
+        self.chain(grants, owner).for_each(visit);
+        shedding.is_multiple_of(2) && self.shedding() == shedding
+    }
+
     /// The grant of the queue that should go first, and is allowed to go. Of a large queue the hand
     /// shows a part; it goes on around the whole queue only if nothing there may be evicted.
     pub fn pick(&self, sight: &Sight) -> Option<Pick> {
@@ -446,7 +454,8 @@ impl Queue {
         let (policy, clock) = (judge.policy.as_u8().into(), sight.clock);
         let fades = judge.policy.fades();
         let of = Source { owner: sight.owner.0, segments, policy, clock, fades };
-        let Some(mut backlog) = sight.grants.backlogs.hold(&of) else {
+        let is_open = || self.head().admits(sight.owner.generation());
+        let Some(mut backlog) = sight.grants.backlogs.hold(&of, is_open) else {
             return self.turn_hand(sight, segments, WINDOW_HALVES, |slots, best| {
                 for_each_candidate(sight, judge, slots, |pick| note_least(best, pick));
                 best.is_some()
@@ -662,7 +671,7 @@ fn reserve_in(grants: &Grants, segment: u32, owner: Owner) -> Option<u32> {
 }
 
 /// The slots of a segment.
-fn slots_of(index: u32) -> Range<u32> {
+pub fn slots_of(index: u32) -> Range<u32> {
     index * SLOTS..(index + 1) * SLOTS
 }
 
@@ -879,7 +888,7 @@ mod tests {
         let slots = (1..=count).map(|n| admit(core, &ask(2, n.into()))).collect();
         let (owner, policy) = (ask(2, 1).owner().0, Policy::Size.as_u8().into());
         let of = Source { owner, segments: 1, policy, clock: 9, fades: false };
-        (queue, slots, core.grants.backlogs.hold(&of).unwrap())
+        (queue, slots, core.grants.backlogs.hold(&of, || true).unwrap())
     }
 
     fn show_all(core: &Core, queue: &Queue, backlog: &mut Backlog<'_>) -> Option<Shown> {

@@ -6,6 +6,7 @@
 
 use super::backlog::{Backlog, Backlogs, Entry, Source};
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering};
 use loom_tests::{model, thread};
 
 /// Two queues, by their owner's word.
@@ -24,19 +25,24 @@ struct Ledger {
 
 struct World {
     backlogs: Backlogs,
+    /// Whether the first queue has ended.
+    ended: AtomicU32,
     ledger: std::sync::Mutex<Ledger>,
 }
 
 impl World {
     /// One backlog for both queues.
     fn new() -> Arc<Self> {
-        Arc::new(Self { backlogs: Backlogs::new(1), ledger: Default::default() })
+        let (backlogs, ended) = (Backlogs::new(1), AtomicU32::new(0));
+        Arc::new(Self { backlogs, ended, ledger: Default::default() })
     }
 
     /// Does something with the backlog of a queue; false if it was not to be had.
     fn with(&self, queue: u64, work: impl FnOnce(&mut Backlog<'_>, &mut Vec<String>)) -> bool {
         let of = Source { owner: queue, segments: 3, policy: 0, clock: 0, fades: false };
-        let Some(mut backlog) = self.backlogs.hold(&of) else { return false };
+        // Relaxed: ordered by the fences of `hold` and `give_back`.
+        let is_open = || queue != FIRST || self.ended.load(Ordering::Relaxed) == 0;
+        let Some(mut backlog) = self.backlogs.hold(&of, is_open) else { return false };
         let twice = std::mem::replace(&mut self.ledger.lock().unwrap().held, true);
         let mut faults = Vec::new();
         work(&mut backlog, &mut faults);
@@ -67,6 +73,13 @@ impl World {
             faults.extend(backlog.add(of(queue)).map(|_| "no room".to_string()));
             self.ledger.lock().unwrap().entries += 1;
         })
+    }
+
+    /// The first queue ends.
+    fn end_first(&self) {
+        // Relaxed: as in `with`.
+        self.ended.store(1, Ordering::Relaxed);
+        self.backlogs.give_back(FIRST);
     }
 
     fn check(&self) {
@@ -111,17 +124,16 @@ pub fn the_next_search_finds_what_was_added() {
 }
 
 /// A queue ends while it is searched, and another one takes its backlog: it begins with no entries,
-/// and a search that comes late touches none of its own.
+/// and a search that comes late touches none of its own, and keeps nothing.
 pub fn the_next_queue_begins_without_entries() {
     model("backlog::the_next_queue_begins_without_entries", None, || {
         let world = World::new();
         world.search(FIRST);
         let other = world.clone();
         let late = thread::spawn(move || other.search(FIRST));
-        world.backlogs.give_back(FIRST);
+        world.end_first();
         world.search(SECOND);
         late.join().unwrap();
-        world.backlogs.give_back(FIRST);
         assert!(world.search(SECOND), "nobody else has it");
         world.check();
     });
