@@ -2,9 +2,7 @@
 //! what every account needs, and from that whether a request fits. With one thread every answer of
 //! the counting must be the oracle's, to the byte.
 
-use allotment::internals::account::{
-    Accounts, DEPTH_MAX, LEVELS, Obstacle, ROOT, Settings, Trimmed,
-};
+use allotment::internals::account::{Accounts, DEPTH_MAX, LEVELS, Obstacle, ROOT, Settings};
 use allotment::internals::pressure::{Gauge, Pressure};
 use allotment::internals::word::{BYTES_MAX, Purpose};
 use proptest::prelude::*;

@@ -565,7 +565,9 @@ mod tests {
             for grows in [false, true] {
                 let core = core(15);
                 let open = Settings { limits: [100; LEVELS], ..Settings::default() };
-                [1, 2].map(|account| core.accounts.configure(account, &open).unwrap());
+                for account in [1, 2] {
+                    core.accounts.configure(account, &open).unwrap();
+                }
                 core.accounts.charge(4, 1, 0, 5).unwrap();
                 core.accounts.uncharge(4, 5);
                 assert!(core.scarcity.enter());
