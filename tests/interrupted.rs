@@ -32,7 +32,7 @@ mod stepped {
     use allotment::internals::waiters::{Outcome, Ticket};
     use allotment::internals::word::{BYTES_MAX, CONFIG_VERSIONS, Owner, Purpose, State};
     use allotment::internals::{Core, Sizes};
-    use allotment::{AllocationType, Governor, GovernorConfig, Request};
+    use allotment::{AllocationType, Governor, GovernorConfig, GroupConfig, Request};
     use allotment::{TenantConfig, TenantId, Unregister};
     use std::cell::RefCell;
     use std::sync::mpsc::{Receiver, Sender, channel};
@@ -435,6 +435,44 @@ mod stepped {
         core.scarcity.set_excess(false);
         core.admit(&ask(1, 1), &Nobody).unwrap();
         assert!(core.accounts.claim(1) > 25, "in plenty more is bought");
+    }
+
+    /// I1. What is released while the pool is above a lowered capacity goes up to it by way of the
+    /// group, and nobody in that group takes it on its way.
+    #[test]
+    fn nothing_is_taken_of_what_a_lowered_capacity_is_short_of() {
+        let new = || {
+            let config =
+                GovernorConfig { groups_max: 1, quantum_bytes: 0, ..GovernorConfig::new(100) };
+            let governor = Governor::new(config).unwrap();
+            let group = governor.register_group(GroupConfig::new("team")).unwrap();
+            let tenants = [(1, Some(group)), (2, Some(group)), (3, None)].map(|(id, parent)| {
+                let config =
+                    TenantConfig { parent, ..TenantConfig::new(TenantId::from_u128(id), "") };
+                governor.register_tenant(config).unwrap()
+            });
+            let take = |tenant, bytes| {
+                let request = Request::new(tenant, AllocationType::ModelLoad, bytes);
+                governor.try_request(&request).unwrap().into_id()
+            };
+            take(tenants[0], 40);
+            take(tenants[2], 40);
+            let released = take(tenants[0], 20);
+            governor.set_capacity(50).unwrap();
+            (governor, tenants, released)
+        };
+        at_every_step(
+            new,
+            |&(ref governor, [one, ..], released)| governor.release(one, released).is_ok(),
+            |&(ref governor, [_, two, _], _)| {
+                let request = Request::new(two, AllocationType::ModelLoad, 10);
+                governor.try_request(&request).map(|grant| grant.into_id()).is_ok()
+            },
+            |(governor, ..), released, granted| {
+                let live = governor.snapshot().live_bytes;
+                assert!(released && !granted && live == 80, "{live} bytes are live, of at most 50");
+            },
+        );
     }
 
     /// One tenant that has paid for all there is, and uses none of it.

@@ -938,6 +938,9 @@ impl Accounts {
                 }
             }
             if view.room() >= min {
+                if let Some(full) = self.excess_above(payer, &view, min) {
+                    return Err(full);
+                }
                 let bytes = min + (want - min).min((view.room() - min) / QUANTUM_SHARE);
                 match view.commit(bytes) {
                     Ok(true) => return Ok(bytes),
@@ -955,6 +958,34 @@ impl Accounts {
             self.pay(account, payer.quantum, missing, turns)?;
         }
         Err(Obstacle::Contended)
+    }
+
+    /// The account above a payer that is beyond a limit which was lowered: what is idle of the
+    /// payer then is on its way up, and nobody's to take, save within the guarantee. Not asked of
+    /// a tenant: nobody else takes what is idle of it.
+    fn excess_above(&self, payer: Payer, view: &View<'_>, min: u64) -> Option<Obstacle> {
+        let is_above = |view: &View<'_>| view.word.used() > view.limit;
+        let mut at = payer.index;
+        if payer.identity.is_some() || at == ROOT {
+            return None;
+        }
+        if view.word.used().saturating_add(min) <= view.record.guarantee() {
+            return None;
+        }
+        for _ in 0..DEPTH_MAX {
+            at = self.parent(at);
+            let above = self.view(at);
+            if is_above(&above)
+                && let Some((used, limit)) = self.use_and_limit(&above)
+                && used > limit
+            {
+                return Some(Obstacle::Full { account: at, asked: min, used, limit });
+            }
+            if at == ROOT {
+                break;
+            }
+        }
+        None
     }
 
     /// Adds at least `min` and at best `quantum` bytes of the parent to the claim of an account
@@ -1231,12 +1262,14 @@ impl Accounts {
             if at == ROOT {
                 break;
             }
+            // Before what is idle goes: then the slot may come to lie below another group.
+            let parent = self.parent(at);
             match self.trim(at) {
                 Trimmed::Freed(bytes) => up.freed += bytes,
                 Trimmed::Busy => up.busy = true,
                 Trimmed::Nothing => {}
             }
-            at = self.table[at].parent();
+            at = parent;
         }
         up
     }

@@ -85,14 +85,17 @@ const VIEW: u64 = 5 + LIMIT;
 const REFUSAL: u64 = 2 + LIMIT;
 /// Exchange, changes; once more, and the subtraction, if a version may have come round.
 const COMMIT: u64 = 4;
-/// A refusal is the longest of the ways on; buying takes a mark, generation, parent, payment.
-const TURN: u64 = VIEW + REFUSAL;
+const LEVELS_UP: u64 = DEPTH_MAX as u64;
+/// The guarantee; of each account above what it is, and use and limit, and once more.
+const EXCESS_ABOVE: u64 = 1 + LEVELS_UP * (1 + VIEW + REFUSAL);
+/// A refusal is the longest of the ways on but for the payment of a group, which looks for excess
+/// first; buying takes a mark, generation, parent, payment.
+const TURN: u64 = VIEW + REFUSAL + EXCESS_ABOVE;
 const _: () = assert!(REFUSAL >= COMMIT);
 /// Used word, guarantee (head, bytes), claim.
 const LOOK: u64 = 4;
 /// The look, the exchange of the claim, the count of trims; turns; the hand-back.
 const TRIM: u64 = LOOK + 3 + TRIM_TURNS_MAX as u64 * (LOOK + 1) + 4;
-const LEVELS_UP: u64 = DEPTH_MAX as u64;
 /// Limit and use are looked at at last.
 const COLLECT_ABOVE: u64 = 1 + LEVELS_UP * (TRIM + 1) + in_force(LIMIT) + 1;
 /// Two looks below, from the top down, between two at the account.
