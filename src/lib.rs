@@ -75,6 +75,7 @@
 
 pub mod audit;
 mod balance;
+mod caught;
 mod ceiling;
 mod circle;
 mod config;

@@ -1,9 +1,9 @@
 //! How owners are asked to free their grants: by a callback, or by polling.
 //!
 //! The governor marks the grant as being evicted and asks with nothing held, so a handler may call
-//! any function of the governor. A handler that panics counts as busy. A tenant without a handler
-//! is asked through [`Governor::next_victim`]: its victims count as being freed until they are
-//! released or declined, or their time is over (`promises.rs`).
+//! any function of the governor. A handler that panics counts as busy, whatever it throws
+//! (`caught.rs`). A tenant without a handler is asked through [`Governor::next_victim`]: its victims
+//! count as being freed until they are released or declined, or their time is over (`promises.rs`).
 //!
 //! | the handler | runs on | if it hangs |
 //! |---|---|---|
@@ -14,6 +14,7 @@
 //! is short next, or by the next step of the balancer: [`ReclaimAnswer::Freed`] ends the grant
 //! then, if nothing else has; any other changes nothing.
 
+use crate::caught::caught;
 use crate::config::AllocationType;
 use crate::core::admission::Granted;
 use crate::core::events::{End, EventKind, Observer};
@@ -28,7 +29,6 @@ use crate::promises::Promises;
 use crate::workers::{Party, Reply, Workers};
 use arc_swap::{ArcSwap, Guard};
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -452,10 +452,9 @@ impl Owners for Asking<'_> {
             return answer;
         };
         let reply = match handler.timeout {
-            Duration::ZERO => match catch_unwind(AssertUnwindSafe(|| (handler.ask)(&victim))) {
-                Ok(answer) => Reply::Answered(answer),
-                Err(_) => Reply::Panicked,
-            },
+            Duration::ZERO => {
+                caught(|| (handler.ask)(&victim)).map_or(Reply::Panicked, Reply::Answered)
+            }
             timeout => {
                 let (ask, late) = (handler.ask.clone(), governor.reclaim.late.clone());
                 let freed = move |answer| {
