@@ -32,11 +32,20 @@ mod stepped {
     use allotment::internals::waiters::{Outcome, Ticket};
     use allotment::internals::word::{BYTES_MAX, CONFIG_VERSIONS, Owner, Purpose, State};
     use allotment::internals::{Core, Sizes};
-    use allotment::{AllocationType, Governor, GovernorConfig, Request};
-    use allotment::{TenantConfig, TenantId, Unregister};
-    use std::cell::RefCell;
+    use allotment::os::ManualClock;
+    use allotment::{AllocationType, Governor, GovernorConfig, GrantId, Pressure};
+    use allotment::{IsolationLevel, ManagerOptions, MemoryAllocationRequest, MemoryConfig};
+    use allotment::{MultiTenantMemoryManager as Manager, TenantMemoryConfig, TenantPriority};
+    use allotment::{Request, TenantConfig, TenantHandle, TenantId, Unregister};
+    use std::cell::{Cell, RefCell};
+    use std::cmp::Ordering::{Equal, Greater, Less};
+    use std::pin::{Pin, pin};
+    use std::rc::Rc;
+    use std::sync::Arc;
     use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
     use std::thread::{Scope, ScopedJoinHandle, scope};
+    use std::time::Duration;
 
     /// No call of these tests takes as many steps.
     const STEPS_MAX: u32 = 10_000;
@@ -50,6 +59,16 @@ mod stepped {
 
     thread_local! {
         static STOP: RefCell<Option<Stop>> = const { RefCell::new(None) };
+        /// Called before each access of this thread, save its own.
+        static BETWEEN: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
+    }
+
+    fn before_each() {
+        stop_if_due();
+        if let Some(mut between) = BETWEEN.take() {
+            between();
+            BETWEEN.set(Some(between));
+        }
     }
 
     fn stop_if_due() {
@@ -82,7 +101,7 @@ mod stepped {
             step: u32,
             call: impl FnOnce() -> T + Send + 'scope,
         ) -> Self {
-            before_access(stop_if_due);
+            before_access(before_each);
             let ((reached, is_reached), (go_on, may_go_on)) = (channel(), channel());
             let thread = scope.spawn(move || {
                 STOP.set(Some(Stop { left: step, reached, go_on: may_go_on }));
@@ -1132,5 +1151,113 @@ mod stepped {
         let paced = Settings { paced: true, ..settings(10, 0) };
         core.accounts.configure(1, &paced).unwrap();
         assert_eq!(core.refuse_at_once(&too_much), None);
+    }
+    thread_local! {
+        /// What cloning a waker of `Cloned` does, once.
+        static WHEN_CLONED: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+        static WOKEN: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// A waker of this thread's that does something when it is cloned.
+    fn busy_waker() -> Waker {
+        fn clone(_: *const ()) -> RawWaker {
+            if let Some(act) = WHEN_CLONED.take() {
+                act();
+            }
+            RawWaker::new(std::ptr::null(), &TABLE)
+        }
+        fn wake(_: *const ()) {
+            WOKEN.set(WOKEN.get() + 1);
+        }
+        fn drop(_: *const ()) {}
+        static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, drop);
+        // SAFETY: nothing is behind it.
+        unsafe { Waker::new(std::ptr::null(), &TABLE) }
+    }
+
+    /// A manager of 100 MiB, all of which one tenant has.
+    fn full_manager() -> (Arc<Manager>, TenantHandle, GrantId) {
+        let memory = MemoryConfig {
+            max_memory_mb: 100,
+            enable_monitoring: false,
+            monitoring_interval_secs: 10,
+            enable_memory_balancing: false,
+            balancing_interval_secs: 30,
+            enable_compression: false,
+            compression_threshold_mb: 64,
+        };
+        let options = ManagerOptions::default().governor(|governor| {
+            governor.tenants_max = 4;
+            governor.grants_max = 64;
+            governor.pool_pressure = false;
+            governor.clock = ManualClock::new().into();
+        });
+        let manager = Manager::try_new_with(memory, options).unwrap();
+        for number in [1, 2] {
+            let config = TenantMemoryConfig {
+                tenant_id: TenantId::from_u128(number),
+                max_memory_mb: 100,
+                priority: TenantPriority::Normal,
+                guaranteed_memory_mb: 0,
+                burst_limit_mb: None,
+                isolation_level: IsolationLevel::Hard,
+            };
+            answer_of(&mut pin!(manager.register_tenant(config))).unwrap().unwrap();
+        }
+        let one = manager.governor().find(TenantId::from_u128(1)).unwrap();
+        let all = Request::new(one, AllocationType::ModelLoad, 100 << 20);
+        let all = manager.governor().request(&all).unwrap().into_id();
+        (Arc::new(manager), one, all)
+    }
+
+    fn answer_of<F: Future>(future: &mut Pin<&mut F>) -> Option<F::Output> {
+        match future.as_mut().poll(&mut Context::from_waker(&busy_waker())) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
+    }
+
+    /// While a future is about to say who is to be woken, somebody looks at the line for as long as
+    /// notes keep coming. With the last of these the bytes come free that the future waits for. If
+    /// nobody looks after that, the line is left to whoever can be woken.
+    #[test]
+    fn a_line_that_is_left_to_a_future_before_it_can_be_woken_is_looked_at() {
+        for last in 1..STEPS_MAX {
+            let (manager, one, all) = full_manager();
+            let accesses = Rc::new(Cell::new(0));
+            let (walker, counted) = (manager.clone(), accesses.clone());
+            let walk = move || {
+                let others = walker.clone();
+                BETWEEN.set(Some(Box::new(move || {
+                    counted.set(counted.get() + 1);
+                    match counted.get().cmp(&last) {
+                        Less => others.governor().report_pressure(Pressure::Normal),
+                        Equal => _ = others.governor().release(one, all).unwrap(),
+                        Greater => {}
+                    }
+                })));
+                walker.governor().report_pressure(Pressure::Normal);
+                BETWEEN.take();
+            };
+            before_access(before_each);
+            WHEN_CLONED.set(Some(Box::new(walk)));
+            WOKEN.set(0);
+            let wanted = MemoryAllocationRequest {
+                tenant_id: TenantId::from_u128(2),
+                requested_memory_mb: 50,
+                model_name: String::new(),
+                allocation_type: AllocationType::ModelLoad,
+            };
+            let mut future = pin!(manager.acquire_allocation(wanted, Duration::from_secs(60)));
+            let answer = answer_of(&mut future);
+            assert!(WHEN_CLONED.take().is_none(), "it was about to wait");
+            if accesses.get() < last {
+                assert!(last > 1, "nobody has looked at the line");
+                return;
+            }
+            let is_told = answer.is_some() || WOKEN.get() > 0;
+            assert!(is_told, "its bytes came free at step {last}");
+        }
+        panic!("somebody looks at the line for ever");
     }
 }
