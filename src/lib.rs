@@ -93,6 +93,7 @@ mod manager;
 mod measured;
 mod meter;
 pub mod os;
+mod polled;
 mod promises;
 mod reclaim;
 mod recording;

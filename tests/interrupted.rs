@@ -33,10 +33,10 @@ mod stepped {
     use allotment::internals::word::{BYTES_MAX, CONFIG_VERSIONS, Owner, Purpose, State};
     use allotment::internals::{Core, Sizes};
     use allotment::os::ManualClock;
-    use allotment::{AllocationType, Governor, GovernorConfig, GrantId, Pressure};
+    use allotment::{AllocationType, Governor, GovernorConfig, Grant, GrantId, Pressure};
     use allotment::{IsolationLevel, ManagerOptions, MemoryAllocationRequest, MemoryConfig};
     use allotment::{MultiTenantMemoryManager as Manager, TenantMemoryConfig, TenantPriority};
-    use allotment::{Request, TenantConfig, TenantHandle, TenantId, Unregister};
+    use allotment::{Priority, Request, TenantConfig, TenantHandle, TenantId, Unregister};
     use std::cell::{Cell, RefCell};
     use std::cmp::Ordering::{Equal, Greater, Less};
     use std::pin::{Pin, pin};
@@ -1152,6 +1152,101 @@ mod stepped {
         core.accounts.configure(1, &paced).unwrap();
         assert_eq!(core.refuse_at_once(&too_much), None);
     }
+    /// A governor of 10 bytes that one tenant has in its cache, with cookie 1, and another wants.
+    fn one_has_all() -> (Governor, ManualClock, [TenantHandle; 2], GrantId) {
+        let clock = ManualClock::new();
+        let governor = Governor::new(GovernorConfig {
+            tenants_max: 2,
+            grants_max: 64,
+            pool_pressure: false,
+            clock: clock.clone().into(),
+            ..GovernorConfig::new(10)
+        });
+        let governor = governor.unwrap();
+        let tenants = [(1, Priority::Low), (2, Priority::High)].map(|(number, priority)| {
+            let config = TenantConfig::new(TenantId::from_u128(number), number.to_string());
+            governor.register_tenant(TenantConfig { priority, ..config }).unwrap()
+        });
+        let all = Request::new(tenants[0], AllocationType::Cache, 10).cookie(1);
+        let grant = governor.request(&all).unwrap().into_id();
+        (governor, clock, tenants, grant)
+    }
+
+    /// Nobody is to be asked: the cache is to be polled.
+    fn want_all(governor: &Governor, tenant: TenantHandle) {
+        let request = Request::new(tenant, AllocationType::Inference, 10);
+        governor.request(&request).map(Grant::into_id).unwrap_err();
+    }
+
+    /// Its slot may have a grant of another by the time that it is handed out.
+    #[test]
+    fn who_polls_is_never_given_a_grant_as_that_of_another() {
+        let new = || {
+            let state = one_has_all();
+            want_all(&state.0, state.2[1]);
+            state
+        };
+        at_every_step(
+            new,
+            |(governor, ..)| governor.next_victim(),
+            |(governor, _, [one, _], grant)| {
+                governor.release(*one, *grant).unwrap();
+                let next = Request::new(*one, AllocationType::Cache, 10).cookie(2);
+                let next = governor.request(&next).unwrap().into_id();
+                assert_eq!(next.index(), grant.index());
+            },
+            |(.., grant), victim, ()| {
+                let found = victim.map(|victim| (victim.grant, victim.cookie));
+                assert!(found.is_none_or(|found| found == (*grant, 1)), "{victim:?}");
+            },
+        );
+    }
+
+    /// Whoever declines comes before the victim was put among those to be polled, or after.
+    #[test]
+    fn who_is_declined_and_chosen_again_is_handed_out_once() {
+        let declined = Cell::new(0);
+        at_every_step(
+            one_has_all,
+            |(governor, _, [_, two], _)| want_all(governor, *two),
+            |(governor, _, [one, _], grant)| governor.decline(*one, *grant).is_ok(),
+            |(governor, clock, [one, two], grant), (), is_declined| {
+                if !is_declined {
+                    governor.decline(*one, *grant).unwrap();
+                }
+                declined.set(declined.get() + u32::from(is_declined));
+                clock.advance_ns(governor.config().busy_cooldown_ns);
+                want_all(governor, *two);
+                assert_eq!(governor.next_victim().map(|victim| victim.grant), Some(*grant));
+                assert_eq!(governor.next_victim(), None);
+            },
+        );
+        assert!(declined.get() > 1, "before it was put there, and after");
+    }
+
+    /// What is left of the first time is no victim before it was put there again.
+    #[test]
+    fn who_is_polled_for_while_it_is_chosen_again_is_handed_out_once() {
+        let new = || {
+            let state = one_has_all();
+            let (governor, clock, [one, two], grant) = &state;
+            want_all(governor, *two);
+            governor.decline(*one, *grant).unwrap();
+            clock.advance_ns(governor.config().busy_cooldown_ns);
+            state
+        };
+        at_every_step(
+            new,
+            |(governor, _, [_, two], _)| want_all(governor, *two),
+            |(governor, ..)| governor.next_victim(),
+            |(governor, .., grant), (), first| {
+                let rest = std::iter::from_fn(|| governor.next_victim());
+                let all: Vec<_> = first.into_iter().chain(rest).map(|v| v.grant).collect();
+                assert_eq!(all, [*grant]);
+            },
+        );
+    }
+
     thread_local! {
         /// What cloning a waker of `Cloned` does, once.
         static WHEN_CLONED: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };

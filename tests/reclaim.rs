@@ -591,3 +591,28 @@ fn a_handler_may_take_itself_away() {
     assert_eq!(stage.governor.next_victim(), None);
     stage.close();
 }
+
+#[test]
+fn who_is_declined_without_being_polled_is_handed_out_once_when_it_is_chosen_again() {
+    let stage = stage();
+    stage.governor.clear_on_reclaim();
+    let kept = stage.cache(stage.good, 50);
+    stage.ask(80).unwrap_err();
+    stage.governor.decline(stage.good, kept).unwrap();
+    assert_eq!(stage.governor.next_victim(), None, "it stays");
+    stage.ask(80).unwrap_err();
+    assert_eq!(stage.governor.next_victim(), None, "it is left alone for a while");
+    // Declined and chosen once more: then it stands there as it was chosen last.
+    for _ in 0..2 {
+        stage.clock.advance_ns(COOLDOWN_NS);
+        stage.ask(80).unwrap_err();
+        stage.governor.decline(stage.good, kept).unwrap();
+    }
+    stage.clock.advance_ns(COOLDOWN_NS);
+    stage.ask(80).unwrap_err();
+    assert_eq!(stage.governor.next_victim().map(|victim| victim.grant), Some(kept));
+    assert_eq!(stage.governor.next_victim(), None);
+    stage.governor.release(stage.good, kept).unwrap();
+    stage.ask(80).unwrap();
+    stage.close();
+}
