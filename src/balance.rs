@@ -260,9 +260,18 @@ impl Governor {
         after.unwrap_or_else(|| self.core.accounts.gauge()).level()
     }
 
+    /// Evaluates the pressure if it may have fallen; says whether it has. With it a lower limit of
+    /// who waits may end.
+    pub(crate) fn lower_pressure(&self) -> bool {
+        let before = self.pressure();
+        before != Pressure::Normal
+            && self.may_be_relieved()
+            && self.evaluate_pressure(self.live_bytes()) < before
+    }
+
     /// Whether the fill of the pool may have fallen below its level, by a look at the root alone:
     /// what is claimed of it is at least what is live.
-    pub(crate) fn may_be_relieved(&self) -> bool {
+    fn may_be_relieved(&self) -> bool {
         let accounts = &self.core.accounts;
         let (gauge, thresholds) = (accounts.gauge(), self.config.thresholds());
         let most = self.measured.fill(accounts.used(ROOT));

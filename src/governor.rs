@@ -576,7 +576,8 @@ impl Governor {
     ///
     /// # Errors
     ///
-    /// [`Error::Expired`] if its time ran out, [`Error::NotReserved`] if it is a grant already.
+    /// [`Error::Expired`] if its time ran out, or [`Error::StaleGrant`] once its slot has another
+    /// grant; [`Error::NotReserved`] if it is a grant already.
     pub fn commit(&self, tenant: TenantHandle, grant: GrantId) -> Result<(), Error> {
         let now_ns = self.clock().now_ns();
         self.change(tenant, grant, |fields| {

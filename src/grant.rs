@@ -215,7 +215,12 @@ impl<'g> Reservation<'g> {
     /// [`Error::Expired`] if the time to commit ran out; the bytes are back then.
     pub fn commit(self) -> Result<Grant<'g>, Error> {
         let grant = self.grant;
-        grant.governor().commit(grant.tenant(), grant.id)?;
+        let id = grant.id;
+        grant.governor().commit(grant.tenant(), id).map_err(|error| match error {
+            // Its slot has the next grant already.
+            Error::StaleGrant(_) => Error::Expired(id),
+            other => other,
+        })?;
         Ok(grant)
     }
 

@@ -75,6 +75,7 @@
 
 pub mod audit;
 mod balance;
+mod caught;
 mod ceiling;
 mod circle;
 mod config;
@@ -92,6 +93,7 @@ mod manager;
 mod measured;
 mod meter;
 pub mod os;
+mod polled;
 mod promises;
 mod reclaim;
 mod recording;

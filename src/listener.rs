@@ -21,11 +21,11 @@
 //! | `enqueue`, `acquire` and their like that do not get a grant at once | polling a ticket |
 //! | `evict_for`, `look_after`, a thread that waits | a hand-over to those who wait |
 
+use crate::caught::caught;
 use crate::core::listener::Notes;
 use crate::core::pressure::Pressure;
 use crate::core::sync::{AtomicU32, Mutex, Ordering, lock};
 use crate::governor::Governor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Who is told, and what it was told last.
@@ -131,7 +131,7 @@ impl Governor {
     fn tell_listener(&self) {
         self.listening.notes.leave(|| {
             // Within, because also the listener's last owner may be here, and to drop it may panic.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.look_and_tell()));
+            caught(|| self.look_and_tell());
         });
     }
 

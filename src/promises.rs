@@ -100,7 +100,7 @@ impl Governor {
         let promises = &self.reclaim.promises;
         let mut list = lock(&promises.list);
         if list.is_full() {
-            list.retain(|grant| self.waiting(grant).is_some());
+            list.retain(|grant| self.is_promised(grant));
         }
         if list.is_full()
             && let Some((oldest, owner)) = list.pop_due(NEVER)

@@ -1,9 +1,10 @@
 //! How owners are asked to free their grants: by a callback, or by polling.
 //!
 //! The governor marks the grant as being evicted and asks with nothing held, so a handler may call
-//! any function of the governor. A handler that panics counts as busy. A tenant without a handler
-//! is asked through [`Governor::next_victim`]: its victims count as being freed until they are
-//! released or declined, or their time is over (`promises.rs`).
+//! any function of the governor. A handler that panics counts as busy, whatever it throws
+//! (`caught.rs`). A tenant without a handler is asked through [`Governor::next_victim`]
+//! (`polled.rs`): its victims count as being freed until they are released or declined, or their
+//! time is over (`promises.rs`).
 //!
 //! | the handler | runs on | if it hangs |
 //! |---|---|---|
@@ -14,6 +15,7 @@
 //! is short next, or by the next step of the balancer: [`ReclaimAnswer::Freed`] ends the grant
 //! then, if nothing else has; any other changes nothing.
 
+use crate::caught::caught;
 use crate::config::AllocationType;
 use crate::core::admission::Granted;
 use crate::core::events::{End, EventKind, Observer};
@@ -21,14 +23,14 @@ use crate::core::evict::{Owners, ReclaimAnswer};
 use crate::core::grants;
 use crate::core::handle::{GrantId, TenantHandle};
 use crate::core::sync::{AtomicU64, Mutex, Ordering, lock};
-use crate::core::word::{Owner, SlotWord, State};
+use crate::core::word::{Owner, State};
 use crate::error::Error;
 use crate::governor::{Governor, refusal};
+use crate::polled::Polled;
 use crate::promises::Promises;
 use crate::workers::{Party, Reply, Workers};
 use arc_swap::{ArcSwap, Guard};
-use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,7 +74,7 @@ struct Handlers {
 #[derive(Default)]
 pub(crate) struct Reclaim {
     handlers: ArcSwap<Handlers>,
-    polled: Mutex<VecDeque<(GrantId, TenantHandle)>>,
+    polled: Mutex<Polled>,
     workers: Workers,
     late: Arc<Late>,
     pub(crate) promises: Promises,
@@ -247,19 +249,9 @@ impl Governor {
     /// short next, or at the next step of the balancer. It may be released later, like any grant.
     pub fn next_victim(&self) -> Option<Victim> {
         loop {
-            let (grant, tenant) = lock(&self.reclaim.polled).pop_front()?;
-            if let Some(word) = self.waiting(grant) {
-                let slot = grant.index();
-                let owner = self.core.grants.owner(slot);
-                let fields = self.core.grants.fields(slot);
-                return Some(Victim {
-                    grant,
-                    tenant,
-                    allocation_type: AllocationType::ALL[usize::from(owner.allocation_type())],
-                    bytes: word.bytes(),
-                    cookie: fields.cookie,
-                    key: fields.key,
-                });
+            let victim = lock(&self.reclaim.polled).pop()?;
+            if self.is_promised(victim.grant) {
+                return Some(victim);
             }
         }
     }
@@ -276,6 +268,7 @@ impl Governor {
         self.core
             .decline(grant.index(), grant.generation(), owner, keep_until_ns)
             .map_err(|refused| refusal(refused, grant))?;
+        self.forget_poll_if_over(grant);
         self.note_call_of(EventKind::Declined, tenant, grant, 0, 0);
         Ok(())
     }
@@ -284,7 +277,7 @@ impl Governor {
     fn polled_is_full(&self) -> bool {
         let mut polled = lock(&self.reclaim.polled);
         if polled.len() >= POLLED_MAX {
-            polled.retain(|&(grant, _)| self.waiting(grant).is_some());
+            polled.retain(|grant| self.is_promised(grant));
         }
         polled.len() >= POLLED_MAX
     }
@@ -292,15 +285,25 @@ impl Governor {
     /// Forgets the victims that nobody waits for any more: one that is chosen again is handed out
     /// once.
     pub(crate) fn forget_ended_polls(&self) {
-        lock(&self.reclaim.polled).retain(|&(grant, _)| self.waiting(grant).is_some());
+        lock(&self.reclaim.polled).retain(|grant| self.is_promised(grant));
     }
 
-    /// The word of a grant that waits for its owner.
-    pub(crate) fn waiting(&self, grant: GrantId) -> Option<SlotWord> {
+    /// Forgets a victim that is not to be polled after all. What is put there after the first look
+    /// was chosen later, and stays.
+    fn forget_poll_if_over(&self, grant: GrantId) {
+        let Some(place) = lock(&self.reclaim.polled).place(grant) else { return };
+        if !self.is_promised(grant) {
+            lock(&self.reclaim.polled).remove(place);
+        }
+    }
+
+    /// Whether a grant waits for its owner. The word is looked at first: if the slot is still the
+    /// grant's after that, it is the grant's word.
+    pub(crate) fn is_promised(&self, grant: GrantId) -> bool {
         let slot = grant.index();
         let word = self.core.grants.word(slot);
         let same = self.core.grants.generation(slot) == grant.generation();
-        (same && word.state() == State::Deferred).then_some(word)
+        same && word.state() == State::Deferred
     }
 
     fn victim(&self, victim: &grants::Victim) -> Victim {
@@ -452,10 +455,9 @@ impl Owners for Asking<'_> {
             return answer;
         };
         let reply = match handler.timeout {
-            Duration::ZERO => match catch_unwind(AssertUnwindSafe(|| (handler.ask)(&victim))) {
-                Ok(answer) => Reply::Answered(answer),
-                Err(_) => Reply::Panicked,
-            },
+            Duration::ZERO => {
+                caught(|| (handler.ask)(&victim)).map_or(Reply::Panicked, Reply::Answered)
+            }
             timeout => {
                 let (ask, late) = (handler.ask.clone(), governor.reclaim.late.clone());
                 let freed = move |answer| {
@@ -478,7 +480,9 @@ impl Owners for Asking<'_> {
 
     fn hand_out(&self, victim: &grants::Victim) {
         let victim = self.governor.victim(victim);
-        lock(&self.governor.reclaim.polled).push_back((victim.grant, victim.tenant));
+        lock(&self.governor.reclaim.polled).push(victim);
+        // Its owner may have declined it before it was there.
+        self.governor.forget_poll_if_over(victim.grant);
     }
 
     fn note_promise(&self, victim: &grants::Victim) {

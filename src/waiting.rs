@@ -225,10 +225,19 @@ impl Governor {
 
     #[cold]
     pub(crate) fn hand_over(&self) {
-        if self.pressure() != Pressure::Normal && self.may_be_relieved() {
-            // With the pressure a lower limit of who waits may end.
-            self.evaluate_pressure(self.live_bytes());
+        self.lower_pressure();
+        // A walk collects what is idle, and then the pressure may be seen to have fallen: at most
+        // so many times. Whoever lowers it looks at the line.
+        for _ in 1..Pressure::ALL.len() {
+            if self.walk_line() != Left::Clear || !self.lower_pressure() {
+                return;
+            }
         }
+        self.walk_line();
+    }
+
+    /// Serves those who fit at the present level of pressure; says how the line was left.
+    fn walk_line(&self) -> Left {
         // One that named all it could goes on itself: those it woke may be in no hurry.
         for _ in 0..=self.config.waiters_max as usize / DECIDED_MAX {
             let mut decided = Decided::told_to(self);
@@ -241,10 +250,14 @@ impl Governor {
             }
             match left {
                 Left::Full => {}
-                Left::Noted => return self.wake_one_in_line(),
-                Left::Clear => return,
+                Left::Noted => {
+                    self.wake_one_in_line();
+                    return left;
+                }
+                Left::Clear => return left,
             }
         }
+        Left::Full
     }
 
     /// Wakes the first in line who can be woken: it looks at the line where this thread left it.

@@ -7,9 +7,9 @@
 //! the governor. Whoever owns the governor may set one alarm of its own. A clock that is moved by
 //! hand has no alarms.
 
+use crate::caught::caught;
 use crate::os::Clock;
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::thread::JoinHandle;
@@ -184,7 +184,7 @@ impl Shared {
 /// Wakes a task. A waker that panics is its task's own loss, and must not keep others from being
 /// woken. Called with nothing held.
 pub(crate) fn wake_caught(waker: Waker) {
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    caught(|| waker.wake());
 }
 
 /// What a panic left behind is whole: every change is a single step.

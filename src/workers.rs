@@ -14,9 +14,9 @@
 //! A thread cannot be stopped from outside: one whose owner never answers stays until the process
 //! ends. It holds nothing of the governor's, which may be dropped meanwhile.
 
+use crate::caught::caught;
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -158,8 +158,8 @@ impl Workers {
         let (ticket, shared) = (state.ticket, self.0.clone());
         state.open.push(Open { ticket, party: party.number, overdue_until_ns: None });
         let job: Job = Box::new(move || {
-            let answer = catch_unwind(AssertUnwindSafe(question));
-            shared.answered(ticket, answer.ok(), |answer| drop(tell.send(answer)), late);
+            let answer = caught(question);
+            shared.answered(ticket, answer, |answer| drop(tell.send(answer)), late);
         });
         state.jobs.push_back((ticket, job));
         if !self.0.clone().hand_out(state, ticket) {
@@ -277,7 +277,7 @@ impl Shared {
         drop(state);
         // First of all, so that the party is not asked for the same again before.
         // What is left undone by a panic there is the owner's loss.
-        drop(catch_unwind(AssertUnwindSafe(|| late(answer))));
+        caught(|| late(answer));
         self.lock().close(ticket);
         self.free.notify_all();
     }
@@ -290,7 +290,7 @@ impl Shared {
             if let Some((_, job)) = state.jobs.pop_front() {
                 drop(state);
                 // Dropping what a question carries may panic.
-                drop(catch_unwind(AssertUnwindSafe(job)));
+                caught(job);
                 state = self.lock();
                 continue;
             }

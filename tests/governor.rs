@@ -156,6 +156,7 @@ fn a_reservation_that_is_not_committed_gives_its_bytes_back() {
     let lost = governor.reserve(&all, Duration::from_secs(1)).unwrap();
     assert!(governor.request(&all).is_err());
     clock.advance_ns(1_000_000_000);
+    // Whether or not the next grant has its slot.
     let grant = governor.request(&all).unwrap();
     let id = lost.id();
     assert_eq!(lost.commit().unwrap_err(), Error::Expired(id));

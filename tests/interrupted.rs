@@ -32,11 +32,22 @@ mod stepped {
     use allotment::internals::waiters::{Outcome, Ticket};
     use allotment::internals::word::{BYTES_MAX, CONFIG_VERSIONS, Owner, Purpose, State};
     use allotment::internals::{Core, Sizes};
-    use allotment::{AllocationType, Governor, GovernorConfig, GroupConfig, Request};
-    use allotment::{TenantConfig, TenantId, Unregister};
-    use std::cell::RefCell;
+    use allotment::os::ManualClock;
+    use allotment::{
+        AllocationType, Governor, GovernorConfig, Grant, GrantId, GroupConfig, Pressure,
+    };
+    use allotment::{IsolationLevel, ManagerOptions, MemoryAllocationRequest, MemoryConfig};
+    use allotment::{MultiTenantMemoryManager as Manager, TenantMemoryConfig, TenantPriority};
+    use allotment::{Priority, Request, TenantConfig, TenantHandle, TenantId, Unregister};
+    use std::cell::{Cell, RefCell};
+    use std::cmp::Ordering::{Equal, Greater, Less};
+    use std::pin::{Pin, pin};
+    use std::rc::Rc;
+    use std::sync::Arc;
     use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
     use std::thread::{Scope, ScopedJoinHandle, scope};
+    use std::time::Duration;
 
     /// No call of these tests takes as many steps.
     const STEPS_MAX: u32 = 10_000;
@@ -51,6 +62,16 @@ mod stepped {
 
     thread_local! {
         static STOP: RefCell<Option<Stop>> = const { RefCell::new(None) };
+        /// Called before each access of this thread, save its own.
+        static BETWEEN: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
+    }
+
+    fn before_each() {
+        stop_if_due();
+        if let Some(mut between) = BETWEEN.take() {
+            between();
+            BETWEEN.set(Some(between));
+        }
     }
 
     fn stop_if_due() {
@@ -97,7 +118,7 @@ mod stepped {
             then: Option<u32>,
             call: impl FnOnce() -> T + Send + 'scope,
         ) -> Self {
-            before_access(stop_if_due);
+            before_access(before_each);
             let ((reached, is_reached), (go_on, may_go_on)) = (channel(), channel());
             let thread = scope.spawn(move || {
                 STOP.set(Some(Stop { left: step, then, reached, go_on: may_go_on }));
@@ -1552,5 +1573,208 @@ mod stepped {
         let paced = Settings { paced: true, ..settings(10, 0) };
         core.accounts.configure(1, &paced).unwrap();
         assert_eq!(core.refuse_at_once(&too_much), None);
+    }
+    /// A governor of 10 bytes that one tenant has in its cache, with cookie 1, and another wants.
+    fn one_has_all() -> (Governor, ManualClock, [TenantHandle; 2], GrantId) {
+        let clock = ManualClock::new();
+        let governor = Governor::new(GovernorConfig {
+            tenants_max: 2,
+            grants_max: 64,
+            pool_pressure: false,
+            clock: clock.clone().into(),
+            ..GovernorConfig::new(10)
+        });
+        let governor = governor.unwrap();
+        let tenants = [(1, Priority::Low), (2, Priority::High)].map(|(number, priority)| {
+            let config = TenantConfig::new(TenantId::from_u128(number), number.to_string());
+            governor.register_tenant(TenantConfig { priority, ..config }).unwrap()
+        });
+        let all = Request::new(tenants[0], AllocationType::Cache, 10).cookie(1);
+        let grant = governor.request(&all).unwrap().into_id();
+        (governor, clock, tenants, grant)
+    }
+
+    /// Nobody is to be asked: the cache is to be polled.
+    fn want_all(governor: &Governor, tenant: TenantHandle) {
+        let request = Request::new(tenant, AllocationType::Inference, 10);
+        governor.request(&request).map(Grant::into_id).unwrap_err();
+    }
+
+    /// Its slot may have a grant of another by the time that it is handed out.
+    #[test]
+    fn who_polls_is_never_given_a_grant_as_that_of_another() {
+        let new = || {
+            let state = one_has_all();
+            want_all(&state.0, state.2[1]);
+            state
+        };
+        at_every_step(
+            new,
+            |(governor, ..)| governor.next_victim(),
+            |(governor, _, [one, _], grant)| {
+                governor.release(*one, *grant).unwrap();
+                let next = Request::new(*one, AllocationType::Cache, 10).cookie(2);
+                let next = governor.request(&next).unwrap().into_id();
+                assert_eq!(next.index(), grant.index());
+            },
+            |(.., grant), victim, ()| {
+                let found = victim.map(|victim| (victim.grant, victim.cookie));
+                assert!(found.is_none_or(|found| found == (*grant, 1)), "{victim:?}");
+            },
+        );
+    }
+
+    /// Whoever declines comes before the victim was put among those to be polled, or after.
+    #[test]
+    fn who_is_declined_and_chosen_again_is_handed_out_once() {
+        let declined = Cell::new(0);
+        at_every_step(
+            one_has_all,
+            |(governor, _, [_, two], _)| want_all(governor, *two),
+            |(governor, _, [one, _], grant)| governor.decline(*one, *grant).is_ok(),
+            |(governor, clock, [one, two], grant), (), is_declined| {
+                if !is_declined {
+                    governor.decline(*one, *grant).unwrap();
+                }
+                declined.set(declined.get() + u32::from(is_declined));
+                clock.advance_ns(governor.config().busy_cooldown_ns);
+                want_all(governor, *two);
+                assert_eq!(governor.next_victim().map(|victim| victim.grant), Some(*grant));
+                assert_eq!(governor.next_victim(), None);
+            },
+        );
+        assert!(declined.get() > 1, "before it was put there, and after");
+    }
+
+    /// What is left of the first time is no victim before it was put there again.
+    #[test]
+    fn who_is_polled_for_while_it_is_chosen_again_is_handed_out_once() {
+        let new = || {
+            let state = one_has_all();
+            let (governor, clock, [one, two], grant) = &state;
+            want_all(governor, *two);
+            governor.decline(*one, *grant).unwrap();
+            clock.advance_ns(governor.config().busy_cooldown_ns);
+            state
+        };
+        at_every_step(
+            new,
+            |(governor, _, [_, two], _)| want_all(governor, *two),
+            |(governor, ..)| governor.next_victim(),
+            |(governor, .., grant), (), first| {
+                let rest = std::iter::from_fn(|| governor.next_victim());
+                let all: Vec<_> = first.into_iter().chain(rest).map(|v| v.grant).collect();
+                assert_eq!(all, [*grant]);
+            },
+        );
+    }
+
+    thread_local! {
+        /// What cloning a waker of `Cloned` does, once.
+        static WHEN_CLONED: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+        static WOKEN: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// A waker of this thread's that does something when it is cloned.
+    fn busy_waker() -> Waker {
+        fn clone(_: *const ()) -> RawWaker {
+            if let Some(act) = WHEN_CLONED.take() {
+                act();
+            }
+            RawWaker::new(std::ptr::null(), &TABLE)
+        }
+        fn wake(_: *const ()) {
+            WOKEN.set(WOKEN.get() + 1);
+        }
+        fn drop(_: *const ()) {}
+        static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, drop);
+        // SAFETY: nothing is behind it.
+        unsafe { Waker::new(std::ptr::null(), &TABLE) }
+    }
+
+    /// A manager of 100 MiB, all of which one tenant has.
+    fn full_manager() -> (Arc<Manager>, TenantHandle, GrantId) {
+        let memory = MemoryConfig {
+            max_memory_mb: 100,
+            enable_monitoring: false,
+            monitoring_interval_secs: 10,
+            enable_memory_balancing: false,
+            balancing_interval_secs: 30,
+            enable_compression: false,
+            compression_threshold_mb: 64,
+        };
+        let options = ManagerOptions::default().governor(|governor| {
+            governor.tenants_max = 4;
+            governor.grants_max = 64;
+            governor.pool_pressure = false;
+            governor.clock = ManualClock::new().into();
+        });
+        let manager = Manager::try_new_with(memory, options).unwrap();
+        for number in [1, 2] {
+            let config = TenantMemoryConfig {
+                tenant_id: TenantId::from_u128(number),
+                max_memory_mb: 100,
+                priority: TenantPriority::Normal,
+                guaranteed_memory_mb: 0,
+                burst_limit_mb: None,
+                isolation_level: IsolationLevel::Hard,
+            };
+            answer_of(&mut pin!(manager.register_tenant(config))).unwrap().unwrap();
+        }
+        let one = manager.governor().find(TenantId::from_u128(1)).unwrap();
+        let all = Request::new(one, AllocationType::ModelLoad, 100 << 20);
+        let all = manager.governor().request(&all).unwrap().into_id();
+        (Arc::new(manager), one, all)
+    }
+
+    fn answer_of<F: Future>(future: &mut Pin<&mut F>) -> Option<F::Output> {
+        match future.as_mut().poll(&mut Context::from_waker(&busy_waker())) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
+    }
+
+    /// While a future is about to say who is to be woken, somebody looks at the line for as long as
+    /// notes keep coming. With the last of these the bytes come free that the future waits for. If
+    /// nobody looks after that, the line is left to whoever can be woken.
+    #[test]
+    fn a_line_that_is_left_to_a_future_before_it_can_be_woken_is_looked_at() {
+        for last in 1..STEPS_MAX {
+            let (manager, one, all) = full_manager();
+            let accesses = Rc::new(Cell::new(0));
+            let (walker, counted) = (manager.clone(), accesses.clone());
+            let walk = move || {
+                let others = walker.clone();
+                BETWEEN.set(Some(Box::new(move || {
+                    counted.set(counted.get() + 1);
+                    match counted.get().cmp(&last) {
+                        Less => others.governor().report_pressure(Pressure::Normal),
+                        Equal => _ = others.governor().release(one, all).unwrap(),
+                        Greater => {}
+                    }
+                })));
+                walker.governor().report_pressure(Pressure::Normal);
+                BETWEEN.take();
+            };
+            before_access(before_each);
+            WHEN_CLONED.set(Some(Box::new(walk)));
+            WOKEN.set(0);
+            let wanted = MemoryAllocationRequest {
+                tenant_id: TenantId::from_u128(2),
+                requested_memory_mb: 50,
+                model_name: String::new(),
+                allocation_type: AllocationType::ModelLoad,
+            };
+            let mut future = pin!(manager.acquire_allocation(wanted, Duration::from_secs(60)));
+            let answer = answer_of(&mut future);
+            assert!(WHEN_CLONED.take().is_none(), "it was about to wait");
+            if accesses.get() < last {
+                assert!(last > 1, "nobody has looked at the line");
+                return;
+            }
+            let is_told = answer.is_some() || WOKEN.get() > 0;
+            assert!(is_told, "its bytes came free at step {last}");
+        }
+        panic!("somebody looks at the line for ever");
     }
 }

@@ -312,6 +312,23 @@ fn a_listener_that_panics_is_told_the_next_change() {
     assert_eq!(taken(&next), [High]);
 }
 
+#[test]
+fn what_a_listener_throws_may_throw_again() {
+    struct Thrown;
+    impl Drop for Thrown {
+        fn drop(&mut self) {
+            panic!("also what was thrown");
+        }
+    }
+    let governor = governor(false);
+    governor.on_pressure(|_| std::panic::panic_any(Thrown));
+    governor.report_pressure(High);
+    assert_eq!(governor.pressure(), High);
+    let next = listen(&governor);
+    governor.report_pressure(Critical);
+    assert_eq!(taken(&next), [Critical]);
+}
+
 /// Fewer notes than a teller looks, so none is left behind.
 #[test]
 fn the_last_told_level_is_the_one_in_force_whoever_changes_it() {

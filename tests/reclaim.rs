@@ -238,6 +238,48 @@ fn a_panic_is_recorded_on_either_kind_of_thread() {
     }
 }
 
+/// What an owner throws, and what throws again when it is dropped.
+struct Thrown;
+
+impl Drop for Thrown {
+    fn drop(&mut self) {
+        panic!("also what was thrown");
+    }
+}
+
+#[test]
+fn what_an_owner_throws_may_throw_again_on_either_kind_of_thread() {
+    for timeout in [Duration::ZERO, TOO_LONG] {
+        let stage = stage();
+        let (tell, thrown) = channel();
+        let handler = move |_: &Victim| -> ReclaimAnswer {
+            tell.send(()).unwrap();
+            std::panic::panic_any(Thrown)
+        };
+        stage.governor.on_tenant_reclaim_within(stage.bad, timeout, handler).unwrap();
+        let kept = stage.cache(stage.bad, 50);
+        stage.cache(stage.good, 50);
+        let granted = stage.ask(50).unwrap();
+        assert_eq!((thrown.try_iter().count(), stage.asked()), (1, vec![stage.good]));
+        let snapshot = stage.governor.snapshot();
+        assert_eq!((snapshot.reclaim_panics, snapshot.reclaim_timeouts), (1, 0));
+        // It is live, and its owner is asked again once it was left alone for a while.
+        stage.governor.touch(stage.bad, kept).unwrap();
+        stage.ask(50).unwrap_err();
+        assert_eq!(thrown.try_iter().count(), 0);
+        stage.clock.advance_ns(COOLDOWN_NS);
+        stage.ask(50).unwrap_err();
+        assert_eq!(thrown.try_iter().count(), 1);
+        assert_eq!(stage.governor.release(stage.bad, kept), Ok(Released::Returned));
+        stage.governor.release(stage.high, granted).unwrap();
+        // Nothing is on its way any more that others would wait for.
+        stage.cache(stage.good, 100);
+        stage.ask(50).unwrap();
+        assert_eq!(stage.asked(), [stage.good]);
+        stage.close();
+    }
+}
+
 #[test]
 fn handlers_within_handlers_end_when_no_thread_is_left() {
     let stage = stage();
@@ -547,5 +589,30 @@ fn a_handler_may_take_itself_away() {
     stage.ask(100).unwrap();
     assert_eq!(dropped.try_iter().collect::<Vec<_>>(), [Some(stage.high)], "after that one");
     assert_eq!(stage.governor.next_victim(), None);
+    stage.close();
+}
+
+#[test]
+fn who_is_declined_without_being_polled_is_handed_out_once_when_it_is_chosen_again() {
+    let stage = stage();
+    stage.governor.clear_on_reclaim();
+    let kept = stage.cache(stage.good, 50);
+    stage.ask(80).unwrap_err();
+    stage.governor.decline(stage.good, kept).unwrap();
+    assert_eq!(stage.governor.next_victim(), None, "it stays");
+    stage.ask(80).unwrap_err();
+    assert_eq!(stage.governor.next_victim(), None, "it is left alone for a while");
+    // Declined and chosen once more: then it stands there as it was chosen last.
+    for _ in 0..2 {
+        stage.clock.advance_ns(COOLDOWN_NS);
+        stage.ask(80).unwrap_err();
+        stage.governor.decline(stage.good, kept).unwrap();
+    }
+    stage.clock.advance_ns(COOLDOWN_NS);
+    stage.ask(80).unwrap_err();
+    assert_eq!(stage.governor.next_victim().map(|victim| victim.grant), Some(kept));
+    assert_eq!(stage.governor.next_victim(), None);
+    stage.governor.release(stage.good, kept).unwrap();
+    stage.ask(80).unwrap();
     stage.close();
 }

@@ -64,6 +64,31 @@ fn poll(ticket: &mut OwnedTicket, waker: &Waker) -> Poll<Result<OwnedGrant, Refu
     Future::poll(Pin::new(ticket), &mut Context::from_waker(waker))
 }
 
+// Pressure that has ended.
+
+/// The pool is full of claim that nobody uses; only the walk along the line collects it.
+#[test]
+fn who_waits_at_a_limit_of_pressure_is_served_once_what_is_idle_was_collected() {
+    let governor = Governor::new(GovernorConfig {
+        tenants_max: 16,
+        grants_max: 4_096,
+        quantum_bytes: 0,
+        clock: ManualClock::new().into(),
+        ..GovernorConfig::new(100)
+    });
+    let governor = governor.unwrap();
+    let one = governor.register_tenant(tenant(1)).unwrap();
+    let two = TenantConfig { limit_bytes: Some(10), burst_bytes: Some(100), ..tenant(2) };
+    let two = governor.register_tenant(two).unwrap();
+    let most = governor.request(&fixed(one, 92)).unwrap();
+    governor.balance();
+    assert_eq!(governor.pressure(), Pressure::High);
+    drop(most);
+    let ticket = governor.enqueue(&fixed(two, 20), FOREVER).unwrap();
+    assert!(ticket.is_granted(), "at {:?} nobody holds anything", governor.pressure());
+    assert_eq!(governor.pressure(), Pressure::Normal);
+}
+
 // Who is woken.
 
 #[test]

@@ -5,7 +5,8 @@
 //! await point, gives its place or its bytes back.
 //!
 //! A task that waits is woken by whoever gives memory back, also when that is a place that lapses,
-//! and by the governor's alarm at its deadline.
+//! and by the governor's alarm at its deadline. It says who is to be woken before it looks at the
+//! line and at its place, so what is left to it or decided is seen or wakes it.
 
 use super::allocation::{Answer, MemoryAllocationRequest, Refused, Wanted, answer};
 use super::queue::{Entered, JUST_NOW, Place, PlaceKey, close};
@@ -138,8 +139,6 @@ impl Turn<'_> {
     fn poll(&self, context: &mut Context<'_>) -> Poll<Result<Key, Refused>> {
         // With nothing held: the bytes of places that lapse may be its own.
         self.manager.inner.lapse_places_now();
-        // Who was woken to go on along the line does so.
-        self.manager.inner.governor.serve_noted();
         let (in_line, in_table) = (context.waker().clone(), context.waker().clone());
         let mut held = lock(&self.wanted.tenant.held);
         let Some(place) = held.places.get_mut(&self.key) else {
@@ -148,11 +147,23 @@ impl Turn<'_> {
         };
         let before: [Option<Waker>; 2] =
             [place.ticket.wake_by(in_line), place.waker.replace(in_table)];
-        // Looked at after the waker was set: a decision in between wakes it.
-        let ready = if place.ticket.is_ready() { held.places.take(&self.key) } else { None };
         drop(held);
         // With nothing held: they may be the last of their tasks.
         drop(before);
+        // Both after the wakers were set: what is left to it, or decided, before is seen here, and
+        // what comes later wakes it. Who was woken to go on along the line does so.
+        self.manager.inner.governor.serve_noted();
+        self.look()
+    }
+
+    fn look(&self) -> Poll<Result<Key, Refused>> {
+        let mut held = lock(&self.wanted.tenant.held);
+        let Some(place) = held.places.get_mut(&self.key) else {
+            drop(held);
+            return Poll::Ready(self.closed());
+        };
+        let ready = if place.ticket.is_ready() { held.places.take(&self.key) } else { None };
+        drop(held);
         match ready {
             Some(Place { ticket, entered_ns, .. }) => {
                 Poll::Ready(self.manager.fetch(self.wanted, ticket, entered_ns))

@@ -10,12 +10,12 @@
 //! When an alert is raised and when it is over: `trigger.rs`; what it is about: `monitor.rs`.
 
 use super::{MultiTenantMemoryManager, lock};
+use crate::caught::caught;
 use crate::config::TenantId;
 use crate::wakers::wake_caught;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -203,7 +203,7 @@ impl AlertStream {
             let callback = lock(&self.callback).clone();
             if let Some(callback) = callback {
                 // An alert is entered whatever becomes of who is told.
-                let _ = catch_unwind(AssertUnwindSafe(|| callback(alert)));
+                caught(|| callback(alert));
             }
         }
     }

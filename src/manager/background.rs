@@ -17,8 +17,8 @@
 
 use super::error::MemoryError;
 use super::{Counter, Inner, MultiTenantMemoryManager, lock};
+use crate::caught::caught;
 use crate::workers::is_worker;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -113,7 +113,7 @@ impl Shared {
                 Kind::Monitor => inner.look_after(inner.governor.clock().now_ns()),
             };
             // What a panic leaves behind is as valid as what any caller's panic does (B2).
-            let panicked = catch_unwind(AssertUnwindSafe(step)).is_err();
+            let panicked = caught(step).is_none();
             // Relaxed: statistics.
             self.panicked.fetch_add(u64::from(panicked), Ordering::Relaxed);
             // Relaxed: as above.

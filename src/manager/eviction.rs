@@ -21,11 +21,11 @@ use super::statistics::Count;
 use super::tenant::Tenant;
 use super::{Inner, MultiTenantMemoryManager, lock};
 use crate::ReclaimAnswer;
+use crate::caught::caught;
 use crate::config::{AllocationType, TenantId};
 use crate::reclaim::Victim;
 use crate::workers::Reply;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -166,8 +166,7 @@ impl Inner {
     ) -> Reply<ReclaimAnswer> {
         let begun_ns = self.governor.clock().now_ns();
         let reply = if self.listener.timeout.is_zero() {
-            let answer = catch_unwind(AssertUnwindSafe(|| callback(&asked)));
-            answer.map_or(Reply::Panicked, Reply::Answered)
+            caught(|| callback(&asked)).map_or(Reply::Panicked, Reply::Answered)
         } else {
             // Weak, so that a callback that hangs keeps neither the manager nor what it granted.
             let (manager, held_by) = (Arc::downgrade(self), Arc::downgrade(tenant));

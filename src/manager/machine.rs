@@ -13,9 +13,9 @@
 use super::error::MemoryError;
 use super::{Inner, MultiTenantMemoryManager, lock};
 use crate::Pressure;
+use crate::caught::caught;
 use crate::config::TenantId;
 use crate::os::{MachineLevel, OsError, Probe, Sample};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 /// The machine as it was when it was last looked at.
@@ -56,7 +56,7 @@ impl Inner {
         let answer = {
             let mut probe = lock(&self.machine.probe);
             let look = || probe.get_or_insert_with(crate::os::probe).sample();
-            catch_unwind(AssertUnwindSafe(look)).unwrap_or(Err(OsError::Panicked))
+            caught(look).unwrap_or(Err(OsError::Panicked))
         };
         if let Ok(sample) = &answer {
             if self.machine.measures_process {

@@ -256,6 +256,35 @@ fn an_allocation_whose_callback_panicked_late_can_be_asked_for_again() {
     assert_eq!(now(manager.release_allocation(one, &kv, 60)), Ok(Released::Evicted));
 }
 
+/// What a callback throws, and what throws again when it is dropped.
+struct Thrown;
+
+impl Drop for Thrown {
+    fn drop(&mut self) {
+        panic!("also what was thrown");
+    }
+}
+
+#[test]
+fn what_a_callback_throws_may_throw_again_on_either_kind_of_thread() {
+    for timeout in [Duration::ZERO, Duration::from_secs(60)] {
+        let clock = ManualClock::new();
+        let options = ManagerOptions::default().queueing(false).reclaim_timeout(timeout);
+        let manager = clocked(100, &clock, options, |_| {});
+        let one = named(&manager, 1, "chat", 100);
+        let kv = cache(&manager, one, 60);
+        manager.on_evict(|_| std::panic::panic_any(Thrown));
+        denied(inference(&manager, one, 50));
+        let snapshot = manager.governor().snapshot();
+        assert_eq!((snapshot.reclaim_panics, snapshot.reclaim_timeouts), (1, 0));
+        // It is asked for again.
+        manager.on_evict(|_| ReclaimAnswer::Freed);
+        clock.advance_ns(SECOND);
+        granted(inference(&manager, one, 50));
+        assert_eq!(now(manager.release_allocation(one, &kv, 60)), Ok(Released::Evicted));
+    }
+}
+
 #[test]
 fn what_is_released_while_its_callback_hangs_stays_released() {
     let (manager, _) = impatient();
