@@ -125,9 +125,9 @@ pub const MUTANTS: &[Mutant] = &[
         "claim_before_payment",
         &[
             (
-                "let bought = self.attempt(parent, want, min, turns);",
+                "let bought = self.attempt(parent, min.max(quantum), min, turns);",
                 "account.change_claim(min);\n        \
-                 let bought = self.attempt(parent, want, min, turns);",
+                 let bought = self.attempt(parent, min.max(quantum), min, turns);",
             ),
             (
                 "bought.unwrap_or(0).wrapping_sub(ClaimWord::MARK)",

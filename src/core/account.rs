@@ -470,8 +470,8 @@ impl Account {
             let word = self.used();
             let value = read(self.record(word));
             let same = self.used().config_version() == word.config_version();
-            let slept = self.changes().wrapping_sub(changes) + 1;
-            if same && slept < u64::from(CONFIG_VERSIONS) || looks == RECORD_LOOKS_MAX {
+            let since = self.changes().wrapping_sub(changes);
+            if same && since + 1 < CONFIG_VERSIONS.into() || looks == RECORD_LOOKS_MAX {
                 return value;
             }
             looks += 1;
