@@ -420,6 +420,7 @@ impl Governor {
 
     /// Frees what the refusal `no` is short of; says whether asking again makes sense.
     pub(crate) fn make_room(&self, ask: &Ask, no: No, effort: &mut Effort) -> bool {
+        let elsewhere = no == No::Contended;
         let no = match no {
             // Nothing is evicted for a request that has not passed its rate.
             No::Unpaced => return true,
@@ -455,8 +456,16 @@ impl Governor {
         if self.is_hopeless(ask, no, goal) {
             return false;
         }
-        let relief = self.core.make_room(&self.shortage(ask, account, goal), &self.asking());
+        let (shortage, owners) = (self.shortage(ask, account, goal), self.asking());
+        let relief = match elsewhere {
+            true => self.core.make_room_elsewhere(&shortage, &owners),
+            false => self.core.make_room(&shortage, &owners),
+        };
         effort.relief = Some(relief.after(earlier));
+        if relief.raced && relief.grants == 0 {
+            // Whoever is in the way may be off its core.
+            std::thread::yield_now();
+        }
         if relief.grants > 0 || relief.raced {
             return true;
         }
