@@ -23,7 +23,7 @@ mod stepped {
     use allotment::internals::evict::{Owners, ReclaimAnswer, Relief};
     use allotment::internals::grants::{Fields, Grants, NoSegment, Refused, SLOTS, Victim, flag};
     use allotment::internals::hot_path::Asked;
-    use allotment::internals::order::{Goal, Order, Shortage};
+    use allotment::internals::order::{Goal, Order, Requester, Shortage};
     use allotment::internals::policy::Cost;
     use allotment::internals::queue::{NoSlot, Queue};
     use allotment::internals::rate::{Rate, RateLimit, RateRefused};
@@ -34,7 +34,8 @@ mod stepped {
     use allotment::internals::{Core, Sizes};
     use allotment::os::ManualClock;
     use allotment::{
-        AllocationType, Governor, GovernorConfig, Grant, GrantId, GroupConfig, Pressure,
+        AllocationType, DenialReason, Governor, GovernorConfig, Grant, GrantId, GroupConfig,
+        Pressure, Refusal,
     };
     use allotment::{IsolationLevel, ManagerOptions, MemoryAllocationRequest, MemoryConfig};
     use allotment::{MultiTenantMemoryManager as Manager, TenantMemoryConfig, TenantPriority};
@@ -43,8 +44,8 @@ mod stepped {
     use std::cmp::Ordering::{Equal, Greater, Less};
     use std::pin::{Pin, pin};
     use std::rc::Rc;
-    use std::sync::Arc;
     use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::{Arc, Mutex};
     use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
     use std::thread::{Scope, ScopedJoinHandle, scope};
     use std::time::Duration;
@@ -814,7 +815,12 @@ mod stepped {
 
     /// Evicts one grant as the balancer does.
     fn evict(core: &Core) -> Relief {
-        let (account, goal, requester, types) = (ROOT, Goal::Bytes(5), None, 1);
+        relieve(core, ROOT, Goal::Bytes(5))
+    }
+
+    /// Evicts for nobody's request.
+    fn relieve(core: &Core, account: u32, goal: Goal) -> Relief {
+        let (requester, types) = (None, 1);
         let (order, victims_max, now_ns, keep_until_ns) = (Order::TypeFirst, 8, 0, 1);
         let shortage =
             Shortage { account, goal, requester, types, order, victims_max, now_ns, keep_until_ns };
@@ -855,6 +861,240 @@ mod stepped {
                 assert_settled(core, grants, 5);
             },
         );
+    }
+
+    /// Neither goes on once both together have brought use down to where it may be.
+    #[test]
+    fn two_who_bring_use_down_take_what_is_beyond_it() {
+        for account in [ROOT, 1] {
+            let down = |(core, _): &(Core, _)| {
+                let goal = Goal::Down { to: 15, by: 15 };
+                relieve(core, account, goal).grants
+            };
+            at_every_step(
+                || with_grants(6),
+                down,
+                down,
+                |(core, grants), one, two| {
+                    assert_eq!(one + two, 3, "{one} and {two} of account {account}");
+                    assert_settled(core, grants, 15);
+                },
+            );
+        }
+    }
+
+    /// A pool of 25, filled by so many grants of 5 bytes of two tenants of the lowest priority,
+    /// accounts 2 and 3, which are in a group of this guarantee or in none. The tenant beside them,
+    /// account 4, has the highest.
+    fn filled(guarantee: Option<u64>, grants: [u32; 2]) -> Core {
+        let core = Core::new(&Sizes {
+            capacity_bytes: 25,
+            groups_max: 1,
+            tenants_max: 3,
+            grants_max: 64,
+            ghost_keys_max: 0,
+            quantum_bytes: 0,
+            events: Recorded::default(),
+            waiters_max: 4,
+            patience_ns: 1 << 40,
+        });
+        let parent = if guarantee.is_some() { 1 } else { ROOT };
+        let high = Settings { traits: 3, ..settings(BYTES_MAX, 0) };
+        let group = settings(BYTES_MAX, guarantee.unwrap_or(0));
+        let low = settings(BYTES_MAX, 0);
+        let accounts = [(1, ROOT, group), (2, parent, low), (3, parent, low), (4, ROOT, high)];
+        for (index, parent, settings) in accounts {
+            let generation = core.accounts.open(index, parent, &settings).unwrap();
+            core.begin(index, index.into(), generation);
+        }
+        for (account, grants) in [2, 3].into_iter().zip(grants) {
+            (0..grants).for_each(|_| assert!(core.admit(&ask(account, 5), &Nobody).is_ok()));
+        }
+        core
+    }
+
+    /// Evicts what a request of the fourth account is short of in the pool.
+    fn evict_for(core: &Core, bytes: u64) -> Relief {
+        let requester = Some(Requester { account: 4, kind: 0, bytes });
+        let (account, goal, types) = (ROOT, Goal::Demand(bytes), 1);
+        let (order, victims_max, now_ns, keep_until_ns) = (Order::TypeFirst, 100, 0, 1);
+        let shortage =
+            Shortage { account, goal, requester, types, order, victims_max, now_ns, keep_until_ns };
+        core.make_room(&shortage, &Freeing)
+    }
+
+    /// Bytes in grants of an account.
+    fn held(core: &Core, account: u32) -> u64 {
+        let slots = core.slots(ask(account, 1).owner());
+        slots.map(|slot| core.grants.word(slot).bytes()).sum()
+    }
+
+    /// What was freed is the victim's claim as long as a request of its tenant is buying: the next
+    /// victim's bytes would not come further.
+    #[test]
+    fn nothing_more_goes_for_bytes_that_cannot_go_up_yet() {
+        for guarantee in [None, Some(0), Some(15)] {
+            at_every_step(
+                || filled(guarantee, [5, 0]),
+                |core| core.accounts.charge(2, 1, 0, 1),
+                |core| [(); 3].map(|()| evict_for(core, 5)),
+                |core, charged, relieved| {
+                    let victims: u32 = relieved.iter().map(|relief| relief.grants).sum();
+                    // The byte that was charged in between may cost another one.
+                    assert!((1..=2).contains(&victims), "{guarantee:?} {charged:?} {relieved:?}");
+                    assert_eq!(held(core, 2), 25 - 5 * u64::from(victims));
+                    assert_eq!([ROOT, 1, 2].map(|a| core.freeing(a).bytes()), [0; 3]);
+                    core.accounts.assert_at_rest();
+                    core.accounts.charge(4, 1, 0, 4).expect("what went is there");
+                },
+            );
+        }
+    }
+
+    /// What a group has that its tenants use no more is not what is guaranteed to it.
+    #[test]
+    fn a_group_keeps_its_guarantee_in_grants_while_freed_bytes_cannot_go_up() {
+        for grants in [[5, 0], [3, 2], [2, 3]] {
+            at_every_step(
+                || filled(Some(15), grants),
+                |core| core.accounts.charge(2, 1, 0, 1),
+                |core| [5, 15, 5].map(|bytes| evict_for(core, bytes)),
+                |core, charged, relieved| {
+                    let left = held(core, 2) + held(core, 3);
+                    assert!(left >= 15, "{left} of 15 {grants:?} {charged:?} {relieved:?}");
+                    let freeing = [ROOT, 1, 2, 3].map(|account| core.freeing(account).bytes());
+                    assert_eq!(freeing, [0; 4]);
+                    core.accounts.assert_at_rest();
+                },
+            );
+        }
+    }
+
+    /// A request that has evicted has what went, or is told that others are in the way; and it goes
+    /// round the tenant that is in the way.
+    #[test]
+    fn who_has_evicted_is_granted_or_told_to_come_again() {
+        for others in [0, 1] {
+            let new = || {
+                let config = GovernorConfig {
+                    tenants_max: 3,
+                    quantum_bytes: 0,
+                    pool_pressure: false,
+                    ..GovernorConfig::new(25 + 5 * others)
+                };
+                let governor = Governor::new(config).unwrap();
+                let gone = Arc::new(Mutex::new(0));
+                let seen = gone.clone();
+                governor.on_reclaim(move |_| {
+                    *seen.lock().unwrap() += 1;
+                    ReclaimAnswer::Freed
+                });
+                let tenants = [Priority::Low, Priority::Normal, Priority::High].map(|priority| {
+                    let id = TenantId::from_u128(1 + priority as u128);
+                    let config = TenantConfig { priority, ..TenantConfig::new(id, "") };
+                    governor.register_tenant(config).unwrap()
+                });
+                for (tenant, grants) in [(0, 5), (1, others)] {
+                    let request = Request::new(tenants[tenant], AllocationType::Cache, 5);
+                    (0..grants).for_each(|_| _ = governor.request(&request).unwrap().into_id());
+                }
+                governor.on_leak(|_| {});
+                (governor, tenants, gone)
+            };
+            at_every_step(
+                new,
+                |(governor, [low, ..], _)| {
+                    let request = Request::new(*low, AllocationType::Cache, 1);
+                    governor.try_request(&request).map(|grant| grant.into_id()).is_ok()
+                },
+                |(governor, [.., high], _)| {
+                    let request = Request::new(*high, AllocationType::Inference, 5);
+                    governor.request(&request).map(|grant| grant.into_id())
+                },
+                |(_, _, gone), low, high| {
+                    let gone = *gone.lock().unwrap();
+                    assert!(gone <= 2, "{gone} went: {low} {high:?}");
+                    match high {
+                        Ok(_) => {}
+                        Err(no) if others == 0 => {
+                            let denial = no.denial().expect("a denial");
+                            assert_eq!(denial.reason, DenialReason::Contended, "{gone} {low}");
+                        }
+                        no => panic!("{no:?}, though another could go: {gone} {low}"),
+                    }
+                },
+            );
+        }
+    }
+
+    /// A tenant holds eight grants when the number it may hold is lowered to four.
+    #[test]
+    fn two_requests_above_their_number_evict_what_both_need() {
+        let new = || {
+            let config = GovernorConfig { tenants_max: 1, ..GovernorConfig::new(100) };
+            let governor = Governor::new(config).unwrap();
+            let gone = Arc::new(Mutex::new(0));
+            let seen = gone.clone();
+            governor.on_reclaim(move |_| {
+                *seen.lock().unwrap() += 1;
+                ReclaimAnswer::Freed
+            });
+            let one = TenantConfig::new(TenantId::from_u128(1), "");
+            let one = governor.register_tenant(one).unwrap();
+            let request = Request::new(one, AllocationType::Cache, 1);
+            (0..8).for_each(|_| _ = governor.request(&request).unwrap().into_id());
+            let may_hold = |config: &mut TenantConfig| config.grants_max[2] = Some(4);
+            governor.set_tenant(one, may_hold).unwrap();
+            governor.on_leak(|_| {});
+            (governor, request, gone)
+        };
+        let request = |(governor, request, _): &(Governor, Request, _)| {
+            governor.request(request).map(|grant| grant.into_id())
+        };
+        at_every_step(new, request, request, |(governor, _, gone), one, two| {
+            let gone = *gone.lock().unwrap();
+            let undecided = two.as_ref().err().and_then(Refusal::denial).map(|no| no.reason);
+            assert!(one.is_ok(), "{one:?} {two:?}, {gone} went");
+            // Who is refused while another is counted that is not decided cannot know more.
+            assert!(two.is_ok() || undecided == Some(DenialReason::Contended), "{two:?}");
+            assert_eq!(gone, 5 + u32::from(two.is_ok()), "{two:?}");
+            assert_eq!(governor.snapshot().live_bytes, 4);
+        });
+    }
+
+    /// Whoever finds the only grant of a queue on its way out is not told that none may go.
+    #[test]
+    fn a_place_that_another_is_about_to_free_is_waited_for() {
+        let new = || {
+            let core = core(100, 0, &[(100, 0)]);
+            let counted = Settings { counted: 1, ..settings(100, 0) };
+            core.accounts.configure(1, &counted).unwrap();
+            core.tenant(1).queues[0].set_grants_max(Some(1));
+            core.admit(&ask(1, 5), &Nobody).unwrap();
+            core
+        };
+        let relieve = |core: &Core| {
+            let requester = Some(Requester { account: 1, kind: 0, bytes: 5 });
+            let (account, goal, types, order) = (1, Goal::Grants(1), 1, Order::TypeFirst);
+            let (victims_max, now_ns, keep_until_ns) = (8, 0, 1);
+            let shortage = Shortage {
+                account,
+                goal,
+                requester,
+                types,
+                order,
+                victims_max,
+                now_ns,
+                keep_until_ns,
+            };
+            core.make_room(&shortage, &Freeing)
+        };
+        at_every_step(new, relieve, relieve, |core, one, two| {
+            assert_eq!(one.grants + two.grants, 1);
+            let may_ask_again = [one, two].map(|r| r.grants > 0 || r.enough || r.raced);
+            assert_eq!(may_ask_again, [true; 2], "{one:?} {two:?}");
+            assert_eq!(core.tenant(1).queues[0].counted(), 0);
+        });
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Getting bytes back: who is asked (`order.rs` says in which order), and when it is enough.
 //!
 //! ```text
-//! E1  used + demand <= limit + freeing  =>  nobody claims another victim for that account
+//! E1  used + demand <= limit + freeing + kept  =>  nobody claims another victim for that account
 //! E2  no tenant and no group below its guarantee (`order.rs`)
 //! ```
 //!
@@ -10,6 +10,16 @@
 //! them, before a victim is claimed and leave the count only after they have left the used word;
 //! who evicts reads `freeing` first and `used` second, so bytes are never missed between the two.
 //! A request withdraws its demand before it charges again.
+//!
+//! While anybody buys for an account its claim is not trimmed, so freed bytes may be *kept* below
+//! the account that is short: they leave the count, and its used word has them still. No other
+//! victim goes for them. Who freed them demands them no more, and `kept` is what is idle on the way
+//! of the next victim after an attempt to hand it up; the requester's charge collects it, or is
+//! told that others are in the way. For E2 a group has in grants what it uses less all that is idle
+//! below it.
+//!
+//! The limit of the number of grants is looked at again before each victim, so that what others
+//! evict meanwhile counts; while they do, it is not said that nothing may go.
 //!
 //! Owners are asked with nothing held: a callback may call any function of the governor. This path
 //! is bounded by the number of victims and accounts, not by a constant, and may wait for the few
@@ -79,7 +89,7 @@ pub struct Relief {
     pub busy: u32,
     /// What is free and on its way covers all demand.
     pub enough: bool,
-    /// It was given up because others were faster again and again.
+    /// It was given up because others were faster again and again, or keep what was freed.
     pub raced: bool,
 }
 
@@ -104,7 +114,11 @@ impl Relief {
 
 enum Step {
     Enough,
+    /// What is kept on the way covers the demand.
+    Kept,
     NoVictim,
+    /// Nothing may go now, but others are at work that decide about it.
+    Unsure,
     Raced,
     Done,
 }
@@ -132,12 +146,22 @@ impl Way {
 impl Core {
     /// Evicts for a shortage until it is relieved, nothing more may go, or the bound is reached.
     pub fn make_room(&self, shortage: &Shortage, owners: &dyn Owners) -> Relief {
+        self.make_room_from(shortage, owners, false)
+    }
+
+    /// The same for who has found others in its way again and again: what they keep counts as in
+    /// use, and the next in order is asked instead of who cannot pass on what it frees.
+    pub fn make_room_elsewhere(&self, shortage: &Shortage, owners: &dyn Owners) -> Relief {
+        self.make_room_from(shortage, owners, true)
+    }
+
+    fn make_room_from(&self, shortage: &Shortage, owners: &dyn Owners, elsewhere: bool) -> Relief {
         let mut relief = Relief::default();
         let mut ahead = Ahead::default();
         // In the queues up to here nothing may go.
         let mut after = None;
         let mut joined = self.join_demand(shortage);
-        let mut races = 0;
+        let (mut races, mut unclear) = (0, false);
         let (used, leaving) = (|a| self.in_grants(a), |a| self.freeing(a).bytes());
         let sums = Sums { used: &used, leaving: &leaving };
         while relief.victims() < shortage.victims_max && !relief.enough && !relief.raced {
@@ -145,6 +169,11 @@ impl Core {
             match self.evict_from(shortage, rank, owners, &mut relief, &mut joined) {
                 Step::Enough => relief.enough = true,
                 Step::NoVictim => after = Some(rank),
+                Step::Unsure => (after, unclear) = (Some(rank), true),
+                Step::Kept => {
+                    (after, unclear) = (Some(rank), true);
+                    relief.raced = !elsewhere;
+                }
                 Step::Raced => {
                     races += 1;
                     relief.raced = races == RACES_MAX;
@@ -160,6 +189,7 @@ impl Core {
             }
         }
         self.leave_demand(shortage, joined);
+        relief.raced |= unclear && !relief.enough;
         relief
     }
 
@@ -237,15 +267,18 @@ impl Core {
         joined: u64,
         way: &Way,
     ) -> bool {
-        match shortage.goal {
-            Goal::Bytes(bytes) => return relief.freed.saturating_add(relief.deferred) >= bytes,
-            Goal::Grants(grants) => {
-                return u64::from(relief.grants) + self.promised_grants(owner) >= grants;
-            }
-            Goal::Demand(_) => {}
-        }
+        let gone = relief.freed.saturating_add(relief.deferred);
         let freeing = way.freeing(shortage.account).map_or(0, OnTheWay::bytes);
-        joined == 0 || self.covers(shortage, freeing)
+        match shortage.goal {
+            Goal::Bytes(bytes) => gone >= bytes,
+            Goal::Down { by, .. } => gone >= by || self.covers(shortage, freeing),
+            Goal::Grants(grants) => {
+                // Before the count: who has left both by then is not missed.
+                let promised = self.promised_grants(owner);
+                self.queue(owner).beyond(grants) <= promised
+            }
+            Goal::Demand(_) => joined == 0 || self.covers(shortage, freeing),
+        }
     }
 
     /// E1, as of now, for a shortage that demands bytes.
@@ -255,8 +288,13 @@ impl Core {
         demands && (joined == 0 || covered())
     }
 
+    /// Whether so many bytes on their way are enough for all that is demanded of the account, or to
+    /// bring it down.
     fn covers(&self, shortage: &Shortage, freeing: u64) -> bool {
         let used = self.accounts.used(shortage.account);
+        if let Goal::Down { to, .. } = shortage.goal {
+            return used <= to.saturating_add(freeing);
+        }
         let limit = self.accounts.limit(shortage.account);
         // Acquire: pairs with the AcqRel in `join_demand`.
         let demand = self.accounts.get(shortage.account).demand().load(Ordering::Acquire);
@@ -277,13 +315,20 @@ impl Core {
         if self.is_enough(shortage, owner, relief, *joined, &way) {
             return Step::Enough;
         }
-        let Some(pick) = self.pick(owner, shortage.now_ns) else { return Step::NoVictim };
+        if (*joined > 0 || matches!(shortage.goal, Goal::Down { .. }))
+            && let Some(step) = self.use_kept(shortage, &way)
+        {
+            return step;
+        }
+        let Some(pick) = self.pick(owner, shortage.now_ns) else {
+            // Others may be at the last grant of those that are counted.
+            let counts = matches!(shortage.goal, Goal::Grants(_));
+            let unsure = counts && self.is_being_evicted(rank.account);
+            return if unsure { Step::Unsure } else { Step::NoVictim };
+        };
         let bytes = pick.word.bytes();
-        let leaving = |a| way.freeing(a).unwrap_or_else(|| self.freeing(a)).bytes();
-        let used = |a| self.in_grants(a);
-        let sums = Sums { used: &used, leaving: &leaving };
-        if !self.may_lose(shortage, rank.account, bytes, sums) {
-            return Step::NoVictim;
+        if let Some(step) = self.spare_owner(shortage, &way, bytes) {
+            return step;
         }
         if !self.set_off(&way, bytes) {
             return Step::Raced;
@@ -301,6 +346,67 @@ impl Core {
                 Step::Raced
             }
         }
+    }
+
+    /// E1: idle claim on a victim's way goes up before the victim is asked. What to do instead, if
+    /// there was any and that is enough, or may be.
+    fn use_kept(&self, shortage: &Shortage, way: &Way) -> Option<Step> {
+        let top = self.destination(shortage, way);
+        let idle = self.idle_on(way, top);
+        if idle == 0 {
+            return None;
+        }
+        if self.hand_up(way.accounts(), top) && top == shortage.account {
+            return Some(Step::Raced);
+        }
+        let freeing = way.freeing(shortage.account).map_or(0, OnTheWay::bytes);
+        self.covers(shortage, freeing.saturating_add(idle)).then_some(Step::Kept)
+    }
+
+    /// Idle claim on a way that `top` is short of: what would arrive there if all were handed up.
+    fn idle_on(&self, way: &Way, top: u32) -> u64 {
+        way.accounts().iter().take_while(|&&account| account != top).fold(0, |rising, &account| {
+            let claim = self.accounts.claim(account);
+            let used = self.accounts.used(account).saturating_sub(rising);
+            claim.saturating_sub(used.max(self.accounts.guarantee(account)))
+        })
+    }
+
+    /// E2: what to do instead of asking for a grant, if its tenant may not lose so many bytes, or
+    /// that is not certain.
+    fn spare_owner(&self, shortage: &Shortage, way: &Way, bytes: u64) -> Option<Step> {
+        let tenant = way.accounts[0];
+        let leaving = |a| way.freeing(a).unwrap_or_else(|| self.freeing(a)).bytes();
+        let (used, surely_used) = (|a| self.in_grants(a), |a| self.surely_in_grants(a));
+        if self.may_lose(shortage, tenant, bytes, Sums { used: &surely_used, leaving: &leaving }) {
+            return None;
+        }
+        if !self.may_lose(shortage, tenant, bytes, Sums { used: &used, leaving: &leaving }) {
+            return Some(Step::NoVictim);
+        }
+        // Once nothing is idle below them it is certain what groups have in grants.
+        let top = self.meeting(shortage, tenant);
+        let groups = way.accounts()[1..].iter().take_while(|&&account| account != top);
+        let mut groups = groups.filter(|&&group| self.accounts.guarantee(group) > 0);
+        let settled = groups.all(|&group| self.accounts.collect(group, u64::MAX));
+        Some(if settled { Step::Raced } else { Step::Unsure })
+    }
+
+    /// Bytes in grants of an account, without what may be idle below it.
+    fn surely_in_grants(&self, account: u32) -> u64 {
+        let accounts = &self.accounts;
+        if !accounts.is_inner(account) {
+            return self.in_grants(account);
+        }
+        // Before what is in use: what goes up in between is taken off twice rather than never.
+        let below = accounts.groups().chain(accounts.tenants());
+        let below = below.filter(|&a| accounts.is_below(a, account));
+        let idle = below.map(|a| {
+            let claim = accounts.claim(a);
+            claim.saturating_sub(accounts.used(a).max(accounts.guarantee(a)))
+        });
+        let idle = idle.fold(0, u64::saturating_add);
+        self.in_grants(account).saturating_sub(idle)
     }
 
     /// Claims a candidate, unless it may not be evicted after all.
@@ -355,9 +461,17 @@ impl Core {
         }
     }
 
-    /// Brings freed bytes up to where they meet the requester. If that is below the account that is
-    /// short, its next charge finds them there, and it no longer demands them from above: answers
-    /// how many. Where there is excess they go up as far as guarantees let them.
+    /// How far up freed bytes go: to where they meet the requester. Where there is excess they go
+    /// on as far as guarantees let them.
+    fn destination(&self, shortage: &Shortage, way: &Way) -> u32 {
+        match self.scarcity.has_excess() {
+            true => shortage.account,
+            false => self.meeting(shortage, way.accounts[0]),
+        }
+    }
+
+    /// Brings freed bytes up. If they stay below the account that is short, the next charge of the
+    /// requester finds them there, and it no longer demands them from above: answers how many.
     fn pass_on(&self, shortage: &Shortage, way: &Way, bytes: u64, before: u64) -> u64 {
         let short = shortage.account;
         if self.scarcity.has_excess() {
@@ -365,20 +479,25 @@ impl Core {
             return bytes.saturating_sub(before.saturating_sub(self.accounts.used(short)));
         }
         let meeting = self.meeting(shortage, way.accounts[0]);
-        self.hand_up(way.accounts(), meeting);
-        if meeting == short { 0 } else { bytes }
+        let arrived = self.hand_up(way.accounts(), meeting);
+        if arrived && meeting == short { 0 } else { bytes }
     }
 
-    /// Hands idle claim up from account to account, until it is with `top`.
-    fn hand_up(&self, accounts: &[u32], top: u32) {
-        for &account in accounts.iter().take_while(|&&account| account != top) {
-            for _ in 0..PASS_TURNS_MAX {
-                if self.accounts.trim(account) != Trimmed::Busy {
-                    break;
-                }
-                super::sync::pause();
+    /// Hands idle claim up from account to account, until it is with `top`. Says whether it is:
+    /// others may have been at work at one of them all the time.
+    fn hand_up(&self, accounts: &[u32], top: u32) -> bool {
+        let below = accounts.iter().take_while(|&&account| account != top);
+        below.filter(|&&account| !self.hand_up_from(account)).count() == 0
+    }
+
+    fn hand_up_from(&self, account: u32) -> bool {
+        for _ in 0..PASS_TURNS_MAX {
+            if self.accounts.trim(account) != Trimmed::Busy {
+                return true;
             }
+            super::sync::pause();
         }
+        false
     }
 
     /// Ends a claimed victim without asking its owner.
