@@ -260,7 +260,7 @@ impl Governor {
         let mut draft = Draft::new(self.needs(&gone), gone);
         if let Some(Obstruction { used, limit, .. }) = count {
             let grants = used + 1 - limit;
-            let shortage = self.shortage(ask, ask.account, Goal::Grants(grants));
+            let shortage = self.shortage(ask, ask.account, Goal::Grants(1));
             let promised = self.core.promised_grants(ask.owner());
             for _ in promised..grants {
                 if limit == 0 || !self.plan_for(ask, &shortage, 1, &mut draft) {

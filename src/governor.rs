@@ -435,14 +435,13 @@ impl Governor {
             No::Full { account, asked, limit, .. } if asked <= limit => {
                 (account, Goal::Demand(self.with_headroom(asked, limit)))
             }
-            No::Count { count } => {
-                let queue = &self.core.tenant(ask.account).queues[usize::from(ask.kind)];
-                match queue.grants_max().map(u64::from) {
-                    Some(max) if max > 0 && max <= count => {
-                        (ask.account, Goal::Grants(count + 1 - max))
-                    }
-                    // Was just lifted.
-                    max => return max != Some(0),
+            No::Count { .. } => {
+                let queue = self.core.queue(ask.owner());
+                match queue.grants_max() {
+                    Some(0) => return false,
+                    // It was just lifted, or another grant has gone.
+                    _ if queue.beyond(1) == 0 => return true,
+                    _ => (ask.account, Goal::Grants(1)),
                 }
             }
             _ => return false,
@@ -466,7 +465,10 @@ impl Governor {
             // Whoever is in the way may be off its core.
             std::thread::yield_now();
         }
-        if relief.grants > 0 || relief.raced {
+        // Another grant may have gone meanwhile, and left its place.
+        let has_place = |grants| self.core.queue(ask.owner()).beyond(grants) == 0;
+        let has_place = matches!(goal, Goal::Grants(grants) if has_place(grants));
+        if relief.grants > 0 || relief.raced || has_place {
             return true;
         }
         // Another thread is freeing enough, or an owner has promised to.
@@ -541,7 +543,11 @@ impl Governor {
             _ => {
                 let (shortage, owner) = (self.shortage(ask, ask.account, goal), ask.owner());
                 let Goal::Grants(grants) = goal else { return true };
-                if core.evictable_grants(&shortage, owner, grants) < grants {
+                let beyond = || core.queue(owner).beyond(grants);
+                let needed = beyond();
+                let going = core.evictable_grants(&shortage, owner, needed);
+                // Looked at again: what others have evicted meanwhile need not go any more.
+                if going < needed.min(beyond()) && !core.is_being_evicted(ask.account) {
                     return true;
                 }
                 let Some(pick) = core.pick(owner, ask.now_ns) else { return false };

@@ -33,7 +33,7 @@ mod stepped {
     use allotment::internals::word::{BYTES_MAX, CONFIG_VERSIONS, Owner, Purpose, State};
     use allotment::internals::{Core, Sizes};
     use allotment::{AllocationType, DenialReason, Governor, GovernorConfig, Priority, Request};
-    use allotment::{TenantConfig, TenantId, Unregister};
+    use allotment::{Refusal, TenantConfig, TenantId, Unregister};
     use std::cell::RefCell;
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::sync::{Arc, Mutex};
@@ -855,6 +855,76 @@ mod stepped {
                 },
             );
         }
+    }
+
+    /// A tenant holds eight grants when the number it may hold is lowered to four.
+    #[test]
+    fn two_requests_above_their_number_evict_what_both_need() {
+        let new = || {
+            let config = GovernorConfig { tenants_max: 1, ..GovernorConfig::new(100) };
+            let governor = Governor::new(config).unwrap();
+            let gone = Arc::new(Mutex::new(0));
+            let seen = gone.clone();
+            governor.on_reclaim(move |_| {
+                *seen.lock().unwrap() += 1;
+                ReclaimAnswer::Freed
+            });
+            let one = TenantConfig::new(TenantId::from_u128(1), "");
+            let one = governor.register_tenant(one).unwrap();
+            let request = Request::new(one, AllocationType::Cache, 1);
+            (0..8).for_each(|_| _ = governor.request(&request).unwrap().into_id());
+            let may_hold = |config: &mut TenantConfig| config.grants_max[2] = Some(4);
+            governor.set_tenant(one, may_hold).unwrap();
+            governor.on_leak(|_| {});
+            (governor, request, gone)
+        };
+        let request = |(governor, request, _): &(Governor, Request, _)| {
+            governor.request(request).map(|grant| grant.into_id())
+        };
+        at_every_step(new, request, request, |(governor, _, gone), one, two| {
+            let gone = *gone.lock().unwrap();
+            let undecided = two.as_ref().err().and_then(Refusal::denial).map(|no| no.reason);
+            assert!(one.is_ok(), "{one:?} {two:?}, {gone} went");
+            // Who is refused while another is counted that is not decided cannot know more.
+            assert!(two.is_ok() || undecided == Some(DenialReason::Contended), "{two:?}");
+            assert_eq!(gone, 5 + u32::from(two.is_ok()), "{two:?}");
+            assert_eq!(governor.snapshot().live_bytes, 4);
+        });
+    }
+
+    /// Whoever finds the only grant of a queue on its way out is not told that none may go.
+    #[test]
+    fn a_place_that_another_is_about_to_free_is_waited_for() {
+        let new = || {
+            let core = core(100, 0, &[(100, 0)]);
+            let counted = Settings { counted: 1, ..settings(100, 0) };
+            core.accounts.configure(1, &counted).unwrap();
+            core.tenant(1).queues[0].set_grants_max(Some(1));
+            core.admit(&ask(1, 5), &Nobody).unwrap();
+            core
+        };
+        let relieve = |core: &Core| {
+            let requester = Some(Requester { account: 1, kind: 0, bytes: 5 });
+            let (account, goal, types, order) = (1, Goal::Grants(1), 1, Order::TypeFirst);
+            let (victims_max, now_ns, keep_until_ns) = (8, 0, 1);
+            let shortage = Shortage {
+                account,
+                goal,
+                requester,
+                types,
+                order,
+                victims_max,
+                now_ns,
+                keep_until_ns,
+            };
+            core.make_room(&shortage, &Freeing)
+        };
+        at_every_step(new, relieve, relieve, |core, one, two| {
+            assert_eq!(one.grants + two.grants, 1);
+            let may_ask_again = [one, two].map(|r| r.grants > 0 || r.enough || r.raced);
+            assert_eq!(may_ask_again, [true; 2], "{one:?} {two:?}");
+            assert_eq!(core.tenant(1).queues[0].counted(), 0);
+        });
     }
 
     #[test]

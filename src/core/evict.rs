@@ -18,6 +18,9 @@
 //! told that others are in the way. For E2 a group has in grants what it uses less all that is idle
 //! below it.
 //!
+//! The limit of the number of grants is looked at again before each victim, so that what others
+//! evict meanwhile counts; while they do, it is not said that nothing may go.
+//!
 //! Owners are asked with nothing held: a callback may call any function of the governor. This path
 //! is bounded by the number of victims and accounts, not by a constant, and may wait for the few
 //! instructions of an owner's release; only `request` and the balancer take it.
@@ -114,7 +117,7 @@ enum Step {
     /// What is kept on the way covers the demand.
     Kept,
     NoVictim,
-    /// Nothing may go as long as it is unknown what a group has in grants.
+    /// Nothing may go now, but others are at work that decide about it.
     Unsure,
     Raced,
     Done,
@@ -267,7 +270,9 @@ impl Core {
         match shortage.goal {
             Goal::Bytes(bytes) => return relief.freed.saturating_add(relief.deferred) >= bytes,
             Goal::Grants(grants) => {
-                return u64::from(relief.grants) + self.promised_grants(owner) >= grants;
+                // Before the count: who has left both by then is not missed.
+                let promised = self.promised_grants(owner);
+                return self.queue(owner).beyond(grants) <= promised;
             }
             Goal::Demand(_) => {}
         }
@@ -309,7 +314,12 @@ impl Core {
         {
             return step;
         }
-        let Some(pick) = self.pick(owner, shortage.now_ns) else { return Step::NoVictim };
+        let Some(pick) = self.pick(owner, shortage.now_ns) else {
+            // Others may be at the last grant of those that are counted.
+            let counts = matches!(shortage.goal, Goal::Grants(_));
+            let unsure = counts && self.is_being_evicted(rank.account);
+            return if unsure { Step::Unsure } else { Step::NoVictim };
+        };
         let bytes = pick.word.bytes();
         if let Some(step) = self.spare_owner(shortage, &way, bytes) {
             return step;

@@ -68,7 +68,8 @@ pub enum Goal {
     Demand(u64),
     /// So many bytes were freed or promised.
     Bytes(u64),
-    /// So many grants of the requester's ended, or were promised.
+    /// So many more grants of the requester's fit their number, or will once those have gone that
+    /// were promised.
     Grants(u64),
 }
 
@@ -434,8 +435,21 @@ impl Core {
         if self.freeing(owner.account()).bytes() == 0 {
             return 0;
         }
-        let deferred = |&slot: &u32| self.grants.word(slot).state() == State::Deferred;
-        self.slots(owner).filter(deferred).count() as u64
+        self.promised(owner).count() as u64
+    }
+
+    fn promised(&self, owner: Owner) -> impl Iterator<Item = SlotWord> + '_ {
+        let words = self.slots(owner).map(|slot| self.grants.word(slot));
+        words.filter(|word| word.state() == State::Deferred)
+    }
+
+    /// Whether more bytes of a tenant are on their way than its owner has promised: somebody is
+    /// evicting.
+    pub fn is_being_evicted(&self, tenant: u32) -> bool {
+        let generation = self.accounts.generation(tenant);
+        let queues = (0..TYPES as u8).map(|kind| Owner::new(tenant, generation, kind));
+        let promised = queues.flat_map(|owner| self.promised(owner)).map(SlotWord::bytes);
+        promised.fold(0, u64::saturating_add) < self.freeing(tenant).bytes()
     }
 
     fn sight(&self, owner: Owner, now_ns: u64) -> Sight<'_> {

@@ -583,6 +583,12 @@ impl Queue {
         CountWord(self.count.load(Ordering::Acquire)).count()
     }
 
+    /// Grants that have to go before so many more fit their number, if that is limited.
+    pub fn beyond(&self, grants: u64) -> u64 {
+        let after = self.counted() + grants;
+        self.grants_max().map_or(0, |max| after.saturating_sub(max.into()))
+    }
+
     /// Gives free segments back to everybody: all of them, or all but the first; says how many
     /// grants had been published in them, and whether any segment is left. One caller at a time.
     pub fn shed(&self, grants: &Grants, all: bool) -> (u64, bool) {
@@ -869,6 +875,20 @@ mod tests {
         assert!(weights().of(1) < 1.0);
         queue.forget_lessons(grants);
         assert!(queue.past(grants).lessons.is_blank());
+    }
+
+    #[test]
+    fn as_many_go_as_are_beyond_their_number() {
+        let queue = Queue::empty();
+        (0..3).for_each(|_| queue.count_late());
+        assert_eq!([0, 1].map(|more| queue.beyond(more)), [0, 0], "there is no limit");
+        queue.set_grants_max(Some(2));
+        assert_eq!([0, 1, 2].map(|more| queue.beyond(more)), [1, 2, 3]);
+        queue.set_grants_max(Some(4));
+        queue.count_in(1).unwrap();
+        assert_eq!([0, 1].map(|more| queue.beyond(more)), [0, 1], "it may well be granted");
+        queue.count_decided(1, false);
+        assert_eq!([1, 2].map(|more| queue.beyond(more)), [0, 1]);
     }
 
     /// A queue of account 2 with so many grants of as many bytes as they came late, the slots of
