@@ -58,8 +58,10 @@ pub struct BalanceReport {
 
 impl Governor {
     /// One step of the balancer; call it every second or so. Calls reclaim handlers with nothing
-    /// held. Several threads may be at it at once: each counts what the others are freeing. Steps
-    /// grow with the number of tenants.
+    /// held. Several threads may be at it at once: each counts what the others are freeing when it
+    /// looks. Together they free no more than keeps a limit that was lowered; of pressure each
+    /// relieves its part of what it sees, like steps one after the other. Steps grow with the
+    /// number of tenants.
     pub fn balance(&self) -> BalanceReport {
         self.step(true)
     }
@@ -172,14 +174,14 @@ impl Governor {
         // What an earlier step, or a request, has chosen already is on its way.
         match target.saturating_sub(survey.leaving) {
             0 => Relief::default(),
-            target => self.relieve(ROOT, target, types, order, now_ns),
+            target => self.relieve(ROOT, Goal::Bytes(target), types, order, now_ns),
         }
     }
 
-    fn relieve(&self, account: u32, bytes: u64, types: u8, order: Order, now_ns: u64) -> Relief {
+    fn relieve(&self, account: u32, goal: Goal, types: u8, order: Order, now_ns: u64) -> Relief {
         let shortage = Shortage {
             account,
-            goal: Goal::Bytes(bytes),
+            goal,
             requester: None,
             types,
             order,
@@ -209,10 +211,11 @@ impl Governor {
         for account in survey.above_limit.iter().copied().chain(inner) {
             let leaving = self.core.freeing(account).bytes();
             let staying = accounts.used(account).saturating_sub(leaving);
-            let above = staying.saturating_sub(self.highest_limit(account));
-            if above > 0 {
-                let order = Order::TypeFirst;
-                sum = self.relieve(account, above, ALL_TYPES, order, now_ns).after(sum);
+            let to = self.highest_limit(account);
+            let by = staying.saturating_sub(to);
+            if by > 0 {
+                let (goal, order) = (Goal::Down { to, by }, Order::TypeFirst);
+                sum = self.relieve(account, goal, ALL_TYPES, order, now_ns).after(sum);
             }
         }
         if self.core.scarcity.has_excess() {

@@ -670,7 +670,12 @@ mod stepped {
 
     /// Evicts one grant as the balancer does.
     fn evict(core: &Core) -> Relief {
-        let (account, goal, requester, types) = (ROOT, Goal::Bytes(5), None, 1);
+        relieve(core, ROOT, Goal::Bytes(5))
+    }
+
+    /// Evicts for nobody's request.
+    fn relieve(core: &Core, account: u32, goal: Goal) -> Relief {
+        let (requester, types) = (None, 1);
         let (order, victims_max, now_ns, keep_until_ns) = (Order::TypeFirst, 8, 0, 1);
         let shortage =
             Shortage { account, goal, requester, types, order, victims_max, now_ns, keep_until_ns };
@@ -711,6 +716,26 @@ mod stepped {
                 assert_settled(core, grants, 5);
             },
         );
+    }
+
+    /// Neither goes on once both together have brought use down to where it may be.
+    #[test]
+    fn two_who_bring_use_down_take_what_is_beyond_it() {
+        for account in [ROOT, 1] {
+            let down = |(core, _): &(Core, _)| {
+                let goal = Goal::Down { to: 15, by: 15 };
+                relieve(core, account, goal).grants
+            };
+            at_every_step(
+                || with_grants(6),
+                down,
+                down,
+                |(core, grants), one, two| {
+                    assert_eq!(one + two, 3, "{one} and {two} of account {account}");
+                    assert_settled(core, grants, 15);
+                },
+            );
+        }
     }
 
     /// A pool of 25, filled by so many grants of 5 bytes of two tenants of the lowest priority,

@@ -267,17 +267,18 @@ impl Core {
         joined: u64,
         way: &Way,
     ) -> bool {
+        let gone = relief.freed.saturating_add(relief.deferred);
+        let freeing = way.freeing(shortage.account).map_or(0, OnTheWay::bytes);
         match shortage.goal {
-            Goal::Bytes(bytes) => return relief.freed.saturating_add(relief.deferred) >= bytes,
+            Goal::Bytes(bytes) => gone >= bytes,
+            Goal::Down { by, .. } => gone >= by || self.covers(shortage, freeing),
             Goal::Grants(grants) => {
                 // Before the count: who has left both by then is not missed.
                 let promised = self.promised_grants(owner);
-                return self.queue(owner).beyond(grants) <= promised;
+                self.queue(owner).beyond(grants) <= promised
             }
-            Goal::Demand(_) => {}
+            Goal::Demand(_) => joined == 0 || self.covers(shortage, freeing),
         }
-        let freeing = way.freeing(shortage.account).map_or(0, OnTheWay::bytes);
-        joined == 0 || self.covers(shortage, freeing)
     }
 
     /// E1, as of now, for a shortage that demands bytes.
@@ -287,8 +288,13 @@ impl Core {
         demands && (joined == 0 || covered())
     }
 
+    /// Whether so many bytes on their way are enough for all that is demanded of the account, or to
+    /// bring it down.
     fn covers(&self, shortage: &Shortage, freeing: u64) -> bool {
         let used = self.accounts.used(shortage.account);
+        if let Goal::Down { to, .. } = shortage.goal {
+            return used <= to.saturating_add(freeing);
+        }
         let limit = self.accounts.limit(shortage.account);
         // Acquire: pairs with the AcqRel in `join_demand`.
         let demand = self.accounts.get(shortage.account).demand().load(Ordering::Acquire);
@@ -309,7 +315,7 @@ impl Core {
         if self.is_enough(shortage, owner, relief, *joined, &way) {
             return Step::Enough;
         }
-        if *joined > 0
+        if (*joined > 0 || matches!(shortage.goal, Goal::Down { .. }))
             && let Some(step) = self.use_kept(shortage, &way)
         {
             return step;

@@ -68,6 +68,14 @@ pub enum Goal {
     Demand(u64),
     /// So many bytes were freed or promised.
     Bytes(u64),
+    /// At most `to` bytes of the account are in use, without those that are on their way, whoever
+    /// freed the rest; or `by` bytes were freed or promised.
+    Down {
+        /// Bytes that may stay.
+        to: u64,
+        /// Bytes beyond them when it was looked at.
+        by: u64,
+    },
     /// So many more grants of the requester's fit their number, or will once those have gone that
     /// were promised.
     Grants(u64),
