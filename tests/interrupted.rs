@@ -222,6 +222,38 @@ mod stepped {
         );
     }
 
+    /// A tenant is looked for while its slot goes to another, at any step of both.
+    #[test]
+    fn nobody_is_found_by_the_id_of_the_slots_last_tenant() {
+        let [old, new] = [1, 2].map(TenantId::from_u128);
+        for (step, wanted) in (0..STEPS_MAX).flat_map(|step| [(step, old), (step, new)]) {
+            let mut found_whole = false;
+            for step_of_next in 0..STEPS_MAX {
+                let config = GovernorConfig { tenants_max: 1, ..GovernorConfig::new(10) };
+                let governor = Governor::new(config).unwrap();
+                let register = |id| governor.register_tenant(TenantConfig::new(id, "")).unwrap();
+                let last = register(old);
+                let (stopped, found, next) = scope(|scope| {
+                    let find = Call::begin(scope, step, || governor.find(wanted));
+                    found_whole = !find.stopped;
+                    governor.unregister_tenant(last, Unregister::IfIdle).unwrap();
+                    let next = Call::begin(scope, step_of_next, || register(new));
+                    (next.stopped, find.end(), next.end())
+                });
+                let its_own = if wanted == old { last } else { next };
+                assert!(found.is_none_or(|found| found == its_own), "{step}, {step_of_next}");
+                assert_eq!((governor.find(old), governor.find(new)), (None, Some(next)));
+                if !stopped {
+                    break;
+                }
+            }
+            if found_whole && wanted == new {
+                return;
+            }
+        }
+        panic!("a search takes more than {STEPS_MAX} steps");
+    }
+
     /// A batch charges one tenant, is refused for the other and gives back, with a whole or a
     /// halved request of the first between any two of its steps.
     fn beside_a_refused_batch<A: Send>(

@@ -85,10 +85,11 @@ unsafe impl Zeroed for Tenant {
 
 impl Tenant {
     /// Clears what the slot's last tenant left; the caller holds the administrative mutex and the
-    /// account is closed.
+    /// account is closed, and opens after this.
     pub fn begin(&self, uuid: u128, generation: u32) {
         self.queues.iter().for_each(|queue| queue.begin(generation));
-        // Release: pairs with the Acquire in `uuid`; the registry publishes the tenant after this.
+        // Release: pairs with the Acquire in `uuid`; after the account was closed, and the exchange
+        // that opens it publishes the tenant.
         let order = Ordering::Release;
         self.uuid[0].store((uuid >> 64) as u64, order);
         self.uuid[1].store(uuid as u64, order);
@@ -104,7 +105,8 @@ impl Tenant {
 
     /// The tenant's UUID.
     pub fn uuid(&self) -> u128 {
-        // Acquire: pairs with the Release in `begin`.
+        // Acquire: pairs with the Release in `begin`; whoever sees the next tenant's sees that the
+        // account was closed before.
         let half = |i: usize| u128::from(self.uuid[i].load(Ordering::Acquire));
         (half(0) << 64) | half(1)
     }
