@@ -32,8 +32,9 @@ mod stepped {
     use allotment::internals::waiters::{Outcome, Ticket};
     use allotment::internals::word::{BYTES_MAX, CONFIG_VERSIONS, Owner, Purpose, State};
     use allotment::internals::{Core, Sizes};
-    use allotment::{AllocationType, Governor, GovernorConfig, Request};
-    use allotment::{TenantConfig, TenantId, Unregister};
+    use allotment::os::ManualClock;
+    use allotment::{AllocationType, Governor, GovernorConfig, Refusal};
+    use allotment::{Request, TenantConfig, TenantHandle, TenantId, Unregister};
     use std::cell::RefCell;
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::thread::{Scope, ScopedJoinHandle, scope};
@@ -252,6 +253,73 @@ mod stepped {
             }
         }
         panic!("a search takes more than {STEPS_MAX} steps");
+    }
+
+    const SECOND_NS: u64 = 1_000_000_000;
+    const MILLISECOND_NS: u64 = SECOND_NS / 1_000;
+
+    /// A governor of one tenant, by a clock that shows ten seconds, where events are recorded, so
+    /// that no request is the usual one, paced or not.
+    fn paced(rate: RateLimit) -> (Governor, ManualClock, TenantHandle) {
+        let clock = ManualClock::new();
+        clock.set_ns(10 * SECOND_NS);
+        let config = GovernorConfig {
+            tenants_max: 1,
+            events_max: 64,
+            clock: clock.clone().into(),
+            ..GovernorConfig::new(100)
+        };
+        let governor = Governor::new(config).unwrap();
+        let config = TenantConfig::new(TenantId::from_u128(1), "");
+        let config = TenantConfig { rate: Some(rate), ..config };
+        let tenant = governor.register_tenant(config).unwrap();
+        (governor, clock, tenant)
+    }
+
+    fn every(interval_ns: u64, bucket_depth: u64) -> RateLimit {
+        RateLimit::from_interval(interval_ns, bucket_depth).unwrap()
+    }
+
+    fn set_rate(governor: &Governor, tenant: TenantHandle, rate: Option<RateLimit>) {
+        governor.set_tenant(tenant, |config| config.rate = rate).unwrap();
+    }
+
+    /// A request, released at once: how long it has to wait for its rate, or whatever else refused.
+    fn wait_ns(governor: &Governor, tenant: TenantHandle) -> Result<u64, Refusal> {
+        match governor.try_request(&Request::new(tenant, AllocationType::Cache, 1)) {
+            Ok(grant) => grant.release().map_or_else(|error| Err(error.into()), |_| Ok(0)),
+            Err(refusal) => match refusal.denial().and_then(|denial| denial.retry_after_ns) {
+                Some(wait_ns) => Ok(wait_ns),
+                None => Err(refusal),
+            },
+        }
+    }
+
+    /// The bucket is as it was left a second ago, and the rate is set while a request is on its
+    /// way, which was made without one.
+    #[test]
+    fn a_request_is_judged_by_its_own_time_whenever_a_rate_is_set() {
+        let new = || {
+            let (governor, clock, tenant) = paced(every(MILLISECOND_NS, 1));
+            assert_eq!(wait_ns(&governor, tenant).unwrap(), 0);
+            set_rate(&governor, tenant, None);
+            clock.advance_ns(SECOND_NS);
+            (governor, clock, tenant)
+        };
+        for then_asked in [false, true] {
+            at_every_step(
+                new,
+                |(governor, _, tenant)| wait_ns(governor, *tenant).unwrap(),
+                |(governor, _, tenant)| {
+                    set_rate(governor, *tenant, Some(every(MILLISECOND_NS, 1)));
+                    then_asked.then(|| wait_ns(governor, *tenant).unwrap())
+                },
+                |_, one, two| {
+                    assert!(one <= MILLISECOND_NS, "{one}");
+                    assert!(two.is_none_or(|two| two <= MILLISECOND_NS), "{two:?}");
+                },
+            );
+        }
     }
 
     /// A batch charges one tenant, is refused for the other and gives back, with a whole or a

@@ -43,7 +43,8 @@ pub struct Ask {
     pub cost: u32,
     /// Now, by the governor's clock.
     pub now_ns: u64,
-    /// Whether the rate limit has passed this request before.
+    /// Whether the limit of the rate has nothing to say of this request: it has passed it before,
+    /// or there was none when it was made.
     pub paced: bool,
 }
 
