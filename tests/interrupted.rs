@@ -257,6 +257,7 @@ mod stepped {
 
     const SECOND_NS: u64 = 1_000_000_000;
     const MILLISECOND_NS: u64 = SECOND_NS / 1_000;
+    const HOUR_NS: u64 = 3_600 * SECOND_NS;
 
     /// A governor of one tenant, by a clock that shows ten seconds, where events are recorded, so
     /// that no request is the usual one, paced or not.
@@ -293,6 +294,67 @@ mod stepped {
                 None => Err(refusal),
             },
         }
+    }
+
+    /// The tenant that asks is gone, and the next one in its slot has a bucket of its own.
+    #[test]
+    fn no_request_takes_a_token_from_the_next_tenant_of_its_slot() {
+        at_every_step(
+            || paced(every(HOUR_NS, 3)),
+            |(governor, _, old)| wait_ns(governor, *old),
+            |(governor, _, old)| {
+                governor.unregister_tenant(*old, Unregister::Drain).unwrap();
+                let rate = Some(every(MILLISECOND_NS, 1));
+                let config = TenantConfig::new(TenantId::from_u128(2), "");
+                governor.register_tenant(TenantConfig { rate, ..config }).ok()
+            },
+            |(governor, ..), old, new| {
+                assert!(!old.is_ok_and(|wait_ns| wait_ns > 0), "nobody has passed before");
+                if let Some(new) = new {
+                    assert_eq!(wait_ns(governor, new).unwrap(), 0);
+                    assert_eq!(wait_ns(governor, new).unwrap(), MILLISECOND_NS);
+                }
+            },
+        );
+    }
+
+    /// The rate goes up while a request is on its way, and another passes at the new one.
+    #[test]
+    fn no_request_passes_at_a_pace_that_was_over_when_it_passed() {
+        at_every_step(
+            || paced(every(HOUR_NS, 2)),
+            |(governor, _, tenant)| wait_ns(governor, *tenant).unwrap(),
+            |(governor, _, tenant)| {
+                set_rate(governor, *tenant, Some(every(MILLISECOND_NS, 2)));
+                wait_ns(governor, *tenant).unwrap()
+            },
+            |(governor, _, tenant), one, two| {
+                assert_eq!(one, 0);
+                // Else the first has passed before, at the rate there was.
+                if two == 0 {
+                    assert_eq!(wait_ns(governor, *tenant).unwrap(), MILLISECOND_NS);
+                }
+            },
+        );
+    }
+
+    /// The rate is lifted while a request is on its way for which a token is left.
+    #[test]
+    fn no_request_is_refused_by_a_rate_that_is_being_lifted() {
+        let new = || {
+            let (governor, clock, tenant) = paced(every(SECOND_NS, 3));
+            (0..2).for_each(|_| assert_eq!(wait_ns(&governor, tenant).unwrap(), 0));
+            (governor, clock, tenant)
+        };
+        at_every_step(
+            new,
+            |(governor, _, tenant)| wait_ns(governor, *tenant).unwrap(),
+            |(governor, _, tenant)| {
+                set_rate(governor, *tenant, None);
+                wait_ns(governor, *tenant).unwrap()
+            },
+            |_, one, two| assert_eq!((one, two), (0, 0)),
+        );
     }
 
     /// The bucket is as it was left a second ago, and the rate is set while a request is on its

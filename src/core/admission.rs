@@ -205,17 +205,19 @@ impl Core {
     /// begins again.
     #[inline]
     pub fn pace(&self, ask: &Ask) -> Result<(), No> {
-        let tenant = self.tenant(ask.account);
-        if let Some(limit) = tenant.rate_limit()
-            && !ask.paced
-        {
-            let head = self.accounts.head(ask.account);
-            if head.generation() != ask.generation || head.closed() {
-                return Err(No::Closed);
-            }
-            tenant.rate.try_pass(limit, ask.now_ns)?;
+        if ask.paced {
+            return Ok(());
         }
-        Ok(())
+        let tenant = self.tenant(ask.account);
+        let in_force = || {
+            let Some(limit) = tenant.rate_limit() else { return Ok(None) };
+            // After the limit, and that after the bucket: if the account is still of this
+            // generation, both were.
+            let head = self.accounts.head(ask.account);
+            let same = head.generation() == ask.generation && !head.closed();
+            if same { Ok(Some(limit)) } else { Err(No::Closed) }
+        };
+        tenant.rate.try_pass_by(in_force, ask.now_ns)
     }
 
     /// Every check but rate and bytes: account in force, number of grants, slot. Counts `count`
