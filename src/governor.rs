@@ -1129,6 +1129,8 @@ impl Governor {
     pub(crate) fn ask(&self, request: &Request) -> Result<Ask, Error> {
         let (account, generation) = self.resolve(request.tenant)?;
         check_size(request.bytes)?;
+        // A limit that is set from here on is for the requests after this one, which has no time to
+        // be judged by.
         let rated = self.core.tenant(account).rate_limit().is_some();
         let timed = rated || request.ttl_ns.is_some();
         let now_ns = if timed { self.clock().now_ns() } else { 0 };
@@ -1144,7 +1146,7 @@ impl Governor {
             fields,
             cost: request.cost,
             now_ns,
-            paced: false,
+            paced: !rated,
         })
     }
 

@@ -7,7 +7,9 @@
 //! One administrator at a time holds the mutex, and calls nobody's code while holding it. Requests
 //! take it only to give back reservations that have run out, or segments when the table of grants
 //! is full; never inside the bounded verbs. A slot is given away again once its tenant has drained:
-//! nothing in use, nothing on its way, its segments returned.
+//! nothing in use, nothing on its way, its segments returned. What the next one is called and how
+//! it is treated is written while the slot is closed, before its generation is in force: whoever
+//! sees the generation sees whose it is.
 
 use crate::config::{AllocationType, GovernorConfig, GroupConfig, TenantConfig, TenantId, Traits};
 use crate::core::account::{LEVELS, Obstacle, ROOT, Settings};
@@ -208,17 +210,11 @@ impl Governor {
         admin.check_guarantees(parent, 0, settings.guarantee)?;
         self.take_room_for_change()?;
         afterwards.try_change();
-        let opened = self.open(&mut admin, TENANTS, parent, &settings);
+        let prepare = |index, generation| self.begin_tenant(index, generation, &config);
+        let opened = self.open(&mut admin, TENANTS, parent, &settings, prepare);
         let (index, generation) = opened.inspect_err(|_| {
             self.note_tried(ROOT, false, || self.detail_of(ROOT, 1, &Kind::Tenant(config.clone())));
         })?;
-        let tenant = self.core.tenant(index);
-        self.core.begin(index, id.as_u128(), generation);
-        tenant.set_rate(config.rate);
-        for (queue, max) in tenant.queues.iter().zip(config.grants_max) {
-            queue.set_policy(config.policy);
-            queue.set_grants_max(max);
-        }
         self.enter(&mut admin, index, generation, parent, Kind::Tenant(config));
         // Cannot fail: the id is new and there are as many entries as tenants.
         let entered = self.core.enter(id.as_u128(), index);
@@ -248,7 +244,7 @@ impl Governor {
         admin.check_guarantees(parent, 0, settings.guarantee)?;
         self.take_room_for_change()?;
         afterwards.try_change();
-        let opened = self.open(&mut admin, GROUPS, parent, &settings);
+        let opened = self.open(&mut admin, GROUPS, parent, &settings, |_, _| ());
         let (index, generation) = opened.inspect_err(|_| {
             self.note_tried(ROOT, false, || self.detail_of(ROOT, 1, &Kind::Group(config.clone())));
         })?;
@@ -315,13 +311,27 @@ impl Governor {
         self.tenant_node(&lock(&self.admin), tenant).map(|_| ())
     }
 
-    /// A slot for a new account: one that has drained, or a fresh one.
+    /// Makes the record beside a closed account that of its next tenant. If that cannot be opened
+    /// all the same, nobody reads it: no entry leads there, and no handle is of its generation.
+    fn begin_tenant(&self, index: u32, generation: u32, config: &TenantConfig) {
+        self.core.begin(index, config.id.as_u128(), generation);
+        let tenant = self.core.tenant(index);
+        tenant.set_rate(config.rate);
+        for (queue, max) in tenant.queues.iter().zip(config.grants_max) {
+            queue.set_policy(config.policy);
+            queue.set_grants_max(max);
+        }
+    }
+
+    /// A slot for a new account: one that has drained, or a fresh one. Calls `prepare` with its
+    /// index and next generation while it is closed.
     fn open(
         &self,
         admin: &mut Admin,
         kind: usize,
         parent: u32,
         settings: &Settings,
+        prepare: impl FnOnce(u32, u32),
     ) -> Result<(u32, u32), Error> {
         let accounts = &self.core.accounts;
         let (groups_max, tenants_max) = accounts.capacity();
@@ -339,6 +349,8 @@ impl Governor {
                 return Err(Error::TableFull { what, max, field });
             }
         };
+        // The last generation there is was left out above.
+        prepare(index, accounts.generation(index) + 1);
         match accounts.open(index, parent, settings) {
             Ok(generation) => Ok((index, generation)),
             Err(obstacle) => {
@@ -367,8 +379,12 @@ impl Governor {
     pub fn find(&self, id: TenantId) -> Option<TenantHandle> {
         let index = self.core.find(id.as_u128())?;
         let head = self.core.accounts.head(index);
-        let live = !head.closed() && self.core.tenant(index).uuid() == id.as_u128();
-        live.then(|| TenantHandle::new(self.tag, head.generation(), index))
+        // The id of this generation or of one that came after it, whole or in part: if the account
+        // is as open afterwards, it is of this one.
+        let same = self.core.tenant(index).uuid() == id.as_u128();
+        let after = self.core.accounts.head(index);
+        let live = !head.closed() && !after.closed() && after.generation() == head.generation();
+        (same && live).then(|| TenantHandle::new(self.tag, head.generation(), index))
     }
 
     /// The registered tenant of this name, the one in the lowest slot if several have it.

@@ -268,6 +268,167 @@ mod stepped {
         );
     }
 
+    /// A tenant is looked for while its slot goes to another, at any step of both.
+    #[test]
+    fn nobody_is_found_by_the_id_of_the_slots_last_tenant() {
+        let [old, new] = [1, 2].map(TenantId::from_u128);
+        for (step, wanted) in (0..STEPS_MAX).flat_map(|step| [(step, old), (step, new)]) {
+            let mut found_whole = false;
+            for step_of_next in 0..STEPS_MAX {
+                let config = GovernorConfig { tenants_max: 1, ..GovernorConfig::new(10) };
+                let governor = Governor::new(config).unwrap();
+                let register = |id| governor.register_tenant(TenantConfig::new(id, "")).unwrap();
+                let last = register(old);
+                let (stopped, found, next) = scope(|scope| {
+                    let find = Call::begin(scope, step, || governor.find(wanted));
+                    found_whole = !find.stopped;
+                    governor.unregister_tenant(last, Unregister::IfIdle).unwrap();
+                    let next = Call::begin(scope, step_of_next, || register(new));
+                    (next.stopped, find.end(), next.end())
+                });
+                let its_own = if wanted == old { last } else { next };
+                assert!(found.is_none_or(|found| found == its_own), "{step}, {step_of_next}");
+                assert_eq!((governor.find(old), governor.find(new)), (None, Some(next)));
+                if !stopped {
+                    break;
+                }
+            }
+            if found_whole && wanted == new {
+                return;
+            }
+        }
+        panic!("a search takes more than {STEPS_MAX} steps");
+    }
+
+    const SECOND_NS: u64 = 1_000_000_000;
+    const MILLISECOND_NS: u64 = SECOND_NS / 1_000;
+    const HOUR_NS: u64 = 3_600 * SECOND_NS;
+
+    /// A governor of one tenant, by a clock that shows ten seconds, where events are recorded, so
+    /// that no request is the usual one, paced or not.
+    fn paced(rate: RateLimit) -> (Governor, ManualClock, TenantHandle) {
+        let clock = ManualClock::new();
+        clock.set_ns(10 * SECOND_NS);
+        let config = GovernorConfig {
+            tenants_max: 1,
+            events_max: 64,
+            clock: clock.clone().into(),
+            ..GovernorConfig::new(100)
+        };
+        let governor = Governor::new(config).unwrap();
+        let config = TenantConfig::new(TenantId::from_u128(1), "");
+        let config = TenantConfig { rate: Some(rate), ..config };
+        let tenant = governor.register_tenant(config).unwrap();
+        (governor, clock, tenant)
+    }
+
+    fn every(interval_ns: u64, bucket_depth: u64) -> RateLimit {
+        RateLimit::from_interval(interval_ns, bucket_depth).unwrap()
+    }
+
+    fn set_rate(governor: &Governor, tenant: TenantHandle, rate: Option<RateLimit>) {
+        governor.set_tenant(tenant, |config| config.rate = rate).unwrap();
+    }
+
+    /// A request, released at once: how long it has to wait for its rate, or whatever else refused.
+    fn wait_ns(governor: &Governor, tenant: TenantHandle) -> Result<u64, Refusal> {
+        match governor.try_request(&Request::new(tenant, AllocationType::Cache, 1)) {
+            Ok(grant) => grant.release().map_or_else(|error| Err(error.into()), |_| Ok(0)),
+            Err(refusal) => match refusal.denial().and_then(|denial| denial.retry_after_ns) {
+                Some(wait_ns) => Ok(wait_ns),
+                None => Err(refusal),
+            },
+        }
+    }
+
+    /// The tenant that asks is gone, and the next one in its slot has a bucket of its own.
+    #[test]
+    fn no_request_takes_a_token_from_the_next_tenant_of_its_slot() {
+        at_every_step(
+            || paced(every(HOUR_NS, 3)),
+            |(governor, _, old)| wait_ns(governor, *old),
+            |(governor, _, old)| {
+                governor.unregister_tenant(*old, Unregister::Drain).unwrap();
+                let rate = Some(every(MILLISECOND_NS, 1));
+                let config = TenantConfig::new(TenantId::from_u128(2), "");
+                governor.register_tenant(TenantConfig { rate, ..config }).ok()
+            },
+            |(governor, ..), old, new| {
+                assert!(!old.is_ok_and(|wait_ns| wait_ns > 0), "nobody has passed before");
+                if let Some(new) = new {
+                    assert_eq!(wait_ns(governor, new).unwrap(), 0);
+                    assert_eq!(wait_ns(governor, new).unwrap(), MILLISECOND_NS);
+                }
+            },
+        );
+    }
+
+    /// The rate goes up while a request is on its way, and another passes at the new one.
+    #[test]
+    fn no_request_passes_at_a_pace_that_was_over_when_it_passed() {
+        at_every_step(
+            || paced(every(HOUR_NS, 2)),
+            |(governor, _, tenant)| wait_ns(governor, *tenant).unwrap(),
+            |(governor, _, tenant)| {
+                set_rate(governor, *tenant, Some(every(MILLISECOND_NS, 2)));
+                wait_ns(governor, *tenant).unwrap()
+            },
+            |(governor, _, tenant), one, two| {
+                assert_eq!(one, 0);
+                // Else the first has passed before, at the rate there was.
+                if two == 0 {
+                    assert_eq!(wait_ns(governor, *tenant).unwrap(), MILLISECOND_NS);
+                }
+            },
+        );
+    }
+
+    /// The rate is lifted while a request is on its way for which a token is left.
+    #[test]
+    fn no_request_is_refused_by_a_rate_that_is_being_lifted() {
+        let new = || {
+            let (governor, clock, tenant) = paced(every(SECOND_NS, 3));
+            (0..2).for_each(|_| assert_eq!(wait_ns(&governor, tenant).unwrap(), 0));
+            (governor, clock, tenant)
+        };
+        at_every_step(
+            new,
+            |(governor, _, tenant)| wait_ns(governor, *tenant).unwrap(),
+            |(governor, _, tenant)| {
+                set_rate(governor, *tenant, None);
+                wait_ns(governor, *tenant).unwrap()
+            },
+            |_, one, two| assert_eq!((one, two), (0, 0)),
+        );
+    }
+
+    /// The bucket is as it was left a second ago, and the rate is set while a request is on its
+    /// way, which was made without one.
+    #[test]
+    fn a_request_is_judged_by_its_own_time_whenever_a_rate_is_set() {
+        let new = || {
+            let (governor, clock, tenant) = paced(every(MILLISECOND_NS, 1));
+            assert_eq!(wait_ns(&governor, tenant).unwrap(), 0);
+            set_rate(&governor, tenant, None);
+            clock.advance_ns(SECOND_NS);
+            (governor, clock, tenant)
+        };
+        for then_asked in [false, true] {
+            at_every_step(
+                new,
+                |(governor, _, tenant)| wait_ns(governor, *tenant).unwrap(),
+                |(governor, _, tenant)| {
+                    set_rate(governor, *tenant, Some(every(MILLISECOND_NS, 1)));
+                    then_asked.then(|| wait_ns(governor, *tenant).unwrap())
+                },
+                |_, one, two| {
+                    assert!(one <= MILLISECOND_NS, "{one}");
+                    assert!(two.is_none_or(|two| two <= MILLISECOND_NS), "{two:?}");
+                },
+            );
+        }
+    }
+
     /// A batch charges one tenant, is refused for the other and gives back, with a whole or a
     /// halved request of the first between any two of its steps.
     fn beside_a_refused_batch<A: Send>(

@@ -404,6 +404,27 @@ fn promises_that_cannot_be_kept() {
     assert!(matches!(error, Error::GuaranteesExceed { sum: 50, bound: 49, .. }));
 }
 
+/// Neither is the slot's last tenant there again, nor who was to be its next.
+#[test]
+fn a_promise_that_cannot_be_kept_in_the_slot_of_who_is_gone() {
+    let governor = Governor::new(GovernorConfig { tenants_max: 2, ..small() }).unwrap();
+    let [one, two] = [1, 2].map(|n| governor.register_tenant(tenant(n)).unwrap());
+    let held = governor.try_request(&Request::new(one, Cache, 10)).unwrap();
+    governor.unregister_tenant(two, Unregister::IfIdle).unwrap();
+    let guarantee_bytes = governor.config().capacity_bytes;
+    let promise = || TenantConfig { guarantee_bytes, ..tenant(3) };
+    let ids = [1, 2, 3].map(TenantId::from_u128);
+    for _ in 0..2 {
+        let error = governor.register_tenant(promise()).unwrap_err();
+        assert!(matches!(error, Error::GuaranteeUnavailable { .. }), "{error}");
+        assert_eq!(ids.map(|id| governor.find(id)), [Some(one), None, None]);
+    }
+    drop(held);
+    let three = governor.register_tenant(promise()).unwrap();
+    assert_eq!(ids.map(|id| governor.find(id)), [Some(one), None, Some(three)]);
+    assert_eq!(governor.try_request(&Request::new(three, Cache, 10)).unwrap().bytes(), 10);
+}
+
 #[test]
 fn registrations_that_do_not_fit() {
     let scene = Scene::new();

@@ -127,7 +127,7 @@ fn a_burst_of_the_depth_passes_at_once_also_at_time_zero() {
     let rate = Rate::new();
     let answers = [0; 5].map(|now_ns| as_wait(rate.try_pass(limit, now_ns)));
     assert_eq!(answers, [Ok(()), Ok(()), Ok(()), Err(1_000_000), Err(1_000_000)]);
-    rate.reset();
+    rate.reset(2);
     assert_eq!(rate.try_pass(limit, 0), Ok(()));
 }
 

@@ -43,7 +43,8 @@ pub struct Ask {
     pub cost: u32,
     /// Now, by the governor's clock.
     pub now_ns: u64,
-    /// Whether the rate limit has passed this request before.
+    /// Whether the limit of the rate has nothing to say of this request: it has passed it before,
+    /// or there was none when it was made.
     pub paced: bool,
 }
 
@@ -206,17 +207,19 @@ impl Core {
     /// begins again.
     #[inline]
     pub fn pace(&self, ask: &Ask) -> Result<(), No> {
-        let tenant = self.tenant(ask.account);
-        if let Some(limit) = tenant.rate_limit()
-            && !ask.paced
-        {
-            let head = self.accounts.head(ask.account);
-            if head.generation() != ask.generation || head.closed() {
-                return Err(No::Closed);
-            }
-            tenant.rate.try_pass(limit, ask.now_ns)?;
+        if ask.paced {
+            return Ok(());
         }
-        Ok(())
+        let tenant = self.tenant(ask.account);
+        let in_force = || {
+            let Some(limit) = tenant.rate_limit() else { return Ok(None) };
+            // After the limit, and that after the bucket: if the account is still of this
+            // generation, both were.
+            let head = self.accounts.head(ask.account);
+            let same = head.generation() == ask.generation && !head.closed();
+            if same { Ok(Some(limit)) } else { Err(No::Closed) }
+        };
+        tenant.rate.try_pass_by(in_force, ask.now_ns)
     }
 
     /// Every check but rate and bytes: account in force, number of grants, slot. Counts `count`

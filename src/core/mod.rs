@@ -168,8 +168,8 @@ impl Core {
         self.registry.insert(uuid, index, |other| self.tenant(other).uuid() == uuid)
     }
 
-    /// Gives the record beside an account to its new tenant. The caller holds the administrative
-    /// mutex and the account is closed.
+    /// Gives the record beside an account to its next tenant. The caller holds the administrative
+    /// mutex and the account is closed, and opens after this.
     pub fn begin(&self, account: u32, uuid: u128, generation: u32) {
         let tenant = self.tenant(account);
         for (kind, queue) in (0..).zip(&tenant.queues) {

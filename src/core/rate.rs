@@ -15,13 +15,22 @@
 //! Invariants:
 //!
 //! ```text
+//! word  TAT, or a number from FULL on: the bucket is full, and of that generation
 //! L1  passed between t0 and t1 <= bucket_depth + (t1 - t0) / interval
 //! L2  TAT never decreases              (save by reset)
-//! L3  a refusal is what the rule above says for the TAT at some instant of the call
+//! L3  a refusal is what the rule above says for the TAT and the limit at some instant of the call
+//! L4  a token is taken at the limit in force, from the word that was looked at before the limit
 //! ```
 //!
 //! L3 holds although the load may be stale: by L2 an older TAT refuses less, never more. Losing a
 //! race costs a further attempt, and losing all of them is not called a refusal of the rate.
+//!
+//! L4 holds because the limit, and whose it is, is asked for after each look at the word, and the
+//! exchange is from what was seen there. If the cell went to another tenant in between, or another
+//! request passed at a limit that was set since, the word is another, and all is looked at again.
+//! A bucket that nobody has used yet is full *of its generation*, so it is never taken for one of a
+//! tenant that is gone. One in use is taken for it only if both have the same TAT, to the
+//! nanosecond, and a request was on its way from the one to the other.
 //!
 //! Time comes in with the call. Where it comes back (samples of two threads that cross, or a clock
 //! that was set back) TAT stays, so L1 holds over the latest time seen, and a request is judged by
@@ -32,6 +41,9 @@ use super::sync::{AtomicU64, Ordering};
 
 /// How often a request tries to move the word. Another thread passed at each failure.
 pub const ATTEMPTS_MAX: u32 = 16;
+
+/// Words from here on are no times but full buckets, by the generation of their cell's tenant.
+const FULL: u64 = u64::MAX - u32::MAX as u64;
 
 /// Nanoseconds in a second.
 const SECOND_NS: u64 = 1_000_000_000;
@@ -90,13 +102,14 @@ pub enum RateRefused {
 /// The state of one tenant's limit. Zero is a full bucket.
 #[derive(Debug)]
 pub struct Rate {
-    theoretical_arrival_ns: AtomicU64,
+    /// The theoretical arrival time in ns, or from [`FULL`] on a full bucket.
+    word: AtomicU64,
 }
 
 // SAFETY: an atomic is valid when zero, zero is a full bucket, and it needs no Drop.
 unsafe impl Zeroed for Rate {
     fn empty() -> Self {
-        Self { theoretical_arrival_ns: AtomicU64::new(0) }
+        Self { word: AtomicU64::new(0) }
     }
 }
 
@@ -152,16 +165,17 @@ impl RateLimit {
 
     /// The rule: the next theoretical arrival time, or how long the request is too early.
     #[inline]
-    const fn judge(self, theoretical_arrival_ns: u64, now_ns: u64) -> Result<u64, u64> {
+    const fn judge(self, word: u64, now_ns: u64) -> Result<u64, u64> {
+        let theoretical_arrival_ns = if word < FULL { word } else { 0 };
         let early_ns = theoretical_arrival_ns.saturating_sub(now_ns);
         if early_ns > self.tolerance_ns {
             return Err(early_ns - self.tolerance_ns);
         }
         let start_ns = now_ns.saturating_add(early_ns);
         match start_ns.checked_add(self.interval_ns) {
-            Some(next_ns) => Ok(next_ns),
+            Some(next_ns) if next_ns < FULL => Ok(next_ns),
             // The end of time, 584 years on: nothing passes rather than everything.
-            None => Err(u64::MAX),
+            _ => Err(u64::MAX),
         }
     }
 }
@@ -182,27 +196,46 @@ impl Rate {
     /// [`RateRefused`]; nothing has changed.
     #[inline]
     pub fn try_pass(&self, limit: RateLimit, now_ns: u64) -> Result<(), RateRefused> {
-        // Relaxed: the word is all there is to see, and a stale one refuses less, never more.
-        let mut seen_ns = self.theoretical_arrival_ns.load(Ordering::Relaxed);
-        for _ in 0..ATTEMPTS_MAX {
-            let next_ns = match limit.judge(seen_ns, now_ns) {
-                Ok(next_ns) => next_ns,
-                Err(wait_ns) => return Err(RateRefused::RetryAfter { wait_ns }),
-            };
-            // Relaxed: as above, whether it fails or not; no other data hangs on the word.
-            let order = Ordering::Relaxed;
-            match self.theoretical_arrival_ns.compare_exchange(seen_ns, next_ns, order, order) {
-                Ok(_) => return Ok(()),
-                Err(newer_ns) => seen_ns = newer_ns,
-            }
-        }
-        Err(RateRefused::Contended)
+        self.try_pass_by(|| Ok(Some(limit)), now_ns)
     }
 
-    /// Fills the bucket: for a cell that another tenant gets.
-    pub fn reset(&self) {
-        // Relaxed: as in try_pass; whoever hands the cell over orders it.
-        self.theoretical_arrival_ns.store(0, Ordering::Relaxed);
+    /// The same by the limit that is in force; without one everything passes. It is asked for after
+    /// each look at the bucket, once without contention, and may refuse the request itself.
+    ///
+    /// # Errors
+    ///
+    /// [`RateRefused`], or what `limit` answered; nothing has changed.
+    #[inline]
+    pub fn try_pass_by<E: From<RateRefused>>(
+        &self,
+        limit: impl Fn() -> Result<Option<RateLimit>, E>,
+        now_ns: u64,
+    ) -> Result<(), E> {
+        // Acquire: pairs with the Release in `reset` and of the exchange below; the limit that is
+        // asked for next, and whose it is, is not older than the word.
+        let mut seen = self.word.load(Ordering::Acquire);
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(limit) = limit()? else { return Ok(()) };
+            let next_ns = match limit.judge(seen, now_ns) {
+                Ok(next_ns) => next_ns,
+                Err(wait_ns) => return Err(RateRefused::RetryAfter { wait_ns }.into()),
+            };
+            // Release: whoever sees this word sees the limit by which it was made. Acquire on
+            // failure: as above.
+            let (success, failure) = (Ordering::Release, Ordering::Acquire);
+            match self.word.compare_exchange(seen, next_ns, success, failure) {
+                Ok(_) => return Ok(()),
+                Err(newer) => seen = newer,
+            }
+        }
+        Err(RateRefused::Contended.into())
+    }
+
+    /// Fills the bucket, for the tenant of this generation: another word than any before.
+    pub fn reset(&self, generation: u32) {
+        // Release: pairs with the Acquire in `try_pass_by`; whoever sees this word sees that the
+        // account of the last tenant was closed.
+        self.word.store(FULL + u64::from(generation), Ordering::Release);
     }
 }
 
@@ -217,10 +250,26 @@ mod tests {
     use super::super::region::tests::{assert_empty_is_zeroed, words};
     use super::*;
 
-    words! { Rate: theoretical_arrival_ns }
+    words! { Rate: word }
 
     #[test]
     fn an_empty_cell_is_a_zeroed_one() {
         assert_empty_is_zeroed::<Rate>();
+    }
+
+    /// A word of its own for each, and none of them a time.
+    #[test]
+    fn every_generation_begins_with_a_full_bucket_of_its_own() {
+        let limit = RateLimit::from_interval(7, 1).unwrap();
+        for generation in [0, 1, 2, u32::MAX] {
+            let rate = Rate::new();
+            rate.reset(generation);
+            // Relaxed: one thread.
+            let word = rate.word.load(Ordering::Relaxed);
+            assert_eq!(word - FULL, generation.into());
+            assert_eq!(limit.judge(word, 0), Ok(7));
+        }
+        assert_eq!(limit.judge(0, FULL - 8), Ok(FULL - 1));
+        assert_eq!(limit.judge(0, FULL - 7), Err(u64::MAX), "the end of time");
     }
 }

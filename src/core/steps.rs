@@ -143,8 +143,8 @@ const FIELDS: u64 = 5;
 // admission.rs and evict.rs
 
 const COUNT: u64 = QUEUE_TURNS_MAX as u64 * 3 + 1;
-/// Limit and account in force, and the attempts.
-const RATE: u64 = 2 + HEAD + 1 + ATTEMPTS_MAX as u64;
+/// The bucket; at each attempt limit and account in force.
+const RATE: u64 = 1 + ATTEMPTS_MAX as u64 * (2 + HEAD + 1);
 const PREPARE: StepsMax = StepsMax::new(HEAD + COUNT).plus(RESERVE);
 const ABANDON: u64 = 2 + HINT + 1;
 /// A set of ghosts, what was learned, and which policy asks.

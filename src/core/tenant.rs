@@ -85,15 +85,16 @@ unsafe impl Zeroed for Tenant {
 
 impl Tenant {
     /// Clears what the slot's last tenant left; the caller holds the administrative mutex and the
-    /// account is closed.
+    /// account is closed, and opens after this.
     pub fn begin(&self, uuid: u128, generation: u32) {
         self.queues.iter().for_each(|queue| queue.begin(generation));
-        // Release: pairs with the Acquire in `uuid`; the registry publishes the tenant after this.
+        // Release: pairs with the Acquire in `uuid`; after the account was closed, and the exchange
+        // that opens it publishes the tenant.
         let order = Ordering::Release;
         self.uuid[0].store((uuid >> 64) as u64, order);
         self.uuid[1].store(uuid as u64, order);
         self.turns.set_tag(0);
-        self.rate.reset();
+        self.rate.reset(generation);
         let tally = &self.tally;
         for count in
             [&tally.denied, &tally.evicted_grants, &tally.evicted_bytes, &tally.granted_before]
@@ -104,26 +105,32 @@ impl Tenant {
 
     /// The tenant's UUID.
     pub fn uuid(&self) -> u128 {
-        // Acquire: pairs with the Release in `begin`.
+        // Acquire: pairs with the Release in `begin`; whoever sees the next tenant's sees that the
+        // account was closed before.
         let half = |i: usize| u128::from(self.uuid[i].load(Ordering::Acquire));
         (half(0) << 64) | half(1)
     }
 
     /// Limits the rate of requests; `None` lifts the limit.
     pub fn set_rate(&self, limit: Option<super::rate::RateLimit>) {
-        let (interval, tolerance) = limit.map_or((0, 0), |l| (l.interval_ns, l.tolerance_ns));
-        // Relaxed: a request that races the change meets the old pace, the new one or a mixture
-        // of both for one decision.
-        let order = Ordering::Relaxed;
-        self.rate_tolerance_ns.store(tolerance, order);
-        self.rate_interval_ns.store(interval, order);
+        // Release: pairs with the Acquire in `rate_limit`; before the next tenant's are stored the
+        // account of the last one was closed. A request that races the change meets the old pace,
+        // the new one or a mixture of both for one decision.
+        let order = Ordering::Release;
+        if let Some(limit) = limit {
+            self.rate_tolerance_ns.store(limit.tolerance_ns, order);
+        }
+        // A tolerance of 0 would refuse what passes at the old pace and without one: it stays where
+        // the limit is lifted.
+        self.rate_interval_ns.store(limit.map_or(0, |limit| limit.interval_ns), order);
     }
 
     /// The limit of the rate of requests, if there is one.
     #[inline]
     pub fn rate_limit(&self) -> Option<super::rate::RateLimit> {
-        // Relaxed: as in `set_rate`.
-        let order = Ordering::Relaxed;
+        // Acquire: pairs with the Release in `set_rate`; whose account it is, looked at next, is
+        // not older.
+        let order = Ordering::Acquire;
         let interval_ns = self.rate_interval_ns.load(order);
         (interval_ns != 0).then(|| super::rate::RateLimit {
             interval_ns,
