@@ -62,9 +62,11 @@ pub const MUTANTS: &[Mutant] = &[
             (", length: 0 };", ", length: 0, early: self.accounts.used(short) };"),
             (
                 "joined == 0 || self.covers(shortage, freeing)",
-                "let demand = self.accounts.get(shortage.account).demand();
-        let wanted = way.early + demand.load(Ordering::Acquire);
-        joined == 0 || wanted <= self.accounts.limit(shortage.account) + freeing",
+                "{
+                let demand = self.accounts.get(shortage.account).demand();
+                let wanted = way.early + demand.load(Ordering::Acquire);
+                joined == 0 || wanted <= self.accounts.limit(shortage.account) + freeing
+            }",
             ),
         ],
     ),

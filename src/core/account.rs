@@ -961,29 +961,27 @@ impl Accounts {
     }
 
     /// The account above a payer that is beyond a limit which was lowered: what is idle of the
-    /// payer then is on its way up, and nobody's to take, save within the guarantee. Not asked of
-    /// a tenant: nobody else takes what is idle of it.
+    /// payer then is on its way up, and nobody's to take, save as far as a guarantee keeps it on
+    /// this side. Not asked of a tenant: nobody else takes what is idle of it.
     fn excess_above(&self, payer: Payer, view: &View<'_>, min: u64) -> Option<Obstacle> {
-        let is_above = |view: &View<'_>| view.word.used() > view.limit;
+        if payer.identity.is_some() || payer.index == ROOT {
+            return None;
+        }
         let mut at = payer.index;
-        if payer.identity.is_some() || at == ROOT {
-            return None;
-        }
-        if view.word.used().saturating_add(min) <= view.record.guarantee() {
-            return None;
-        }
+        let mut kept = view.word.used().saturating_add(min) <= view.record.guarantee();
         for _ in 0..DEPTH_MAX {
+            if kept || at == ROOT {
+                return None;
+            }
             at = self.parent(at);
             let above = self.view(at);
-            if is_above(&above)
+            if above.word.used() > above.limit
                 && let Some((used, limit)) = self.use_and_limit(&above)
                 && used > limit
             {
                 return Some(Obstacle::Full { account: at, asked: min, used, limit });
             }
-            if at == ROOT {
-                break;
-            }
+            kept = above.word.used() <= above.record.guarantee();
         }
         None
     }

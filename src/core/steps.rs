@@ -87,7 +87,7 @@ const REFUSAL: u64 = 2 + LIMIT;
 const COMMIT: u64 = 4;
 const LEVELS_UP: u64 = DEPTH_MAX as u64;
 /// The guarantee; of each account above what it is, and use and limit, and once more.
-const EXCESS_ABOVE: u64 = 1 + LEVELS_UP * (1 + VIEW + REFUSAL);
+const EXCESS_ABOVE: u64 = 1 + LEVELS_UP * (1 + VIEW + REFUSAL + 1);
 /// A refusal is the longest of the ways on but for the payment of a group, which looks for excess
 /// first; buying takes a mark, generation, parent, payment.
 const TURN: u64 = VIEW + REFUSAL + EXCESS_ABOVE;

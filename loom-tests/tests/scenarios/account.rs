@@ -706,8 +706,8 @@ pub fn a_charge_at_once_of_the_last_tenant_never_reaches_the_next() {
         model(&name, bound(3, 4), move || {
             let groups = [(ROOT, 20, 0), (ROOT, 20, 0)];
             let pool = Pool::new(40, 0, &groups, &[(1, 20, 5)]);
-            let (charge, reuse) =
-                (|pool: &Pool| pool.charge_at_once(3, 1, 5), |pool: &Pool| pool.close_and_reuse(3, 2, 5));
+            let charge = |pool: &Pool| pool.charge_at_once(3, 1, 5);
+            let reuse = |pool: &Pool| pool.close_and_reuse(3, 2, 5);
             let (charged, reused) = if exchanged {
                 let charges = beside(&pool, charge);
                 let reused = reuse(&pool);
