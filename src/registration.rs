@@ -672,7 +672,9 @@ impl Governor {
         Ok(())
     }
 
-    /// Unregisters a tenant. Its requests that wait are answered at once: it is gone.
+    /// Unregisters a tenant. Its requests that wait are answered at once: it is gone. With
+    /// [`Unregister::IfIdle`] it waits for who is handing bytes over to those in line, for a bounded
+    /// number of that thread's steps.
     ///
     /// # Errors
     ///
