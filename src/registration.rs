@@ -673,8 +673,8 @@ impl Governor {
     }
 
     /// Unregisters a tenant. Its requests that wait are answered at once: it is gone. With
-    /// [`Unregister::IfIdle`] it waits for who is handing bytes over to those in line, for a bounded
-    /// number of that thread's steps.
+    /// [`Unregister::IfIdle`] it waits for who is handing bytes over to those in line, for a
+    /// bounded number of that thread's steps.
     ///
     /// # Errors
     ///

@@ -786,7 +786,6 @@ mod stepped {
         );
     }
 
-    /// As many configurations as there are versions, so that the word looks as it did before.
     /// What is written for a configuration that is not put in force after all is seen by nobody:
     /// one who looks, with two configurations meanwhile, of which the last one is refused because
     /// of a charge in the middle of it.
@@ -881,6 +880,7 @@ mod stepped {
         assert!(refused > 0, "in the middle of it there is such a step");
     }
 
+    /// As many configurations as there are versions, so that the word looks as it did before.
     fn configure_round(accounts: &Accounts) {
         for _ in 0..CONFIG_VERSIONS {
             accounts.configure(1, &settings(10, 0)).unwrap();

@@ -1235,7 +1235,7 @@ impl Accounts {
 
     /// Notes that claim went up which another may have bought.
     pub fn note_collected(&self) {
-        // Release: pairs with the Acquire of whoever looks: what went up is seen then.
+        // Release: pairs with the Acquire in `has_collected`: what went up is seen then.
         self.collected.store(1, Ordering::Release);
     }
 
