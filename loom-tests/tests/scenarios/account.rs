@@ -252,7 +252,7 @@ pub fn a_large_refused_request_denies_no_small_one() {
 
 /// The payment goes through a group: its sibling below the group must not see it as use.
 pub fn a_payment_on_its_way_through_a_group_denies_no_sibling() {
-    model("a_payment_on_its_way_through_a_group_denies_no_sibling", bound(1, 2), || {
+    model("a_payment_on_its_way_through_a_group_denies_no_sibling", bound(1, 1), || {
         let pool = Pool::new(200, 100, &[(ROOT, 100, 0)], &[(1, 100, 0), (1, 100, 0)]);
         let other = beside(&pool, |pool| pool.charge(2, 50));
         assert_not_denied(pool.charge(3, 50));
@@ -451,8 +451,8 @@ pub fn a_trim_and_a_charge_at_once_never_both_have_the_claim() {
 
 /// As many trims as there are versions, and as many releases, while a charge sleeps that has read
 /// a claim of 8 bytes: the used word looks the same again, and the claim is 5.
-fn sleep_through_trims(name: &str, usual: usize, charge: fn(&Pool)) {
-    model(name, bound(usual, usual + 1), move || {
+fn sleep_through_trims(name: &str, bound: Option<usize>, charge: fn(&Pool)) {
+    model(name, bound, move || {
         let pool = Pool::new(20, 0, &[], &[(ROOT, 10, 0), (ROOT, 20, 0)]);
         pool.charge(1, 8).unwrap();
         pool.uncharge(1, 4);
@@ -472,14 +472,15 @@ fn sleep_through_trims(name: &str, usual: usize, charge: fn(&Pool)) {
 }
 
 pub fn a_charge_that_slept_through_all_trim_versions_notices() {
-    sleep_through_trims("a_charge_that_slept_through_all_trim_versions_notices", 1, |pool| {
+    let name = "a_charge_that_slept_through_all_trim_versions_notices";
+    sleep_through_trims(name, bound(1, 1), |pool| {
         let _ = pool.charge(1, 4);
     });
 }
 
 pub fn a_charge_at_once_that_slept_through_all_trim_versions_notices() {
     let name = "a_charge_at_once_that_slept_through_all_trim_versions_notices";
-    sleep_through_trims(name, 2, |pool| {
+    sleep_through_trims(name, bound(2, 3), |pool| {
         pool.charge_at_once(1, 1, 4);
     });
 }
@@ -525,23 +526,17 @@ pub fn a_charge_at_once_that_slept_through_all_config_versions_notices() {
 
 /// The capacity falls under two requests: use never grows beyond it afterwards.
 pub fn no_charge_passes_a_lowered_capacity() {
-    model("no_charge_passes_a_lowered_capacity", bound(3, 2), || {
+    model("no_charge_passes_a_lowered_capacity", bound(3, 4), || {
         let pool = Pool::new(200, 40, &[], &[(ROOT, 200, 0), (ROOT, 200, 0)]);
         pool.charge(1, 60).unwrap();
         let most = Arc::new(std::sync::Mutex::new(0));
         let lowered = most.clone();
-        let others = beside_if_full(
-            &pool,
-            move |pool| {
-                pool.configure(ROOT, 80, 0).unwrap();
-                *lowered.lock().unwrap() = pool.accounts.used(ROOT).max(80);
-            },
-            |pool| {
-                let _ = pool.charge(1, 60);
-            },
-        );
+        let other = beside(&pool, move |pool| {
+            pool.configure(ROOT, 80, 0).unwrap();
+            *lowered.lock().unwrap() = pool.accounts.used(ROOT).max(80);
+        });
         let _ = pool.charge(2, 70);
-        join(others);
+        other.join().unwrap();
         let (used, most) = (pool.accounts.used(ROOT), *most.lock().unwrap());
         assert!(used <= most, "OVER-COMMIT: {used} in use, {most} when the capacity fell");
         pool.check();
@@ -569,13 +564,12 @@ pub fn nothing_bought_before_carries_use_beyond_a_lowered_capacity() {
 }
 
 pub fn three_levels_stay_in_balance() {
-    model("three_levels_stay_in_balance", bound(2, 2), || {
+    model("three_levels_stay_in_balance", bound(2, 3), || {
         let tenants = [(1, 100, 20), (1, 100, 0), (ROOT, 120, 0)];
         let pool = Pool::new(120, 40, &[(ROOT, 100, 40)], &tenants);
-        let (one, two) = (|pool: &Pool| pool.use_once(2, 50), |pool: &Pool| pool.use_once(3, 30));
-        let others = beside_if_full(&pool, one, two);
+        let other = beside(&pool, |pool| pool.use_once(2, 50));
         pool.use_once(4, 70);
-        join(others);
+        other.join().unwrap();
         pool.check_nothing_stranded(40);
     });
 }
@@ -604,29 +598,24 @@ pub fn a_request_within_its_guarantee_is_granted_whatever_others_do() {
 pub fn a_guarantee_raised_during_requests_is_paid_for() {
     model("a_guarantee_raised_during_requests_is_paid_for", bound(1, 2), || {
         let pool = Pool::new(10, 0, &[], &[(ROOT, 10, 0), (ROOT, 10, 0)]);
-        let others = beside_if_full(
-            &pool,
-            |pool| {
-                let _ = pool.charge(2, 6);
-            },
-            |pool| pool.use_once(1, 3),
-        );
+        let other = beside(&pool, |pool| {
+            let _ = pool.charge(2, 6);
+        });
         if pool.configure(1, 10, 5).is_ok() {
-            pool.charge(1, 2).expect("5 bytes are guaranteed, at most 3 are in use");
+            pool.charge(1, 2).expect("5 bytes are guaranteed, and none are in use");
         }
-        join(others);
+        other.join().unwrap();
         pool.check();
     });
 }
 
 pub fn a_guarantee_raised_and_lowered_again_strands_nothing() {
-    model("a_guarantee_raised_and_lowered_again_strands_nothing", bound(2, 2), || {
+    model("a_guarantee_raised_and_lowered_again_strands_nothing", bound(2, 3), || {
         let pool = Pool::new(100, 20, &[], &[(ROOT, 100, 20), (ROOT, 100, 0)]);
-        let (one, two) = (|pool: &Pool| pool.use_once(1, 40), |pool: &Pool| pool.use_once(2, 70));
-        let others = beside_if_full(&pool, one, two);
+        let other = beside(&pool, |pool| pool.use_once(1, 40));
         let _ = pool.configure(1, 100, 50);
         pool.configure(1, 100, 0).unwrap();
-        join(others);
+        other.join().unwrap();
         pool.check_nothing_stranded(0);
     });
 }

@@ -102,7 +102,7 @@ pub fn grants_are_counted_from_the_moment_they_are_limited() {
 /// A guarantee rises while another tenant asks: whoever comes second is refused, and the guarantee,
 /// once promised, is there.
 pub fn a_guarantee_that_rises_is_kept_against_requests() {
-    both_ways("admission::a_guarantee_that_rises_is_kept_against_requests", bound(1, 2), |roles| {
+    both_ways("admission::a_guarantee_that_rises_is_kept_against_requests", bound(1, 1), |roles| {
         let scene = Arc::new(Scene::new(4, &[], &[(ROOT, ANY, 0, 0), (ROOT, ANY, 0, 0)]));
         let raise = |scene: &Scene| {
             let raised = scene.core.accounts.configure(1, &settings(ANY, 3, 0, 0)).is_ok();

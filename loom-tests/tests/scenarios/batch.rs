@@ -37,7 +37,7 @@ pub fn a_refused_batch_refuses_no_request() {
 
 /// The same for a request of another tenant's, who shares the pool.
 pub fn a_refused_batch_refuses_no_request_of_the_pool() {
-    both_ways("batch::a_refused_batch_refuses_no_request_of_the_pool", bound(1, 2), |roles| {
+    both_ways("batch::a_refused_batch_refuses_no_request_of_the_pool", bound(1, 1), |roles| {
         let scene = Arc::new(Scene::new(6, &[], &[(ROOT, 4, 0, 0), (ROOT, 3, 0, 0)]));
         let refused = |scene: &Scene| batch(scene, CACHE, [(1, 4), (2, 4)]);
         let (refused, charged) = roles.race(&scene, refused, |scene| scene.charge(2, 3));

@@ -422,7 +422,7 @@ pub fn a_claimed_victim_cannot_be_pinned() {
 /// A deferred victim is released by its owner, who also declines: the bytes stop being on their
 /// way exactly once.
 pub fn a_deferred_grant_is_settled_once() {
-    run("a_deferred_grant_is_settled_once", bound(2, 3), 0, |world| {
+    run("a_deferred_grant_is_settled_once", bound(2, 2), 0, |world| {
         let id = world.request(0, owner(1)).unwrap();
         let decliner = start(world, move |w| w.decline(0, id));
         let release = move |w: &World| w.release(0, id, owner(1));

@@ -331,7 +331,7 @@ pub fn a_lowered_capacity_admits_no_growth_at_once() {
 /// its own, and the slot waits; else it is refused.
 pub fn a_request_at_once_of_the_last_tenant_never_reaches_the_next() {
     let name = "hot_path::a_request_at_once_of_the_last_tenant_never_reaches_the_next";
-    both_ways(name, bound(1, 2), |roles| {
+    both_ways(name, bound(1, 1), |roles| {
         let scene = Arc::new(Scene::usual(ANY, &[3]));
         let go = |scene: &Scene| {
             let given = scene.give_slot_away();
