@@ -100,7 +100,7 @@ impl Governor {
         if relief.grants > 0 {
             self.evaluate_pressure(self.live_bytes());
         }
-        self.serve_waiters();
+        self.serve_left();
         if self.core.scarcity.is_waited() {
             self.evict_for_line();
         }

@@ -121,10 +121,13 @@ impl<'g> LookAgain<'g> {
 
 impl Drop for LookAgain<'_> {
     fn drop(&mut self) {
-        if self.tried.get() && self.governor.core.scarcity.is_waited() {
-            self.governor.core.scarcity.unsettle();
-            self.governor.hand_over();
+        if !self.tried.get() {
+            return;
         }
+        if self.governor.core.scarcity.is_waited() {
+            self.governor.core.scarcity.unsettle();
+        }
+        self.governor.serve_left();
     }
 }
 

@@ -45,6 +45,8 @@ pub type OwnedTicket = HeldTicket<Arc<Governor>>;
 pub const LOOK_AFTER_EVERY: Duration = Duration::from_millis(50);
 /// Waiters for whom a step of the balancer evicts.
 const LINE_LOOK_MAX: u32 = 8;
+/// How often a thread looks along the line anew that nobody waits in, and others leave notes for.
+const NOBODY_WAITS_MAX: usize = 64;
 
 /// A place in line, or a grant that was there at once. A future of the grant, on any runtime.
 ///
@@ -223,6 +225,16 @@ impl Governor {
         }
     }
 
+    /// The same, also if nobody waits any more: a note may be of one who has given up, and whom
+    /// nobody has let go of yet. For who left the line to others, or was taken for one of them.
+    pub(crate) fn serve_left(&self) {
+        if self.core.scarcity.is_waited() {
+            self.hand_over();
+        } else if self.core.waiting.is_noted() {
+            self.walk_line();
+        }
+    }
+
     #[cold]
     pub(crate) fn hand_over(&self) {
         self.lower_pressure();
@@ -238,8 +250,9 @@ impl Governor {
 
     /// Serves those who fit at the present level of pressure; says how the line was left.
     fn walk_line(&self) -> Left {
-        // One that named all it could goes on itself: those it woke may be in no hurry.
-        for _ in 0..=self.config.waiters_max as usize / DECIDED_MAX {
+        // One that named all it could goes on itself: those it woke may be in no hurry. So does
+        // one that was left notes by who has given up.
+        for _ in 0..=self.config.waiters_max as usize / DECIDED_MAX + NOBODY_WAITS_MAX {
             let mut decided = Decided::told_to(self);
             let left = self.core.hand_over(self.clock().now_ns(), &mut decided);
             decided.cells().iter().for_each(|&cell| {
@@ -248,23 +261,24 @@ impl Governor {
             if decided.lacks_slots {
                 self.note_slots_exhausted();
             }
-            match left {
-                Left::Full => {}
-                Left::Noted => {
-                    self.wake_one_in_line();
-                    return left;
-                }
-                Left::Clear => return left,
+            if left == Left::Clear || left == Left::Noted && self.is_left_to_others() {
+                return left;
             }
         }
+        // The next one that waits looks, or a step of the balancer.
         Left::Full
     }
 
-    /// Wakes the first in line who can be woken: it looks at the line where this thread left it.
+    /// Whether somebody looks at the line where this thread left it. Who still waits does so when
+    /// it gives up, if not before: the first in line who can be woken is.
     #[cold]
-    fn wake_one_in_line(&self) {
-        let mut standing = self.core.waiting.standing();
-        standing.any(|cell| self.wakers.wake(cell));
+    fn is_left_to_others(&self) -> bool {
+        let is_waited = self.core.scarcity.is_waited();
+        if is_waited {
+            let mut standing = self.core.waiting.standing();
+            standing.any(|cell| self.wakers.wake(cell));
+        }
+        is_waited
     }
 
     /// A request that does not wait, with the core's own words for a refusal.
@@ -318,7 +332,7 @@ impl Governor {
         let ticket = self.core.enter_line(ask, ask.now_ns.saturating_add(wait_ns));
         match ticket {
             Some(_) => self.hand_over(),
-            None => self.serve_noted(),
+            None => self.serve_left(),
         }
         ticket
     }

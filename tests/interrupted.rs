@@ -35,7 +35,7 @@ mod stepped {
     use allotment::os::ManualClock;
     use allotment::{
         AllocationType, DenialReason, Governor, GovernorConfig, Grant, GrantId, GroupConfig,
-        Pressure, Refusal,
+        OwnedTicket, Pressure, Refusal,
     };
     use allotment::{IsolationLevel, ManagerOptions, MemoryAllocationRequest, MemoryConfig};
     use allotment::{MultiTenantMemoryManager as Manager, TenantMemoryConfig, TenantPriority};
@@ -1816,6 +1816,90 @@ mod stepped {
                 assert_eq!(core.accounts.used(1), if granted.is_ok() { 4 } else { 0 });
             },
         );
+    }
+
+    /// A governor of 10 bytes, of whose tenants the second has 6; the first waits for 8, has 4 of
+    /// them set aside, and is the only one that waits. The third has nothing.
+    struct OneWaits {
+        governor: Arc<Governor>,
+        tenants: [TenantHandle; 3],
+        ticket: Mutex<Option<OwnedTicket>>,
+    }
+
+    impl OneWaits {
+        fn new() -> Self {
+            let clock = ManualClock::new();
+            let config = GovernorConfig {
+                tenants_max: 3,
+                pool_pressure: false,
+                clock: clock.clone().into(),
+                ..GovernorConfig::new(10)
+            };
+            let governor = Arc::new(Governor::new(config).unwrap());
+            let tenants = [1, 2, 3].map(|number| {
+                let config = TenantConfig::new(TenantId::from_u128(number), number.to_string());
+                governor.register_tenant(config).unwrap()
+            });
+            let request = |tenant, bytes| Request::new(tenant, AllocationType::ModelLoad, bytes);
+            _ = governor.request(&request(tenants[1], 6)).unwrap().into_id();
+            let wait_max = Duration::from_secs(3_600);
+            let ticket = governor.enqueue_owned(&request(tenants[0], 8), wait_max).unwrap();
+            clock.advance_ns(SECOND_NS + governor.config().patience_ns);
+            governor.report_pressure(Pressure::Normal);
+            let waits = Self { governor, tenants, ticket: Mutex::new(Some(ticket)) };
+            assert_eq!(waits.set_aside_bytes(), 4);
+            waits
+        }
+
+        fn set_aside_bytes(&self) -> u64 {
+            self.governor.usage(self.tenants[0]).unwrap().set_aside_bytes
+        }
+
+        fn give_up(&self) {
+            drop(self.ticket.lock().unwrap().take());
+        }
+    }
+
+    /// W4. The last of those who wait gives up while a tenant goes, for which the line is held:
+    /// what it had is nobody's afterwards.
+    #[test]
+    fn who_gives_up_while_a_tenant_goes_leaves_nothing_behind() {
+        at_every_step(
+            OneWaits::new,
+            |waits| waits.governor.unregister_tenant(waits.tenants[2], Unregister::IfIdle),
+            OneWaits::give_up,
+            |waits, gone, ()| {
+                assert_eq!((gone, waits.set_aside_bytes()), (Ok(()), 0));
+            },
+        );
+    }
+
+    /// The same while somebody looks along the line for as long as notes keep coming: that one
+    /// leaves it to who waits, and nobody does.
+    #[test]
+    fn who_gives_up_while_others_look_for_long_leaves_nothing_behind() {
+        before_access(before_each);
+        for last in 1..STEPS_MAX {
+            let waits = Arc::new(OneWaits::new());
+            let accesses = Rc::new(Cell::new(0));
+            let (others, counted) = (waits.clone(), accesses.clone());
+            BETWEEN.set(Some(Box::new(move || {
+                counted.set(counted.get() + 1);
+                match counted.get().cmp(&last) {
+                    Less => others.governor.report_pressure(Pressure::Normal),
+                    Equal => others.give_up(),
+                    Greater => {}
+                }
+            })));
+            waits.governor.report_pressure(Pressure::Normal);
+            BETWEEN.take();
+            if accesses.get() < last {
+                assert!(last > 1, "nobody has looked at the line");
+                return;
+            }
+            assert_eq!(waits.set_aside_bytes(), 0, "it has given up at step {last}");
+        }
+        panic!("somebody looks at the line for ever");
     }
 
     /// W6. Of two of a tenant, of which the first fits all the time, the second does not pass it:

@@ -25,8 +25,9 @@
 //! a waiter that does not fit does not hold up one that does (backfill), though that it does not is
 //! made certain before a later one of its own tenant passes it (W6). Who finds another thread
 //! at it leaves a *note*, and the holder looks again before it goes (W4); nobody waits for it. A
-//! holder makes a bounded number of walks. If there are notes even then it leaves them to whoever
-//! was woken, or wakes one who waits: who looks at its ticket looks at the line if it is noted.
+//! holder makes a bounded number of walks. If there are notes even then it wakes one who waits: who
+//! looks at its ticket looks at the line if it is noted. Notes of those who have given up are left
+//! to nobody: where nobody waits it goes on.
 //!
 //! **Ageing.** A waiter that has been passed over for longer than the configured patience is
 //! *aged*: later requests of its own tenant no longer pass it. Where an ancestor is short, the
@@ -677,7 +678,7 @@ impl Core {
     /// held, so that what is set aside is neither more nor less than what is charged for it, and
     /// becomes no grant meanwhile: `wait` is called while another thread has it, for a bounded
     /// number of that thread's own steps. The caller holds the administrative mutex, and looks at
-    /// the line afterwards.
+    /// the line afterwards, whether anybody waits or not.
     pub fn close_while_idle(&self, account: u32, wait: impl Fn()) -> Result<(), u64> {
         while !self.waiting.take_line() {
             wait();

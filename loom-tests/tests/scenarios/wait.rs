@@ -32,8 +32,12 @@ impl Scene {
     }
 
     fn hand_over(&self, now_ns: u64) {
-        if self.core.hand_over(now_ns, &mut Decided::default()) == Left::Noted {
-            *self.woken.lock().unwrap() = true;
+        // Left to who waits; where nobody does it goes on.
+        while self.core.hand_over(now_ns, &mut Decided::default()) == Left::Noted {
+            if self.core.scarcity.is_waited() {
+                *self.woken.lock().unwrap() = true;
+                return;
+            }
         }
     }
 
