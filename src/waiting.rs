@@ -392,10 +392,10 @@ fn find_standing<G: Borrow<Governor> + Clone>(
         Some(Err(no)) => no,
         None => (governor.short_of(ask), Extent::of(ask.bytes)),
     };
+    // In line nobody is asked for its rate any more.
+    let may_wait = no.is_paced() && governor.core.can_ever_fit(ask);
     let denial = match governor.refusal_of(ask, no, extent) {
-        Refusal::Denied(denial) if denial.is_worth(waits) && governor.core.can_ever_fit(ask) => {
-            denial
-        }
+        Refusal::Denied(denial) if may_wait && denial.is_worth(waits) => denial,
         _ if governor.core.is_gone(ask) => return Err(governor.denied(ask, No::Closed, extent)),
         _ => return Err(governor.denied(ask, no, extent)),
     };
@@ -674,13 +674,10 @@ impl Wake for Parked {
 }
 
 impl Denial {
-    /// Whether it may turn into a grant while the request waits in line there.
+    /// Whether it may turn into a grant while the request, which has passed its rate, waits in line
+    /// there.
     fn is_worth(&self, waits: Waits) -> bool {
         let above = [DenialReason::Capacity, DenialReason::GroupLimit].contains(&self.reason);
-        let worth = match waits {
-            Waits::Anywhere => self.reason != DenialReason::RateLimit,
-            Waits::Above => above,
-        };
-        worth && self.waiting_can_help
+        (waits == Waits::Anywhere || above) && self.waiting_can_help
     }
 }

@@ -429,6 +429,32 @@ mod stepped {
         }
     }
 
+    /// L1. Others of its tenant pass at each of its attempts, and so it never does: then it has no
+    /// place in line either, where nobody would ask for its token any more.
+    #[test]
+    fn nobody_waits_in_line_who_has_not_passed_the_rate() {
+        before_access(before_each);
+        for others_wait in [false, true] {
+            let (governor, _, tenant) = paced(every(MILLISECOND_NS, 1 << 20));
+            let governor = Arc::new(governor);
+            let request = move |bytes| Request::new(tenant, AllocationType::ModelLoad, bytes);
+            let all = governor.request(&request(100)).unwrap().into_id();
+            let wait_max = Duration::from_secs(9);
+            let before = others_wait.then(|| governor.enqueue(&request(1), wait_max).unwrap());
+            let others = governor.clone();
+            BETWEEN.set(Some(Box::new(move || {
+                others.try_request(&request(1)).map(Grant::into_id).unwrap_err();
+            })));
+            let denied = governor.enqueue(&request(1), wait_max).map(drop);
+            BETWEEN.take();
+            let reason = denied.unwrap_err().denial().map(|denial| denial.reason);
+            assert_eq!(reason, Some(DenialReason::Contended));
+            assert_eq!(governor.waiters(), u32::from(others_wait));
+            drop(before);
+            governor.release(tenant, all).unwrap();
+        }
+    }
+
     /// A batch charges one tenant, is refused for the other and gives back, with a whole or a
     /// halved request of the first between any two of its steps.
     fn beside_a_refused_batch<A: Send>(
