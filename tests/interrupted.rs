@@ -1358,6 +1358,29 @@ mod stepped {
         );
     }
 
+    /// W5. Who begins to wait first has what is idle collected, and may never go on after it was
+    /// counted: who comes next finds it all the same.
+    #[test]
+    fn who_waits_second_finds_what_the_first_was_about_to_collect() {
+        let new = || {
+            let core = core(10, 0, &[(10, 0), (10, 0), (10, 0)]);
+            let (slot, generation) = core.admit(&ask(3, 10), &Nobody).unwrap();
+            core.release(slot, generation, ask(3, 10).owner(), &Nobody).unwrap();
+            assert_eq!(core.accounts.claim(3), 10);
+            core
+        };
+        at_every_step(
+            new,
+            |core| core.enter_line(&ask(1, 11), u64::MAX).is_some(),
+            |core| {
+                let ticket = core.enter_line(&ask(2, 5), u64::MAX).unwrap();
+                core.hand_over(0, &mut Decided::default());
+                core.take_outcome(ticket)
+            },
+            |_, _, second| assert!(matches!(second, Outcome::Granted(..)), "{second:?}"),
+        );
+    }
+
     #[test]
     fn of_two_requests_a_bucket_passes_as_many_as_it_holds() {
         for depth in [1, 2] {

@@ -573,7 +573,8 @@ mod tests {
                 }
                 core.accounts.charge(4, 1, 0, 5).unwrap();
                 core.accounts.uncharge(4, 5);
-                assert!(core.scarcity.enter());
+                core.scarcity.enter();
+                assert!(core.scarcity.settle());
                 let granted = core.admit(&ask(2, 5), &Nobody).unwrap();
                 assert!(grown(&core, granted, 5) && !core.is_unsettled(), "that much was free");
                 let ask_for = |bytes| match grows {

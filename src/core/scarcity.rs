@@ -33,15 +33,26 @@ impl Scarcity {
         }
     }
 
-    /// Counts a waiter. What was in use before and is no more is seen after this (S1). Says whether
-    /// nobody waited.
-    pub fn enter(&self) -> bool {
-        // SeqCst: pairs with the SeqCst in `word`, by way of the fence.
-        let before = self.0.fetch_add(WAITER, Ordering::SeqCst);
+    /// Counts a waiter. What was in use before and is no more is seen after this (S1). The first
+    /// says in the same step that claim may be idle: the second, which does not, may look before
+    /// the first goes on.
+    pub fn enter(&self) {
+        // Relaxed: the exchange below decides.
+        let mut before = self.0.load(Ordering::Relaxed);
+        loop {
+            let unsettled = if before < WAITER { UNSETTLED } else { 0 };
+            let next = (before | unsettled) + WAITER;
+            // SeqCst: pairs with the SeqCst in `word`, by way of the fence, and with the AcqRel in
+            // `settle`. Relaxed on failure: tried again.
+            let (success, failure) = (Ordering::SeqCst, Ordering::Relaxed);
+            match self.0.compare_exchange(before, next, success, failure) {
+                Ok(_) => break,
+                Err(newer) => before = newer,
+            }
+        }
         // SeqCst: pairs with the SeqCst exchanges and subtractions of `account.rs`: either they
         // come before this fence and their bytes are seen, or `word` is read after it.
         fence(Ordering::SeqCst);
-        before < WAITER
     }
 
     /// Says that claim went up, or was left idle, that nobody has offered to those who wait.
@@ -52,7 +63,8 @@ impl Scarcity {
 
     /// Takes the word of [`Scarcity::unsettle`] back, before idle claim is collected.
     pub fn settle(&self) -> bool {
-        // AcqRel: pairs with the AcqRel in `unsettle`: what was left idle before is seen.
+        // AcqRel: pairs with the AcqRel in `unsettle`, and the SeqCst in `enter`: what was left
+        // idle before is seen.
         self.0.fetch_and(!UNSETTLED, Ordering::AcqRel) & UNSETTLED != 0
     }
 
@@ -104,9 +116,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_who_waits_is_told_so() {
+    fn only_the_first_who_waits_unsettles() {
         let scarcity = Scarcity::default();
-        assert_eq!([(); 3].map(|()| scarcity.enter()), [true, false, false]);
+        let enter = || {
+            scarcity.enter();
+            scarcity.settle()
+        };
+        assert_eq!([(); 3].map(|()| enter()), [true, false, false]);
+        (0..3).for_each(|_| scarcity.leave());
+        scarcity.set_excess(true);
+        assert!(enter() && scarcity.has_excess(), "nobody waited, though there is excess");
+        scarcity.unsettle();
+        scarcity.enter();
+        assert!(scarcity.settle(), "what was said before is kept");
     }
 
     #[test]
@@ -119,8 +141,9 @@ mod tests {
         assert_eq!(told(), (false, false, false, false, 0));
         scarcity.set_excess(true);
         assert_eq!(told(), (true, false, false, true, 0));
-        assert!(scarcity.enter(), "nobody waited, though there is excess");
-        assert!(!scarcity.enter());
+        (0..2).for_each(|_| scarcity.enter());
+        assert_eq!(told(), (true, true, true, true, 2));
+        assert!(scarcity.settle());
         assert_eq!(told(), (true, false, true, true, 2));
         scarcity.unsettle();
         assert_eq!(told(), (true, true, true, true, 2));
@@ -132,6 +155,5 @@ mod tests {
         assert_eq!(told(), (false, false, false, false, 0));
         scarcity.unsettle();
         assert_eq!(told(), (false, true, false, false, 0), "nobody is there to have it");
-        assert!(scarcity.enter(), "nobody waited");
     }
 }

@@ -395,10 +395,8 @@ impl Core {
     /// Parks a request that was refused, until `deadline_ns`; none if too many wait. The caller
     /// calls [`Core::hand_over`] next, which looks whether it fits after all.
     pub fn enter_line(&self, ask: &Ask, deadline_ns: u64) -> Option<Ticket> {
-        if self.scarcity.enter() {
-            // The next hand-over collects what is idle.
-            self.scarcity.unsettle();
-        }
+        // If it is the first, the next hand-over collects what is idle.
+        self.scarcity.enter();
         let ticket = self.waiting.waiters.enter(ask, deadline_ns);
         if ticket.is_none() {
             self.scarcity.leave();

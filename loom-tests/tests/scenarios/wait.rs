@@ -173,7 +173,8 @@ pub fn a_refused_growth_says_that_it_may_have_collected() {
     both_ways(name, bound(3, 3), |roles| {
         let scene = Arc::new(Scene::new(3, &[], &[(ROOT, ANY, 0, 0), (ROOT, ANY, 0, 0)]));
         let (slot, generation) = scene.admit(1, CACHE, 1).unwrap();
-        assert!(scene.core.scarcity.enter());
+        scene.core.scarcity.enter();
+        assert!(scene.core.scarcity.settle());
         let grow = move |scene: &Scene| {
             let owner = Scene::ask(1, CACHE, 1).owner();
             scene.core.grow(slot, generation, owner, 3, &Nobody).unwrap()
