@@ -1951,6 +1951,43 @@ mod stepped {
         panic!("somebody looks at the line for ever");
     }
 
+    /// Whoever comes to stand in line late, when its tenant is gone, costs the next one in that
+    /// tenant's slot nothing.
+    #[test]
+    fn nobody_stands_behind_what_the_last_tenant_of_its_slot_waited_for() {
+        let new = || {
+            let config = GovernorConfig { tenants_max: 2, ..GovernorConfig::new(100) };
+            let governor = Arc::new(Governor::new(config).unwrap());
+            let tenants = [1, 2].map(|number| {
+                let config = TenantConfig::new(TenantId::from_u128(number), number.to_string());
+                governor.register_tenant(config).unwrap()
+            });
+            let all = Request::new(tenants[1], AllocationType::ModelLoad, 100);
+            _ = governor.request(&all).unwrap().into_id();
+            (governor, tenants)
+        };
+        let enqueue = |governor: &Arc<Governor>, tenant, bytes| {
+            let request = Request::new(tenant, AllocationType::ModelLoad, bytes);
+            governor.enqueue_owned(&request, Duration::from_secs(9))
+        };
+        at_every_step(
+            new,
+            |(governor, [one, _])| enqueue(governor, *one, 50).map(drop),
+            |(governor, [one, _])| {
+                governor.unregister_tenant(*one, Unregister::Drain).unwrap();
+                // Not while its request has a slot.
+                governor.register_tenant(TenantConfig::new(TenantId::from_u128(3), "")).ok()
+            },
+            |(governor, [_, two]), _, next| {
+                let Some(next) = next else { return };
+                let larger = enqueue(governor, *two, 30).unwrap();
+                let smaller = enqueue(governor, next, 10).unwrap();
+                let before = [&smaller, &larger].map(|ticket| ticket.bytes_before());
+                assert_eq!(before, [Some(10), Some(40)]);
+            },
+        );
+    }
+
     /// W6. Of two of a tenant, of which the first fits all the time, the second does not pass it:
     /// not for a count that is on its way, nor for bytes.
     #[test]

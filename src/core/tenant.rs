@@ -28,7 +28,8 @@ pub struct Tenant {
     pub queues: [Queue; TYPES],
 }
 
-/// What the fair queue knows of a tenant. Only whoever holds the line reads and writes it.
+/// What the fair queue knows of a tenant. Only whoever holds the line reads and writes it, save for
+/// looks of people: so it is the line that begins anew for the next tenant of the slot.
 #[repr(C)]
 pub struct Turns {
     /// Virtual finish time of the tenant's last waiter.
@@ -43,6 +44,8 @@ pub struct Turns {
     found_short: AtomicU32,
     /// The walk along the line in which later waiters are not served.
     held_up: AtomicU32,
+    /// Of the tenant whose waiters these are.
+    generation: AtomicU32,
 }
 
 /// Counts that only slow paths write.
@@ -71,6 +74,7 @@ unsafe impl Zeroed for Tenant {
                 credited: AtomicU32::new(0),
                 found_short: AtomicU32::new(0),
                 held_up: AtomicU32::new(0),
+                generation: AtomicU32::new(0),
             },
             tally: Tally {
                 denied: zero(),
@@ -93,7 +97,6 @@ impl Tenant {
         let order = Ordering::Release;
         self.uuid[0].store((uuid >> 64) as u64, order);
         self.uuid[1].store(uuid as u64, order);
-        self.turns.set_tag(0);
         self.rate.reset(generation);
         let tally = &self.tally;
         for count in
@@ -140,6 +143,19 @@ impl Tenant {
 }
 
 impl Turns {
+    /// Whether these are the turns of the tenant of this generation.
+    pub fn are_of(&self, generation: u32) -> bool {
+        // Relaxed: as in `tag`.
+        self.generation.load(Ordering::Relaxed) == generation
+    }
+
+    /// Begins anew, for a tenant that owes nothing for the one before it.
+    pub fn begin(&self, generation: u32, virtual_time: u64) {
+        self.set_tag(virtual_time);
+        // Relaxed: as in `tag`.
+        self.generation.store(generation, Ordering::Relaxed);
+    }
+
     /// Virtual finish time of the last waiter.
     pub fn tag(&self) -> u64 {
         // Relaxed: for whoever holds the line.
@@ -260,7 +276,7 @@ mod tests {
     use super::*;
 
     words! { Tenant: rate rate_interval_ns rate_tolerance_ns uuid turns tally queues }
-    words! { Turns: tag credit moved least credited found_short held_up }
+    words! { Turns: tag credit moved least credited found_short held_up generation }
     words! { Tally: denied evicted_grants evicted_bytes granted_before }
 
     #[test]
@@ -285,6 +301,18 @@ mod tests {
         assert!(tenant.rate_limit().is_some());
         tenant.set_rate(None);
         assert!(tenant.rate_limit().is_none());
+    }
+
+    #[test]
+    fn each_tenant_of_a_slot_has_turns_of_its_own() {
+        let turns = Tenant::empty().turns;
+        assert!(turns.are_of(0) && !turns.are_of(1), "of nobody");
+        for (generation, virtual_time) in [(1, 5), (2, 7)] {
+            turns.begin(generation, virtual_time);
+            assert!(turns.are_of(generation) && !turns.are_of(generation - 1));
+            assert_eq!(turns.tag(), virtual_time);
+            turns.set_tag(100);
+        }
     }
 
     #[test]

@@ -49,6 +49,7 @@ use super::events::{GRANT_RECORDS, Nobody, Observer};
 use super::order::priority;
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
+use super::tenant::Turns;
 use super::turnover::Turnover;
 use super::waiters::{Outcome, Part, Phase, Ticket, Waiters};
 use crossbeam_utils::CachePadded;
@@ -481,8 +482,10 @@ impl Core {
         let mut oldest: Option<u32> = None;
         for index in 0..length {
             let mut standing = waiting.at(index);
-            let turns = &self.tenant(waiting.waiters.ask(standing.cell, 0).account).turns;
-            standing.tag = turns.moved(standing.tag, standing.cost, number, waiting.virtual_time());
+            if let Some(turns) = self.turns(&waiting.waiters.ask(standing.cell, 0)) {
+                let now = waiting.virtual_time();
+                standing.tag = turns.moved(standing.tag, standing.cost, number, now);
+            }
             let stays = if decided.is_full() {
                 waiting.turnover.short();
                 true
@@ -565,12 +568,26 @@ impl Core {
         for index in begin..capacity {
             let cell = waiting.at(index).cell;
             let ask = waiting.waiters.ask(cell, 0);
+            let turns = &self.tenant(ask.account).turns;
+            let is_here = self.accounts.generation(ask.account) == ask.generation;
+            if is_here && !turns.are_of(ask.generation) {
+                turns.begin(ask.generation, waiting.virtual_time());
+            }
             let (tag, cost) = (self.tag_of(&ask), self.cost_tag(&ask));
-            self.tenant(ask.account).turns.set_tag(tag);
+            if let Some(turns) = self.turns(&ask) {
+                turns.set_tag(tag);
+            }
             let length = waiting.length();
             waiting.insert(length, Standing { tag, cost, cell });
             waiting.set_length(length + 1);
         }
+    }
+
+    /// The turns of the tenant of a request; none if they are those of another one in its slot, who
+    /// owes and gets nothing for it.
+    fn turns(&self, ask: &Ask) -> Option<&Turns> {
+        let turns = &self.tenant(ask.account).turns;
+        turns.are_of(ask.generation).then_some(turns)
     }
 
     fn tag_of(&self, ask: &Ask) -> u64 {
@@ -589,7 +606,8 @@ impl Core {
 
     /// The later of the virtual time and the tag of the tenant's last waiter.
     fn start_tag(&self, ask: &Ask) -> u64 {
-        let (now, last) = (self.waiting.virtual_time(), self.tenant(ask.account).turns.tag());
+        let now = self.waiting.virtual_time();
+        let last = self.turns(ask).map_or(now, Turns::tag);
         if last.wrapping_sub(now) < TAGS_APART_MAX { last } else { now }
     }
 
@@ -844,12 +862,8 @@ impl Core {
         if waiters.is_granted(at.cell) {
             // It was served as the senior.
             self.advance(at.tag);
-        } else {
-            let ask = waiters.ask(at.cell, 0);
-            // A tenant that has the slot of a former one owes and gets nothing for it.
-            if self.accounts.generation(ask.account) == ask.generation {
-                self.tenant(ask.account).turns.give_back(at.cost, walk);
-            }
+        } else if let Some(turns) = self.turns(&waiters.ask(at.cell, 0)) {
+            turns.give_back(at.cost, walk);
         }
         let freed = self.give_up_aside(at.cell);
         if !waiters.is_told(at.cell) {
