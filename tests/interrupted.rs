@@ -536,6 +536,32 @@ mod stepped {
         assert!(unclear.get() > 0, "no step of the batch hid anything");
     }
 
+    /// W6. The same at the tenant's own limit, where the first one fits without what the batch has
+    /// for a moment.
+    #[test]
+    fn nobody_overtakes_another_at_their_limit_while_a_batch_is_in_flight() {
+        let new = || {
+            let core = core(100, 0, &[(20, 0), (5, 0)]);
+            core.admit(&ask(1, 8), &Nobody).unwrap();
+            let tickets = [10, 4].map(|bytes| core.enter_line(&ask(1, bytes), u64::MAX).unwrap());
+            (core, tickets)
+        };
+        at_every_step(
+            new,
+            |(core, _)| {
+                let mut granted = [Granted::default(); 2];
+                core.admit_all(&[ask(1, 8), ask(2, 6)], &mut granted, &Nobody).is_err()
+            },
+            |(core, _)| core.hand_over(0, &mut Decided::default()),
+            |(core, [first, second]), refused, _| {
+                assert!(refused);
+                hand_over(core, 0);
+                assert!(matches!(core.take_outcome(*first), Outcome::Granted(..)));
+                assert_eq!(core.take_outcome(*second), Outcome::Waiting);
+            },
+        );
+    }
+
     /// The capacity goes up when the request has looked at it, and then what was idle is in use:
     /// the pool had room before, by what was idle, and has room after.
     #[test]

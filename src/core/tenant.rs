@@ -210,7 +210,7 @@ impl Turns {
         if this { self.credit.load(Ordering::Relaxed) } else { 0 }
     }
 
-    /// A waiter of so many bytes finds some account above its tenant short.
+    /// A waiter of so many bytes finds its tenant, or some account above it, short.
     pub fn note_short(&self, bytes: u64, walk: u32) {
         let least = self.least_short(walk).map_or(bytes, |least| least.min(bytes));
         // Relaxed: as in `tag`.

@@ -783,9 +783,7 @@ impl Core {
                 Look::Leaves
             }
             Served::Short(account) => {
-                if account != ask.account {
-                    turns.note_short(ask.bytes, walk);
-                }
+                turns.note_short(ask.bytes, walk);
                 let of_others = aged && account != ask.account;
                 let gains = of_others && !self.lacks_count(&ask) && self.can_ever_fit(&ask);
                 if gains { Look::Aged } else { Look::Stays }
