@@ -13,7 +13,7 @@ use crate::core::account::ROOT;
 use crate::core::events::EventKind;
 use crate::core::evict::Relief;
 use crate::core::order::{ALL_TYPES, BACKGROUND, CACHE, Goal, Order, Shortage, priority};
-use crate::core::pressure::{Gauge, Pressure};
+use crate::core::pressure::{Gauge, Live, Pressure};
 use crate::core::share::{Party, water_level};
 use crate::core::sync::{Ordering, lock};
 use crate::governor::Governor;
@@ -22,8 +22,8 @@ use crate::idle::After;
 /// What one pass over the tenants finds.
 #[derive(Default)]
 struct Survey {
-    /// Bytes in live grants.
-    live: u64,
+    /// Bytes in use.
+    used: u64,
     /// Bytes of those that are being evicted.
     leaving: u64,
     /// Guarantees of all tenants.
@@ -78,10 +78,13 @@ impl Governor {
         self.shed_if_wanted();
         self.end_freed_late();
         self.end_broken_promises(now_ns);
-        let survey = self.survey();
-        let live_bytes = survey.live;
+        let mut survey = Survey::default();
+        let live = self.core.waiting.live(|| {
+            survey = self.survey();
+            survey.used
+        });
         self.measured.refresh(&self.core);
-        let pressure = self.evaluate_pressure(live_bytes);
+        let pressure = self.evaluate_pressure(live);
         let accounts = &self.core.accounts;
         let active = survey.active.iter().copied();
         accounts.set_water(water_level(accounts.limit(ROOT), survey.guaranteed, active));
@@ -92,13 +95,13 @@ impl Governor {
         self.review_ceilings(pressure, inactive);
         let relief = match evicts {
             true => {
-                let relief = self.relieve_pressure(pressure, &survey, now_ns);
+                let relief = self.relieve_pressure(pressure, live.most, survey.leaving, now_ns);
                 self.relieve_excess(&survey, now_ns).after(relief)
             }
             false => Relief::default(),
         };
         if relief.grants > 0 {
-            self.evaluate_pressure(self.live_bytes());
+            self.evaluate_pressure(self.live());
         }
         self.serve_left();
         if self.core.scarcity.is_waited() {
@@ -107,7 +110,7 @@ impl Governor {
         self.tell_pressure();
         BalanceReport {
             pressure,
-            live_bytes,
+            live_bytes: live.most,
             evicted_grants: relief.grants,
             freed_bytes: relief.freed,
             deferred_bytes: relief.deferred,
@@ -129,14 +132,13 @@ impl Governor {
                 continue;
             }
             let leaving = self.core.freeing(tenant).bytes();
-            survey.live += used;
+            survey.used += used;
             survey.leaving += leaving;
             survey.active.push(self.party(tenant, used));
             if used.saturating_sub(leaving) > self.highest_limit(tenant) {
                 survey.above_limit.push(tenant);
             }
         }
-        survey.live = survey.live.saturating_sub(self.core.waiting.aside_bytes());
         survey
     }
 
@@ -159,7 +161,7 @@ impl Governor {
     }
 
     /// Frees what the level of pressure wants freed.
-    fn relieve_pressure(&self, pressure: Pressure, survey: &Survey, now_ns: u64) -> Relief {
+    fn relieve_pressure(&self, pressure: Pressure, live: u64, leaving: u64, now_ns: u64) -> Relief {
         let (percent, types, order) = match pressure {
             Pressure::Normal => return Relief::default(),
             Pressure::High => {
@@ -170,9 +172,9 @@ impl Governor {
                 (self.config.critical_relief_percent, ALL_TYPES, Order::PriorityFirst)
             }
         };
-        let target = (u128::from(survey.live) * u128::from(percent)).div_ceil(100) as u64;
+        let target = (u128::from(live) * u128::from(percent)).div_ceil(100) as u64;
         // What an earlier step, or a request, has chosen already is on its way.
-        match target.saturating_sub(survey.leaving) {
+        match target.saturating_sub(leaving) {
             0 => Relief::default(),
             target => self.relieve(ROOT, Goal::Bytes(target), types, order, now_ns),
         }
@@ -238,8 +240,8 @@ impl Governor {
     /// own fill.
     pub fn report_pressure(&self, machine: Pressure) {
         self.note_plain_call(EventKind::PressureReported, ROOT, machine as u8, 0);
-        let live_bytes = self.live_bytes();
-        while self.change_gauge(live_bytes, |gauge| gauge.reported(machine)).is_none() {}
+        let live = self.live();
+        while self.change_gauge(live, |gauge| gauge.reported(machine)).is_none() {}
         self.serve_waiters();
         self.tell_pressure();
     }
@@ -250,15 +252,19 @@ impl Governor {
     }
 
     /// Bytes in live grants. Steps grow with the number of tenants.
-    pub(crate) fn live_bytes(&self) -> u64 {
-        let used = self.core.accounts.used_by_tenants();
-        used.saturating_sub(self.core.waiting.aside_bytes())
+    pub(crate) fn live(&self) -> Live {
+        self.core.waiting.live(|| self.core.accounts.used_by_tenants())
     }
 
-    /// Pressure once `live_bytes` of the pool's capacity were seen in grants. Lock-free.
-    pub(crate) fn evaluate_pressure(&self, live_bytes: u64) -> Pressure {
+    /// At most how many that are.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.live().most
+    }
+
+    /// Pressure once so many bytes of the pool's capacity were seen in grants. Lock-free.
+    pub(crate) fn evaluate_pressure(&self, live: Live) -> Pressure {
         let mut turns = 0..GAUGE_TURNS_MAX;
-        let after = turns.find_map(|_| self.change_gauge(live_bytes, |gauge| gauge));
+        let after = turns.find_map(|_| self.change_gauge(live, |gauge| gauge));
         // Others that evaluate again and again see what this thread saw.
         after.unwrap_or_else(|| self.core.accounts.gauge()).level()
     }
@@ -269,7 +275,7 @@ impl Governor {
         let before = self.pressure();
         before != Pressure::Normal
             && self.may_be_relieved()
-            && self.evaluate_pressure(self.live_bytes()) < before
+            && self.evaluate_pressure(self.live()) < before
     }
 
     /// Whether the fill of the pool may have fallen below its level, by a look at the root alone:
@@ -284,12 +290,15 @@ impl Governor {
 
     /// One change of what is known of pressure, the pool's fill always; none if another thread was
     /// faster.
-    fn change_gauge(&self, live_bytes: u64, next: impl Fn(Gauge) -> Gauge) -> Option<Gauge> {
+    fn change_gauge(&self, live: Live, next: impl Fn(Gauge) -> Gauge) -> Option<Gauge> {
         let before = self.core.accounts.gauge();
         let mut after = next(before);
         if self.config.pool_pressure {
             let (thresholds, capacity) = (self.config.thresholds(), self.core.accounts.limit(ROOT));
-            after = after.filled(&thresholds, self.measured.fill(live_bytes), capacity);
+            let most = self.measured.fill(live.most);
+            // Never more, though another figure may have been reported meanwhile.
+            let least = self.measured.fill(live.least).min(most);
+            after = after.filled_within(&thresholds, Live { least, most }, capacity);
         }
         if after == before {
             return Some(after);
@@ -306,7 +315,7 @@ impl Governor {
         }
         if after.level() != before.level() || after.is_warned() != before.is_warned() {
             let (from, to) = (before.level(), after.level());
-            self.note_pressure(from, to, live_bytes);
+            self.note_pressure(from, to, live.most);
         }
         Some(after)
     }
@@ -339,7 +348,7 @@ impl Governor {
     /// steps grow with the number of tenants, as those of the refusal itself do.
     pub(crate) fn note_pool_refusal(&self) {
         let before = self.pressure();
-        if self.config.pool_pressure && self.evaluate_pressure(self.live_bytes()) < before {
+        if self.config.pool_pressure && self.evaluate_pressure(self.live()) < before {
             // With the pressure a lower limit of who waits may have ended.
             self.serve_waiters();
         }

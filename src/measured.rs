@@ -235,7 +235,8 @@ impl Governor {
     pub fn report_measured_process(&self, bytes: Option<u64>) {
         let to = u8::from(bytes.is_some());
         self.note_plain_call(EventKind::Measured, ROOT, to, bytes.unwrap_or(0));
-        let declared = self.live_bytes();
+        let live = self.live();
+        let declared = live.most;
         let mut reports = lock(&self.measured.reports);
         match bytes {
             None => reports.process = None,
@@ -248,7 +249,7 @@ impl Governor {
         }
         self.measured.publish(&reports);
         drop(reports);
-        self.evaluate_pressure(declared);
+        self.evaluate_pressure(live);
         self.serve_waiters();
         self.tell_pressure();
     }

@@ -1935,6 +1935,62 @@ mod stepped {
         }
     }
 
+    /// The pool by its own fill, of which so much is in grants. What is set aside for one who waits
+    /// is in none: whoever looks at the fill while it is tried what there is for that one, or while
+    /// it is given up, is told of no other pressure.
+    #[test]
+    fn what_is_being_set_aside_changes_no_pressure() {
+        for (granted, level) in [(70, Pressure::Normal), (96, Pressure::Critical)] {
+            let new = || {
+                let clock = ManualClock::new();
+                let config = GovernorConfig {
+                    tenants_max: 2,
+                    clock: clock.clone().into(),
+                    ..GovernorConfig::new(100)
+                };
+                let governor = Arc::new(Governor::new(config).unwrap());
+                let tenants = [1, 2].map(|number| {
+                    let config = TenantConfig::new(TenantId::from_u128(number), number.to_string());
+                    governor.register_tenant(config).unwrap()
+                });
+                let of = |tenant, bytes| Request::new(tenant, AllocationType::ModelLoad, bytes);
+                _ = governor.request(&of(tenants[0], granted)).unwrap().into_id();
+                let wait_max = Duration::from_secs(3_600);
+                let ticket = governor.enqueue_owned(&of(tenants[1], 50), wait_max).unwrap();
+                clock.advance_ns(SECOND_NS + governor.config().patience_ns);
+                (governor, tenants, Mutex::new(Some(ticket)))
+            };
+            let look = |governor: &Governor| {
+                governor.report_pressure(Pressure::Normal);
+                governor.pressure()
+            };
+            let set_aside =
+                |governor: &Governor, tenant| governor.usage(tenant).unwrap().set_aside_bytes;
+            at_every_step(
+                new,
+                |(governor, ..)| look(governor),
+                |(governor, ..)| look(governor),
+                |(governor, tenants, _), one, two| {
+                    assert_eq!([one, two], [level; 2]);
+                    assert_eq!(set_aside(governor, tenants[1]), 100 - granted);
+                },
+            );
+            at_every_step(
+                || {
+                    let state = new();
+                    assert_eq!(look(&state.0), level);
+                    state
+                },
+                |(.., ticket)| drop(ticket.lock().unwrap().take()),
+                |(governor, ..)| look(governor),
+                |(governor, tenants, _), (), seen| {
+                    assert_eq!(seen, level);
+                    assert_eq!(set_aside(governor, tenants[1]), 0);
+                },
+            );
+        }
+    }
+
     /// W4. The last of those who wait gives up while a tenant goes, for which the line is held:
     /// what it had is nobody's afterwards.
     #[test]

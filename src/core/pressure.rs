@@ -5,6 +5,15 @@
 //! a level begins at its threshold and ends `hysteresis` points below it
 //! ```
 
+/// Bytes in live grants, as closely as a look tells while others are at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// At least so many.
+    pub least: u64,
+    /// At most so many.
+    pub most: u64,
+}
+
 /// How short memory is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -113,6 +122,15 @@ impl Gauge {
         let warned = reached(thresholds.warning_percent, self.is_warned());
         Self::new(fill, self.machine(), warned)
     }
+
+    /// The same where they are known less closely: only what is certain changes anything.
+    pub fn filled_within(self, thresholds: &Thresholds, live: Live, capacity: u64) -> Self {
+        let least = self.filled(thresholds, live.least, capacity);
+        let most = self.filled(thresholds, live.most, capacity);
+        let fill = self.fill().clamp(least.fill(), most.fill());
+        let warned = self.is_warned().clamp(least.is_warned(), most.is_warned());
+        Self::new(fill, self.machine(), warned)
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +168,25 @@ mod tests {
         assert_eq!(at(89), (Pressure::High, true));
         assert_eq!(at(84), (Pressure::Normal, true));
         assert_eq!(at(74), (Pressure::Normal, false));
+    }
+
+    #[test]
+    fn a_level_begins_and_ends_where_that_is_certain() {
+        let mut gauge = Gauge::default();
+        let mut within = |least, most| {
+            gauge = gauge.filled_within(&DEFAULTS, Live { least, most }, 100);
+            (gauge.level(), gauge.is_warned())
+        };
+        assert_eq!(within(0, 100), (Pressure::Normal, false));
+        assert_eq!(within(79, 100), (Pressure::Normal, false));
+        assert_eq!(within(80, 100), (Pressure::Normal, true));
+        assert_eq!(within(92, 100), (Pressure::High, true));
+        assert_eq!(within(95, 100), (Pressure::Critical, true));
+        assert_eq!(within(0, 100), (Pressure::Critical, true));
+        assert_eq!(within(0, 90), (Pressure::Critical, true));
+        assert_eq!(within(0, 89), (Pressure::High, true));
+        assert_eq!(within(0, 84), (Pressure::Normal, true));
+        assert_eq!(within(0, 74), (Pressure::Normal, false));
     }
 
     #[test]

@@ -175,9 +175,9 @@ const ATTAINABLE: u64 = SETTINGS + LEVELS_UP * (1 + SETTINGS + 2 + GUARANTEE);
 const PROMISED: u64 = LEVELS_UP * (1 + LOOK + GUARANTEE);
 /// Guarantee, priority, use and want of a tenant.
 const PARTY: u64 = GUARANTEE + HEAD + 1 + ATTAINABLE;
-/// The water level is found by bisection of the capacity.
+/// What is set aside, before and after; the water level is found by bisection of the capacity.
 const POOL_FILL: StepsMax = StepsMax {
-    constant: 2 * (VIEW + in_force(LIMIT)) + ROOM + EVENT,
+    constant: 4 + 2 * (VIEW + in_force(LIMIT)) + ROOM + EVENT,
     by_account: 1 + (2 + BYTES_BITS as u64) * (PARTY + 1),
     by_segment: 0,
 };

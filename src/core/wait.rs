@@ -47,6 +47,7 @@ use super::admission::{Ask, Granted, No, RESTARTS_MAX};
 use super::bugs::{Bug, planted};
 use super::events::{GRANT_RECORDS, Nobody, Observer};
 use super::order::priority;
+use super::pressure::Live;
 use super::region::{Table, Zeroed};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::tenant::Turns;
@@ -172,8 +173,10 @@ struct State {
     virtual_time: AtomicU64,
     /// The cell of the senior, plus one.
     senior: AtomicU32,
-    /// Bytes set aside for it.
+    /// Bytes set aside for it, and while that changes all that may be in use for it.
     aside_bytes: AtomicU64,
+    /// Bytes set aside for it, and while that changes only what is in use for it.
+    charged_bytes: AtomicU64,
     /// When there came to be more of them, or it became the senior.
     gained_ns: AtomicU64,
     /// Number of this walk: marks tenants that are not passed.
@@ -200,6 +203,7 @@ impl Waiting {
             virtual_time: long(),
             senior: zero(),
             aside_bytes: long(),
+            charged_bytes: long(),
             gained_ns: long(),
             walk: zero(),
         };
@@ -316,7 +320,8 @@ impl Waiting {
         self.state.senior.store(cell.map_or(0, |cell| cell + 1), Ordering::Relaxed);
     }
 
-    /// Bytes set aside for the senior.
+    /// Bytes set aside for the senior, with those that it is just being tried to set aside, or
+    /// that are given up.
     pub fn aside_bytes(&self) -> u64 {
         // Acquire: pairs with the Release in `set_aside_bytes`: what is read next is not older.
         self.state.aside_bytes.load(Ordering::Acquire)
@@ -325,6 +330,29 @@ impl Waiting {
     fn set_aside_bytes(&self, bytes: u64) {
         // Release: pairs with the Acquire in `aside_bytes`.
         self.state.aside_bytes.store(bytes, Ordering::Release);
+    }
+
+    /// Bytes set aside for the senior, without those.
+    fn charged_bytes(&self) -> u64 {
+        // Acquire: pairs with the Release in `set_charged_bytes`: what is read next is not older.
+        self.state.charged_bytes.load(Ordering::Acquire)
+    }
+
+    fn set_charged_bytes(&self, bytes: u64) {
+        // Release: pairs with the Acquire in `charged_bytes`.
+        self.state.charged_bytes.store(bytes, Ordering::Release);
+    }
+
+    /// Of the bytes that `used` finds in use by all tenants those that are in grants: all but what
+    /// is set aside. What that is at most is seen before or after them, and what it is at least
+    /// both times.
+    pub fn live(&self, used: impl FnOnce() -> u64) -> Live {
+        let look = || (self.charged_bytes(), self.aside_bytes());
+        let (before, used, after) = (look(), used(), look());
+        let (charged, aside) = (before.0.min(after.0), before.1.max(after.1));
+        let most = used.saturating_sub(charged);
+        // Never more, though it may have changed several times meanwhile.
+        Live { least: used.saturating_sub(aside).min(most), most }
     }
 
     fn gained_ns(&self) -> u64 {
@@ -667,6 +695,8 @@ impl Core {
             waiting.set_aside_bytes(aside + wanted);
             match self.accounts.charge_once(ask.account, ask.generation, counted, wanted) {
                 Ok(()) => {
+                    // Once they are in use: see `Waiting::live`.
+                    waiting.set_charged_bytes(aside + wanted);
                     waiting.set_gained_ns(now_ns);
                     self.give_up_others(ask.account);
                     return false;
@@ -687,7 +717,7 @@ impl Core {
     pub fn aside_of(&self, account: u32) -> u64 {
         let waiting = &self.waiting;
         let of = |cell| waiting.waiters.ask(cell, 0).account;
-        if waiting.senior().map(of) == Some(account) { waiting.aside_bytes() } else { 0 }
+        if waiting.senior().map(of) == Some(account) { waiting.charged_bytes() } else { 0 }
     }
 
     /// Closes a tenant that holds no grant; else answers the bytes in its grants. With the line
@@ -733,6 +763,8 @@ impl Core {
             return false;
         }
         let aside = waiting.aside_bytes();
+        // While they are in use: see `Waiting::live`.
+        waiting.set_charged_bytes(0);
         if aside > 0 {
             self.uncharge(waiting.waiters.ask(cell, 0).account, aside);
         }
@@ -915,6 +947,10 @@ impl Core {
             let obstacle = match charged {
                 Ok(()) => {
                     self.give_up_others(ask.account);
+                    if senior {
+                        // Before they are in a grant: see `Waiting::live`.
+                        self.waiting.set_charged_bytes(0);
+                    }
                     return Served::Granted(self.publish(&ask, &ready, observer));
                 }
                 Err(obstacle) => obstacle,
@@ -981,6 +1017,26 @@ mod tests {
         assert!(waiting.take_line(), "a note holds nobody off");
         waiting.leave_to_others();
         assert!(waiting.is_noted() && waiting.take_line());
+    }
+
+    /// Whatever is on its way when the use is added up, or changes meanwhile, lies between.
+    #[test]
+    fn what_is_in_grants_is_told_as_closely_as_it_is_known() {
+        let waiting = Waiting::new(4, 100);
+        let change = |aside, charged| {
+            waiting.set_aside_bytes(aside);
+            waiting.set_charged_bytes(charged);
+            50
+        };
+        change(0, 0);
+        assert_eq!(waiting.live(|| change(0, 0)), Live { least: 50, most: 50 });
+        assert_eq!(waiting.live(|| change(30, 10)), Live { least: 20, most: 50 });
+        assert_eq!(waiting.live(|| change(30, 30)), Live { least: 20, most: 40 });
+        assert_eq!(waiting.live(|| change(20, 20)), Live { least: 20, most: 30 });
+        assert_eq!(waiting.live(|| change(0, 0)), Live { least: 30, most: 50 });
+        assert_eq!(waiting.live(|| change(60, 60)), Live { least: 0, most: 50 });
+        assert_eq!(waiting.live(|| change(60, 60)), Live { least: 0, most: 0 });
+        assert_eq!(waiting.live(|| change(0, 60)), Live { least: 0, most: 0 });
     }
 
     #[test]
