@@ -1131,6 +1131,55 @@ mod stepped {
         }
     }
 
+    /// The fourth account evicts from a group that has at least 15 bytes in grants.
+    fn evict_down_to_15(core: &Core) {
+        evict_for(core, 5);
+        let left = held(core, 2) + core.accounts.used(3);
+        assert!(left >= 15, "{left} of 15");
+    }
+
+    /// What another thread is handing up of a group is in nobody's grants.
+    #[test]
+    fn a_group_keeps_its_guarantee_in_grants_while_idle_claim_goes_up() {
+        let new = || {
+            let core = filled(Some(15), [3, 0]);
+            let (slot, generation) = core.admit(&ask(2, 5), &Nobody).unwrap();
+            core.admit(&ask(4, 5), &Nobody).unwrap();
+            core.release(slot, generation, ask(2, 5).owner(), &Nobody).unwrap();
+            core
+        };
+        at_every_step(new, |core| core.accounts.trim(2), evict_down_to_15, |_, _, ()| ());
+    }
+
+    /// Nor is what another has paid into the group and not yet in use.
+    #[test]
+    fn a_group_keeps_its_guarantee_in_grants_while_claim_is_bought() {
+        let pay = |core: &Core| core.accounts.charge(3, 1, 0, 10);
+        at_every_step(|| filled(Some(15), [3, 0]), pay, evict_down_to_15, |_, _, ()| ());
+    }
+
+    /// What goes from one tenant to another while both are looked at was never there twice.
+    #[test]
+    fn a_group_keeps_its_guarantee_in_grants_while_they_change_hands() {
+        let new = || {
+            let core = filled(Some(22), [1, 3]);
+            let (slot, generation) = core.admit(&ask(2, 5), &Nobody).unwrap();
+            (core, slot, generation)
+        };
+        at_every_step(
+            new,
+            |(core, ..)| evict_for(core, 5),
+            |&(ref core, slot, generation)| {
+                core.release(slot, generation, ask(2, 5).owner(), &Nobody).unwrap();
+                core.admit(&ask(3, 5), &Nobody).is_ok()
+            },
+            |(core, ..), relief, _| {
+                let left = held(core, 2) + held(core, 3);
+                assert!(left >= 22 || left == 20 && relief.grants == 0, "{left} of 22: {relief:?}");
+            },
+        );
+    }
+
     /// A request that has evicted has what went, or is told that others are in the way; and it goes
     /// round the tenant that is in the way.
     #[test]

@@ -15,8 +15,8 @@
 //! the account that is short: they leave the count, and its used word has them still. No other
 //! victim goes for them. Who freed them demands them no more, and `kept` is what is idle on the way
 //! of the next victim after an attempt to hand it up; the requester's charge collects it, or is
-//! told that others are in the way. For E2 a group has in grants what it uses less all that is idle
-//! below it.
+//! told that others are in the way. For E2 a group has in grants what its tenants use at one
+//! instant, or are guaranteed: nothing that is idle or on its way below it.
 //!
 //! The limit of the number of grants is looked at again before each victim, so that what others
 //! evict meanwhile counts; while they do, it is not said that nothing may go.
@@ -392,21 +392,12 @@ impl Core {
         Some(if settled { Step::Raced } else { Step::Unsure })
     }
 
-    /// Bytes in grants of an account, without what may be idle below it.
+    /// Bytes in grants of an account, without what may be idle or on its way below it.
     fn surely_in_grants(&self, account: u32) -> u64 {
-        let accounts = &self.accounts;
-        if !accounts.is_inner(account) {
-            return self.in_grants(account);
+        match self.accounts.is_inner(account) {
+            true => self.without_aside(account, || self.accounts.surely_used(account)),
+            false => self.in_grants(account),
         }
-        // Before what is in use: what goes up in between is taken off twice rather than never.
-        let below = accounts.groups().chain(accounts.tenants());
-        let below = below.filter(|&a| accounts.is_below(a, account));
-        let idle = below.map(|a| {
-            let claim = accounts.claim(a);
-            claim.saturating_sub(accounts.used(a).max(accounts.guarantee(a)))
-        });
-        let idle = idle.fold(0, u64::saturating_add);
-        self.in_grants(account).saturating_sub(idle)
     }
 
     /// Claims a candidate, unless it may not be evicted after all.
