@@ -1335,6 +1335,36 @@ mod stepped {
         );
     }
 
+    /// Who commits a reservation has nothing left to call again with: it waits for a thread that
+    /// holds the grant, here to count it, and stops in the middle.
+    #[test]
+    fn a_reservation_is_committed_whoever_is_changing_it() {
+        /// More than it takes to find that the grant is held.
+        const STEPS_OF_COMMIT: u32 = 1_000;
+        for step in 0..STEPS_MAX {
+            let (governor, _, tenant) = paced(every(MILLISECOND_NS, 1));
+            let request = Request::new(tenant, AllocationType::Cache, 5);
+            let reserved = governor.reserve(&request, Duration::from_secs(1)).unwrap();
+            let (stopped, committed) = scope(|scope| {
+                let count = Call::begin(scope, step, || {
+                    governor.set_tenant(tenant, |config| config.grants_max = [Some(9); 4])
+                });
+                let commit = Call::begin(scope, STEPS_OF_COMMIT, || {
+                    reserved.commit().map(|grant| grant.into_id())
+                });
+                let stopped = count.stopped;
+                count.end().unwrap();
+                (stopped, commit.end())
+            });
+            let live = committed.and_then(|id| governor.bytes_of(tenant, id));
+            assert_eq!(live, Ok(5), "stopped at {step}");
+            governor.on_leak(|_| {});
+            if !stopped {
+                return;
+            }
+        }
+    }
+
     /// The count is right whoever comes first: it says again later, or has counted it.
     #[test]
     fn what_is_counted_while_it_is_evicted_is_counted_once_or_never() {
