@@ -1076,7 +1076,7 @@ mod stepped {
 
     /// Evicts what a request of the fourth account is short of in the pool.
     fn evict_for(core: &Core, bytes: u64) -> Relief {
-        let requester = Some(Requester { account: 4, kind: 0, bytes });
+        let requester = Some(Requester { account: 4, kind: 0, bytes, growing: None });
         let (account, goal, types) = (ROOT, Goal::Demand(bytes), 1);
         let (order, victims_max, now_ns, keep_until_ns) = (Order::TypeFirst, 100, 0, 1);
         let shortage =
@@ -1284,7 +1284,7 @@ mod stepped {
             core
         };
         let relieve = |core: &Core| {
-            let requester = Some(Requester { account: 1, kind: 0, bytes: 5 });
+            let requester = Some(Requester { account: 1, kind: 0, bytes: 5, growing: None });
             let (account, goal, types, order) = (1, Goal::Grants(1), 1, Order::TypeFirst);
             let (victims_max, now_ns, keep_until_ns) = (8, 0, 1);
             let shortage = Shortage {
@@ -1333,6 +1333,89 @@ mod stepped {
                 assert_eq!(core.grants.word(grants[0].0).state(), State::Free);
             },
         );
+    }
+
+    /// A full pool of one tenant whose largest grant goes first: 9 bytes, which are to grow, beside
+    /// others of 4.
+    fn one_grows() -> (Governor, TenantHandle, GrantId) {
+        let config = GovernorConfig {
+            tenants_max: 1,
+            quantum_bytes: 0,
+            pool_pressure: false,
+            ..GovernorConfig::new(25)
+        };
+        let governor = Governor::new(config).unwrap();
+        governor.on_reclaim(|_| allotment::ReclaimAnswer::Freed);
+        governor.on_leak(|_| {});
+        let config = TenantConfig::new(TenantId::from_u128(1), "");
+        let config = TenantConfig { policy: allotment::Policy::Size, ..config };
+        let tenant = governor.register_tenant(config).unwrap();
+        let take = |bytes| {
+            let request = Request::new(tenant, AllocationType::Cache, bytes);
+            governor.try_request(&request).unwrap().into_id()
+        };
+        let growing = take(9);
+        (0..4).for_each(|_| _ = take(4));
+        (governor, tenant, growing)
+    }
+
+    /// Two threads let one grant grow: it goes for the growth of neither.
+    #[test]
+    fn a_grant_that_two_threads_let_grow_does_not_go_for_it() {
+        for step in 0..STEPS_MAX {
+            let mut whole = false;
+            // Not every step of the other: as many as it takes to stop at each of its calls.
+            for other in (0..STEPS_MAX).step_by(11) {
+                let (governor, tenant, growing) = one_grows();
+                let grow = || governor.grow_evicting(tenant, growing, 4);
+                let (stopped, answers) = scope(|scope| {
+                    let first = Call::begin(scope, other, grow);
+                    let second = Call::begin(scope, step, grow);
+                    whole = !second.stopped;
+                    let stopped = first.stopped;
+                    (stopped, [first.end(), second.end()])
+                });
+                let bytes = governor.bytes_of(tenant, growing);
+                let held = 9 + 4 * answers.iter().filter(|answer| answer.is_ok()).count() as u64;
+                assert_eq!(bytes, Ok(held), "stopped at {other} and {step}: {answers:?}");
+                if !stopped {
+                    break;
+                }
+            }
+            if whole {
+                return;
+            }
+        }
+    }
+
+    /// It may go again once it has grown, whoever was changing it meanwhile.
+    #[test]
+    fn a_grant_that_has_grown_may_go_for_others() {
+        for step in 0..STEPS_MAX {
+            let mut whole = false;
+            for other in 0..STEPS_MAX {
+                let (governor, tenant, growing) = one_grows();
+                let stopped = scope(|scope| {
+                    let grow = || governor.grow_evicting(tenant, growing, 4).is_ok();
+                    let grow = Call::begin(scope, step, grow);
+                    let shrink = || governor.shrink(tenant, growing, 1).is_ok();
+                    let shrink = Call::begin(scope, other, shrink);
+                    whole = !grow.stopped;
+                    let stopped = shrink.stopped;
+                    grow.end();
+                    shrink.end();
+                    stopped
+                });
+                let all = governor.request(&Request::new(tenant, AllocationType::Cache, 25));
+                assert!(all.is_ok(), "stopped at {step} and {other}: {:?}", all.err());
+                if !stopped {
+                    break;
+                }
+            }
+            if whole {
+                return;
+            }
+        }
     }
 
     /// Who commits a reservation has nothing left to call again with: it waits for a thread that

@@ -328,7 +328,7 @@ impl Core {
         {
             return step;
         }
-        let Some(pick) = self.pick(owner, shortage.now_ns) else {
+        let Some(pick) = self.pick_for(owner, shortage) else {
             // Others may be at the last grant of those that are counted.
             let counts = matches!(shortage.goal, Goal::Grants(_));
             let unsure = counts && self.is_being_evicted(rank.account);
@@ -649,7 +649,7 @@ mod tests {
             for kind in [1, 2] {
                 admit(&core, &Ask { kind, ..ask(victim, 20) });
             }
-            let requester = Some(Requester { account: 2, kind: 1, bytes: 20 });
+            let requester = Some(Requester { account: 2, kind: 1, bytes: 20, growing: None });
             let short = Shortage { types: 1 << 2, ..shortage(Goal::Demand(20), requester) };
             let relief = core.make_room(&short, &All(ReclaimAnswer::Freed));
             assert_eq!((relief.grants, relief.freed, relief.enough), (1, 20, true), "of {victim}");
@@ -735,7 +735,7 @@ mod tests {
             for &slot in &slots[..released] {
                 core.release(slot, 1, ask(3, 10).owner(), &Nobody).unwrap();
             }
-            let requester = Some(Requester { account: 2, kind: 1, bytes: 50 });
+            let requester = Some(Requester { account: 2, kind: 1, bytes: 50, growing: None });
             let short = shortage(Goal::Demand(50), requester);
             let short = Shortage { victims_max: 9, ..short };
             let relief = core.make_room(&short, &All(ReclaimAnswer::Freed));
