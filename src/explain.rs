@@ -246,7 +246,12 @@ impl Governor {
         Shortage {
             account,
             goal,
-            requester: Some(Requester { account: ask.account, kind: ask.kind, bytes: ask.bytes }),
+            requester: Some(Requester {
+                account: ask.account,
+                kind: ask.kind,
+                bytes: ask.bytes,
+                growing: None,
+            }),
             types: if let Goal::Grants(_) = goal { 1 << ask.kind } else { ALL_TYPES },
             order: Order::TypeFirst,
             victims_max: self.config.victims_max,

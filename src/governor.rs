@@ -59,11 +59,13 @@ pub(crate) struct Effort {
     patience: u32,
     /// Rounds in which others were in the way.
     unclear: u32,
+    /// Slot of the grant that is to grow.
+    growing: Option<u32>,
 }
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { relief: None, patience: 4, unclear: 0 }
+        Self { relief: None, patience: 4, unclear: 0, growing: None }
     }
 }
 
@@ -89,8 +91,6 @@ type Answer = Result<NonZeroU64, Refusal>;
 const NO_TAG: u32 = 1 << u8::BITS;
 /// Records of a growth, or of the denial of one.
 const GROWTH_RECORDS: u64 = 1;
-/// Until when a grant is kept alive that grows: no time that a caller can name.
-const KEPT_WHILE_GROWING: u64 = u64::MAX - 1;
 /// Rounds of evicting and asking again before a request gives up.
 pub(crate) const REQUEST_ROUNDS_MAX: u32 = 8;
 /// Rounds in which others are in the way before a request goes by what it sees.
@@ -454,10 +454,11 @@ impl Governor {
         }
         let earlier = effort.relief.unwrap_or_default();
         effort.relief = Some(earlier);
-        if self.is_hopeless(ask, no, goal) {
+        if self.is_hopeless(ask, no, goal, effort.growing) {
             return false;
         }
-        let (shortage, owners) = (self.shortage(ask, account, goal), self.asking());
+        let shortage = self.shortage(ask, account, goal).sparing(effort.growing);
+        let owners = self.asking();
         let relief = match elsewhere {
             true => self.core.make_room_elsewhere(&shortage, &owners),
             false => self.core.make_room(&shortage, &owners),
@@ -516,8 +517,9 @@ impl Governor {
 
     /// Whether the request would be refused even if everything went that may go for it: then
     /// nothing is evicted in vain.
-    fn is_hopeless(&self, ask: &Ask, no: No, goal: Goal) -> bool {
+    fn is_hopeless(&self, ask: &Ask, no: No, goal: Goal, growing: Option<u32>) -> bool {
         let core = &self.core;
+        let of = |account, goal| self.shortage(ask, account, goal).sparing(growing);
         let (used, leaving) = (|a| core.in_grants(a), |a| core.freeing(a).bytes());
         let sums = Sums { used: &used, leaving: &leaving };
         if let No::Full { account: ROOT, asked, used, limit } = no
@@ -525,13 +527,12 @@ impl Governor {
         {
             // The usual case: the tenant has enough of its own that may go.
             let short = (used + asked).saturating_sub(limit);
-            if core.evictable(&self.shortage(ask, ROOT, goal), ask.account, short) >= short {
+            if core.evictable(&of(ROOT, goal), ask.account, short) >= short {
                 return false;
             }
         }
-        let suffices = |account, short| {
-            core.suffices(&self.shortage(ask, account, Goal::Bytes(short)), short, sums)
-        };
+        let suffices =
+            |account, short| core.suffices(&of(account, Goal::Bytes(short)), short, sums);
         // Where there is excess, what is freed may bring the request within a guarantee.
         let excess = core.scarcity.has_excess();
         // Nothing has to be bought from above if the claim covers the request in the end.
@@ -543,7 +544,7 @@ impl Governor {
                 account == ROOT || core.accounts.claim(account) >= limit
             }
             _ => {
-                let (shortage, owner) = (self.shortage(ask, ask.account, goal), ask.owner());
+                let (shortage, owner) = (of(ask.account, goal), ask.owner());
                 let Goal::Grants(grants) = goal else { return true };
                 let beyond = || core.queue(owner).beyond(grants);
                 let needed = beyond();
@@ -804,21 +805,9 @@ impl Governor {
         no: No,
     ) -> Result<(), Refusal> {
         let owner = self.or_give_back(self.owner(tenant, id))?;
-        let mut before = 0;
-        self.or_give_back(self.change(tenant, id, |fields| {
-            before = std::mem::replace(&mut fields.keep_until_ns, KEPT_WHILE_GROWING);
-            Ok(())
-        }))?;
-        let mut effort = Effort::default();
+        let mut effort = Effort { growing: Some(id.index()), ..Effort::default() };
         let answer = self.grow_in_rounds((tenant, id, by), owner, no, &mut effort);
         self.serve_waiters();
-        // If it was kept alive meanwhile, or has ended, there is nothing to restore.
-        let _ = self.change(tenant, id, |fields| {
-            if fields.keep_until_ns == KEPT_WHILE_GROWING {
-                fields.keep_until_ns = before;
-            }
-            Ok(())
-        });
         let answer = self.or_give_back(answer)?;
         answer.map_err(|no| self.growth_denied(owner, id, by, no, effort.relief.is_some()))
     }

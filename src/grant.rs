@@ -208,20 +208,23 @@ impl<'g> Reservation<'g> {
         self.grant.id
     }
 
-    /// Makes it a grant.
+    /// Makes it a grant; waits while another thread is just changing it, for a few instructions.
     ///
     /// # Errors
     ///
     /// [`Error::Expired`] if the time to commit ran out; the bytes are back then.
     pub fn commit(self) -> Result<Grant<'g>, Error> {
         let grant = self.grant;
-        let id = grant.id;
-        grant.governor().commit(grant.tenant(), id).map_err(|error| match error {
-            // Its slot has the next grant already.
-            Error::StaleGrant(_) => Error::Expired(id),
-            other => other,
-        })?;
-        Ok(grant)
+        loop {
+            match grant.governor.commit(grant.tenant(), grant.id) {
+                Ok(()) => return Ok(grant),
+                // Whoever is told this has given the reservation up, and cannot call again.
+                Err(Error::Busy(_)) => std::thread::yield_now(),
+                // Its slot has the next grant already.
+                Err(Error::StaleGrant(id)) => return Err(Error::Expired(id)),
+                Err(other) => return Err(other),
+            }
+        }
     }
 
     /// Keeps the bytes reserved and leaves [`Governor::commit`] to whoever has the id.

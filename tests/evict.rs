@@ -71,6 +71,36 @@ fn a_group_is_not_evicted_below_its_guarantee() {
     forget(governor);
 }
 
+/// What an owner releases of its own while it is asked for a grant serves a request of its group:
+/// no other grant goes for it.
+#[test]
+fn what_a_sibling_releases_meanwhile_is_not_evicted_for_again() {
+    for (released, evicted) in [(0, 5), (1, 4), (3, 2), (4, 1)] {
+        let governor = Arc::new(Governor::new(small(100)).unwrap());
+        let team = governor.register_group(GroupConfig::new("team")).unwrap();
+        let child = |p, n| TenantConfig { parent: Some(team), ..with(p, n) };
+        let low = governor.register_tenant(child(Priority::Low, 1)).unwrap();
+        let high = governor.register_tenant(child(Priority::High, 2)).unwrap();
+        let request = Request::new(low, Cache, 10);
+        let grants = [(); 10].map(|()| governor.request(&request).unwrap().into_id());
+        let going = Mutex::new(grants[10 - released..].to_vec());
+        let weak = Arc::downgrade(&governor);
+        let gone = Arc::new(Mutex::new(0));
+        let seen = gone.clone();
+        governor.on_reclaim(move |_| {
+            *seen.lock().unwrap() += 1;
+            for grant in going.lock().unwrap().drain(..) {
+                weak.upgrade().unwrap().release(low, grant).unwrap();
+            }
+            ReclaimAnswer::Freed
+        });
+        let granted = governor.request(&Request::new(high, Inference, 50)).unwrap();
+        assert_eq!(*gone.lock().unwrap(), evicted, "{released} released");
+        drop(granted);
+        governor.on_leak(|_| {});
+    }
+}
+
 /// What a sibling frees stays in their group when the group's guarantee holds it there, and serves
 /// the request: nothing more goes.
 #[test]

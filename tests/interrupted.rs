@@ -1128,7 +1128,7 @@ mod stepped {
 
     /// Evicts what a request of the fourth account is short of in the pool.
     fn evict_for(core: &Core, bytes: u64) -> Relief {
-        let requester = Some(Requester { account: 4, kind: 0, bytes });
+        let requester = Some(Requester { account: 4, kind: 0, bytes, growing: None });
         let (account, goal, types) = (ROOT, Goal::Demand(bytes), 1);
         let (order, victims_max, now_ns, keep_until_ns) = (Order::TypeFirst, 100, 0, 1);
         let shortage =
@@ -1181,6 +1181,55 @@ mod stepped {
                 },
             );
         }
+    }
+
+    /// The fourth account evicts from a group that has at least 15 bytes in grants.
+    fn evict_down_to_15(core: &Core) {
+        evict_for(core, 5);
+        let left = held(core, 2) + core.accounts.used(3);
+        assert!(left >= 15, "{left} of 15");
+    }
+
+    /// What another thread is handing up of a group is in nobody's grants.
+    #[test]
+    fn a_group_keeps_its_guarantee_in_grants_while_idle_claim_goes_up() {
+        let new = || {
+            let core = filled(Some(15), [3, 0]);
+            let (slot, generation) = core.admit(&ask(2, 5), &Nobody).unwrap();
+            core.admit(&ask(4, 5), &Nobody).unwrap();
+            core.release(slot, generation, ask(2, 5).owner(), &Nobody).unwrap();
+            core
+        };
+        at_every_step(new, |core| core.accounts.trim(2), evict_down_to_15, |_, _, ()| ());
+    }
+
+    /// Nor is what another has paid into the group and not yet in use.
+    #[test]
+    fn a_group_keeps_its_guarantee_in_grants_while_claim_is_bought() {
+        let pay = |core: &Core| core.accounts.charge(3, 1, 0, 10);
+        at_every_step(|| filled(Some(15), [3, 0]), pay, evict_down_to_15, |_, _, ()| ());
+    }
+
+    /// What goes from one tenant to another while both are looked at was never there twice.
+    #[test]
+    fn a_group_keeps_its_guarantee_in_grants_while_they_change_hands() {
+        let new = || {
+            let core = filled(Some(22), [1, 3]);
+            let (slot, generation) = core.admit(&ask(2, 5), &Nobody).unwrap();
+            (core, slot, generation)
+        };
+        at_every_step(
+            new,
+            |(core, ..)| evict_for(core, 5),
+            |&(ref core, slot, generation)| {
+                core.release(slot, generation, ask(2, 5).owner(), &Nobody).unwrap();
+                core.admit(&ask(3, 5), &Nobody).is_ok()
+            },
+            |(core, ..), relief, _| {
+                let left = held(core, 2) + held(core, 3);
+                assert!(left >= 22 || left == 20 && relief.grants == 0, "{left} of 22: {relief:?}");
+            },
+        );
     }
 
     /// A request that has evicted has what went, or is told that others are in the way; and it goes
@@ -1287,7 +1336,7 @@ mod stepped {
             core
         };
         let relieve = |core: &Core| {
-            let requester = Some(Requester { account: 1, kind: 0, bytes: 5 });
+            let requester = Some(Requester { account: 1, kind: 0, bytes: 5, growing: None });
             let (account, goal, types, order) = (1, Goal::Grants(1), 1, Order::TypeFirst);
             let (victims_max, now_ns, keep_until_ns) = (8, 0, 1);
             let shortage = Shortage {
@@ -1336,6 +1385,119 @@ mod stepped {
                 assert_eq!(core.grants.word(grants[0].0).state(), State::Free);
             },
         );
+    }
+
+    /// A full pool of one tenant whose largest grant goes first: 9 bytes, which are to grow, beside
+    /// others of 4.
+    fn one_grows() -> (Governor, TenantHandle, GrantId) {
+        let config = GovernorConfig {
+            tenants_max: 1,
+            quantum_bytes: 0,
+            pool_pressure: false,
+            ..GovernorConfig::new(25)
+        };
+        let governor = Governor::new(config).unwrap();
+        governor.on_reclaim(|_| allotment::ReclaimAnswer::Freed);
+        governor.on_leak(|_| {});
+        let config = TenantConfig::new(TenantId::from_u128(1), "");
+        let config = TenantConfig { policy: allotment::Policy::Size, ..config };
+        let tenant = governor.register_tenant(config).unwrap();
+        let take = |bytes| {
+            let request = Request::new(tenant, AllocationType::Cache, bytes);
+            governor.try_request(&request).unwrap().into_id()
+        };
+        let growing = take(9);
+        (0..4).for_each(|_| _ = take(4));
+        (governor, tenant, growing)
+    }
+
+    /// Two threads let one grant grow: it goes for the growth of neither.
+    #[test]
+    fn a_grant_that_two_threads_let_grow_does_not_go_for_it() {
+        for step in 0..STEPS_MAX {
+            let mut whole = false;
+            // Not every step of the other: as many as it takes to stop at each of its calls.
+            for other in (0..STEPS_MAX).step_by(11) {
+                let (governor, tenant, growing) = one_grows();
+                let grow = || governor.grow_evicting(tenant, growing, 4);
+                let (stopped, answers) = scope(|scope| {
+                    let first = Call::begin(scope, other, grow);
+                    let second = Call::begin(scope, step, grow);
+                    whole = !second.stopped;
+                    let stopped = first.stopped;
+                    (stopped, [first.end(), second.end()])
+                });
+                let bytes = governor.bytes_of(tenant, growing);
+                let held = 9 + 4 * answers.iter().filter(|answer| answer.is_ok()).count() as u64;
+                assert_eq!(bytes, Ok(held), "stopped at {other} and {step}: {answers:?}");
+                if !stopped {
+                    break;
+                }
+            }
+            if whole {
+                return;
+            }
+        }
+    }
+
+    /// It may go again once it has grown, whoever was changing it meanwhile.
+    #[test]
+    fn a_grant_that_has_grown_may_go_for_others() {
+        for step in 0..STEPS_MAX {
+            let mut whole = false;
+            for other in 0..STEPS_MAX {
+                let (governor, tenant, growing) = one_grows();
+                let stopped = scope(|scope| {
+                    let grow = || governor.grow_evicting(tenant, growing, 4).is_ok();
+                    let grow = Call::begin(scope, step, grow);
+                    let shrink = || governor.shrink(tenant, growing, 1).is_ok();
+                    let shrink = Call::begin(scope, other, shrink);
+                    whole = !grow.stopped;
+                    let stopped = shrink.stopped;
+                    grow.end();
+                    shrink.end();
+                    stopped
+                });
+                let all = governor.request(&Request::new(tenant, AllocationType::Cache, 25));
+                assert!(all.is_ok(), "stopped at {step} and {other}: {:?}", all.err());
+                if !stopped {
+                    break;
+                }
+            }
+            if whole {
+                return;
+            }
+        }
+    }
+
+    /// Who commits a reservation has nothing left to call again with: it waits for a thread that
+    /// holds the grant, here to count it, and stops in the middle.
+    #[test]
+    fn a_reservation_is_committed_whoever_is_changing_it() {
+        /// More than it takes to find that the grant is held.
+        const STEPS_OF_COMMIT: u32 = 1_000;
+        for step in 0..STEPS_MAX {
+            let (governor, _, tenant) = paced(every(MILLISECOND_NS, 1));
+            let request = Request::new(tenant, AllocationType::Cache, 5);
+            let reserved = governor.reserve(&request, Duration::from_secs(1)).unwrap();
+            let (stopped, committed) = scope(|scope| {
+                let count = Call::begin(scope, step, || {
+                    governor.set_tenant(tenant, |config| config.grants_max = [Some(9); 4])
+                });
+                let commit = Call::begin(scope, STEPS_OF_COMMIT, || {
+                    reserved.commit().map(|grant| grant.into_id())
+                });
+                let stopped = count.stopped;
+                count.end().unwrap();
+                (stopped, commit.end())
+            });
+            let live = committed.and_then(|id| governor.bytes_of(tenant, id));
+            assert_eq!(live, Ok(5), "stopped at {step}");
+            governor.on_leak(|_| {});
+            if !stopped {
+                return;
+            }
+        }
     }
 
     /// The count is right whoever comes first: it says again later, or has counted it.

@@ -129,7 +129,7 @@ impl Oracle {
 
     fn pick(&self, queue: usize, now_ns: u64) {
         let (grants, clock) = (&self.grants, self.clock);
-        let sight = Sight { grants, owner: owner(queue), clock, now_ns };
+        let sight = Sight { grants, owner: owner(queue), clock, now_ns, spared: None };
         let may_go = self.live[queue].iter().filter(|(_, g)| g.fields.is_evictable(now_ns));
         // Expired ones first, then the longest untouched; no two were touched at one time.
         let order = |g: &Grant| (!g.fields.is_expired(now_ns), g.touched);
@@ -207,7 +207,8 @@ proptest! {
             grants.publish(slot, 1, Recency::new(n, 0, 0).0, &fields);
             slots.push(slot);
         }
-        let sight = Sight { grants: &grants, owner: owner(0), clock: 2_000, now_ns: 0 };
+        let owner = owner(0);
+        let sight = Sight { grants: &grants, owner, clock: 2_000, now_ns: 0, spared: None };
         for _ in 0..picks {
             let pick = queue.pick(&sight).expect("one may go");
             assert_eq!(pick.slot, slots[alone as usize]);
@@ -324,7 +325,8 @@ fn a_large_queue_is_told_by_its_owner() {
         }
     }
     for (of, queue) in queues.iter().enumerate() {
-        let sight = Sight { grants: &grants, owner: owner(of), clock: LARGE, now_ns: 0 };
+        let sight =
+            Sight { grants: &grants, owner: owner(of), clock: LARGE, now_ns: 0, spared: None };
         let pick = queue.pick(&sight).expect("all may go");
         assert_eq!(grants.owner(pick.slot), owner(of));
         assert_eq!(Recency(grants.recency(pick.slot)).last_touch(), 0, "the oldest");
@@ -370,7 +372,7 @@ fn large_queue() -> (Grants, Queue, Vec<(u32, u32)>) {
 #[test]
 fn a_large_queue_goes_by_its_policy_also_after_a_change() {
     let (grants, queue, held) = large_queue();
-    let sight = Sight { grants: &grants, owner: owner(0), clock: LARGE, now_ns: 0 };
+    let sight = Sight { grants: &grants, owner: owner(0), clock: LARGE, now_ns: 0, spared: None };
     let mut live: Vec<u32> = (0..LARGE).collect();
     for policy in [Policy::Size, Policy::Lfu, Policy::Ttl, Policy::Lru, Policy::Size] {
         queue.set_policy(policy);
@@ -391,7 +393,8 @@ fn in_a_large_queue_what_has_expired_goes_first_whatever_the_policy() {
         let (grants, queue, held) = large_queue();
         queue.set_policy(policy);
         let expired = (0..LARGE).find(|&n| nth_of_many(n).2.is_expired(1 << 30)).unwrap();
-        let sight = Sight { grants: &grants, owner: owner(0), clock: LARGE, now_ns: 1 << 30 };
+        let sight =
+            Sight { grants: &grants, owner: owner(0), clock: LARGE, now_ns: 1 << 30, spared: None };
         let picked = queue.pick(&sight).map(|pick| pick.slot);
         assert_eq!(picked, Some(held[expired as usize].0), "{policy:?}");
     }
@@ -411,7 +414,7 @@ fn a_large_queue_finds_a_victim_while_its_backlog_is_held() {
     let segments = queue.segments();
     let of = Source { owner: owner(0).0, segments, policy: 0, clock: LARGE, fades: false };
     let at_it = grants.backlogs.hold(&of, || true).expect("nobody is at it");
-    let sight = Sight { grants: &grants, owner: owner(0), clock: LARGE, now_ns: 0 };
+    let sight = Sight { grants: &grants, owner: owner(0), clock: LARGE, now_ns: 0, spared: None };
     let picked = queue.pick(&sight).map(|pick| pick.slot);
     assert_eq!(picked, Some(held[last as usize].0), "the only one that may go");
     assert!(at_it.is_empty(), "and nothing was put into the backlog");

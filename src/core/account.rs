@@ -81,6 +81,9 @@ pub const CHARGE_ROUNDS_MAX: u32 = DEPTH_MAX + 1;
 /// Looks at the record in force while the account is configured again and again, before what was
 /// seen is taken as it is.
 pub const RECORD_LOOKS_MAX: u32 = 8;
+/// Looks at what is in use below a group, in each of which it finds that bytes were released since
+/// the last one, before nothing of it is certain.
+pub const USE_LOOKS_MAX: u32 = 4;
 /// Turns in which a trim tries to bump the trim version.
 pub const TRIM_TURNS_MAX: u32 = 3;
 /// A purchase takes at most this part of the parent's room beyond what it needs.
@@ -1198,6 +1201,54 @@ impl Accounts {
         Some(fingerprint)
     }
 
+    /// Bytes that were in use below a group at one instant of this call, or are guaranteed there
+    /// and were not: nothing that was idle or on its way. 0 if others release again and again.
+    ///
+    /// That instant lies between two looks. What the first finds in use was in use then, because
+    /// the second finds that nothing was released in between; so no byte is counted at two
+    /// accounts. Steps grow with the number of accounts.
+    pub fn surely_used(&self, group: u32) -> u64 {
+        let mut last = self.look_at_use(group);
+        for _ in 1..USE_LOOKS_MAX {
+            let look = self.look_at_use(group);
+            if look.fingerprint == last.fingerprint {
+                return last.used.saturating_add(look.unused);
+            }
+            last = look;
+        }
+        0
+    }
+
+    fn look_at_use(&self, group: u32) -> UseBelow {
+        let mut below = UseBelow::default();
+        for index in self.groups().chain(self.tenants()) {
+            if !self.is_below(index, group) {
+                continue;
+            }
+            let account = &self.table[index];
+            let word = account.used();
+            let bare = account.pass().is_unguaranteed(word);
+            let guarantee = if bare { 0 } else { account.guarantee(word) };
+            let unused = guarantee.saturating_sub(word.used());
+            // Of a tenant counts what is in use, of a group what is not: what was released matters
+            // where the one is beyond the guarantee and the other within it.
+            let matters = match self.is_inner(index) {
+                true => {
+                    below.unused = below.unused.saturating_add(unused);
+                    unused > 0
+                }
+                false => {
+                    below.used = below.used.saturating_add(word.used() + unused);
+                    unused == 0
+                }
+            };
+            let released = if matters { word.releases() + 1 } else { 0 };
+            let looked = mix(index, (released << 32) | word.config_version());
+            below.fingerprint = below.fingerprint.wrapping_add(looked);
+        }
+        below
+    }
+
     /// Trims below `account` until it has room for `needed` bytes or nothing idle is left; false if
     /// bytes were on their way somewhere, so that some may be left. Who had bought what is idle
     /// does not find it any more: that there was some is noted ([`Accounts::has_collected`]).
@@ -1613,6 +1664,17 @@ impl Need {
     }
 }
 
+/// What a look at all below a group finds in use.
+#[derive(Default)]
+struct UseBelow {
+    /// Bytes of its tenants, at least what is guaranteed to each.
+    used: u64,
+    /// Bytes guaranteed to the groups between that they have not paid for anybody.
+    unused: u64,
+    /// All that can lower the one, or raise what the other is short of.
+    fingerprint: u64,
+}
+
 /// Who is charged in an attempt: the account a request names, or an ancestor that is paid.
 #[derive(Clone, Copy)]
 struct Payer {
@@ -1738,6 +1800,29 @@ mod tests {
         let after = accounts.look_below(ROOT).unwrap();
         assert_ne!(after, before);
         assert_eq!(accounts.look_below(ROOT), Some(after));
+    }
+
+    /// What tenants use, and what is guaranteed to tenants and groups beyond that; nothing idle.
+    #[test]
+    fn what_is_surely_used_is_what_the_use_is_once_nothing_is_idle() {
+        let accounts = Accounts::new(200, 2, 3, 0);
+        let all = [(1, ROOT, 50), (2, 1, 20), (3, 1, 10), (4, 2, 0), (5, 2, 5)];
+        for (index, parent, guarantee) in all {
+            assert_eq!(accounts.open(index, parent, &settings(100, guarantee)), Ok(1));
+        }
+        for (charges, used) in [
+            ([0, 0, 0], [30, 5]),
+            ([7, 9, 6], [30, 15]),
+            ([12, 15, 6], [33, 21]),
+            ([10, 30, 0], [45, 35]),
+        ] {
+            (3..).zip(charges).for_each(|(index, bytes)| charge(&accounts, index, bytes));
+            assert_eq!([1, 2].map(|group| accounts.surely_used(group)), used, "{charges:?}");
+            assert!(accounts.collect(ROOT, u64::MAX));
+            assert_eq!([1, 2].map(|group| accounts.surely_used(group)), used, "{charges:?}");
+            assert_eq!([1, 2].map(|group| accounts.used(group)), used, "{charges:?}");
+            (3..).zip(charges).for_each(|(index, bytes)| accounts.uncharge(index, bytes));
+        }
     }
 
     /// No two accounts, and no two values of one, add the same; and the highest bits change the

@@ -13,10 +13,11 @@
 //!
 //! While anybody buys for an account its claim is not trimmed, so freed bytes may be *kept* below
 //! the account that is short: they leave the count, and its used word has them still. No other
-//! victim goes for them. Who freed them demands them no more, and `kept` is what is idle on the way
-//! of the next victim after an attempt to hand it up; the requester's charge collects it, or is
-//! told that others are in the way. For E2 a group has in grants what it uses less all that is idle
-//! below it.
+//! victim goes for them. Who freed them demands them no more, nor what was idle and went up to
+//! where its own charge finds it. `kept` is what is idle on the way of the next victim after an
+//! attempt to hand it up; the requester's charge collects it, or is told that others are in the
+//! way. For E2 a group has in grants what its tenants use at one instant, or are guaranteed:
+//! nothing that is idle or on its way below it.
 //!
 //! The limit of the number of grants is looked at again before each victim, so that what others
 //! evict meanwhile counts; while they do, it is not said that nothing may go.
@@ -206,6 +207,13 @@ impl Core {
         self.accounts.get(shortage.account).demand().fetch_sub(joined, Ordering::AcqRel);
     }
 
+    /// Bytes that the requester finds below the account are not demanded of it any more.
+    fn demand_less(&self, shortage: &Shortage, bytes: u64, joined: &mut u64) {
+        let covered = bytes.min(*joined);
+        self.leave_demand(shortage, covered);
+        *joined -= covered;
+    }
+
     /// The way of a tenant's bytes up to `short`, with what is on it now; none if `short` is not
     /// above the tenant.
     fn way(&self, tenant: u32, short: u32) -> Option<Way> {
@@ -316,11 +324,11 @@ impl Core {
             return Step::Enough;
         }
         if (*joined > 0 || matches!(shortage.goal, Goal::Down { .. }))
-            && let Some(step) = self.use_kept(shortage, &way)
+            && let Some(step) = self.use_kept(shortage, &way, joined)
         {
             return step;
         }
-        let Some(pick) = self.pick(owner, shortage.now_ns) else {
+        let Some(pick) = self.pick_for(owner, shortage) else {
             // Others may be at the last grant of those that are counted.
             let counts = matches!(shortage.goal, Goal::Grants(_));
             let unsure = counts && self.is_being_evicted(rank.account);
@@ -349,18 +357,27 @@ impl Core {
     }
 
     /// E1: idle claim on a victim's way goes up before the victim is asked. What to do instead, if
-    /// there was any and that is enough, or may be.
-    fn use_kept(&self, shortage: &Shortage, way: &Way) -> Option<Step> {
+    /// there was any and that is enough, or may be, or less is demanded now.
+    fn use_kept(&self, shortage: &Shortage, way: &Way, joined: &mut u64) -> Option<Step> {
         let top = self.destination(shortage, way);
         let idle = self.idle_on(way, top);
         if idle == 0 {
             return None;
         }
-        if self.hand_up(way.accounts(), top) && top == shortage.account {
+        let arrived = self.hand_up(way.accounts(), top);
+        if arrived && top == shortage.account {
             return Some(Step::Raced);
         }
         let freeing = way.freeing(shortage.account).map_or(0, OnTheWay::bytes);
-        self.covers(shortage, freeing.saturating_add(idle)).then_some(Step::Kept)
+        if self.covers(shortage, freeing.saturating_add(idle)) {
+            return Some(Step::Kept);
+        }
+        if !arrived {
+            return None;
+        }
+        // From there it is the requester's next charge that goes on, as of what was freed.
+        self.demand_less(shortage, idle, joined);
+        Some(Step::Raced)
     }
 
     /// Idle claim on a way that `top` is short of: what would arrive there if all were handed up.
@@ -392,21 +409,12 @@ impl Core {
         Some(if settled { Step::Raced } else { Step::Unsure })
     }
 
-    /// Bytes in grants of an account, without what may be idle below it.
+    /// Bytes in grants of an account, without what may be idle or on its way below it.
     fn surely_in_grants(&self, account: u32) -> u64 {
-        let accounts = &self.accounts;
-        if !accounts.is_inner(account) {
-            return self.in_grants(account);
+        match self.accounts.is_inner(account) {
+            true => self.without_aside(account, || self.accounts.surely_used(account)),
+            false => self.in_grants(account),
         }
-        // Before what is in use: what goes up in between is taken off twice rather than never.
-        let below = accounts.groups().chain(accounts.tenants());
-        let below = below.filter(|&a| accounts.is_below(a, account));
-        let idle = below.map(|a| {
-            let claim = accounts.claim(a);
-            claim.saturating_sub(accounts.used(a).max(accounts.guarantee(a)))
-        });
-        let idle = idle.fold(0, u64::saturating_add);
-        self.in_grants(account).saturating_sub(idle)
     }
 
     /// Claims a candidate, unless it may not be evicted after all.
@@ -451,9 +459,8 @@ impl Core {
                 self.after_settled(victim, settled, || owners.note_end(victim));
                 relief.grants += 1;
                 relief.freed += victim.bytes;
-                let covered = self.pass_on(shortage, way, victim.bytes, before).min(*joined);
-                self.leave_demand(shortage, covered);
-                *joined -= covered;
+                let covered = self.pass_on(shortage, way, victim.bytes, before);
+                self.demand_less(shortage, covered, joined);
             }
         }
         if !early {
@@ -479,8 +486,13 @@ impl Core {
             return bytes.saturating_sub(before.saturating_sub(self.accounts.used(short)));
         }
         let meeting = self.meeting(shortage, way.accounts[0]);
-        let arrived = self.hand_up(way.accounts(), meeting);
-        if arrived && meeting == short { 0 } else { bytes }
+        // What its owner has released besides goes with it.
+        let idle = if meeting == short { 0 } else { self.idle_on(way, meeting) };
+        match (self.hand_up(way.accounts(), meeting), meeting == short) {
+            (true, true) => 0,
+            (true, false) => bytes.max(idle),
+            (false, _) => bytes,
+        }
     }
 
     /// Hands idle claim up from account to account, until it is with `top`. Says whether it is:
@@ -574,7 +586,9 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
+    use super::super::account::{LEVELS, Settings};
     use super::super::admission::Ask;
+    use super::super::events::Nobody;
     use super::super::grants::Fields;
     use super::super::order::{Order, Requester};
     use super::super::policy::Policy;
@@ -635,7 +649,7 @@ mod tests {
             for kind in [1, 2] {
                 admit(&core, &Ask { kind, ..ask(victim, 20) });
             }
-            let requester = Some(Requester { account: 2, kind: 1, bytes: 20 });
+            let requester = Some(Requester { account: 2, kind: 1, bytes: 20, growing: None });
             let short = Shortage { types: 1 << 2, ..shortage(Goal::Demand(20), requester) };
             let relief = core.make_room(&short, &All(ReclaimAnswer::Freed));
             assert_eq!((relief.grants, relief.freed, relief.enough), (1, 20, true), "of {victim}");
@@ -707,6 +721,27 @@ mod tests {
         let gone = slots.map(|slot| core.grants.word(slot).bytes() == 0);
         assert_eq!(gone, [true, false, true, false]);
         assert_eq!([(); 2].map(|()| admit(&core, &ask(2, 5))), [slots[2], slots[0]]);
+    }
+
+    /// What is idle below the group of both, the requester's next charge finds: it goes for the
+    /// rest alone.
+    #[test]
+    fn what_is_kept_below_the_account_that_is_short_is_demanded_no_more() {
+        for (released, victims) in [(0, 5), (1, 4), (3, 2), (4, 1)] {
+            let core = core(100);
+            let high = Settings { limits: [100; LEVELS], traits: 3, ..Settings::default() };
+            core.accounts.configure(2, &high).unwrap();
+            let slots = [(); 10].map(|()| admit(&core, &ask(3, 10)));
+            for &slot in &slots[..released] {
+                core.release(slot, 1, ask(3, 10).owner(), &Nobody).unwrap();
+            }
+            let requester = Some(Requester { account: 2, kind: 1, bytes: 50, growing: None });
+            let short = shortage(Goal::Demand(50), requester);
+            let short = Shortage { victims_max: 9, ..short };
+            let relief = core.make_room(&short, &All(ReclaimAnswer::Freed));
+            assert_eq!((relief.grants, relief.enough), (victims, true), "{released} released");
+            core.accounts.charge_once(2, 1, 0, 50).expect("what is idle is at hand");
+        }
     }
 
     /// What others have promised to the account that is short counts, though it comes from beside

@@ -50,6 +50,8 @@ pub struct Requester {
     pub kind: u8,
     /// Bytes it wants.
     pub bytes: u64,
+    /// Slot of the grant that is to grow by them: it does not go for its own growth.
+    pub growing: Option<u32>,
 }
 
 /// Which of priority and type decides first.
@@ -103,6 +105,19 @@ pub struct Shortage {
 }
 
 impl Shortage {
+    /// The same for a request by which the grant in a slot grows.
+    pub fn sparing(mut self, growing: Option<u32>) -> Self {
+        if let Some(requester) = &mut self.requester {
+            requester.growing = growing;
+        }
+        self
+    }
+
+    /// The slot of the grant that does not go because the bytes are for it.
+    pub fn spared(&self) -> Option<u32> {
+        self.requester.and_then(|requester| requester.growing)
+    }
+
     /// Whether it is the tenant's own request that is short.
     fn is_own(&self, tenant: u32) -> bool {
         self.requester.is_some_and(|requester| requester.account == tenant)
@@ -418,7 +433,7 @@ impl Core {
         let mut sum: u64 = 0;
         for kind in self.kinds(shortage, tenant) {
             let owner = Owner::new(tenant, generation, kind);
-            for slot in self.slots(owner) {
+            for slot in self.slots(owner).filter(|&slot| Some(slot) != shortage.spared()) {
                 let word = self.grants.word(slot);
                 let may_go =
                     || !word.special() || self.grants.fields(slot).is_evictable(shortage.now_ns);
@@ -462,12 +477,18 @@ impl Core {
 
     fn sight(&self, owner: Owner, now_ns: u64) -> Sight<'_> {
         let clock = self.accounts.get(owner.account()).clock();
-        Sight { grants: &self.grants, owner, clock, now_ns }
+        Sight { grants: &self.grants, owner, clock, now_ns, spared: None }
     }
 
     /// The grant of a queue that should go first.
     pub fn pick(&self, owner: Owner, now_ns: u64) -> Option<Pick> {
         self.queue(owner).pick(&self.sight(owner, now_ns))
+    }
+
+    /// The same for a shortage, without the grant that is to grow.
+    pub fn pick_for(&self, owner: Owner, shortage: &Shortage) -> Option<Pick> {
+        let sight = self.sight(owner, shortage.now_ns);
+        self.queue(owner).pick(&Sight { spared: shortage.spared(), ..sight })
     }
 
     /// Everything in a queue that may go, in the order in which it would. Allocates; for people.
@@ -512,7 +533,7 @@ mod tests {
 
     /// Tenant 2 wants so many bytes of the pool.
     fn wants(bytes: u64) -> Shortage {
-        let requester = Some(Requester { account: 2, kind: 0, bytes });
+        let requester = Some(Requester { account: 2, kind: 0, bytes, growing: None });
         let (account, goal, types, order) =
             (ROOT, Goal::Demand(bytes), ALL_TYPES, Order::TypeFirst);
         let (victims_max, now_ns, keep_until_ns) = (1, 0, 0);
@@ -585,7 +606,7 @@ mod tests {
         let leaves = |account| if account == 4 { 4 } else { 0 };
         let sums = Sums { used: &used, leaving: &leaves };
         let of_cache = |bytes| Shortage {
-            requester: Some(Requester { account: 2, kind: CACHE, bytes }),
+            requester: Some(Requester { account: 2, kind: CACHE, bytes, growing: None }),
             ..wants(bytes)
         };
         // 43 above its share, it will be higher than the other is, whatever it gives up.

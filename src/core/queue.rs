@@ -89,6 +89,8 @@ pub struct Sight<'a> {
     pub clock: u32,
     /// Now, by the governor's clock.
     pub now_ns: u64,
+    /// Slot of a grant that is passed over.
+    pub spared: Option<u32>,
 }
 
 /// A candidate as it was seen.
@@ -823,7 +825,7 @@ impl Seen {
 #[inline(always)]
 fn look(sight: &Sight, segment: &Segment, slot: u32) -> Option<Seen> {
     let (word, recency) = segment.look(slot % SLOTS);
-    if word.state() != State::Live {
+    if word.state() != State::Live || sight.spared == Some(slot) {
         return None;
     }
     let mut expires_ns = 0;
@@ -916,7 +918,7 @@ mod tests {
 
     fn show_all(core: &Core, queue: &Queue, backlog: &mut Backlog<'_>) -> Option<Shown> {
         let owner = ask(2, 1).owner();
-        let sight = Sight { grants: &core.grants, owner, clock: 9, now_ns: 0 };
+        let sight = Sight { grants: &core.grants, owner, clock: 9, now_ns: 0, spared: None };
         let mut best = None;
         for index in queue.chain(&core.grants, owner) {
             show(&sight, &queue.judge(&sight), slots_of(index), backlog, &mut best);
@@ -933,7 +935,13 @@ mod tests {
             let best = show_all(&core, queue, &mut backlog).unwrap();
             assert_eq!((backlog.len(), Some(&best.slot)), (slots.len(), slots.last()));
         }
-        let sight = Sight { grants: &core.grants, owner: ask(2, 1).owner(), clock: 9, now_ns: 0 };
+        let sight = Sight {
+            grants: &core.grants,
+            owner: ask(2, 1).owner(),
+            clock: 9,
+            now_ns: 0,
+            spared: None,
+        };
         while let Some(first) = first_in_order(&sight, &queue.judge(&sight), &mut backlog) {
             assert_eq!(Some(first.slot), slots.pop());
             remove_first(&sight, &mut backlog, Entry { key: first.key, slot: first.slot });
@@ -963,7 +971,13 @@ mod tests {
         let (queue, slots, mut backlog) = by_size(&core, 3);
         show_all(&core, queue, &mut backlog);
         let [_, second, first] = slots[..] else { unreachable!() };
-        let sight = Sight { grants: &core.grants, owner: ask(2, 1).owner(), clock: 9, now_ns: 0 };
+        let sight = Sight {
+            grants: &core.grants,
+            owner: ask(2, 1).owner(),
+            clock: 9,
+            now_ns: 0,
+            spared: None,
+        };
         let judge = queue.judge(&sight);
         let next = |backlog: &mut Backlog<'_>| first_in_order(&sight, &judge, backlog).unwrap();
         assert_eq!(next(&mut backlog).slot, first);
@@ -980,7 +994,7 @@ mod tests {
         let core = core(BYTES_MAX);
         let (queue, _, _backlog) = by_size(&core, 3 * SLOTS);
         let owner = ask(2, 1).owner();
-        let sight = Sight { grants: &core.grants, owner, clock: 9, now_ns: 0 };
+        let sight = Sight { grants: &core.grants, owner, clock: 9, now_ns: 0, spared: None };
         let halves = || queue.chain(&core.grants, owner).flat_map(|at| [2 * at, 2 * at + 1]);
         for half in halves().chain(halves()) {
             let seen = queue.turn_hand(&sight, 3, 1, |slots, seen| {
@@ -999,7 +1013,7 @@ mod tests {
             admit(&core, &ask(2, 1));
         }
         assert_eq!(core.queue(owner).extent(), SLOTS, "nothing was searched yet");
-        let sight = Sight { grants, owner, clock: 9, now_ns: 0 };
+        let sight = Sight { grants, owner, clock: 9, now_ns: 0, spared: None };
         assert!(core.queue(owner).pick(&sight).is_some());
         assert_eq!(core.queue(owner).extent(), 3);
     }

@@ -740,8 +740,13 @@ impl Core {
     /// senior, which nobody can evict. Bytes are aside from before they are charged until after
     /// they are out of use, so at one of the two looks they are seen if they are in the use.
     pub fn in_grants(&self, account: u32) -> u64 {
+        self.without_aside(account, || self.accounts.used(account))
+    }
+
+    /// The same of what a look finds in use there.
+    pub fn without_aside(&self, account: u32, look: impl FnOnce() -> u64) -> u64 {
         let before = self.waiting.aside_bytes();
-        let used = self.accounts.used(account);
+        let used = look();
         let aside = before.max(self.waiting.aside_bytes());
         if aside == 0 || !self.is_above_senior(account) {
             return used;

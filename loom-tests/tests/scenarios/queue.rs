@@ -280,7 +280,7 @@ pub fn a_search_for_victims_stays_in_its_queue() {
 
 fn claim_a_victim(world: &World) {
     let owner = World::owner(First);
-    let sight = Sight { grants: &world.grants, owner, clock: 0, now_ns: 0 };
+    let sight = Sight { grants: &world.grants, owner, clock: 0, now_ns: 0, spared: None };
     let Some(pick) = world.queues[First as usize].pick(&sight) else { return };
     let claimed = world.grants.claim_victim(pick.slot, pick.word, |v| v.owner == owner);
     if let Some(victim) = claimed {

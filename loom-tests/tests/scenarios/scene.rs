@@ -179,7 +179,7 @@ impl Scene {
 
     /// Evicts what a running request of `bytes` is short of in the account `short`.
     fn evict(&self, short: u32, tenant: u32, bytes: u64) -> Relief {
-        let requester = Some(Requester { account: tenant, kind: INFERENCE, bytes });
+        let requester = Some(Requester { account: tenant, kind: INFERENCE, bytes, growing: None });
         let shortage = Self::shortage(short, Goal::Demand(bytes), requester);
         self.core.make_room(&shortage, self)
     }
