@@ -658,6 +658,48 @@ mod stepped {
         );
     }
 
+    /// The same, seen from the accounts: what one of a group gave back has come to the group and
+    /// not gone on, while another of it asks and the pool above is configured anew.
+    #[test]
+    fn nothing_is_taken_of_it_while_the_pool_above_is_configured() {
+        let new = || {
+            let accounts = Accounts::new(100, 1, 3, 0);
+            for (index, parent) in [(1, ROOT), (2, 1), (3, 1), (4, ROOT)] {
+                accounts.open(index, parent, &settings(BYTES_MAX, 0)).unwrap();
+            }
+            accounts.charge(2, 1, 0, 60).unwrap();
+            accounts.charge(4, 1, 0, 40).unwrap();
+            accounts.configure(ROOT, &settings(50, 0)).unwrap();
+            accounts.uncharge(2, 20);
+            assert_eq!(accounts.trim(2), Trimmed::Freed(20));
+            accounts
+        };
+        for (step, capacity) in (0..STEPS_MAX).flat_map(|step| [(step, 50), (step, 45)]) {
+            let mut asked_whole = false;
+            for step_of_change in 0..STEPS_MAX {
+                let accounts = new();
+                let (stopped, charged) = scope(|scope| {
+                    let ask = Call::begin(scope, step, || accounts.charge(3, 1, 0, 10));
+                    asked_whole = !ask.stopped;
+                    let change = Call::begin(scope, step_of_change, || {
+                        accounts.configure(ROOT, &settings(capacity, 0))
+                    });
+                    let (stopped, charged) = (change.stopped, ask.end());
+                    change.end().unwrap();
+                    (stopped, charged)
+                });
+                assert!(charged.is_err(), "{step}, {step_of_change}: 90 of {capacity} or 50");
+                if !stopped {
+                    break;
+                }
+            }
+            if asked_whole && capacity == 45 {
+                return;
+            }
+        }
+        panic!("a charge takes more than {STEPS_MAX} steps");
+    }
+
     /// One tenant that has paid for all there is, and uses none of it.
     fn all_idle() -> Accounts {
         let accounts = accounts(10, &[(10, 0)]);

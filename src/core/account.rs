@@ -938,9 +938,8 @@ impl Accounts {
                 }
             }
             if view.room() >= min {
-                if let Some(full) = self.excess_above(payer, &view, min) {
-                    return Err(full);
-                }
+                let Some(within) = self.within_above(payer, &view, min) else { continue };
+                within?;
                 let bytes = min + (want - min).min((view.room() - min) / QUANTUM_SHARE);
                 match view.commit(bytes) {
                     Ok(true) => return Ok(bytes),
@@ -960,30 +959,35 @@ impl Accounts {
         Err(Obstacle::Contended)
     }
 
-    /// The account above a payer that is beyond a limit which was lowered: what is idle of the
+    /// Refuses if an account above a payer is beyond a limit which was lowered: what is idle of the
     /// payer then is on its way up, and nobody's to take, save as far as a guarantee keeps it on
-    /// this side. Not asked of a tenant: nobody else takes what is idle of it.
-    fn excess_above(&self, payer: Payer, view: &View<'_>, min: u64) -> Option<Obstacle> {
+    /// this side. Not asked of a tenant: nobody else takes what is idle of it. None if one of them
+    /// was configured meanwhile: what was read of it is of no instant, or never in force (P3).
+    fn within_above(
+        &self,
+        payer: Payer,
+        view: &View<'_>,
+        min: u64,
+    ) -> Option<Result<(), Obstacle>> {
         if payer.identity.is_some() || payer.index == ROOT {
-            return None;
+            return Some(Ok(()));
         }
         let mut at = payer.index;
         let mut kept = view.word.used().saturating_add(min) <= view.record.guarantee();
         for _ in 0..DEPTH_MAX {
             if kept || at == ROOT {
-                return None;
+                break;
             }
             at = self.parent(at);
             let above = self.view(at);
-            if above.word.used() > above.limit
-                && let Some((used, limit)) = self.use_and_limit(&above)
-                && used > limit
-            {
-                return Some(Obstacle::Full { account: at, asked: min, used, limit });
+            let guarantee = above.record.guarantee();
+            let (used, limit) = self.use_and_limit(&above)?;
+            if used > limit {
+                return Some(Err(Obstacle::Full { account: at, asked: min, used, limit }));
             }
-            kept = above.word.used() <= above.record.guarantee();
+            kept = used <= guarantee;
         }
-        None
+        Some(Ok(()))
     }
 
     /// Adds at least `min` and at best `quantum` bytes of the parent to the claim of an account

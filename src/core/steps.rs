@@ -86,11 +86,11 @@ const REFUSAL: u64 = 2 + LIMIT;
 /// Exchange, changes; once more, and the subtraction, if a version may have come round.
 const COMMIT: u64 = 4;
 const LEVELS_UP: u64 = DEPTH_MAX as u64;
-/// The guarantee; of each account above what it is, and use and limit, and once more.
-const EXCESS_ABOVE: u64 = 1 + LEVELS_UP * (1 + VIEW + REFUSAL + 1);
+/// The guarantee; of each account above what it is, its guarantee, and use and limit once more.
+const WITHIN_ABOVE: u64 = 1 + LEVELS_UP * (1 + VIEW + 1 + REFUSAL);
 /// A refusal is the longest of the ways on but for the payment of a group, which looks for excess
 /// first; buying takes a mark, generation, parent, payment.
-const TURN: u64 = VIEW + REFUSAL + EXCESS_ABOVE;
+const TURN: u64 = VIEW + REFUSAL + WITHIN_ABOVE;
 const _: () = assert!(REFUSAL >= COMMIT);
 /// Used word, guarantee (head, bytes), claim.
 const LOOK: u64 = 4;
