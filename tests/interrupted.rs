@@ -700,6 +700,96 @@ mod stepped {
         panic!("a charge takes more than {STEPS_MAX} steps");
     }
 
+    /// One tenant with all of a pool, in grants of 10 and 90, above a capacity that was lowered.
+    fn above_its_capacity() -> (Governor, TenantHandle, [GrantId; 2]) {
+        let config =
+            GovernorConfig { tenants_max: 1, quantum_bytes: 0, ..GovernorConfig::new(100) };
+        let governor = Governor::new(config).unwrap();
+        let config = TenantConfig::new(TenantId::from_u128(1), "");
+        let tenant = governor.register_tenant(config).unwrap();
+        let grants = [10, 90].map(|bytes| take(&governor, tenant, bytes).unwrap());
+        governor.set_capacity(50).unwrap();
+        (governor, tenant, grants)
+    }
+
+    fn take(governor: &Governor, tenant: TenantHandle, bytes: u64) -> Result<GrantId, Refusal> {
+        let request = Request::new(tenant, AllocationType::ModelLoad, bytes);
+        governor.try_request(&request).map(|grant| grant.into_id())
+    }
+
+    /// Where a release has taken its bytes out of use, and done nothing more.
+    fn step_out_of_use() -> u32 {
+        let is_out = |&step: &u32| {
+            let (governor, tenant, [released, _]) = above_its_capacity();
+            scope(|scope| {
+                let release = Call::begin(scope, step, || governor.release(tenant, released));
+                let live = governor.snapshot().live_bytes;
+                release.end().unwrap();
+                live == 90
+            })
+        };
+        (0..STEPS_MAX).find(is_out).expect("a release takes bytes out of use")
+    }
+
+    /// A request or a growth by 3 bytes, of who still holds 90.
+    fn take_more(governor: &Governor, tenant: TenantHandle, grows: Option<GrantId>) -> bool {
+        match grows {
+            Some(grant) => governor.grow(tenant, grant, 3).is_ok(),
+            None => take(governor, tenant, 3).is_ok(),
+        }
+    }
+
+    /// I1. What is released above a lowered capacity goes up, though another call of its tenant has
+    /// taken some of it into use again while it was on its way.
+    #[test]
+    fn no_idle_claim_stays_behind_above_a_lowered_capacity() {
+        let released_at = step_out_of_use();
+        for grows in [false, true] {
+            let is_last = Cell::new(false);
+            for step in (0..STEPS_MAX).take_while(|_| !is_last.get()) {
+                for step_of_release in 0..STEPS_MAX {
+                    let (governor, tenant, [released, kept]) = above_its_capacity();
+                    let stopped = scope(|scope| {
+                        let then = Some(step_of_release);
+                        let release = || governor.release(tenant, released);
+                        let mut release =
+                            Call::begin_and_stop_again(scope, released_at, then, release);
+                        let more = || take_more(&governor, tenant, grows.then_some(kept));
+                        let more = Call::begin(scope, step, more);
+                        is_last.set(!more.stopped);
+                        release.go_on();
+                        more.end();
+                        let stopped = release.stopped;
+                        release.end().unwrap();
+                        stopped
+                    });
+                    let idle = take(&governor, tenant, 1).is_ok();
+                    assert!(!idle, "{grows}, {step}, {step_of_release}");
+                    if !stopped {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whoever takes some of it into use hands on what is left, as one does that asks for more than
+    /// is at hand.
+    #[test]
+    fn who_takes_what_is_on_its_way_up_leaves_none_of_it_idle() {
+        let released_at = step_out_of_use();
+        for grows in [false, true] {
+            let (governor, tenant, [released, kept]) = above_its_capacity();
+            scope(|scope| {
+                let release =
+                    Call::begin(scope, released_at, || governor.release(tenant, released));
+                assert!(take_more(&governor, tenant, grows.then_some(kept)));
+                assert!(take(&governor, tenant, 1).is_err(), "{grows}");
+                release.end().unwrap();
+            });
+        }
+    }
+
     /// One tenant that has paid for all there is, and uses none of it.
     fn all_idle() -> Accounts {
         let accounts = accounts(10, &[(10, 0)]);

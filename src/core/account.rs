@@ -43,7 +43,8 @@
 //!
 //! **Trim.** Hands idle claim back: lower the claim (and mark it), then bump the trim version of
 //! the used word, then subtract from the parent and count the return. Whoever read the higher claim
-//! fails its exchange of the used word: lowering is the only change that needs the version.
+//! fails its exchange of the used word: lowering is the only change that needs the version. Who
+//! finds a mark leaves what is idle to whoever has set it, and that one looks again afterwards.
 //!
 //! **Denied above the tenant.** True only if nothing was on its way: no mark, no idle claim below
 //! the refusing account, nothing handed back and nothing released between two looks (`certify`,
@@ -81,6 +82,9 @@ pub const CHARGE_ROUNDS_MAX: u32 = DEPTH_MAX + 1;
 /// Looks at the record in force while the account is configured again and again, before what was
 /// seen is taken as it is.
 pub const RECORD_LOOKS_MAX: u32 = 8;
+/// Looks of a trim: one after each mark of its own, and of purchases that came first. One under
+/// loom, whose models are small.
+pub const TRIM_LOOKS_MAX: u32 = if cfg!(allot_loom) { 1 } else { 4 };
 /// Turns in which a trim tries to bump the trim version.
 pub const TRIM_TURNS_MAX: u32 = 3;
 /// A purchase takes at most this part of the parent's room beyond what it needs.
@@ -332,6 +336,22 @@ impl Account {
     fn claim(&self) -> ClaimWord {
         // Acquire: pairs with the Release half of `change_claim`.
         ClaimWord(self.claim.load(Ordering::Acquire))
+    }
+
+    /// The used word after a mark of this thread went: who has found the mark, and left something
+    /// idle to it, had taken that out of use before.
+    fn used_in_order(&self) -> UsedWord {
+        // SeqCst: as in `used`, and in order with the SeqCst in `change_claim` before it; pairs
+        // with the SeqCst in `subtract` and `claim_in_order` of the other thread.
+        UsedWord(self.used.load(Ordering::SeqCst))
+    }
+
+    /// The claim word after this thread took something out of use: a mark that it finds there goes
+    /// before `used_in_order` is read by who has set it.
+    fn claim_in_order(&self) -> ClaimWord {
+        // SeqCst: as in `claim`, and in order with the SeqCst in `subtract` before it; pairs with
+        // the SeqCst in `change_claim` and `used_in_order` of the other thread.
+        ClaimWord(self.claim.load(Ordering::SeqCst))
     }
 
     /// Adds `change` (bytes, marks, or the negative of either) to the claim word.
@@ -1037,30 +1057,45 @@ impl Accounts {
     /// Hands the idle claim of an account back to its parent. Bounded.
     pub fn trim(&self, index: u32) -> Trimmed {
         let account = &self.table[index];
-        let word = account.used();
+        let mut freed = 0;
+        for _ in 0..TRIM_LOOKS_MAX {
+            match self.trim_once(account) {
+                // What came free meanwhile its owner has left to this thread.
+                Ok(bytes) => freed += bytes,
+                Err(left) if freed == 0 => return left,
+                Err(_) => break,
+            }
+        }
+        if freed > 0 { Trimmed::Freed(freed) } else { Trimmed::Busy }
+    }
+
+    /// Bytes that went up, none if others were faster; an error if there is nothing to do here, or
+    /// for others to do.
+    fn trim_once(&self, account: &Account) -> Result<u64, Trimmed> {
+        let word = account.used_in_order();
         let guarantee = account.guarantee(word);
-        let claim = account.claim();
+        let claim = account.claim_in_order();
         if claim.marks() > 0 && !planted(Bug::TrimmedWhileMarked) {
-            return Trimmed::Busy;
+            return Err(Trimmed::Busy);
         }
         let idle = claim.claim().saturating_sub(word.used().max(guarantee));
         if idle == 0 {
-            return Trimmed::Nothing;
+            return Err(Trimmed::Nothing);
         }
         let lowered = claim.0 - idle + ClaimWord::MARK;
         // AcqRel: pairs with the Acquire in `claim`; the mark excludes other trims. Relaxed on
         // failure: somebody else is at work here.
         let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
         if account.claim.compare_exchange(claim.0, lowered, success, failure).is_err() {
-            return Trimmed::Busy;
+            return Ok(0);
         }
         account.note_change();
         if !self.forbid_higher_claim(account) {
             account.change_claim(idle.wrapping_sub(ClaimWord::MARK));
-            return Trimmed::Busy;
+            return Ok(0);
         }
         self.hand_back(account, idle);
-        Trimmed::Freed(idle)
+        Ok(idle)
     }
 
     /// Bumps the trim version, unless use or guarantee have grown into what was taken away.

@@ -17,7 +17,7 @@
 
 use super::account::{
     CHARGE_AT_ONCE_TURNS_MAX, CHARGE_ROUNDS_MAX, CHARGE_TURNS_MAX, DEPTH_MAX, LEVELS,
-    RECORD_LOOKS_MAX, TRIM_TURNS_MAX,
+    RECORD_LOOKS_MAX, TRIM_LOOKS_MAX, TRIM_TURNS_MAX,
 };
 use super::admission::RESTARTS_MAX;
 use super::credit::TAKE_TURNS_MAX;
@@ -94,8 +94,8 @@ const TURN: u64 = VIEW + REFUSAL + WITHIN_ABOVE;
 const _: () = assert!(REFUSAL >= COMMIT);
 /// Used word, guarantee (head, bytes), claim.
 const LOOK: u64 = 4;
-/// The look, the exchange of the claim, the count of trims; turns; the hand-back.
-const TRIM: u64 = LOOK + 3 + TRIM_TURNS_MAX as u64 * (LOOK + 1) + 4;
+/// So many looks; after each the exchange of the claim, the count of trims; turns; the hand-back.
+const TRIM: u64 = TRIM_LOOKS_MAX as u64 * (LOOK + 3 + TRIM_TURNS_MAX as u64 * (LOOK + 1) + 4);
 /// Limit and use are looked at at last.
 const COLLECT_ABOVE: u64 = 1 + LEVELS_UP * (TRIM + 1) + in_force(LIMIT) + 1;
 /// Two looks below, from the top down, between two at the account.
