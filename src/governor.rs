@@ -866,12 +866,9 @@ impl Governor {
         let owner = self.owner(tenant, grant)?;
         check_size(by)?;
         check_size(self.grant_bytes(grant, owner).saturating_add(by))?;
-        let answer = self
-            .core
-            .grow(grant.index(), grant.generation(), owner, by, self)
-            .map_err(|refused| refusal(refused, grant))?;
+        let answer = self.core.grow(grant.index(), grant.generation(), owner, by, self);
         self.serve_noted();
-        Ok(answer)
+        answer.map_err(|refused| refusal(refused, grant))
     }
 
     /// Gives back part of a grant. Two read-modify-writes.

@@ -1039,6 +1039,107 @@ mod stepped {
         assert!(at_once.get() > 0 && in_turn.get() > 0, "there is such a step");
     }
 
+    /// S1, W4. The bytes that it had for a moment are idle then, and somebody waits for them.
+    #[test]
+    fn what_a_charge_that_is_taken_back_had_goes_to_who_waits() {
+        let new = || {
+            let config = GovernorConfig {
+                tenants_max: 2,
+                quantum_bytes: 0,
+                pool_pressure: false,
+                ..GovernorConfig::new(100)
+            };
+            let governor = Arc::new(Governor::new(config).unwrap());
+            let [one, two] = [1, 2].map(|id| {
+                let config = TenantConfig::new(TenantId::from_u128(id), "");
+                let config = TenantConfig { limit_bytes: Some(100), ..config };
+                governor.register_tenant(config).unwrap()
+            });
+            let kept = take(&governor, one, 40).unwrap();
+            let released = take(&governor, one, 60).unwrap();
+            governor.release(one, released).unwrap();
+            (governor, [one, two], kept)
+        };
+        for grows in [false, true] {
+            let taken_back = Cell::new(0);
+            at_every_step(
+                new,
+                |&(ref governor, [one, _], kept)| match grows {
+                    true => governor.grow(one, kept, 60),
+                    false => {
+                        // By the shortest way.
+                        let request = Request::new(one, AllocationType::Inference, 60);
+                        governor.try_request(&request).map(|grant| _ = grant.into_id())
+                    }
+                },
+                |(governor, [one, two], _)| {
+                    for left in (0..CONFIG_VERSIONS - 1).rev() {
+                        let limit = 90 + u64::from(left);
+                        let lower = |config: &mut TenantConfig| config.limit_bytes = Some(limit);
+                        governor.set_tenant(*one, lower).unwrap();
+                    }
+                    let request = Request::new(*two, AllocationType::ModelLoad, 60);
+                    governor.enqueue_owned(&request, Duration::from_secs(1)).unwrap()
+                },
+                |_, granted, ticket| {
+                    assert!(granted.is_ok() || ticket.is_granted(), "{grows}: {granted:?}");
+                    taken_back.set(taken_back.get() + u32::from(granted.is_err()));
+                },
+            );
+            assert!(taken_back.get() > 0, "there is such a step");
+        }
+    }
+
+    /// I6. A payment that is taken back has changed nothing, and denies nobody.
+    #[test]
+    fn nobody_is_refused_for_bytes_of_a_payment_that_is_taken_back() {
+        let new = || {
+            let accounts = Accounts::new(1_000, 1, 2, 0);
+            for (index, parent, limit) in [(1, ROOT, 100), (2, 1, 100), (3, 1, 100)] {
+                accounts.open(index, parent, &settings(limit, 0)).unwrap();
+            }
+            // All is paid for, and in the group.
+            accounts.charge(2, 1, 0, 100).unwrap();
+            accounts.uncharge(2, 100);
+            assert_eq!(accounts.trim(2), Trimmed::Freed(100));
+            accounts
+        };
+        let mut taken_back = 0;
+        for step in 0..STEPS_MAX {
+            let mut paid_whole = false;
+            for step_of_other in 0..STEPS_MAX {
+                let accounts = new();
+                let (stopped, paid, other) = scope(|scope| {
+                    let pay = Call::begin(scope, step, || accounts.charge(2, 1, 0, 60));
+                    paid_whole = !pay.stopped;
+                    if accounts.used(1) == 0 || accounts.used(2) > 0 {
+                        return (false, pay.end(), Ok(()));
+                    }
+                    for _ in 1..CONFIG_VERSIONS {
+                        accounts.configure(1, &settings(100, 0)).unwrap();
+                    }
+                    let other = Call::begin(scope, step_of_other, || accounts.charge(3, 1, 0, 50));
+                    let (stopped, paid) = (other.stopped, pay.end());
+                    (stopped, paid, other.end())
+                });
+                if paid.is_err() {
+                    taken_back += u32::from(paid == Err(Obstacle::Contended));
+                    assert_eq!(accounts.used(2), 0, "{paid:?}");
+                    let true_answer = matches!(other, Ok(()) | Err(Obstacle::Contended));
+                    assert!(true_answer, "{step}, {step_of_other}: {other:?}");
+                }
+                if !stopped {
+                    break;
+                }
+            }
+            if paid_whole {
+                assert!(taken_back > 0, "there is such a step");
+                return;
+            }
+        }
+        panic!("a charge takes more than {STEPS_MAX} steps");
+    }
+
     /// Of idle claim that is handed back, none is handed back twice, and none that came into use.
     #[test]
     fn idle_claim_goes_back_once() {

@@ -25,8 +25,9 @@
 //!     written after the exchange that makes the version current, and before the next one: whoever
 //!     reads the word first has this pass or the one before, which is of another version
 //! P2  who reads one count of changes before and after an exchange has seen the latest versions
-//!     counted before a version is bumped; versions come round only after as many changes, of which
-//!     one of each kind may have been counted before and bumped after the first look
+//!     counted before a version is bumped; versions come round only after as many changes of their
+//!     kind, of which one may have been counted before and bumped after the first look. The kinds
+//!     have half of the count each: a charge would have to sleep through 2^32 trims to miss them
 //! P3  the record of the next version is written over that of the one before this, and may never be
 //!     in force: what a record says counts if the version is the same afterwards, by the exchange
 //!     of the used word or by another look at it (`in_force`)
@@ -87,6 +88,10 @@ pub const RECORD_LOOKS_MAX: u32 = 8;
 pub const TRIM_LOOKS_MAX: u32 = if cfg!(allot_loom) { 1 } else { 4 };
 /// Turns in which a trim tries to bump the trim version.
 pub const TRIM_TURNS_MAX: u32 = 3;
+/// What a trim adds to the count of changes.
+const TRIM: u64 = 1;
+/// What a configuration adds to it.
+const CONFIGURATION: u64 = 1 << 32;
 /// A purchase takes at most this part of the parent's room beyond what it needs.
 const QUANTUM_SHARE: u64 = 8;
 /// Pressure levels a limit is kept for.
@@ -109,13 +114,13 @@ struct Record {
 pub struct Account {
     used: AtomicU64,
     claim: AtomicU64,
-    /// Trims and configurations begun, so that a charge that slept through as many as there are
-    /// versions notices.
+    /// Configurations begun, above trims begun, so that a charge that slept through as many of one
+    /// kind as there are versions notices.
     changes: AtomicU64,
     /// A [`Pass`].
     pass: AtomicU64,
     peak: AtomicU64,
-    /// Hand-backs received from children.
+    /// Hand-backs received from children, and charges that were taken back.
     returned: AtomicU64,
     clock: AtomicU32,
     generation: AtomicU32,
@@ -312,26 +317,6 @@ impl Account {
         debug_assert!(before.used() >= bytes, "more released than used");
     }
 
-    /// Whether a charge that has just been committed is good: had a version come round to the same
-    /// bits while its thread slept, the exchange would have succeeded by mistake (P2). Gives the
-    /// bytes back otherwise.
-    #[inline(always)]
-    fn confirm(&self, changes: u64, bytes: u64) -> bool {
-        self.changes() == changes || self.confirm_changed(changes, bytes)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn confirm_changed(&self, changes: u64, bytes: u64) -> bool {
-        // One that was counted before the first look may have bumped its version after it.
-        let slept = self.changes().wrapping_sub(changes) + 1;
-        let good = slept < TRIM_VERSIONS.min(CONFIG_VERSIONS.into());
-        if !good {
-            self.subtract(bytes);
-        }
-        good
-    }
-
     #[inline]
     fn claim(&self) -> ClaimWord {
         // Acquire: pairs with the Release half of `change_claim`.
@@ -377,9 +362,10 @@ impl Account {
         self.changes.load(Ordering::Acquire)
     }
 
-    fn note_change(&self) {
+    /// Counts a [`TRIM`] or a [`CONFIGURATION`].
+    fn note_change(&self, kind: u64) {
         // AcqRel: pairs with the Acquire in `changes`; counted before the version is bumped.
-        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.changes.fetch_add(kind, Ordering::AcqRel);
     }
 
     #[inline]
@@ -389,9 +375,16 @@ impl Account {
     }
 
     fn returned(&self) -> u64 {
-        // Acquire: pairs with the Release half of the count in `hand_back`; the bytes it counted
-        // have left the used word that is read after this.
+        // Acquire: pairs with the Release half in `count_return`; the bytes it counted have left
+        // the used word that is read after this.
         self.returned.load(Ordering::Acquire)
+    }
+
+    /// Counts bytes that have left the used word and were no release.
+    fn count_return(&self) {
+        // AcqRel: Release pairs with the Acquire in `returned`; counted after the bytes left, and
+        // before the mark goes under which they came, so a scan sees the one or the other.
+        self.returned.fetch_add(1, Ordering::AcqRel);
     }
 
     #[inline]
@@ -490,7 +483,7 @@ impl Account {
             let word = self.used();
             let value = read(self.record(word));
             let same = self.used().config_version() == word.config_version();
-            let since = self.changes().wrapping_sub(changes);
+            let since = self.changes().wrapping_sub(changes) / CONFIGURATION;
             if same && since + 1 < CONFIG_VERSIONS.into() || looks == RECORD_LOOKS_MAX {
                 return value;
             }
@@ -568,11 +561,11 @@ impl View<'_> {
 
     /// Takes `bytes` into use if nothing has moved since the view was read.
     #[inline(always)]
-    fn commit(&self, bytes: u64) -> Result<bool, Obstacle> {
+    fn commit(&self, accounts: &Accounts, bytes: u64) -> Result<bool, Obstacle> {
         if !self.account.exchange(self.word, self.word.plus(bytes)) {
             return Ok(false);
         }
-        match self.account.confirm(self.changes, bytes) {
+        match accounts.confirm(self.account, self.changes, bytes) {
             true => Ok(true),
             false => Err(Obstacle::Contended),
         }
@@ -731,6 +724,33 @@ impl Accounts {
         View { account, record, changes, word, head, limit, top }
     }
 
+    /// Whether a charge that has just been committed is good: had a version come round to the same
+    /// bits while its thread slept, the exchange would have succeeded by mistake (P2). Gives the
+    /// bytes back otherwise.
+    #[inline(always)]
+    fn confirm(&self, account: &Account, changes: u64, bytes: u64) -> bool {
+        account.changes() == changes || self.confirm_changed(account, changes, bytes)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn confirm_changed(&self, account: &Account, changes: u64, bytes: u64) -> bool {
+        let since = account.changes().wrapping_sub(changes);
+        // One of each kind that was counted before the first look may have bumped its version after
+        // it.
+        let slept = |begun: u64| begun + 1;
+        let good = slept(since % CONFIGURATION) < TRIM_VERSIONS
+            && slept(since / CONFIGURATION) < CONFIG_VERSIONS.into();
+        if !good {
+            account.subtract(bytes);
+            // They are idle now: who has read them as used, to refuse somebody here or in line,
+            // looks again.
+            account.count_return();
+            self.note_collected();
+        }
+        good
+    }
+
     /// Charges `bytes` to an account of the given generation, whose counted types are `counted`.
     ///
     /// Steps: a dozen accesses and one read-modify-write when the claim suffices.
@@ -744,7 +764,7 @@ impl Accounts {
     ) -> Result<(), Obstacle> {
         let view = self.view(index);
         let same = view.head == Head::new(generation, view.head.stamp(), counted, false);
-        if same && bytes <= view.room() && view.commit(bytes)? {
+        if same && bytes <= view.room() && view.commit(self, bytes)? {
             return Ok(());
         }
         self.charge_slow(index, generation, counted, bytes)
@@ -778,7 +798,7 @@ impl Accounts {
         if !account.exchange(word, word.plus(bytes)) {
             return again();
         }
-        account.confirm(changes, bytes).then_some(then)
+        self.confirm(account, changes, bytes).then_some(then)
     }
 
     /// Whether a request of `bytes` looks to be beyond the limit, or is counted or paced: then
@@ -827,7 +847,7 @@ impl Accounts {
             if !usual || bytes > view.room() {
                 return None;
             }
-            if view.commit(bytes).ok()? {
+            if view.commit(self, bytes).ok()? {
                 return Some(view.word.used() + bytes);
             }
         }
@@ -961,7 +981,7 @@ impl Accounts {
                 let Some(within) = self.within_above(payer, &view, min) else { continue };
                 within?;
                 let bytes = min + (want - min).min((view.room() - min) / QUANTUM_SHARE);
-                match view.commit(bytes) {
+                match view.commit(self, bytes) {
                     Ok(true) => return Ok(bytes),
                     Ok(false) => continue,
                     Err(obstacle) => return Err(obstacle),
@@ -1089,7 +1109,7 @@ impl Accounts {
         if account.claim.compare_exchange(claim.0, lowered, success, failure).is_err() {
             return Ok(0);
         }
-        account.note_change();
+        account.note_change(TRIM);
         if !self.forbid_higher_claim(account) {
             account.change_claim(idle.wrapping_sub(ClaimWord::MARK));
             return Ok(0);
@@ -1120,9 +1140,7 @@ impl Accounts {
         let bytes = if planted(Bug::HandBackLost) { 0 } else { bytes };
         let parent = &self.table[account.parent()];
         parent.subtract(bytes);
-        // AcqRel: Release pairs with the Acquire in `returned`; counted after the bytes left the
-        // parent and before the mark goes, so a scan sees the one or the other.
-        parent.returned.fetch_add(1, Ordering::AcqRel);
+        parent.count_return();
         account.unmark();
     }
 
@@ -1388,7 +1406,7 @@ impl Accounts {
             let head = Head::new(generation, stamp.wrapping_add(1), settings.counted, closed);
             account.record(next).write(settings, head);
             let before = account.guarantee(word);
-            account.note_change();
+            account.note_change(CONFIGURATION);
             if account.exchange(word, next) {
                 // Release: pairs with the Acquire in `pass`; who sees it sees the generation. Until
                 // then the one before lets nothing pass. Not sooner: the version may never come.
@@ -1842,18 +1860,25 @@ mod tests {
     }
 
     /// A charge may be a mistake if as many trims or configurations went by as there are versions.
+    /// Then a look at what is idle finds the bytes, and one that had found them in use notices.
     #[test]
     fn a_charge_that_slept_too_long_is_given_back() {
-        let versions = TRIM_VERSIONS.min(CONFIG_VERSIONS.into());
-        for slept in [0, 1, 2, versions - 2, versions - 1, versions, 2 * versions] {
+        let few = |slept: u64, kind| {
             let accounts = family();
             charge(&accounts, 2, 10);
             let account = &accounts.table[2];
-            let before = account.changes();
-            (0..slept).for_each(|_| account.note_change());
-            let good = slept + 1 < versions;
-            assert_eq!(account.confirm(before, 4), good, "{slept} of {versions}");
+            let (before, returned) = (account.changes(), account.returned());
+            (0..slept).for_each(|_| account.note_change(kind));
+            let good = accounts.confirm(account, before, 4);
             assert_eq!(accounts.used(2), if good { 10 } else { 6 });
+            assert_eq!(account.returned() > returned, !good);
+            assert_eq!(accounts.take_collected(), !good);
+            good
+        };
+        for (kind, versions) in [(TRIM, TRIM_VERSIONS), (CONFIGURATION, CONFIG_VERSIONS.into())] {
+            for slept in [0, 1, 2, versions - 2, versions - 1, versions, 2 * versions] {
+                assert_eq!(few(slept, kind), slept + 1 < versions, "{slept} of {versions}");
+            }
         }
     }
 

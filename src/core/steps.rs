@@ -83,8 +83,8 @@ const GUARANTEE: u64 = in_force(2);
 const VIEW: u64 = 5 + LIMIT;
 /// Used word, limit and head once more.
 const REFUSAL: u64 = 2 + LIMIT;
-/// Exchange, changes; once more, and the subtraction, if a version may have come round.
-const COMMIT: u64 = 4;
+/// Exchange, changes; if a version may have come round once more, the subtraction, and two notes.
+const COMMIT: u64 = 6;
 const LEVELS_UP: u64 = DEPTH_MAX as u64;
 /// The guarantee; of each account above what it is, its guarantee, and use and limit once more.
 const WITHIN_ABOVE: u64 = 1 + LEVELS_UP * (1 + VIEW + 1 + REFUSAL);
