@@ -379,10 +379,11 @@ fn find_standing<G: Borrow<Governor> + Clone>(
         None => (governor.short_of(ask), Extent::of(ask.bytes)),
     };
     let denial = match governor.refusal_of(ask, no, extent) {
+        // First: what it is short of may be the next tenant's of the slot.
+        _ if governor.core.is_gone(ask) => return Err(governor.denied(ask, No::Closed, extent)),
         Refusal::Denied(denial) if denial.is_worth(waits) && governor.core.can_ever_fit(ask) => {
             denial
         }
-        _ if governor.core.is_gone(ask) => return Err(governor.denied(ask, No::Closed, extent)),
         _ => return Err(governor.denied(ask, no, extent)),
     };
     let number = governor.begin_queue(ask)?;
