@@ -326,7 +326,7 @@ impl Governor {
 
     #[inline(always)]
     fn number_of(&self, request: &Request, (slot, generation): Granted) -> Option<NonZeroU64> {
-        if self.core.scarcity.is_waited() {
+        if self.core.scarcity.any() {
             self.after_purchase(request.owner);
         }
         NonZeroU64::new(GrantId::new(self.tag, generation, slot).as_u64())
@@ -338,7 +338,8 @@ impl Governor {
         Grant::new(self, GrantId::from_u64(number.get()), request.owner)
     }
 
-    /// While somebody waits, claim beyond the need goes back at once.
+    /// Where bytes are scarce, claim beyond the need goes back at once: it may have been on its way
+    /// when this took some of it into use.
     #[cold]
     #[inline(never)]
     fn after_purchase(&self, owner: Owner) {
@@ -764,7 +765,7 @@ impl Governor {
     #[inline(always)]
     fn grow_slot(&self, slot: Slot<'_>, grant: GrantId, owner: Owner, by: u64) -> Option<()> {
         self.core.grow_at_once(slot, grant.generation(), owner, by)?;
-        if self.core.scarcity.is_waited() {
+        if self.core.scarcity.any() {
             self.after_purchase(owner);
         }
         Some(())
@@ -854,12 +855,9 @@ impl Governor {
         let owner = self.owner(tenant, grant)?;
         check_size(by)?;
         check_size(self.grant_bytes(grant, owner).saturating_add(by))?;
-        let answer = self
-            .core
-            .grow(grant.index(), grant.generation(), owner, by, self)
-            .map_err(|refused| refusal(refused, grant))?;
+        let answer = self.core.grow(grant.index(), grant.generation(), owner, by, self);
         self.serve_noted();
-        Ok(answer)
+        answer.map_err(|refused| refusal(refused, grant))
     }
 
     /// Gives back part of a grant. Two read-modify-writes.

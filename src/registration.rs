@@ -625,8 +625,10 @@ impl Governor {
     /// until none is (`core/scarcity.rs`). The caller holds the administrative mutex.
     pub(crate) fn review_excess(&self, _admin: &mut Admin) {
         let accounts = &self.core.accounts;
+        // What a group that is gone still holds is drained: its limit of nothing is for requests.
+        let in_force = |&account: &u32| !accounts.head(account).closed();
         let above = || {
-            let inner = std::iter::once(ROOT).chain(accounts.groups());
+            let inner = std::iter::once(ROOT).chain(accounts.groups()).filter(in_force);
             inner.filter(|&account| accounts.used(account) > accounts.limit(account))
         };
         if above().next().is_none() {

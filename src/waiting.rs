@@ -395,8 +395,9 @@ fn find_standing<G: Borrow<Governor> + Clone>(
     // In line nobody is asked for its rate any more.
     let may_wait = no.is_paced() && governor.core.can_ever_fit(ask);
     let denial = match governor.refusal_of(ask, no, extent) {
-        Refusal::Denied(denial) if may_wait && denial.is_worth(waits) => denial,
+        // First: what it is short of may be the next tenant's of the slot.
         _ if governor.core.is_gone(ask) => return Err(governor.denied(ask, No::Closed, extent)),
+        Refusal::Denied(denial) if may_wait && denial.is_worth(waits) => denial,
         _ => return Err(governor.denied(ask, no, extent)),
     };
     let number = governor.begin_queue(ask)?;

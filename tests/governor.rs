@@ -582,3 +582,19 @@ fn an_account_of_events_is_whoever_was_registered_last() {
     assert_eq!(governor.account(0), Some(AccountName::Pool));
     assert_eq!(governor.account(u32::MAX), None);
 }
+
+/// Grants of a group that is gone end when their owners say so: nothing is short of them.
+#[test]
+fn a_group_that_is_gone_is_above_no_limit() {
+    let governor = Governor::new(GovernorConfig { quantum_bytes: 0, ..small(100) }).unwrap();
+    let group = governor.register_group(GroupConfig::new("team")).unwrap();
+    let config = TenantConfig { parent: Some(group), ..tenant(1) };
+    let [left, stays] = [config, tenant(2)].map(|c| governor.register_tenant(c).unwrap());
+    let of = |tenant| Request::new(tenant, AllocationType::ModelLoad, 10);
+    let _drains = governor.try_request(&of(left)).unwrap();
+    governor.unregister_tenant(left, Unregister::Drain).unwrap();
+    governor.unregister_group(group).unwrap();
+    governor.set_capacity(90).unwrap();
+    drop(governor.try_request(&of(stays)).unwrap());
+    assert_eq!(governor.unclaimed_bytes(), 70, "in plenty the claim stays with the tenant");
+}

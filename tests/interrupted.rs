@@ -710,6 +710,138 @@ mod stepped {
         );
     }
 
+    /// The same, seen from the accounts: what one of a group gave back has come to the group and
+    /// not gone on, while another of it asks and the pool above is configured anew.
+    #[test]
+    fn nothing_is_taken_of_it_while_the_pool_above_is_configured() {
+        let new = || {
+            let accounts = Accounts::new(100, 1, 3, 0);
+            for (index, parent) in [(1, ROOT), (2, 1), (3, 1), (4, ROOT)] {
+                accounts.open(index, parent, &settings(BYTES_MAX, 0)).unwrap();
+            }
+            accounts.charge(2, 1, 0, 60).unwrap();
+            accounts.charge(4, 1, 0, 40).unwrap();
+            accounts.configure(ROOT, &settings(50, 0)).unwrap();
+            accounts.uncharge(2, 20);
+            assert_eq!(accounts.trim(2), Trimmed::Freed(20));
+            accounts
+        };
+        for (step, capacity) in (0..STEPS_MAX).flat_map(|step| [(step, 50), (step, 45)]) {
+            let mut asked_whole = false;
+            for step_of_change in 0..STEPS_MAX {
+                let accounts = new();
+                let (stopped, charged) = scope(|scope| {
+                    let ask = Call::begin(scope, step, || accounts.charge(3, 1, 0, 10));
+                    asked_whole = !ask.stopped;
+                    let change = Call::begin(scope, step_of_change, || {
+                        accounts.configure(ROOT, &settings(capacity, 0))
+                    });
+                    let (stopped, charged) = (change.stopped, ask.end());
+                    change.end().unwrap();
+                    (stopped, charged)
+                });
+                assert!(charged.is_err(), "{step}, {step_of_change}: 90 of {capacity} or 50");
+                if !stopped {
+                    break;
+                }
+            }
+            if asked_whole && capacity == 45 {
+                return;
+            }
+        }
+        panic!("a charge takes more than {STEPS_MAX} steps");
+    }
+
+    /// One tenant with all of a pool, in grants of 10 and 90, above a capacity that was lowered.
+    fn above_its_capacity() -> (Governor, TenantHandle, [GrantId; 2]) {
+        let config =
+            GovernorConfig { tenants_max: 1, quantum_bytes: 0, ..GovernorConfig::new(100) };
+        let governor = Governor::new(config).unwrap();
+        let config = TenantConfig::new(TenantId::from_u128(1), "");
+        let tenant = governor.register_tenant(config).unwrap();
+        let grants = [10, 90].map(|bytes| take(&governor, tenant, bytes).unwrap());
+        governor.set_capacity(50).unwrap();
+        (governor, tenant, grants)
+    }
+
+    fn take(governor: &Governor, tenant: TenantHandle, bytes: u64) -> Result<GrantId, Refusal> {
+        let request = Request::new(tenant, AllocationType::ModelLoad, bytes);
+        governor.try_request(&request).map(|grant| grant.into_id())
+    }
+
+    /// Where a release has taken its bytes out of use, and done nothing more.
+    fn step_out_of_use() -> u32 {
+        let is_out = |&step: &u32| {
+            let (governor, tenant, [released, _]) = above_its_capacity();
+            scope(|scope| {
+                let release = Call::begin(scope, step, || governor.release(tenant, released));
+                let live = governor.snapshot().live_bytes;
+                release.end().unwrap();
+                live == 90
+            })
+        };
+        (0..STEPS_MAX).find(is_out).expect("a release takes bytes out of use")
+    }
+
+    /// A request or a growth by 3 bytes, of who still holds 90.
+    fn take_more(governor: &Governor, tenant: TenantHandle, grows: Option<GrantId>) -> bool {
+        match grows {
+            Some(grant) => governor.grow(tenant, grant, 3).is_ok(),
+            None => take(governor, tenant, 3).is_ok(),
+        }
+    }
+
+    /// I1. What is released above a lowered capacity goes up, though another call of its tenant has
+    /// taken some of it into use again while it was on its way.
+    #[test]
+    fn no_idle_claim_stays_behind_above_a_lowered_capacity() {
+        let released_at = step_out_of_use();
+        for grows in [false, true] {
+            let is_last = Cell::new(false);
+            for step in (0..STEPS_MAX).take_while(|_| !is_last.get()) {
+                for step_of_release in 0..STEPS_MAX {
+                    let (governor, tenant, [released, kept]) = above_its_capacity();
+                    let stopped = scope(|scope| {
+                        let then = Some(step_of_release);
+                        let release = || governor.release(tenant, released);
+                        let mut release =
+                            Call::begin_and_stop_again(scope, released_at, then, release);
+                        let more = || take_more(&governor, tenant, grows.then_some(kept));
+                        let more = Call::begin(scope, step, more);
+                        is_last.set(!more.stopped);
+                        release.go_on();
+                        more.end();
+                        let stopped = release.stopped;
+                        release.end().unwrap();
+                        stopped
+                    });
+                    let idle = take(&governor, tenant, 1).is_ok();
+                    assert!(!idle, "{grows}, {step}, {step_of_release}");
+                    if !stopped {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whoever takes some of it into use hands on what is left, as one does that asks for more than
+    /// is at hand.
+    #[test]
+    fn who_takes_what_is_on_its_way_up_leaves_none_of_it_idle() {
+        let released_at = step_out_of_use();
+        for grows in [false, true] {
+            let (governor, tenant, [released, kept]) = above_its_capacity();
+            scope(|scope| {
+                let release =
+                    Call::begin(scope, released_at, || governor.release(tenant, released));
+                assert!(take_more(&governor, tenant, grows.then_some(kept)));
+                assert!(take(&governor, tenant, 1).is_err(), "{grows}");
+                release.end().unwrap();
+            });
+        }
+    }
+
     /// One tenant that has paid for all there is, and uses none of it.
     fn all_idle() -> Accounts {
         let accounts = accounts(10, &[(10, 0)]);
@@ -957,6 +1089,107 @@ mod stepped {
         at_every_step(all_idle, charge, configure_round, check);
         at_every_step(|| accounts(10, &[(10, 0)]), charge, configure_round, check);
         assert!(at_once.get() > 0 && in_turn.get() > 0, "there is such a step");
+    }
+
+    /// S1, W4. The bytes that it had for a moment are idle then, and somebody waits for them.
+    #[test]
+    fn what_a_charge_that_is_taken_back_had_goes_to_who_waits() {
+        let new = || {
+            let config = GovernorConfig {
+                tenants_max: 2,
+                quantum_bytes: 0,
+                pool_pressure: false,
+                ..GovernorConfig::new(100)
+            };
+            let governor = Arc::new(Governor::new(config).unwrap());
+            let [one, two] = [1, 2].map(|id| {
+                let config = TenantConfig::new(TenantId::from_u128(id), "");
+                let config = TenantConfig { limit_bytes: Some(100), ..config };
+                governor.register_tenant(config).unwrap()
+            });
+            let kept = take(&governor, one, 40).unwrap();
+            let released = take(&governor, one, 60).unwrap();
+            governor.release(one, released).unwrap();
+            (governor, [one, two], kept)
+        };
+        for grows in [false, true] {
+            let taken_back = Cell::new(0);
+            at_every_step(
+                new,
+                |&(ref governor, [one, _], kept)| match grows {
+                    true => governor.grow(one, kept, 60),
+                    false => {
+                        // By the shortest way.
+                        let request = Request::new(one, AllocationType::Inference, 60);
+                        governor.try_request(&request).map(|grant| _ = grant.into_id())
+                    }
+                },
+                |(governor, [one, two], _)| {
+                    for left in (0..CONFIG_VERSIONS - 1).rev() {
+                        let limit = 90 + u64::from(left);
+                        let lower = |config: &mut TenantConfig| config.limit_bytes = Some(limit);
+                        governor.set_tenant(*one, lower).unwrap();
+                    }
+                    let request = Request::new(*two, AllocationType::ModelLoad, 60);
+                    governor.enqueue_owned(&request, Duration::from_secs(1)).unwrap()
+                },
+                |_, granted, ticket| {
+                    assert!(granted.is_ok() || ticket.is_granted(), "{grows}: {granted:?}");
+                    taken_back.set(taken_back.get() + u32::from(granted.is_err()));
+                },
+            );
+            assert!(taken_back.get() > 0, "there is such a step");
+        }
+    }
+
+    /// I6. A payment that is taken back has changed nothing, and denies nobody.
+    #[test]
+    fn nobody_is_refused_for_bytes_of_a_payment_that_is_taken_back() {
+        let new = || {
+            let accounts = Accounts::new(1_000, 1, 2, 0);
+            for (index, parent, limit) in [(1, ROOT, 100), (2, 1, 100), (3, 1, 100)] {
+                accounts.open(index, parent, &settings(limit, 0)).unwrap();
+            }
+            // All is paid for, and in the group.
+            accounts.charge(2, 1, 0, 100).unwrap();
+            accounts.uncharge(2, 100);
+            assert_eq!(accounts.trim(2), Trimmed::Freed(100));
+            accounts
+        };
+        let mut taken_back = 0;
+        for step in 0..STEPS_MAX {
+            let mut paid_whole = false;
+            for step_of_other in 0..STEPS_MAX {
+                let accounts = new();
+                let (stopped, paid, other) = scope(|scope| {
+                    let pay = Call::begin(scope, step, || accounts.charge(2, 1, 0, 60));
+                    paid_whole = !pay.stopped;
+                    if accounts.used(1) == 0 || accounts.used(2) > 0 {
+                        return (false, pay.end(), Ok(()));
+                    }
+                    for _ in 1..CONFIG_VERSIONS {
+                        accounts.configure(1, &settings(100, 0)).unwrap();
+                    }
+                    let other = Call::begin(scope, step_of_other, || accounts.charge(3, 1, 0, 50));
+                    let (stopped, paid) = (other.stopped, pay.end());
+                    (stopped, paid, other.end())
+                });
+                if paid.is_err() {
+                    taken_back += u32::from(paid == Err(Obstacle::Contended));
+                    assert_eq!(accounts.used(2), 0, "{paid:?}");
+                    let true_answer = matches!(other, Ok(()) | Err(Obstacle::Contended));
+                    assert!(true_answer, "{step}, {step_of_other}: {other:?}");
+                }
+                if !stopped {
+                    break;
+                }
+            }
+            if paid_whole {
+                assert!(taken_back > 0, "there is such a step");
+                return;
+            }
+        }
+        panic!("a charge takes more than {STEPS_MAX} steps");
     }
 
     /// Of idle claim that is handed back, none is handed back twice, and none that came into use.

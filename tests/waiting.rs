@@ -640,3 +640,20 @@ fn an_executor_of_its_own_looks_after_who_is_first_in_line() {
     tickets[1].look_after();
     assert_eq!((asked.load(Ordering::SeqCst), bytes(&mut tickets[1])), (2, 5));
 }
+
+/// The handle is of a tenant whose slot another has: what that one is short of is not its concern.
+#[test]
+fn nobody_stands_in_line_for_a_tenant_that_is_gone() {
+    let config = GovernorConfig { tenants_max: 2, ..GovernorConfig::new(100) };
+    let governor = Governor::new(config).unwrap();
+    let [other, gone] = [1, 2].map(|n| governor.register_tenant(tenant(n)).unwrap());
+    governor.unregister_tenant(gone, Unregister::IfIdle).unwrap();
+    let next = governor.register_tenant(tenant(3)).unwrap();
+    assert_eq!(next.index(), gone.index());
+    let _all = governor.try_request(&fixed(other, 100)).unwrap();
+    let waits = governor.enqueue(&fixed(other, 10), FOREVER).unwrap();
+    let refusal = governor.enqueue(&fixed(gone, 10), FOREVER).err();
+    let is_gone = matches!(refusal, Some(Refusal::Misuse(Error::Gone { .. })));
+    assert!(is_gone, "{refusal:?}");
+    assert!(!waits.is_ready());
+}

@@ -26,31 +26,32 @@ pub const MUTANTS: &[Mutant] = &[
     account(
         "no_check_after_the_charge",
         &[(
-            "match self.account.confirm(self.changes, bytes) {",
+            "match accounts.confirm(self.account, self.changes, bytes) {",
             "match self.account.changes() != u64::MAX {",
         )],
     ),
     // Trims are not counted, so that check sees nothing.
     account(
         "trims_uncounted",
-        &[("account.note_change();\n        if !self.forbid", "if !self.forbid")],
+        &[("account.note_change(TRIM);\n        if !self.forbid", "if !self.forbid")],
     ),
     // The same where a charge takes the short way: nobody looks, or takes what is seen for little.
-    account("changes_not_read_again", &[("self.changes() == changes ||", "changes < u64::MAX ||")]),
+    account(
+        "changes_not_read_again",
+        &[("account.changes() == changes ||", "changes < u64::MAX ||")],
+    ),
     account(
         "no_sleep_is_too_long",
         &[(
-            "let good = slept < TRIM_VERSIONS.min(CONFIG_VERSIONS.into());",
-            "let good = slept > 0;",
+            "let good = slept(since % CONFIGURATION) < TRIM_VERSIONS\n            \
+             && slept(since / CONFIGURATION) < CONFIG_VERSIONS.into();",
+            "let good = slept(since) > 0;",
         )],
     ),
     // The change that was counted before the look, and not yet in force, counts for nothing.
     account(
         "change_under_way_ignored",
-        &[(
-            "let slept = self.changes().wrapping_sub(changes) + 1;",
-            "let slept = self.changes().wrapping_sub(changes);",
-        )],
+        &[("let slept = |begun: u64| begun + 1;", "let slept = |begun: u64| begun;")],
     ),
     // Configurations are not counted.
     account("configurations_uncounted", CONFIGURATIONS_UNCOUNTED),
@@ -68,7 +69,7 @@ pub const MUTANTS: &[Mutant] = &[
     account("claim_not_compared", &[("|| then > account.claim().claim()", "|| then > BYTES_MAX")]),
     account("stranger_not_noticed", &[("|| account.generation() != generation", "")]),
     // Bytes come back to the root and no counter says so.
-    account("hand_back_uncounted", &[("parent.returned.fetch_add(1, Ordering::AcqRel);", "")]),
+    account("hand_back_uncounted", &[("parent.count_return();", "")]),
     // A refusal rests on a record that is being rewritten.
     account(
         "refusal_by_an_old_record",
@@ -176,5 +177,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
 ];
 
-const CONFIGURATIONS_UNCOUNTED: &[(&str, &str)] =
-    &[("account.note_change();\n            if account.exchange", "if account.exchange")];
+const CONFIGURATIONS_UNCOUNTED: &[(&str, &str)] = &[(
+    "account.note_change(CONFIGURATION);\n            if account.exchange",
+    "if account.exchange",
+)];

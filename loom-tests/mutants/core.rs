@@ -303,7 +303,7 @@ pub const MUTANTS: &[Mutant] = &[
         &[("if self.counted != 0 || self.paced {", "if self.paced {")],
     ),
     // Nobody reads the count of changes again.
-    of("account", "slept_at_once", &[("self.changes() == changes ||", "changes < u64::MAX ||")]),
+    of("account", "slept_at_once", &[("account.changes() == changes ||", "changes < u64::MAX ||")]),
     // A release looks whether grants are counted before it holds its own.
     of(
         "hot_path",

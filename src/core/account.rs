@@ -25,8 +25,9 @@
 //!     written after the exchange that makes the version current, and before the next one: whoever
 //!     reads the word first has this pass or the one before, which is of another version
 //! P2  who reads one count of changes before and after an exchange has seen the latest versions
-//!     counted before a version is bumped; versions come round only after as many changes, of which
-//!     one of each kind may have been counted before and bumped after the first look
+//!     counted before a version is bumped; versions come round only after as many changes of their
+//!     kind, of which one may have been counted before and bumped after the first look. The kinds
+//!     have half of the count each: a charge would have to sleep through 2^32 trims to miss them
 //! P3  the record of the next version is written over that of the one before this, and may never be
 //!     in force: what a record says counts if the version is the same afterwards, by the exchange
 //!     of the used word or by another look at it (`in_force`)
@@ -43,7 +44,8 @@
 //!
 //! **Trim.** Hands idle claim back: lower the claim (and mark it), then bump the trim version of
 //! the used word, then subtract from the parent and count the return. Whoever read the higher claim
-//! fails its exchange of the used word: lowering is the only change that needs the version.
+//! fails its exchange of the used word: lowering is the only change that needs the version. Who
+//! finds a mark leaves what is idle to whoever has set it, and that one looks again afterwards.
 //!
 //! **Denied above the tenant.** True only if nothing was on its way: no mark, no idle claim below
 //! the refusing account, nothing handed back and nothing released between two looks (`certify`,
@@ -84,8 +86,15 @@ pub const RECORD_LOOKS_MAX: u32 = 8;
 /// Looks at what is in use below a group, in each of which it finds that bytes were released since
 /// the last one, before nothing of it is certain.
 pub const USE_LOOKS_MAX: u32 = 4;
+/// Looks of a trim: one after each mark of its own, and of purchases that came first. One under
+/// loom, whose models are small.
+pub const TRIM_LOOKS_MAX: u32 = if cfg!(allot_loom) { 1 } else { 4 };
 /// Turns in which a trim tries to bump the trim version.
 pub const TRIM_TURNS_MAX: u32 = 3;
+/// What a trim adds to the count of changes.
+const TRIM: u64 = 1;
+/// What a configuration adds to it.
+const CONFIGURATION: u64 = 1 << 32;
 /// A purchase takes at most this part of the parent's room beyond what it needs.
 const QUANTUM_SHARE: u64 = 8;
 /// Pressure levels a limit is kept for.
@@ -108,13 +117,13 @@ struct Record {
 pub struct Account {
     used: AtomicU64,
     claim: AtomicU64,
-    /// Trims and configurations begun, so that a charge that slept through as many as there are
-    /// versions notices.
+    /// Configurations begun, above trims begun, so that a charge that slept through as many of one
+    /// kind as there are versions notices.
     changes: AtomicU64,
     /// A [`Pass`].
     pass: AtomicU64,
     peak: AtomicU64,
-    /// Hand-backs received from children.
+    /// Hand-backs received from children, and charges that were taken back.
     returned: AtomicU64,
     clock: AtomicU32,
     generation: AtomicU32,
@@ -311,30 +320,26 @@ impl Account {
         debug_assert!(before.used() >= bytes, "more released than used");
     }
 
-    /// Whether a charge that has just been committed is good: had a version come round to the same
-    /// bits while its thread slept, the exchange would have succeeded by mistake (P2). Gives the
-    /// bytes back otherwise.
-    #[inline(always)]
-    fn confirm(&self, changes: u64, bytes: u64) -> bool {
-        self.changes() == changes || self.confirm_changed(changes, bytes)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn confirm_changed(&self, changes: u64, bytes: u64) -> bool {
-        // One that was counted before the first look may have bumped its version after it.
-        let slept = self.changes().wrapping_sub(changes) + 1;
-        let good = slept < TRIM_VERSIONS.min(CONFIG_VERSIONS.into());
-        if !good {
-            self.subtract(bytes);
-        }
-        good
-    }
-
     #[inline]
     fn claim(&self) -> ClaimWord {
         // Acquire: pairs with the Release half of `change_claim`.
         ClaimWord(self.claim.load(Ordering::Acquire))
+    }
+
+    /// The used word after a mark of this thread went: who has found the mark, and left something
+    /// idle to it, had taken that out of use before.
+    fn used_in_order(&self) -> UsedWord {
+        // SeqCst: as in `used`, and in order with the SeqCst in `change_claim` before it; pairs
+        // with the SeqCst in `subtract` and `claim_in_order` of the other thread.
+        UsedWord(self.used.load(Ordering::SeqCst))
+    }
+
+    /// The claim word after this thread took something out of use: a mark that it finds there goes
+    /// before `used_in_order` is read by who has set it.
+    fn claim_in_order(&self) -> ClaimWord {
+        // SeqCst: as in `claim`, and in order with the SeqCst in `subtract` before it; pairs with
+        // the SeqCst in `change_claim` and `used_in_order` of the other thread.
+        ClaimWord(self.claim.load(Ordering::SeqCst))
     }
 
     /// Adds `change` (bytes, marks, or the negative of either) to the claim word.
@@ -360,9 +365,10 @@ impl Account {
         self.changes.load(Ordering::Acquire)
     }
 
-    fn note_change(&self) {
+    /// Counts a [`TRIM`] or a [`CONFIGURATION`].
+    fn note_change(&self, kind: u64) {
         // AcqRel: pairs with the Acquire in `changes`; counted before the version is bumped.
-        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.changes.fetch_add(kind, Ordering::AcqRel);
     }
 
     #[inline]
@@ -372,9 +378,16 @@ impl Account {
     }
 
     fn returned(&self) -> u64 {
-        // Acquire: pairs with the Release half of the count in `hand_back`; the bytes it counted
-        // have left the used word that is read after this.
+        // Acquire: pairs with the Release half in `count_return`; the bytes it counted have left
+        // the used word that is read after this.
         self.returned.load(Ordering::Acquire)
+    }
+
+    /// Counts bytes that have left the used word and were no release.
+    fn count_return(&self) {
+        // AcqRel: Release pairs with the Acquire in `returned`; counted after the bytes left, and
+        // before the mark goes under which they came, so a scan sees the one or the other.
+        self.returned.fetch_add(1, Ordering::AcqRel);
     }
 
     #[inline]
@@ -473,7 +486,7 @@ impl Account {
             let word = self.used();
             let value = read(self.record(word));
             let same = self.used().config_version() == word.config_version();
-            let since = self.changes().wrapping_sub(changes);
+            let since = self.changes().wrapping_sub(changes) / CONFIGURATION;
             if same && since + 1 < CONFIG_VERSIONS.into() || looks == RECORD_LOOKS_MAX {
                 return value;
             }
@@ -551,11 +564,11 @@ impl View<'_> {
 
     /// Takes `bytes` into use if nothing has moved since the view was read.
     #[inline(always)]
-    fn commit(&self, bytes: u64) -> Result<bool, Obstacle> {
+    fn commit(&self, accounts: &Accounts, bytes: u64) -> Result<bool, Obstacle> {
         if !self.account.exchange(self.word, self.word.plus(bytes)) {
             return Ok(false);
         }
-        match self.account.confirm(self.changes, bytes) {
+        match accounts.confirm(self.account, self.changes, bytes) {
             true => Ok(true),
             false => Err(Obstacle::Contended),
         }
@@ -714,6 +727,33 @@ impl Accounts {
         View { account, record, changes, word, head, limit, top }
     }
 
+    /// Whether a charge that has just been committed is good: had a version come round to the same
+    /// bits while its thread slept, the exchange would have succeeded by mistake (P2). Gives the
+    /// bytes back otherwise.
+    #[inline(always)]
+    fn confirm(&self, account: &Account, changes: u64, bytes: u64) -> bool {
+        account.changes() == changes || self.confirm_changed(account, changes, bytes)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn confirm_changed(&self, account: &Account, changes: u64, bytes: u64) -> bool {
+        let since = account.changes().wrapping_sub(changes);
+        // One of each kind that was counted before the first look may have bumped its version after
+        // it.
+        let slept = |begun: u64| begun + 1;
+        let good = slept(since % CONFIGURATION) < TRIM_VERSIONS
+            && slept(since / CONFIGURATION) < CONFIG_VERSIONS.into();
+        if !good {
+            account.subtract(bytes);
+            // They are idle now: who has read them as used, to refuse somebody here or in line,
+            // looks again.
+            account.count_return();
+            self.note_collected();
+        }
+        good
+    }
+
     /// Charges `bytes` to an account of the given generation, whose counted types are `counted`.
     ///
     /// Steps: a dozen accesses and one read-modify-write when the claim suffices.
@@ -727,7 +767,7 @@ impl Accounts {
     ) -> Result<(), Obstacle> {
         let view = self.view(index);
         let same = view.head == Head::new(generation, view.head.stamp(), counted, false);
-        if same && bytes <= view.room() && view.commit(bytes)? {
+        if same && bytes <= view.room() && view.commit(self, bytes)? {
             return Ok(());
         }
         self.charge_slow(index, generation, counted, bytes)
@@ -761,7 +801,7 @@ impl Accounts {
         if !account.exchange(word, word.plus(bytes)) {
             return again();
         }
-        account.confirm(changes, bytes).then_some(then)
+        self.confirm(account, changes, bytes).then_some(then)
     }
 
     /// Whether a request of `bytes` looks to be beyond the limit, or is counted or paced: then
@@ -810,7 +850,7 @@ impl Accounts {
             if !usual || bytes > view.room() {
                 return None;
             }
-            if view.commit(bytes).ok()? {
+            if view.commit(self, bytes).ok()? {
                 return Some(view.word.used() + bytes);
             }
         }
@@ -941,11 +981,10 @@ impl Accounts {
                 }
             }
             if view.room() >= min {
-                if let Some(full) = self.excess_above(payer, &view, min) {
-                    return Err(full);
-                }
+                let Some(within) = self.within_above(payer, &view, min) else { continue };
+                within?;
                 let bytes = min + (want - min).min((view.room() - min) / QUANTUM_SHARE);
-                match view.commit(bytes) {
+                match view.commit(self, bytes) {
                     Ok(true) => return Ok(bytes),
                     Ok(false) => continue,
                     Err(obstacle) => return Err(obstacle),
@@ -963,30 +1002,35 @@ impl Accounts {
         Err(Obstacle::Contended)
     }
 
-    /// The account above a payer that is beyond a limit which was lowered: what is idle of the
+    /// Refuses if an account above a payer is beyond a limit which was lowered: what is idle of the
     /// payer then is on its way up, and nobody's to take, save as far as a guarantee keeps it on
-    /// this side. Not asked of a tenant: nobody else takes what is idle of it.
-    fn excess_above(&self, payer: Payer, view: &View<'_>, min: u64) -> Option<Obstacle> {
+    /// this side. Not asked of a tenant: nobody else takes what is idle of it. None if one of them
+    /// was configured meanwhile: what was read of it is of no instant, or never in force (P3).
+    fn within_above(
+        &self,
+        payer: Payer,
+        view: &View<'_>,
+        min: u64,
+    ) -> Option<Result<(), Obstacle>> {
         if payer.identity.is_some() || payer.index == ROOT {
-            return None;
+            return Some(Ok(()));
         }
         let mut at = payer.index;
         let mut kept = view.word.used().saturating_add(min) <= view.record.guarantee();
         for _ in 0..DEPTH_MAX {
             if kept || at == ROOT {
-                return None;
+                break;
             }
             at = self.parent(at);
             let above = self.view(at);
-            if above.word.used() > above.limit
-                && let Some((used, limit)) = self.use_and_limit(&above)
-                && used > limit
-            {
-                return Some(Obstacle::Full { account: at, asked: min, used, limit });
+            let guarantee = above.record.guarantee();
+            let (used, limit) = self.use_and_limit(&above)?;
+            if used > limit {
+                return Some(Err(Obstacle::Full { account: at, asked: min, used, limit }));
             }
-            kept = above.word.used() <= above.record.guarantee();
+            kept = used <= guarantee;
         }
-        None
+        Some(Ok(()))
     }
 
     /// Adds at least `min` and at best `quantum` bytes of the parent to the claim of an account
@@ -1036,30 +1080,45 @@ impl Accounts {
     /// Hands the idle claim of an account back to its parent. Bounded.
     pub fn trim(&self, index: u32) -> Trimmed {
         let account = &self.table[index];
-        let word = account.used();
+        let mut freed = 0;
+        for _ in 0..TRIM_LOOKS_MAX {
+            match self.trim_once(account) {
+                // What came free meanwhile its owner has left to this thread.
+                Ok(bytes) => freed += bytes,
+                Err(left) if freed == 0 => return left,
+                Err(_) => break,
+            }
+        }
+        if freed > 0 { Trimmed::Freed(freed) } else { Trimmed::Busy }
+    }
+
+    /// Bytes that went up, none if others were faster; an error if there is nothing to do here, or
+    /// for others to do.
+    fn trim_once(&self, account: &Account) -> Result<u64, Trimmed> {
+        let word = account.used_in_order();
         let guarantee = account.guarantee(word);
-        let claim = account.claim();
+        let claim = account.claim_in_order();
         if claim.marks() > 0 && !planted(Bug::TrimmedWhileMarked) {
-            return Trimmed::Busy;
+            return Err(Trimmed::Busy);
         }
         let idle = claim.claim().saturating_sub(word.used().max(guarantee));
         if idle == 0 {
-            return Trimmed::Nothing;
+            return Err(Trimmed::Nothing);
         }
         let lowered = claim.0 - idle + ClaimWord::MARK;
         // AcqRel: pairs with the Acquire in `claim`; the mark excludes other trims. Relaxed on
         // failure: somebody else is at work here.
         let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
         if account.claim.compare_exchange(claim.0, lowered, success, failure).is_err() {
-            return Trimmed::Busy;
+            return Ok(0);
         }
-        account.note_change();
+        account.note_change(TRIM);
         if !self.forbid_higher_claim(account) {
             account.change_claim(idle.wrapping_sub(ClaimWord::MARK));
-            return Trimmed::Busy;
+            return Ok(0);
         }
         self.hand_back(account, idle);
-        Trimmed::Freed(idle)
+        Ok(idle)
     }
 
     /// Bumps the trim version, unless use or guarantee have grown into what was taken away.
@@ -1084,9 +1143,7 @@ impl Accounts {
         let bytes = if planted(Bug::HandBackLost) { 0 } else { bytes };
         let parent = &self.table[account.parent()];
         parent.subtract(bytes);
-        // AcqRel: Release pairs with the Acquire in `returned`; counted after the bytes left the
-        // parent and before the mark goes, so a scan sees the one or the other.
-        parent.returned.fetch_add(1, Ordering::AcqRel);
+        parent.count_return();
         account.unmark();
     }
 
@@ -1400,7 +1457,7 @@ impl Accounts {
             let head = Head::new(generation, stamp.wrapping_add(1), settings.counted, closed);
             account.record(next).write(settings, head);
             let before = account.guarantee(word);
-            account.note_change();
+            account.note_change(CONFIGURATION);
             if account.exchange(word, next) {
                 // Release: pairs with the Acquire in `pass`; who sees it sees the generation. Until
                 // then the one before lets nothing pass. Not sooner: the version may never come.
@@ -1888,18 +1945,25 @@ mod tests {
     }
 
     /// A charge may be a mistake if as many trims or configurations went by as there are versions.
+    /// Then a look at what is idle finds the bytes, and one that had found them in use notices.
     #[test]
     fn a_charge_that_slept_too_long_is_given_back() {
-        let versions = TRIM_VERSIONS.min(CONFIG_VERSIONS.into());
-        for slept in [0, 1, 2, versions - 2, versions - 1, versions, 2 * versions] {
+        let few = |slept: u64, kind| {
             let accounts = family();
             charge(&accounts, 2, 10);
             let account = &accounts.table[2];
-            let before = account.changes();
-            (0..slept).for_each(|_| account.note_change());
-            let good = slept + 1 < versions;
-            assert_eq!(account.confirm(before, 4), good, "{slept} of {versions}");
+            let (before, returned) = (account.changes(), account.returned());
+            (0..slept).for_each(|_| account.note_change(kind));
+            let good = accounts.confirm(account, before, 4);
             assert_eq!(accounts.used(2), if good { 10 } else { 6 });
+            assert_eq!(account.returned() > returned, !good);
+            assert_eq!(accounts.take_collected(), !good);
+            good
+        };
+        for (kind, versions) in [(TRIM, TRIM_VERSIONS), (CONFIGURATION, CONFIG_VERSIONS.into())] {
+            for slept in [0, 1, 2, versions - 2, versions - 1, versions, 2 * versions] {
+                assert_eq!(few(slept, kind), slept + 1 < versions, "{slept} of {versions}");
+            }
         }
     }
 

@@ -4,7 +4,8 @@
 //! word = 4 x waiters + 2 x unsettled + excess
 //!
 //! S1  a waiter is counted before it looks for bytes, and a thread that takes bytes out of use, or
-//!     buys claim, looks here after that: so the one finds the bytes or the other the waiter
+//!     buys claim, looks here after that: so the one finds the bytes or the other the waiter; the
+//!     same of excess, and of who collects what is idle then
 //! ```
 //!
 //! In plenty the word is 0 and its line is in every cache: a release pays one load for it.
@@ -22,13 +23,17 @@ pub struct Scarcity(CachePadded<AtomicU32>);
 
 impl Scarcity {
     /// Says whether some group, or the pool, may be above its limit: set by the administrator that
-    /// lowers one, until the balancer finds that none is.
+    /// lowers one, until the balancer finds that none is. What was out of use before there was any
+    /// is seen after this, as in [`Scarcity::enter`].
     pub fn set_excess(&self, excess: bool) {
-        // AcqRel: pairs with the Acquire in `word`.
-        let order = Ordering::AcqRel;
         if excess {
-            self.0.fetch_or(EXCESS, order);
+            // SeqCst: pairs with the SeqCst in `word`, by way of the fence.
+            self.0.fetch_or(EXCESS, Ordering::SeqCst);
+            // SeqCst: as in `enter`.
+            fence(Ordering::SeqCst);
         } else {
+            // AcqRel: pairs with the Acquire half of `word`.
+            let order = Ordering::AcqRel;
             self.0.fetch_and(!EXCESS, order);
         }
     }
@@ -82,8 +87,7 @@ impl Scarcity {
 
     #[inline]
     fn word(&self) -> u32 {
-        // SeqCst: pairs with the SeqCst in `enter` (S1). For excess a late look is enough: what it
-        // leaves behind is idle claim, which the balancer collects.
+        // SeqCst: pairs with the SeqCst in `enter` and `set_excess` (S1).
         load_in_order(&self.0)
     }
 

@@ -17,7 +17,7 @@
 
 use super::account::{
     CHARGE_AT_ONCE_TURNS_MAX, CHARGE_ROUNDS_MAX, CHARGE_TURNS_MAX, DEPTH_MAX, LEVELS,
-    RECORD_LOOKS_MAX, TRIM_TURNS_MAX,
+    RECORD_LOOKS_MAX, TRIM_LOOKS_MAX, TRIM_TURNS_MAX,
 };
 use super::admission::RESTARTS_MAX;
 use super::credit::TAKE_TURNS_MAX;
@@ -83,19 +83,19 @@ const GUARANTEE: u64 = in_force(2);
 const VIEW: u64 = 5 + LIMIT;
 /// Used word, limit and head once more.
 const REFUSAL: u64 = 2 + LIMIT;
-/// Exchange, changes; once more, and the subtraction, if a version may have come round.
-const COMMIT: u64 = 4;
+/// Exchange, changes; if a version may have come round once more, the subtraction, and two notes.
+const COMMIT: u64 = 6;
 const LEVELS_UP: u64 = DEPTH_MAX as u64;
-/// The guarantee; of each account above what it is, and use and limit, and once more.
-const EXCESS_ABOVE: u64 = 1 + LEVELS_UP * (1 + VIEW + REFUSAL + 1);
+/// The guarantee; of each account above what it is, its guarantee, and use and limit once more.
+const WITHIN_ABOVE: u64 = 1 + LEVELS_UP * (1 + VIEW + 1 + REFUSAL);
 /// A refusal is the longest of the ways on but for the payment of a group, which looks for excess
 /// first; buying takes a mark, generation, parent, payment.
-const TURN: u64 = VIEW + REFUSAL + EXCESS_ABOVE;
+const TURN: u64 = VIEW + REFUSAL + WITHIN_ABOVE;
 const _: () = assert!(REFUSAL >= COMMIT);
 /// Used word, guarantee (head, bytes), claim.
 const LOOK: u64 = 4;
-/// The look, the exchange of the claim, the count of trims; turns; the hand-back.
-const TRIM: u64 = LOOK + 3 + TRIM_TURNS_MAX as u64 * (LOOK + 1) + 4;
+/// So many looks; after each the exchange of the claim, the count of trims; turns; the hand-back.
+const TRIM: u64 = TRIM_LOOKS_MAX as u64 * (LOOK + 3 + TRIM_TURNS_MAX as u64 * (LOOK + 1) + 4);
 /// Limit and use are looked at at last.
 const COLLECT_ABOVE: u64 = 1 + LEVELS_UP * (TRIM + 1) + in_force(LIMIT) + 1;
 /// Two looks below, from the top down, between two at the account.
