@@ -177,6 +177,18 @@ fn limits_are_validated() {
     assert_eq!(RateLimit::new(1_000_000_000, 1).unwrap().interval_ns, 1);
 }
 
+/// The fields are open, so also of limits that nothing makes.
+#[test]
+fn every_limit_has_a_depth() {
+    let depth = |interval_ns, tolerance_ns| RateLimit { interval_ns, tolerance_ns }.bucket_depth();
+    assert_eq!(depth(40, 120), 4);
+    for tolerance_ns in [0, 1, u64::MAX] {
+        assert_eq!(depth(0, tolerance_ns), u64::MAX, "everything passes");
+        assert_eq!(depth(u64::MAX, tolerance_ns), if tolerance_ns == u64::MAX { 2 } else { 1 });
+    }
+    assert_eq!(depth(1, u64::MAX), u64::MAX);
+}
+
 #[test]
 fn threads_pass_exactly_the_depth() {
     const DEPTH: u64 = if cfg!(miri) { 20 } else { 10_000 };

@@ -50,7 +50,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// How fast, and how many at once. [`RateLimit::new`] makes sensible ones; the fields are open so
 /// that a record may keep them apart. No values break the arithmetic: at worst, with an interval of
-/// 0, a limit lets everything pass.
+/// 0, a limit lets everything pass. A tenant is only given one that could have been made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// Time per request.
@@ -160,7 +160,10 @@ impl RateLimit {
 
     /// How many requests pass at once after a pause.
     pub const fn bucket_depth(self) -> u64 {
-        self.tolerance_ns / self.interval_ns + 1
+        match self.tolerance_ns.checked_div(self.interval_ns) {
+            Some(early) => early.saturating_add(1),
+            None => u64::MAX,
+        }
     }
 
     /// The rule: the next theoretical arrival time, or how long the request is too early.
