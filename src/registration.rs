@@ -150,6 +150,15 @@ impl Admin {
         self.reservations.len() * size_of::<((u64, u64), Owner)>()
     }
 
+    /// What whoever has the slot now is called.
+    pub(crate) fn name_of(&self, account: u32) -> String {
+        match self.nodes.get(&account) {
+            Some(node) => node.name().to_string(),
+            None if account == ROOT => "the pool".to_string(),
+            None => "a tenant that is gone".to_string(),
+        }
+    }
+
     fn promised(&mut self, parent: u32) -> &mut u64 {
         match self.nodes.get_mut(&parent) {
             Some(node) => &mut node.children_guarantee,
@@ -299,7 +308,7 @@ impl Governor {
         if same && inner { Ok(group.index()) } else { Err(Error::Gone { what, number }) }
     }
 
-    fn tenant_node(&self, admin: &Admin, tenant: TenantHandle) -> Result<u32, Error> {
+    pub(crate) fn tenant_node(&self, admin: &Admin, tenant: TenantHandle) -> Result<u32, Error> {
         let (index, generation) = self.resolve(tenant)?;
         match admin.nodes.get(&index) {
             Some(node) if node.generation == generation => Ok(index),
