@@ -206,7 +206,9 @@ impl Governor {
     ///
     /// [`Error::Config`] for limits out of order, [`Error::DuplicateTenant`],
     /// [`Error::GuaranteesExceed`], [`Error::GuaranteeUnavailable`] if others use the bytes now,
-    /// [`Error::TableFull`], [`Error::Gone`] for a parent that is not registered.
+    /// [`Error::TableFull`], [`Error::Gone`] for a parent that is not registered;
+    /// [`Error::Contended`] if the one place left is a gone tenant's, of which another thread is
+    /// still asking for something: call again.
     pub fn register_tenant(&self, config: TenantConfig) -> Result<TenantHandle, Error> {
         let afterwards = LookAgain::at(self);
         let settings = config.settings()?;
@@ -353,6 +355,8 @@ impl Governor {
                 admin.fresh[kind] += 1;
                 begin + admin.fresh[kind] - 1
             }
+            // Only what other threads have on its way keeps one from being taken.
+            None if self.is_any_empty(admin, kind) => return Err(Error::Contended),
             None => {
                 let (what, field) = [("groups", "groups_max"), ("tenants", "tenants_max")][kind];
                 return Err(Error::TableFull { what, max, field });
@@ -369,7 +373,27 @@ impl Governor {
         }
     }
 
+    /// Whether there is a closed account of which, and below which, no grants are left.
+    fn is_any_empty(&self, admin: &Admin, kind: usize) -> bool {
+        let accounts = &self.core.accounts;
+        let mut held = BTreeSet::new();
+        for &(tenant, _) in &admin.closed[TENANTS] {
+            let mut at = if accounts.used(tenant) > 0 { tenant } else { ROOT };
+            while at != ROOT {
+                held.insert(at);
+                at = accounts.parent(at);
+            }
+        }
+        admin.closed[kind].iter().any(|(index, _)| !held.contains(index))
+    }
+
     fn drained(&self, admin: &mut Admin, kind: usize, look_max: usize) -> Option<u32> {
+        if kind == GROUPS && look_max == usize::MAX {
+            // What its gone tenants have left idle is in use of a group.
+            for &(tenant, _) in &admin.closed[TENANTS] {
+                self.core.accounts.is_drained(tenant);
+            }
+        }
         for _ in 0..admin.closed[kind].len().min(look_max) {
             let (index, generation) = admin.closed[kind].pop_front()?;
             let retired = generation == u32::MAX;

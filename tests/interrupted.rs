@@ -300,6 +300,83 @@ mod stepped {
         panic!("a search takes more than {STEPS_MAX} steps");
     }
 
+    /// A request of a tenant has a slot for a moment, or is buying for it, when the tenant goes and
+    /// another is to have its place.
+    #[test]
+    fn no_table_is_full_of_tenants_that_have_gone_and_hold_nothing() {
+        let contended = Cell::new([0; 3]);
+        let register = |governor: &Governor| {
+            governor.register_tenant(TenantConfig::new(TenantId::from_u128(2), ""))
+        };
+        for (place, events_max, bytes) in [(0, 0, 5), (1, 64, 5), (2, 0, 11)] {
+            let new = || {
+                let config =
+                    GovernorConfig { tenants_max: 1, events_max, ..GovernorConfig::new(10) };
+                let governor = Governor::new(config).unwrap();
+                let config = TenantConfig::new(TenantId::from_u128(1), "");
+                let tenant = governor.register_tenant(config).unwrap();
+                (governor, tenant)
+            };
+            at_every_step(
+                new,
+                |(governor, tenant)| {
+                    let request = Request::new(*tenant, AllocationType::ModelLoad, bytes);
+                    governor.try_request(&request).map(|grant| grant.into_id()).is_ok()
+                },
+                |(governor, tenant)| {
+                    governor.unregister_tenant(*tenant, Unregister::IfIdle).ok()?;
+                    Some(register(governor))
+                },
+                |(governor, _), granted, registered| {
+                    let Some(registered) = registered else { return assert!(granted) };
+                    assert!(!granted);
+                    if let Err(error) = registered {
+                        assert_eq!(error, Error::Contended);
+                        contended.set(std::array::from_fn(|at| {
+                            contended.get()[at] + u32::from(at == place)
+                        }));
+                        register(governor).unwrap();
+                    }
+                },
+            );
+        }
+        assert!(contended.get().iter().all(|&count| count > 0), "{contended:?}");
+    }
+
+    /// The same of a group, of which a tenant that has gone with it was buying.
+    #[test]
+    fn no_table_is_full_of_groups_that_have_gone_and_hold_nothing() {
+        let new = || {
+            let config =
+                GovernorConfig { tenants_max: 2, groups_max: 1, ..GovernorConfig::new(10) };
+            let governor = Governor::new(config).unwrap();
+            let group = governor.register_group(GroupConfig::new("")).unwrap();
+            let config = TenantConfig::new(TenantId::from_u128(1), "");
+            let config = TenantConfig { parent: Some(group), ..config };
+            let tenant = governor.register_tenant(config).unwrap();
+            (governor, group, tenant)
+        };
+        at_every_step(
+            new,
+            |(governor, _, tenant)| {
+                let request = Request::new(*tenant, AllocationType::ModelLoad, 5);
+                governor.try_request(&request).map(|grant| grant.into_id()).is_ok()
+            },
+            |(governor, group, tenant)| {
+                governor.unregister_tenant(*tenant, Unregister::IfIdle).ok()?;
+                governor.unregister_group(*group).unwrap();
+                Some(governor.register_group(GroupConfig::new("next")))
+            },
+            |(governor, ..), granted, registered| {
+                let Some(registered) = registered else { return assert!(granted) };
+                if let Err(error) = registered {
+                    assert_eq!(error, Error::Contended);
+                    governor.register_group(GroupConfig::new("next")).unwrap();
+                }
+            },
+        );
+    }
+
     /// Account and tenant are looked up by their handles while their slots go to others that are
     /// called otherwise and hold something.
     #[test]
@@ -406,7 +483,18 @@ mod stepped {
                 governor.unregister_tenant(*old, Unregister::Drain).unwrap();
                 let rate = Some(every(MILLISECOND_NS, 1));
                 let config = TenantConfig::new(TenantId::from_u128(2), "");
-                governor.register_tenant(TenantConfig { rate, ..config }).ok()
+                match governor.register_tenant(TenantConfig { rate, ..config }) {
+                    Ok(new) => Some(new),
+                    // The old one holds something, or has a slot for a moment.
+                    Err(Error::TableFull { .. }) => {
+                        assert!(governor.snapshot().live_bytes > 0);
+                        None
+                    }
+                    Err(error) => {
+                        assert_eq!(error, Error::Contended);
+                        None
+                    }
+                }
             },
             |(governor, ..), old, new| {
                 assert!(!old.is_ok_and(|wait_ns| wait_ns > 0), "nobody has passed before");

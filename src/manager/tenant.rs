@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 /// Parts of the directory: requests of different tenants rarely meet at one lock.
 const SHARDS: usize = 16;
-/// Attempts to change a tenant while others do.
+/// Attempts to register or change a tenant while others are at it.
 const CHANGE_TURNS_MAX: u32 = 100;
 
 /// A registered tenant.
@@ -62,6 +62,17 @@ fn write(lock: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
 
 fn number(handle: TenantHandle) -> u128 {
     handle.as_u64().into()
+}
+
+/// Calls again while other threads are in the way.
+fn insistently<T>(call: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..CHANGE_TURNS_MAX {
+        match call() {
+            Err(Error::Contended) => std::thread::yield_now(),
+            answer => return answer,
+        }
+    }
+    call()
 }
 
 impl Directory {
@@ -146,7 +157,7 @@ impl MultiTenantMemoryManager {
         let directory = &self.inner.tenants;
         // With nothing held, for it may wake who waits. One that leaves at the same time has left
         // the governor before this succeeds, and leaves the directory before this enters it.
-        let registered = self.inner.governor.register_tenant(config);
+        let registered = insistently(|| self.inner.governor.register_tenant(config.clone()));
         let handle = registered.map_err(|error| MemoryError::of_tenant(error, id))?;
         let held = Mutex::new(Held::new(name));
         let tenant = Arc::new(Tenant { id, handle, held, statistics: Counted::default() });
@@ -234,15 +245,8 @@ impl MultiTenantMemoryManager {
         tenant: &Tenant,
         change: impl Fn(&mut TenantConfig),
     ) -> Result<(), MemoryError> {
-        let mut answer = Err(Error::Contended);
-        for _ in 0..CHANGE_TURNS_MAX {
-            answer = self.inner.governor.set_tenant(tenant.handle, &change);
-            if answer != Err(Error::Contended) {
-                break;
-            }
-            std::thread::yield_now();
-        }
-        answer.map_err(|error| MemoryError::of_tenant(error, tenant.id))
+        let changed = insistently(|| self.inner.governor.set_tenant(tenant.handle, &change));
+        changed.map_err(|error| MemoryError::of_tenant(error, tenant.id))
     }
 
     /// Unregisters a tenant that holds nothing. To empty one first: [`Self::drain_tenant`]. Its
