@@ -327,7 +327,7 @@ impl Governor {
     fn begin_tenant(&self, index: u32, generation: u32, config: &TenantConfig) {
         self.core.begin(index, config.id.as_u128(), generation);
         let tenant = self.core.tenant(index);
-        tenant.set_rate(config.rate);
+        tenant.rate.set(config.rate, self.clock().now_ns());
         for (queue, max) in tenant.queues.iter().zip(config.grants_max) {
             queue.set_policy(config.policy);
             queue.set_grants_max(max);
@@ -539,7 +539,9 @@ impl Governor {
         let old = before.guarantee_bytes;
         self.reconfigure(&mut admin, (index, changes), old, &settings, &kind, &afterwards)?;
         let record = self.core.tenant(index);
-        record.set_rate(after.rate);
+        if after.rate != before.rate {
+            record.rate.set(after.rate, self.clock().now_ns());
+        }
         for (kind, queue) in record.queues.iter().enumerate() {
             queue.set_policy(after.policy);
             queue.set_grants_max(after.grants_max[kind]);

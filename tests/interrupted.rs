@@ -518,12 +518,43 @@ mod stepped {
             },
             |(governor, _, tenant), one, two| {
                 assert_eq!(one, 0);
-                // Else the first has passed before, at the rate there was.
-                if two == 0 {
-                    assert_eq!(wait_ns(governor, *tenant).unwrap(), MILLISECOND_NS);
-                }
+                // Else the first has passed before, and at most its bucket was empty then.
+                assert!(two == 0 || two == MILLISECOND_NS, "{two}");
+                assert_eq!(wait_ns(governor, *tenant).unwrap(), MILLISECOND_NS);
             },
         );
+    }
+
+    /// The bucket is empty, or is emptied by a request that is on its way when the rate goes up, in
+    /// one change or in two.
+    #[test]
+    fn nobody_owes_more_than_an_empty_bucket_once_the_rate_has_changed() {
+        let (slow, fast) = (every(HOUR_NS, 2), every(MILLISECOND_NS, 2));
+        let new = |used| {
+            let (governor, clock, tenant) = paced(slow);
+            (0..used).for_each(|_| assert_eq!(wait_ns(&governor, tenant).unwrap(), 0));
+            (governor, clock, tenant)
+        };
+        let ask = |(governor, _, tenant): &(Governor, ManualClock, TenantHandle)| {
+            wait_ns(governor, *tenant).unwrap()
+        };
+        for (used, is_lifted) in
+            [(0, false), (1, false), (2, false), (0, true), (1, true), (2, true)]
+        {
+            let set = |(governor, _, tenant): &(Governor, ManualClock, TenantHandle)| {
+                if is_lifted {
+                    set_rate(governor, *tenant, None);
+                }
+                set_rate(governor, *tenant, Some(fast));
+            };
+            let check = |state: &_, waited| {
+                assert!([0, MILLISECOND_NS, HOUR_NS].contains(&waited), "{waited}");
+                let next = ask(state);
+                assert!(next <= MILLISECOND_NS, "{used} were used: {next}");
+            };
+            at_every_step(|| new(used), ask, set, |state, waited, ()| check(state, waited));
+            at_every_step(|| new(used), set, ask, |state, (), waited| check(state, waited));
+        }
     }
 
     /// The rate is lifted while a request is on its way for which a token is left.
@@ -2094,7 +2125,7 @@ mod stepped {
     fn nobody_is_admitted_by_a_tenant_that_has_closed_whatever_its_rate() {
         let new = || {
             let core = core(10, 0, &[(10, 0)]);
-            core.tenant(1).set_rate(Some(RateLimit::new(1, 1).unwrap()));
+            core.tenant(1).rate.set(Some(RateLimit::new(1, 1).unwrap()), 0);
             core
         };
         at_every_step(
