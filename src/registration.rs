@@ -231,11 +231,11 @@ impl Governor {
         let entered = self.core.enter(id.as_u128(), index);
         debug_assert!(entered.is_ok());
         drop(admin);
+        let tenant = TenantHandle::new(self.tag, generation, index);
         if generation > 1 {
-            // Kept until now for a tenant that was draining.
-            self.forget_handler(TenantHandle::new(self.tag, generation - 1, index));
+            self.forget_handlers_before(tenant);
         }
-        Ok(TenantHandle::new(self.tag, generation, index))
+        Ok(tenant)
     }
 
     /// Registers a group.
