@@ -37,7 +37,10 @@ mod stepped {
         AccountName, AllocationType, DenialReason, Error, Governor, GovernorConfig, Grant, GrantId,
         GroupConfig, GroupHandle, Pressure, Refusal,
     };
-    use allotment::{IsolationLevel, ManagerOptions, MemoryAllocationRequest, MemoryConfig};
+    use allotment::{
+        IsolationLevel, ManagerOptions, MemoryAllocationRequest, MemoryAllocationResponse,
+        MemoryConfig,
+    };
     use allotment::{MultiTenantMemoryManager as Manager, TenantMemoryConfig, TenantPriority};
     use allotment::{Priority, Request, TenantConfig, TenantHandle, TenantId, Unregister};
     use std::cell::{Cell, RefCell};
@@ -2306,6 +2309,56 @@ mod stepped {
         match future.as_mut().poll(&mut Context::from_waker(&busy_waker())) {
             Poll::Ready(answer) => Some(answer),
             Poll::Pending => None,
+        }
+    }
+
+    /// Two name a tenant at once: one of the names is in force, in all that is said of it.
+    #[test]
+    fn two_who_name_a_tenant_leave_it_one_name() {
+        let id = TenantId::from_u128(1);
+        let set = |manager: &Manager, how: usize, name: &str| {
+            let answer = match how {
+                0 => answer_of(&mut pin!(manager.set_tenant_name(id, name))),
+                _ => {
+                    let change = |config: &mut TenantConfig| config.name = name.to_string();
+                    answer_of(&mut pin!(manager.update_tenant_bytes(id, change)))
+                }
+            };
+            answer.unwrap().unwrap();
+        };
+        for how in [0, 1] {
+            let mut named = false;
+            for step in 0..STEPS_MAX {
+                let (manager, tenant, _) = full_manager();
+                manager.governor().on_leak(|_| {});
+                scope(|scope| {
+                    let first = Call::begin(scope, step, || set(&manager, how, "first"));
+                    named = !first.stopped;
+                    let second = scope.spawn(|| set(&manager, how, "second"));
+                    // It ends, or the first one has what it needs.
+                    let mut looks = 0..20;
+                    while !second.is_finished() && looks.next().is_some() {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    first.end();
+                });
+                let wanted = MemoryAllocationRequest {
+                    tenant_id: id,
+                    requested_memory_mb: 50,
+                    model_name: String::new(),
+                    allocation_type: AllocationType::ModelLoad,
+                };
+                let answer = answer_of(&mut pin!(manager.request_allocation(wanted)));
+                let Some(Ok(MemoryAllocationResponse::Denied { reason, .. })) = answer else {
+                    panic!("{answer:?}");
+                };
+                let name = manager.governor().tenant_config(tenant).unwrap().name;
+                assert!(reason.contains(&name), "{how}, {step}: {name} in: {reason}");
+                if named {
+                    break;
+                }
+            }
+            assert!(named);
         }
     }
 

@@ -194,14 +194,10 @@ impl MultiTenantMemoryManager {
         let tenant = self.tenant(tenant_id)?;
         let unknown = |error| MemoryError::of_tenant(error, tenant_id);
         let mut preview = self.inner.governor.tenant_config(tenant.handle).map_err(unknown)?;
-        let name = preview.name.clone();
         change(&mut preview);
         check_name(&preview.name)?;
         self.change(&tenant, change)?;
-        // Else it might undo what another call has named it meanwhile.
-        if preview.name != name {
-            lock(&tenant.held).name = preview.name;
-        }
+        self.note_name(&tenant);
         Ok(())
     }
 
@@ -219,8 +215,17 @@ impl MultiTenantMemoryManager {
         check_name(name)?;
         let tenant = self.tenant(tenant_id)?;
         self.change(&tenant, |exact| exact.name = name.to_string())?;
-        lock(&tenant.held).name = name.to_string();
+        self.note_name(&tenant);
         Ok(())
+    }
+
+    /// Takes over what the governor calls a tenant by now. It is asked while nobody else can write
+    /// here: of several who name it at once, the last one to come here finds the name that stays.
+    fn note_name(&self, tenant: &Tenant) {
+        let mut held = lock(&tenant.held);
+        if let Ok(config) = self.inner.governor.tenant_config(tenant.handle) {
+            held.name = config.name;
+        }
     }
 
     /// Limits how often a tenant may ask: so many requests a second, as many at once after a
