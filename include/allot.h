@@ -949,8 +949,8 @@ allot_status allot_clock_advance_ns(struct allot_governor *governor,
 // Threads: any. Blocks: on the administrative mutex. Returns: ALLOT_OK and *out_group;
 // ALLOT_ERROR_CONFIG for limits out of order; ALLOT_ERROR_TEXT and ALLOT_ERROR_UTF8 for the name;
 // ALLOT_ERROR_TOO_DEEP; ALLOT_ERROR_TABLE_FULL; ALLOT_ERROR_GUARANTEES_EXCEED;
-// ALLOT_ERROR_GUARANTEE_UNAVAILABLE; ALLOT_ERROR_GONE and ALLOT_ERROR_FOREIGN for the parent.
-// Since: 0.1.
+// ALLOT_ERROR_GUARANTEE_UNAVAILABLE; ALLOT_ERROR_GONE and ALLOT_ERROR_FOREIGN for the parent;
+// ALLOT_ERROR_CONTENDED as for allot_tenant_register. Since: 0.1.
 allot_status allot_group_register(struct allot_governor *governor,
                                   const struct allot_group_config *config,
                                   allot_group *out_group);
@@ -988,7 +988,8 @@ allot_status allot_group_find_name(struct allot_governor *governor,
 // ALLOT_ERROR_CONFIG for limits out of order; ALLOT_ERROR_ENUM; ALLOT_ERROR_TEXT and
 // ALLOT_ERROR_UTF8 for the name; ALLOT_ERROR_DUPLICATE_TENANT; ALLOT_ERROR_TABLE_FULL;
 // ALLOT_ERROR_GUARANTEES_EXCEED; ALLOT_ERROR_GUARANTEE_UNAVAILABLE; ALLOT_ERROR_GONE and
-// ALLOT_ERROR_FOREIGN for the parent. Since: 0.1.
+// ALLOT_ERROR_FOREIGN for the parent; ALLOT_ERROR_CONTENDED if the one place left is a gone
+// tenant's, of which another thread is still asking for something: call again. Since: 0.1.
 allot_status allot_tenant_register(struct allot_governor *governor,
                                    const struct allot_tenant_config *config,
                                    allot_tenant *out_tenant);

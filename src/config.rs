@@ -5,7 +5,7 @@ use crate::core::events::Recorded;
 use crate::core::handle::{GroupHandle, INDEX_MAX};
 use crate::core::policy::Policy;
 use crate::core::pressure::Thresholds;
-use crate::core::rate::RateLimit;
+use crate::core::rate::{RateLimit, TOLERANCE_NS_MAX};
 use crate::core::word::BYTES_MAX;
 use crate::error::Error;
 use crate::os::Clock;
@@ -384,6 +384,10 @@ impl TenantConfig {
                 burst
             }
         };
+        if let Some(RateLimit { interval_ns, tolerance_ns }) = self.rate {
+            in_range("rate.interval_ns", interval_ns, 1, u64::MAX)?;
+            in_range("rate.tolerance_ns", tolerance_ns, 0, TOLERANCE_NS_MAX)?;
+        }
         let (limits, soft) = match self.isolation {
             Isolation::None => ([BYTES_MAX; LEVELS], false),
             Isolation::Hard => ([limit; LEVELS], false),

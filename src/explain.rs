@@ -12,6 +12,7 @@ use crate::core::sync::lock;
 use crate::core::word::Owner;
 use crate::error::{AccountName, DenialReason, Error, Pins};
 use crate::governor::{Governor, PINS_LOOK_MAX, REQUEST_ROUNDS_MAX};
+use crate::registration::Admin;
 use crate::request::Request;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -159,8 +160,8 @@ impl Governor {
         let first = pinned.first().map(|p| p.0);
         let bytes = pinned.iter().map(|p| p.1).sum();
         let counted = reason == Some(DenialReason::GrantCount);
-        Ok(Explanation {
-            tenant: self.name_of(ask.account),
+        let mut explained = Explanation {
+            tenant: String::new(),
             allocation_type: AllocationType::ALL[usize::from(ask.kind)],
             asked_bytes: ask.bytes,
             reason,
@@ -169,7 +170,7 @@ impl Governor {
             short_bytes: short,
             used_bytes: used,
             limit,
-            holders: self.holders(account),
+            holders: self.holders(&lock(&self.admin), account),
             evictions: self.plan(&ask, self.count_in_the_way(&ask, alike), gone),
             pins: Pins { grants: pinned.len() as u32, bytes, first },
             pinned: pinned.iter().map(|p| p.0).take(LISTED_MAX).collect(),
@@ -177,7 +178,11 @@ impl Governor {
                 && (!counted || limit > 0)
                 && self.core.can_ever_fit(&ask),
             circle: self.circle_of(request.tenant),
-        })
+        };
+        // At last: while the tenant is registered, what was said of its account and of those above
+        // is about nobody else.
+        explained.tenant = self.name(AccountName::Tenant(request.tenant))?;
+        Ok(explained)
     }
 
     /// The limit on the number of grants, if it refuses; so many of them have run out.
@@ -381,9 +386,9 @@ impl Governor {
         reached
     }
 
-    pub(crate) fn holders(&self, account: u32) -> Vec<Holder> {
+    /// The largest holders at or below an account.
+    pub(crate) fn holders(&self, admin: &Admin, account: u32) -> Vec<Holder> {
         let accounts = &self.core.accounts;
-        let admin = lock(&self.admin);
         let below = |&index: &u32| {
             !accounts.is_inner(index) && (index == account || accounts.is_below(index, account))
         };
@@ -403,13 +408,9 @@ impl Governor {
             .collect()
     }
 
+    /// What whoever has the slot now is called.
     pub(crate) fn name_of(&self, account: u32) -> String {
-        let admin = lock(&self.admin);
-        match admin.nodes.get(&account) {
-            Some(node) => node.name().to_string(),
-            None if account == ROOT => "the pool".to_string(),
-            None => "a tenant that is gone".to_string(),
-        }
+        lock(&self.admin).name_of(account)
     }
 
     /// Pins met on a bounded look, for a denial.

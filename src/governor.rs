@@ -1118,7 +1118,7 @@ impl Governor {
         check_size(request.bytes)?;
         // A limit that is set from here on is for the requests after this one, which has no time to
         // be judged by.
-        let rated = self.core.tenant(account).rate_limit().is_some();
+        let rated = self.core.tenant(account).rate.limit().is_some();
         let timed = rated || request.ttl_ns.is_some();
         let now_ns = if timed { self.clock().now_ns() } else { 0 };
         let expires_ns = request.ttl_ns.map_or(0, |ttl| now_ns.saturating_add(ttl).max(1));

@@ -241,6 +241,18 @@ impl Governor {
         }
     }
 
+    /// Forgets the handlers of those who had the slot of a tenant before: of the last one, if it was
+    /// draining, whose generation need not be the one before, for registrations that failed have
+    /// theirs.
+    pub(crate) fn forget_handlers_before(&self, tenant: TenantHandle) {
+        let is_before = |other: &TenantHandle| {
+            other.index() == tenant.index() && other.generation() < tenant.generation()
+        };
+        if self.reclaim.handlers.load().of.keys().any(is_before) {
+            self.reclaim.change(|handlers| handlers.of.retain(|other, _| !is_before(other)));
+        }
+    }
+
     /// The next victim of a tenant without a handler. Its owner frees the memory and calls
     /// [`Governor::release`], or keeps it and calls [`Governor::decline`].
     ///

@@ -153,6 +153,15 @@ impl Admin {
         self.reservations.len() * size_of::<((u64, u64), Owner)>()
     }
 
+    /// What whoever has the slot now is called.
+    pub(crate) fn name_of(&self, account: u32) -> String {
+        match self.nodes.get(&account) {
+            Some(node) => node.name().to_string(),
+            None if account == ROOT => "the pool".to_string(),
+            None => "a tenant that is gone".to_string(),
+        }
+    }
+
     fn promised(&mut self, parent: u32) -> &mut u64 {
         match self.nodes.get_mut(&parent) {
             Some(node) => &mut node.children_guarantee,
@@ -200,7 +209,9 @@ impl Governor {
     ///
     /// [`Error::Config`] for limits out of order, [`Error::DuplicateTenant`],
     /// [`Error::GuaranteesExceed`], [`Error::GuaranteeUnavailable`] if others use the bytes now,
-    /// [`Error::TableFull`], [`Error::Gone`] for a parent that is not registered.
+    /// [`Error::TableFull`], [`Error::Gone`] for a parent that is not registered;
+    /// [`Error::Contended`] if the one place left is a gone tenant's, of which another thread is
+    /// still asking for something: call again.
     pub fn register_tenant(&self, config: TenantConfig) -> Result<TenantHandle, Error> {
         let afterwards = LookAgain::at(self);
         let settings = config.settings()?;
@@ -223,11 +234,11 @@ impl Governor {
         let entered = self.core.enter(id.as_u128(), index);
         debug_assert!(entered.is_ok());
         drop(admin);
+        let tenant = TenantHandle::new(self.tag, generation, index);
         if generation > 1 {
-            // Kept until now for a tenant that was draining.
-            self.forget_handler(TenantHandle::new(self.tag, generation - 1, index));
+            self.forget_handlers_before(tenant);
         }
-        Ok(TenantHandle::new(self.tag, generation, index))
+        Ok(tenant)
     }
 
     /// Registers a group.
@@ -302,7 +313,7 @@ impl Governor {
         if same && inner { Ok(group.index()) } else { Err(Error::Gone { what, number }) }
     }
 
-    fn tenant_node(&self, admin: &Admin, tenant: TenantHandle) -> Result<u32, Error> {
+    pub(crate) fn tenant_node(&self, admin: &Admin, tenant: TenantHandle) -> Result<u32, Error> {
         let (index, generation) = self.resolve(tenant)?;
         match admin.nodes.get(&index) {
             Some(node) if node.generation == generation => Ok(index),
@@ -319,7 +330,7 @@ impl Governor {
     fn begin_tenant(&self, index: u32, generation: u32, config: &TenantConfig) {
         self.core.begin(index, config.id.as_u128(), generation);
         let tenant = self.core.tenant(index);
-        tenant.set_rate(config.rate);
+        tenant.rate.set(config.rate, self.clock().now_ns());
         for (queue, max) in tenant.queues.iter().zip(config.grants_max) {
             queue.set_policy(config.policy);
             queue.set_grants_max(max);
@@ -347,6 +358,8 @@ impl Governor {
                 admin.fresh[kind] += 1;
                 begin + admin.fresh[kind] - 1
             }
+            // Only what other threads have on its way keeps one from being taken.
+            None if self.is_any_empty(admin, kind) => return Err(Error::Contended),
             None => {
                 let (what, field) = [("groups", "groups_max"), ("tenants", "tenants_max")][kind];
                 return Err(Error::TableFull { what, max, field });
@@ -363,7 +376,27 @@ impl Governor {
         }
     }
 
+    /// Whether there is a closed account of which, and below which, no grants are left.
+    fn is_any_empty(&self, admin: &Admin, kind: usize) -> bool {
+        let accounts = &self.core.accounts;
+        let mut held = BTreeSet::new();
+        for &(tenant, _) in &admin.closed[TENANTS] {
+            let mut at = if accounts.used(tenant) > 0 { tenant } else { ROOT };
+            while at != ROOT {
+                held.insert(at);
+                at = accounts.parent(at);
+            }
+        }
+        admin.closed[kind].iter().any(|(index, _)| !held.contains(index))
+    }
+
     fn drained(&self, admin: &mut Admin, kind: usize, look_max: usize) -> Option<u32> {
+        if kind == GROUPS && look_max == usize::MAX {
+            // What its gone tenants have left idle is in use of a group.
+            for &(tenant, _) in &admin.closed[TENANTS] {
+                self.core.accounts.is_drained(tenant);
+            }
+        }
         for _ in 0..admin.closed[kind].len().min(look_max) {
             let (index, generation) = admin.closed[kind].pop_front()?;
             let retired = generation == u32::MAX;
@@ -509,7 +542,9 @@ impl Governor {
         let old = before.guarantee_bytes;
         self.reconfigure(&mut admin, (index, changes), old, &settings, &kind, &afterwards)?;
         let record = self.core.tenant(index);
-        record.set_rate(after.rate);
+        if after.rate != before.rate {
+            record.rate.set(after.rate, self.clock().now_ns());
+        }
         for (kind, queue) in record.queues.iter().enumerate() {
             queue.set_policy(after.policy);
             queue.set_grants_max(after.grants_max[kind]);

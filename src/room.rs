@@ -2,12 +2,12 @@
 //! afford.
 
 use crate::core::account::ROOT;
-use crate::core::handle::TenantHandle;
 use crate::core::order::{Goal, Sums};
 use crate::core::sync::lock;
 use crate::error::{AccountName, Error};
 use crate::explain::{Gone, Holder};
 use crate::governor::Governor;
+use crate::registration::Admin;
 use crate::request::Request;
 
 /// Times a smaller request is looked at: once for each level that may refuse, and once more.
@@ -56,7 +56,8 @@ impl Governor {
     ///
     /// [`Error::Gone`] or [`Error::Foreign`] for an account that is not registered here.
     pub fn largest_holders(&self, account: AccountName) -> Result<Vec<Holder>, Error> {
-        Ok(self.holders(self.account_of(account)?))
+        let admin = lock(&self.admin);
+        Ok(self.holders(&admin, self.account_of(&admin, account)?))
     }
 
     /// What people call an account.
@@ -65,17 +66,16 @@ impl Governor {
     ///
     /// As [`Governor::largest_holders`].
     pub fn name(&self, account: AccountName) -> Result<String, Error> {
-        Ok(self.name_of(self.account_of(account)?))
+        let admin = lock(&self.admin);
+        Ok(admin.name_of(self.account_of(&admin, account)?))
     }
 
-    fn account_of(&self, account: AccountName) -> Result<u32, Error> {
+    /// The index of a registered account. It may be another's once the mutex is let go.
+    fn account_of(&self, admin: &Admin, account: AccountName) -> Result<u32, Error> {
         match account {
             AccountName::Pool => Ok(ROOT),
-            AccountName::Group(group) => self.group_node(&lock(&self.admin), group),
-            AccountName::Tenant(tenant) => {
-                self.check_registered(tenant)?;
-                Ok(TenantHandle::index(tenant))
-            }
+            AccountName::Group(group) => self.group_node(admin, group),
+            AccountName::Tenant(tenant) => self.tenant_node(admin, tenant),
         }
     }
 }

@@ -34,10 +34,13 @@ mod stepped {
     use allotment::internals::{Core, Sizes};
     use allotment::os::ManualClock;
     use allotment::{
-        AllocationType, DenialReason, Governor, GovernorConfig, Grant, GrantId, GroupConfig,
-        OwnedTicket, Pressure, Refusal,
+        AccountName, AllocationType, DenialReason, Error, Governor, GovernorConfig, Grant, GrantId,
+        GroupConfig, GroupHandle, OwnedTicket, Pressure, Refusal,
     };
-    use allotment::{IsolationLevel, ManagerOptions, MemoryAllocationRequest, MemoryConfig};
+    use allotment::{
+        IsolationLevel, ManagerOptions, MemoryAllocationRequest, MemoryAllocationResponse,
+        MemoryConfig,
+    };
     use allotment::{MultiTenantMemoryManager as Manager, TenantMemoryConfig, TenantPriority};
     use allotment::{Priority, Request, TenantConfig, TenantHandle, TenantId, Unregister};
     use std::cell::{Cell, RefCell};
@@ -165,7 +168,7 @@ mod stepped {
             });
             check(&state, answer, others);
             if !stopped {
-                assert!(step > 1, "the call had no steps to stop at");
+                assert!(step > 0, "the call had no steps to stop at");
                 return;
             }
         }
@@ -300,6 +303,138 @@ mod stepped {
         panic!("a search takes more than {STEPS_MAX} steps");
     }
 
+    /// A request of a tenant has a slot for a moment, or is buying for it, when the tenant goes and
+    /// another is to have its place.
+    #[test]
+    fn no_table_is_full_of_tenants_that_have_gone_and_hold_nothing() {
+        let contended = Cell::new([0; 3]);
+        let register = |governor: &Governor| {
+            governor.register_tenant(TenantConfig::new(TenantId::from_u128(2), ""))
+        };
+        for (place, events_max, bytes) in [(0, 0, 5), (1, 64, 5), (2, 0, 11)] {
+            let new = || {
+                let config =
+                    GovernorConfig { tenants_max: 1, events_max, ..GovernorConfig::new(10) };
+                let governor = Governor::new(config).unwrap();
+                let config = TenantConfig::new(TenantId::from_u128(1), "");
+                let tenant = governor.register_tenant(config).unwrap();
+                (governor, tenant)
+            };
+            at_every_step(
+                new,
+                |(governor, tenant)| {
+                    let request = Request::new(*tenant, AllocationType::ModelLoad, bytes);
+                    governor.try_request(&request).map(|grant| grant.into_id()).is_ok()
+                },
+                |(governor, tenant)| {
+                    governor.unregister_tenant(*tenant, Unregister::IfIdle).ok()?;
+                    Some(register(governor))
+                },
+                |(governor, _), granted, registered| {
+                    let Some(registered) = registered else { return assert!(granted) };
+                    assert!(!granted);
+                    if let Err(error) = registered {
+                        assert_eq!(error, Error::Contended);
+                        contended.set(std::array::from_fn(|at| {
+                            contended.get()[at] + u32::from(at == place)
+                        }));
+                        register(governor).unwrap();
+                    }
+                },
+            );
+        }
+        assert!(contended.get().iter().all(|&count| count > 0), "{contended:?}");
+    }
+
+    /// The same of a group, of which a tenant that has gone with it was buying.
+    #[test]
+    fn no_table_is_full_of_groups_that_have_gone_and_hold_nothing() {
+        let new = || {
+            let config =
+                GovernorConfig { tenants_max: 2, groups_max: 1, ..GovernorConfig::new(10) };
+            let governor = Governor::new(config).unwrap();
+            let group = governor.register_group(GroupConfig::new("")).unwrap();
+            let config = TenantConfig::new(TenantId::from_u128(1), "");
+            let config = TenantConfig { parent: Some(group), ..config };
+            let tenant = governor.register_tenant(config).unwrap();
+            (governor, group, tenant)
+        };
+        at_every_step(
+            new,
+            |(governor, _, tenant)| {
+                let request = Request::new(*tenant, AllocationType::ModelLoad, 5);
+                governor.try_request(&request).map(|grant| grant.into_id()).is_ok()
+            },
+            |(governor, group, tenant)| {
+                governor.unregister_tenant(*tenant, Unregister::IfIdle).ok()?;
+                governor.unregister_group(*group).unwrap();
+                Some(governor.register_group(GroupConfig::new("next")))
+            },
+            |(governor, ..), granted, registered| {
+                let Some(registered) = registered else { return assert!(granted) };
+                if let Err(error) = registered {
+                    assert_eq!(error, Error::Contended);
+                    governor.register_group(GroupConfig::new("next")).unwrap();
+                }
+            },
+        );
+    }
+
+    /// Account and tenant are looked up by their handles while their slots go to others that are
+    /// called otherwise and hold something.
+    #[test]
+    fn nobody_is_told_the_name_or_the_use_of_the_slots_next_owner() {
+        let new = || {
+            let config =
+                GovernorConfig { tenants_max: 1, groups_max: 1, ..GovernorConfig::new(10) };
+            let governor = Governor::new(config).unwrap();
+            let group = governor.register_group(GroupConfig::new("first group")).unwrap();
+            let config = TenantConfig::new(TenantId::from_u128(1), "first");
+            let config = TenantConfig { parent: Some(group), ..config };
+            let tenant = governor.register_tenant(config).unwrap();
+            (governor, group, tenant)
+        };
+        let replace = |(governor, group, tenant): &(Governor, GroupHandle, TenantHandle)| {
+            governor.unregister_tenant(*tenant, Unregister::IfIdle).unwrap();
+            governor.unregister_group(*group).unwrap();
+            let group = governor.register_group(GroupConfig::new("next group")).unwrap();
+            let config = TenantConfig::new(TenantId::from_u128(2), "next");
+            let config = TenantConfig { parent: Some(group), ..config };
+            let tenant = governor.register_tenant(config).unwrap();
+            let request = Request::new(tenant, AllocationType::ModelLoad, 5);
+            governor.try_request(&request).unwrap().into_id();
+        };
+        type Look = fn(&Governor, AccountName) -> Result<String, Error>;
+        let looks: [Look; 3] = [
+            |governor, account| governor.name(account),
+            |governor, account| {
+                let holders = governor.largest_holders(account)?;
+                Ok(holders.first().map_or("first", |_| "next").to_string())
+            },
+            |governor, account| match account {
+                AccountName::Tenant(tenant) => {
+                    let request = Request::new(tenant, AllocationType::ModelLoad, 11);
+                    governor.explain(&request).map(|explained| explained.tenant)
+                }
+                _ => Ok("first".to_string()),
+            },
+        ];
+        for (look, is_group) in looks.into_iter().flat_map(|look| [(look, false), (look, true)]) {
+            at_every_step(
+                new,
+                |(governor, group, tenant)| match is_group {
+                    true => look(governor, AccountName::Group(*group)),
+                    false => look(governor, AccountName::Tenant(*tenant)),
+                },
+                replace,
+                |_, told, ()| match told {
+                    Ok(told) => assert!(told.starts_with("first"), "{told}"),
+                    Err(error) => assert!(matches!(error, Error::Gone { .. }), "{error}"),
+                },
+            );
+        }
+    }
+
     const SECOND_NS: u64 = 1_000_000_000;
     const MILLISECOND_NS: u64 = SECOND_NS / 1_000;
     const HOUR_NS: u64 = 3_600 * SECOND_NS;
@@ -351,7 +486,18 @@ mod stepped {
                 governor.unregister_tenant(*old, Unregister::Drain).unwrap();
                 let rate = Some(every(MILLISECOND_NS, 1));
                 let config = TenantConfig::new(TenantId::from_u128(2), "");
-                governor.register_tenant(TenantConfig { rate, ..config }).ok()
+                match governor.register_tenant(TenantConfig { rate, ..config }) {
+                    Ok(new) => Some(new),
+                    // The old one holds something, or has a slot for a moment.
+                    Err(Error::TableFull { .. }) => {
+                        assert!(governor.snapshot().live_bytes > 0);
+                        None
+                    }
+                    Err(error) => {
+                        assert_eq!(error, Error::Contended);
+                        None
+                    }
+                }
             },
             |(governor, ..), old, new| {
                 assert!(!old.is_ok_and(|wait_ns| wait_ns > 0), "nobody has passed before");
@@ -375,12 +521,43 @@ mod stepped {
             },
             |(governor, _, tenant), one, two| {
                 assert_eq!(one, 0);
-                // Else the first has passed before, at the rate there was.
-                if two == 0 {
-                    assert_eq!(wait_ns(governor, *tenant).unwrap(), MILLISECOND_NS);
-                }
+                // Else the first has passed before, and at most its bucket was empty then.
+                assert!(two == 0 || two == MILLISECOND_NS, "{two}");
+                assert_eq!(wait_ns(governor, *tenant).unwrap(), MILLISECOND_NS);
             },
         );
+    }
+
+    /// The bucket is empty, or is emptied by a request that is on its way when the rate goes up, in
+    /// one change or in two.
+    #[test]
+    fn nobody_owes_more_than_an_empty_bucket_once_the_rate_has_changed() {
+        let (slow, fast) = (every(HOUR_NS, 2), every(MILLISECOND_NS, 2));
+        let new = |used| {
+            let (governor, clock, tenant) = paced(slow);
+            (0..used).for_each(|_| assert_eq!(wait_ns(&governor, tenant).unwrap(), 0));
+            (governor, clock, tenant)
+        };
+        let ask = |(governor, _, tenant): &(Governor, ManualClock, TenantHandle)| {
+            wait_ns(governor, *tenant).unwrap()
+        };
+        for (used, is_lifted) in
+            [(0, false), (1, false), (2, false), (0, true), (1, true), (2, true)]
+        {
+            let set = |(governor, _, tenant): &(Governor, ManualClock, TenantHandle)| {
+                if is_lifted {
+                    set_rate(governor, *tenant, None);
+                }
+                set_rate(governor, *tenant, Some(fast));
+            };
+            let check = |state: &_, waited| {
+                assert!([0, MILLISECOND_NS, HOUR_NS].contains(&waited), "{waited}");
+                let next = ask(state);
+                assert!(next <= MILLISECOND_NS, "{used} were used: {next}");
+            };
+            at_every_step(|| new(used), ask, set, |state, waited, ()| check(state, waited));
+            at_every_step(|| new(used), set, ask, |state, (), waited| check(state, waited));
+        }
     }
 
     /// The rate is lifted while a request is on its way for which a token is left.
@@ -2598,7 +2775,7 @@ mod stepped {
     fn nobody_is_admitted_by_a_tenant_that_has_closed_whatever_its_rate() {
         let new = || {
             let core = core(10, 0, &[(10, 0)]);
-            core.tenant(1).set_rate(Some(RateLimit::new(1, 1).unwrap()));
+            core.tenant(1).rate.set(Some(RateLimit::new(1, 1).unwrap()), 0);
             core
         };
         at_every_step(
@@ -2779,6 +2956,56 @@ mod stepped {
         match future.as_mut().poll(&mut Context::from_waker(&busy_waker())) {
             Poll::Ready(answer) => Some(answer),
             Poll::Pending => None,
+        }
+    }
+
+    /// Two name a tenant at once: one of the names is in force, in all that is said of it.
+    #[test]
+    fn two_who_name_a_tenant_leave_it_one_name() {
+        let id = TenantId::from_u128(1);
+        let set = |manager: &Manager, how: usize, name: &str| {
+            let answer = match how {
+                0 => answer_of(&mut pin!(manager.set_tenant_name(id, name))),
+                _ => {
+                    let change = |config: &mut TenantConfig| config.name = name.to_string();
+                    answer_of(&mut pin!(manager.update_tenant_bytes(id, change)))
+                }
+            };
+            answer.unwrap().unwrap();
+        };
+        for how in [0, 1] {
+            let mut named = false;
+            for step in 0..STEPS_MAX {
+                let (manager, tenant, _) = full_manager();
+                manager.governor().on_leak(|_| {});
+                scope(|scope| {
+                    let first = Call::begin(scope, step, || set(&manager, how, "first"));
+                    named = !first.stopped;
+                    let second = scope.spawn(|| set(&manager, how, "second"));
+                    // It ends, or the first one has what it needs.
+                    let mut looks = 0..20;
+                    while !second.is_finished() && looks.next().is_some() {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    first.end();
+                });
+                let wanted = MemoryAllocationRequest {
+                    tenant_id: id,
+                    requested_memory_mb: 50,
+                    model_name: String::new(),
+                    allocation_type: AllocationType::ModelLoad,
+                };
+                let answer = answer_of(&mut pin!(manager.request_allocation(wanted)));
+                let Some(Ok(MemoryAllocationResponse::Denied { reason, .. })) = answer else {
+                    panic!("{answer:?}");
+                };
+                let name = manager.governor().tenant_config(tenant).unwrap().name;
+                assert!(reason.contains(&name), "{how}, {step}: {name} in: {reason}");
+                if named {
+                    break;
+                }
+            }
+            assert!(named);
         }
     }
 

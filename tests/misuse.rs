@@ -342,13 +342,17 @@ fn configurations_of_tenants_and_groups() {
     let scene = Scene::new();
     let governor = &scene.governor;
     let too_much = 1 << 48;
-    let spoilt: [Spoilt<TenantConfig>; 6] = [
+    let spoilt: [Spoilt<TenantConfig>; 8] = [
         ("guarantee_bytes", |c| c.guarantee_bytes = 1 << 48),
         ("limit_bytes", |c| c.limit_bytes = Some(0)),
         ("limit_bytes", |c| c.limit_bytes = Some(u64::MAX)),
         ("limit_bytes", |c| (c.guarantee_bytes, c.limit_bytes) = (11, Some(10))),
         ("burst_bytes", |c| (c.limit_bytes, c.burst_bytes) = (Some(10), Some(9))),
         ("burst_bytes", |c| (c.limit_bytes, c.burst_bytes) = (Some(10), Some(u64::MAX))),
+        ("rate.interval_ns", |c| c.rate = Some(RateLimit { interval_ns: 0, tolerance_ns: 0 })),
+        ("rate.tolerance_ns", |c| {
+            c.rate = Some(RateLimit { interval_ns: 1, tolerance_ns: u64::MAX })
+        }),
     ];
     for (field, spoil) in spoilt {
         let mut config = tenant(3);

@@ -616,3 +616,28 @@ fn who_is_declined_without_being_polled_is_handed_out_once_when_it_is_chosen_aga
     stage.ask(80).unwrap();
     stage.close();
 }
+
+/// Also after somebody was to have its slot for whom there was no memory.
+#[test]
+fn the_handler_of_a_tenant_that_drained_goes_when_its_slot_gets_another() {
+    let governor = Governor::new(GovernorConfig { tenants_max: 2, ..GovernorConfig::new(100) });
+    let governor = governor.unwrap();
+    let tenant = |number| TenantConfig::new(TenantId::from_u128(number), "");
+    let [one, two] = [1, 2].map(|number| governor.register_tenant(tenant(number)).unwrap());
+    let held = Arc::new(());
+    let kept = held.clone();
+    let answer = move |_: &Victim| {
+        let _ = &kept;
+        ReclaimAnswer::Freed
+    };
+    governor.on_tenant_reclaim(one, answer).unwrap();
+    governor.unregister_tenant(one, Unregister::Drain).unwrap();
+    let most = governor.request(&Request::new(two, AllocationType::ModelLoad, 60)).unwrap();
+    let promised = TenantConfig { guarantee_bytes: 50, ..tenant(3) };
+    let refused = governor.register_tenant(promised).unwrap_err();
+    assert_eq!(refused, Error::GuaranteeUnavailable { short: 10 });
+    assert_eq!(Arc::strong_count(&held), 2, "nobody has its slot yet");
+    let next = governor.register_tenant(tenant(3)).unwrap();
+    assert_eq!((next.index(), Arc::strong_count(&held)), (one.index(), 1));
+    drop(most);
+}

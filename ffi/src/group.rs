@@ -89,8 +89,8 @@ pub(crate) fn fixed(field: &str) -> Fault {
 /// Threads: any. Blocks: on the administrative mutex. Returns: ALLOT_OK and *out_group;
 /// ALLOT_ERROR_CONFIG for limits out of order; ALLOT_ERROR_TEXT and ALLOT_ERROR_UTF8 for the name;
 /// ALLOT_ERROR_TOO_DEEP; ALLOT_ERROR_TABLE_FULL; ALLOT_ERROR_GUARANTEES_EXCEED;
-/// ALLOT_ERROR_GUARANTEE_UNAVAILABLE; ALLOT_ERROR_GONE and ALLOT_ERROR_FOREIGN for the parent.
-/// Since: 0.1.
+/// ALLOT_ERROR_GUARANTEE_UNAVAILABLE; ALLOT_ERROR_GONE and ALLOT_ERROR_FOREIGN for the parent;
+/// ALLOT_ERROR_CONTENDED as for allot_tenant_register. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn allot_group_register(
     governor: *mut allot_governor,

@@ -209,7 +209,8 @@ fn policy(number: allot_policy) -> Result<Policy, Fault> {
 /// ALLOT_ERROR_CONFIG for limits out of order; ALLOT_ERROR_ENUM; ALLOT_ERROR_TEXT and
 /// ALLOT_ERROR_UTF8 for the name; ALLOT_ERROR_DUPLICATE_TENANT; ALLOT_ERROR_TABLE_FULL;
 /// ALLOT_ERROR_GUARANTEES_EXCEED; ALLOT_ERROR_GUARANTEE_UNAVAILABLE; ALLOT_ERROR_GONE and
-/// ALLOT_ERROR_FOREIGN for the parent. Since: 0.1.
+/// ALLOT_ERROR_FOREIGN for the parent; ALLOT_ERROR_CONTENDED if the one place left is a gone
+/// tenant's, of which another thread is still asking for something: call again. Since: 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn allot_tenant_register(
     governor: *mut allot_governor,

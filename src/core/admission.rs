@@ -212,12 +212,11 @@ impl Core {
         }
         let tenant = self.tenant(ask.account);
         let in_force = || {
-            let Some(limit) = tenant.rate_limit() else { return Ok(None) };
             // After the limit, and that after the bucket: if the account is still of this
             // generation, both were.
             let head = self.accounts.head(ask.account);
             let same = head.generation() == ask.generation && !head.closed();
-            if same { Ok(Some(limit)) } else { Err(No::Closed) }
+            if same { Ok(()) } else { Err(No::Closed) }
         };
         tenant.rate.try_pass_by(in_force, ask.now_ns)
     }

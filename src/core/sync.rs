@@ -136,13 +136,14 @@ mod counted {
         }
     }
 
-    /// Lets others go on while one of them holds the mutex: with threads that take turns, to block
-    /// would be for ever.
+    /// Lets others go on before the mutex is taken, and while one of them holds it: with threads
+    /// that take turns, to block would be for ever.
     pub(super) fn wait_for<T>(mutex: &Mutex<T>) {
-        while BEFORE_ACCESS.get().is_some()
-            && matches!(mutex.try_lock(), Err(TryLockError::WouldBlock))
-        {
+        while BEFORE_ACCESS.get().is_some() {
             schedule();
+            if !matches!(mutex.try_lock(), Err(TryLockError::WouldBlock)) {
+                return;
+            }
         }
     }
 

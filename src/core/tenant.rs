@@ -17,8 +17,6 @@ pub const TYPES: usize = 4;
 pub struct Tenant {
     /// Rate of requests, if it is limited.
     pub rate: Rate,
-    rate_interval_ns: AtomicU64,
-    rate_tolerance_ns: AtomicU64,
     uuid: [AtomicU64; 2],
     /// Its turns in the fair queue; kept by `wait.rs`.
     pub turns: Turns,
@@ -63,8 +61,6 @@ unsafe impl Zeroed for Tenant {
         let zero = || AtomicU64::new(0);
         Self {
             rate: Rate::empty(),
-            rate_interval_ns: zero(),
-            rate_tolerance_ns: zero(),
             uuid: [zero(), zero()],
             turns: Turns {
                 tag: zero(),
@@ -112,33 +108,6 @@ impl Tenant {
         // account was closed before.
         let half = |i: usize| u128::from(self.uuid[i].load(Ordering::Acquire));
         (half(0) << 64) | half(1)
-    }
-
-    /// Limits the rate of requests; `None` lifts the limit.
-    pub fn set_rate(&self, limit: Option<super::rate::RateLimit>) {
-        // Release: pairs with the Acquire in `rate_limit`; before the next tenant's are stored the
-        // account of the last one was closed. A request that races the change meets the old pace,
-        // the new one or a mixture of both for one decision.
-        let order = Ordering::Release;
-        if let Some(limit) = limit {
-            self.rate_tolerance_ns.store(limit.tolerance_ns, order);
-        }
-        // A tolerance of 0 would refuse what passes at the old pace and without one: it stays where
-        // the limit is lifted.
-        self.rate_interval_ns.store(limit.map_or(0, |limit| limit.interval_ns), order);
-    }
-
-    /// The limit of the rate of requests, if there is one.
-    #[inline]
-    pub fn rate_limit(&self) -> Option<super::rate::RateLimit> {
-        // Acquire: pairs with the Release in `set_rate`; whose account it is, looked at next, is
-        // not older.
-        let order = Ordering::Acquire;
-        let interval_ns = self.rate_interval_ns.load(order);
-        (interval_ns != 0).then(|| super::rate::RateLimit {
-            interval_ns,
-            tolerance_ns: self.rate_tolerance_ns.load(order),
-        })
     }
 }
 
@@ -271,11 +240,10 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rate::RateLimit;
     use super::super::region::tests::{assert_empty_is_zeroed, words};
     use super::*;
 
-    words! { Tenant: rate rate_interval_ns rate_tolerance_ns uuid turns tally queues }
+    words! { Tenant: rate uuid turns tally queues }
     words! { Turns: tag credit moved least credited found_short held_up generation }
     words! { Tally: denied evicted_grants evicted_bytes granted_before }
 
@@ -291,16 +259,6 @@ mod tests {
             tenant.begin(uuid, 1);
             assert_eq!(tenant.uuid(), uuid);
         }
-    }
-
-    #[test]
-    fn only_a_limit_paces() {
-        let tenant = Tenant::empty();
-        assert!(tenant.rate_limit().is_none());
-        tenant.set_rate(Some(RateLimit { interval_ns: 5, tolerance_ns: 7 }));
-        assert!(tenant.rate_limit().is_some());
-        tenant.set_rate(None);
-        assert!(tenant.rate_limit().is_none());
     }
 
     #[test]

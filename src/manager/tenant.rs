@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 /// Parts of the directory: requests of different tenants rarely meet at one lock.
 const SHARDS: usize = 16;
-/// Attempts to change a tenant while others do.
+/// Attempts to register or change a tenant while others are at it.
 const CHANGE_TURNS_MAX: u32 = 100;
 
 /// A registered tenant.
@@ -62,6 +62,17 @@ fn write(lock: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
 
 fn number(handle: TenantHandle) -> u128 {
     handle.as_u64().into()
+}
+
+/// Calls again while other threads are in the way.
+fn insistently<T>(call: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..CHANGE_TURNS_MAX {
+        match call() {
+            Err(Error::Contended) => std::thread::yield_now(),
+            answer => return answer,
+        }
+    }
+    call()
 }
 
 impl Directory {
@@ -146,7 +157,7 @@ impl MultiTenantMemoryManager {
         let directory = &self.inner.tenants;
         // With nothing held, for it may wake who waits. One that leaves at the same time has left
         // the governor before this succeeds, and leaves the directory before this enters it.
-        let registered = self.inner.governor.register_tenant(config);
+        let registered = insistently(|| self.inner.governor.register_tenant(config.clone()));
         let handle = registered.map_err(|error| MemoryError::of_tenant(error, id))?;
         let held = Mutex::new(Held::new(name));
         let tenant = Arc::new(Tenant { id, handle, held, statistics: Counted::default() });
@@ -183,14 +194,10 @@ impl MultiTenantMemoryManager {
         let tenant = self.tenant(tenant_id)?;
         let unknown = |error| MemoryError::of_tenant(error, tenant_id);
         let mut preview = self.inner.governor.tenant_config(tenant.handle).map_err(unknown)?;
-        let name = preview.name.clone();
         change(&mut preview);
         check_name(&preview.name)?;
         self.change(&tenant, change)?;
-        // Else it might undo what another call has named it meanwhile.
-        if preview.name != name {
-            lock(&tenant.held).name = preview.name;
-        }
+        self.note_name(&tenant);
         Ok(())
     }
 
@@ -208,8 +215,17 @@ impl MultiTenantMemoryManager {
         check_name(name)?;
         let tenant = self.tenant(tenant_id)?;
         self.change(&tenant, |exact| exact.name = name.to_string())?;
-        lock(&tenant.held).name = name.to_string();
+        self.note_name(&tenant);
         Ok(())
+    }
+
+    /// Takes over what the governor calls a tenant by now. It is asked while nobody else can write
+    /// here: of several who name it at once, the last one to come here finds the name that stays.
+    fn note_name(&self, tenant: &Tenant) {
+        let mut held = lock(&tenant.held);
+        if let Ok(config) = self.inner.governor.tenant_config(tenant.handle) {
+            held.name = config.name;
+        }
     }
 
     /// Limits how often a tenant may ask: so many requests a second, as many at once after a
@@ -234,15 +250,8 @@ impl MultiTenantMemoryManager {
         tenant: &Tenant,
         change: impl Fn(&mut TenantConfig),
     ) -> Result<(), MemoryError> {
-        let mut answer = Err(Error::Contended);
-        for _ in 0..CHANGE_TURNS_MAX {
-            answer = self.inner.governor.set_tenant(tenant.handle, &change);
-            if answer != Err(Error::Contended) {
-                break;
-            }
-            std::thread::yield_now();
-        }
-        answer.map_err(|error| MemoryError::of_tenant(error, tenant.id))
+        let changed = insistently(|| self.inner.governor.set_tenant(tenant.handle, &change));
+        changed.map_err(|error| MemoryError::of_tenant(error, tenant.id))
     }
 
     /// Unregisters a tenant that holds nothing. To empty one first: [`Self::drain_tenant`]. Its
