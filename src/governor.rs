@@ -59,8 +59,8 @@ pub(crate) struct Effort {
     patience: u32,
     /// Rounds in which others were in the way.
     unclear: u32,
-    /// Slot of the grant that is to grow.
-    growing: Option<u32>,
+    /// The grant that is to grow.
+    growing: Option<Granted>,
 }
 
 impl Default for Effort {
@@ -518,7 +518,7 @@ impl Governor {
 
     /// Whether the request would be refused even if everything went that may go for it: then
     /// nothing is evicted in vain.
-    fn is_hopeless(&self, ask: &Ask, no: No, goal: Goal, growing: Option<u32>) -> bool {
+    fn is_hopeless(&self, ask: &Ask, no: No, goal: Goal, growing: Option<Granted>) -> bool {
         let core = &self.core;
         let of = |account, goal| self.shortage(ask, account, goal).sparing(growing);
         let (used, leaving) = (|a| core.in_grants(a), |a| core.freeing(a).bytes());
@@ -806,7 +806,8 @@ impl Governor {
         no: No,
     ) -> Result<(), Refusal> {
         let owner = self.or_give_back(self.owner(tenant, id))?;
-        let mut effort = Effort { growing: Some(id.index()), ..Effort::default() };
+        let mut effort =
+            Effort { growing: Some((id.index(), id.generation())), ..Effort::default() };
         let answer = self.grow_in_rounds((tenant, id, by), owner, no, &mut effort);
         self.serve_waiters();
         let answer = self.or_give_back(answer)?;

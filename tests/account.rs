@@ -490,22 +490,22 @@ fn short_is_who_lacks_bytes_that_are_in_use() {
     accounts.charge(two, 1, 0, 12).unwrap();
     accounts.uncharge(two, 7);
     assert_eq!(accounts.shortage(one, 15), full(1, 15, 12, 20), "the claim of the other is idle");
-    assert!(!accounts.is_short(one, 15), "it is just enough");
+    assert_eq!(accounts.surely_short(one, 15), None, "it is just enough");
     assert_eq!(accounts.shortage(one, 15), None);
     assert_eq!(accounts.shortage(one, 16), full(one, 16, 0, 15));
-    assert!(accounts.is_short(one, 16), "its own limit");
+    assert_eq!(accounts.surely_short(one, 16), Some(one), "its own limit");
     accounts.charge(two, 1, 0, 7).unwrap();
     assert_eq!(accounts.shortage(one, 8), None);
-    assert!(!accounts.is_short(one, 8));
+    assert_eq!(accounts.surely_short(one, 8), None);
     assert_eq!(accounts.shortage(one, 9), full(1, 9, 12, 20));
-    assert!(accounts.is_short(one, 9), "the group's limit");
+    assert_eq!(accounts.surely_short(one, 9), Some(1), "the group's limit");
     accounts.charge(one, 1, 0, 8).unwrap();
-    assert!(!accounts.is_short(beside, 10));
+    assert_eq!(accounts.surely_short(beside, 10), None);
     assert_eq!(accounts.shortage(beside, 11), full(ROOT, 11, 20, 30));
-    assert!(accounts.is_short(beside, 11), "the capacity");
+    assert_eq!(accounts.surely_short(beside, 11), Some(ROOT), "the capacity");
     accounts.uncharge(one, 3);
     assert_eq!(accounts.shortage(one, 3), None, "it has paid for them");
-    assert!(!accounts.is_short(beside, 11), "nobody uses them");
+    assert_eq!(accounts.surely_short(beside, 11), None, "nobody uses them");
     accounts.assert_at_rest();
 }
 

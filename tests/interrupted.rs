@@ -739,6 +739,30 @@ mod stepped {
         );
     }
 
+    /// A batch of others holds up nobody at the own limit.
+    #[test]
+    fn who_fits_is_served_behind_who_does_not_while_others_have_a_batch() {
+        let new = || {
+            let core = core(100, 0, &[(20, 0), (50, 0), (5, 0)]);
+            core.admit(&ask(1, 12), &Nobody).unwrap();
+            let tickets = [10, 4].map(|bytes| core.enter_line(&ask(1, bytes), u64::MAX).unwrap());
+            (core, tickets)
+        };
+        at_every_step(
+            new,
+            |(core, _)| {
+                let mut granted = [Granted::default(); 2];
+                core.admit_all(&[ask(2, 8), ask(3, 6)], &mut granted, &Nobody).is_err()
+            },
+            |(core, [first, second])| {
+                hand_over(core, 0);
+                assert!(matches!(core.take_outcome(*second), Outcome::Granted(..)));
+                assert_eq!(core.take_outcome(*first), Outcome::Waiting);
+            },
+            |_, refused, ()| assert!(refused),
+        );
+    }
+
     /// The capacity goes up when the request has looked at it, and then what was idle is in use:
     /// the pool had room before, by what was idle, and has room after.
     #[test]
@@ -1640,6 +1664,41 @@ mod stepped {
                 assert!(left >= 22 || left == 20 && relief.grants == 0, "{left} of 22: {relief:?}");
             },
         );
+    }
+
+    /// Evicts while the third account releases what it has between any two steps, and takes as much
+    /// into use again.
+    fn evict_beside_a_busy_one(core: Core, bytes: u64) -> Relief {
+        before_access(before_each);
+        let (core, owner) = (Arc::new(core), ask(3, 1).owner());
+        let busy = core.clone();
+        BETWEEN.set(Some(Box::new(move || {
+            let live = |&slot: &u32| busy.grants.word(slot).bytes() == 5;
+            let slot = busy.slots(owner).find(live).unwrap();
+            busy.release(slot, busy.grants.generation(slot), owner, &Nobody).unwrap();
+            busy.admit(&ask(3, 5), &Nobody).unwrap();
+        })));
+        let relief = evict_for(&core, bytes);
+        BETWEEN.take();
+        assert_eq!(held(&core, 3), 5);
+        relief
+    }
+
+    /// What others of its group release and take all the time is not certain to be there, and what
+    /// it has itself is.
+    #[test]
+    fn a_group_with_a_busy_tenant_is_evicted_as_far_as_it_may() {
+        let relief = evict_beside_a_busy_one(filled(Some(10), [4, 1]), 10);
+        assert_eq!((relief.grants, relief.enough), (2, true));
+    }
+
+    /// Where it is not certain that a group may lose anything, those after it in order do.
+    #[test]
+    fn who_is_after_a_busy_group_is_asked_in_its_place() {
+        let core = filled(Some(6), [1, 1]);
+        (0..3).for_each(|_| assert!(core.admit(&ask(4, 5), &Nobody).is_ok()));
+        let relief = evict_beside_a_busy_one(core, 5);
+        assert_eq!((relief.grants, relief.enough), (1, true));
     }
 
     /// A request that has evicted has what went, or is told that others are in the way; and it goes

@@ -83,9 +83,9 @@ pub const CHARGE_ROUNDS_MAX: u32 = DEPTH_MAX + 1;
 /// Looks at the record in force while the account is configured again and again, before what was
 /// seen is taken as it is.
 pub const RECORD_LOOKS_MAX: u32 = 8;
-/// Looks at what is in use below a group, in each of which it finds that bytes were released since
-/// the last one, before nothing of it is certain.
-pub const USE_LOOKS_MAX: u32 = 4;
+/// Parts in which what is in use below a group is told: what is released during a look is missed in
+/// one of them.
+const USE_PARTS: usize = if cfg!(allot_loom) { 2 } else { 64 };
 /// Looks of a trim: one after each mark of its own, and of purchases that came first. One under
 /// loom, whose models are small.
 pub const TRIM_LOOKS_MAX: u32 = if cfg!(allot_loom) { 1 } else { 4 };
@@ -902,17 +902,17 @@ impl Accounts {
         None
     }
 
-    /// Whether a charge of `bytes` does not fit at one instant of this call for certain. What is
-    /// idle is collected to find out.
+    /// Whether a charge of `bytes` does not fit at one instant of this call for certain, and which
+    /// account has no room then. What is idle is collected to find out.
     ///
     /// Steps: grow with the number of accounts.
-    pub fn is_short(&self, index: u32, bytes: u64) -> bool {
-        match self.shortage(index, bytes) {
-            Some(Obstacle::Full { account, .. }) if account != index => {
+    pub fn surely_short(&self, index: u32, bytes: u64) -> Option<u32> {
+        match self.shortage(index, bytes)? {
+            Obstacle::Full { account, .. } if account != index => {
                 self.collect(account, bytes);
-                self.certify(account, index, Need::More(bytes)).is_some()
+                self.certify(account, index, Need::More(bytes)).map(|_| account)
             }
-            obstacle => obstacle.is_some(),
+            _ => Some(index),
         }
     }
 
@@ -1259,29 +1259,28 @@ impl Accounts {
     }
 
     /// Bytes that were in use below a group at one instant of this call, or are guaranteed there
-    /// and were not: nothing that was idle or on its way. 0 if others release again and again.
+    /// and were not: nothing that was idle or on its way. Fewer if others release meanwhile: what
+    /// a part of the accounts has in which they do does not count.
     ///
     /// That instant lies between two looks. What the first finds in use was in use then, because
-    /// the second finds that nothing was released in between; so no byte is counted at two
-    /// accounts. Steps grow with the number of accounts.
+    /// the second finds that nothing of that part was released in between; so no byte is counted at
+    /// two accounts. Steps grow with the number of accounts.
     pub fn surely_used(&self, group: u32) -> u64 {
-        let mut last = self.look_at_use(group);
-        for _ in 1..USE_LOOKS_MAX {
-            let look = self.look_at_use(group);
-            if look.fingerprint == last.fingerprint {
-                return last.used.saturating_add(look.unused);
-            }
-            last = look;
-        }
-        0
+        let looks = [self.look_at_use(group), self.look_at_use(group)];
+        let parts = looks[0].iter().zip(&looks[1]);
+        let same = parts.filter(|(first, second)| first.fingerprint == second.fingerprint);
+        same.fold(0, |sum: u64, (first, second)| {
+            sum.saturating_add(first.used).saturating_add(second.unused)
+        })
     }
 
-    fn look_at_use(&self, group: u32) -> UseBelow {
-        let mut below = UseBelow::default();
+    fn look_at_use(&self, group: u32) -> [UseBelow; USE_PARTS] {
+        let mut parts = [UseBelow::default(); USE_PARTS];
         for index in self.groups().chain(self.tenants()) {
             if !self.is_below(index, group) {
                 continue;
             }
+            let part = &mut parts[index as usize % USE_PARTS];
             let account = &self.table[index];
             let word = account.used();
             let bare = account.pass().is_unguaranteed(word);
@@ -1291,19 +1290,19 @@ impl Accounts {
             // where the one is beyond the guarantee and the other within it.
             let matters = match self.is_inner(index) {
                 true => {
-                    below.unused = below.unused.saturating_add(unused);
+                    part.unused = part.unused.saturating_add(unused);
                     unused > 0
                 }
                 false => {
-                    below.used = below.used.saturating_add(word.used() + unused);
+                    part.used = part.used.saturating_add(word.used() + unused);
                     unused == 0
                 }
             };
             let released = if matters { word.releases() + 1 } else { 0 };
             let looked = mix(index, (released << 32) | word.config_version());
-            below.fingerprint = below.fingerprint.wrapping_add(looked);
+            part.fingerprint = part.fingerprint.wrapping_add(looked);
         }
-        below
+        parts
     }
 
     /// Trims below `account` until it has room for `needed` bytes or nothing idle is left; false if
@@ -1721,8 +1720,8 @@ impl Need {
     }
 }
 
-/// What a look at all below a group finds in use.
-#[derive(Default)]
+/// What a look at a part of all below a group finds in use.
+#[derive(Clone, Copy, Default)]
 struct UseBelow {
     /// Bytes of its tenants, at least what is guaranteed to each.
     used: u64,

@@ -9,19 +9,31 @@
 //! batch word   begun | in flight
 //! a denial is certain only if no other batch was in flight, and none began, while it was decided
 //! ```
+//!
+//! Each tenant has such a word as well, of the batches that charge it: for who asks about its own
+//! limit alone, and would be in doubt for as long as there are batches of others.
 
 use super::Core;
 use super::account::Obstacle;
 use super::admission::{Ask, Granted, No, Prepared};
 use super::bugs::{Bug, planted};
 use super::events::Observer;
+use super::region::Zeroed;
 use super::sync::{AtomicU64, Ordering};
 
 /// Requests a batch may hold.
 pub const BATCH_MAX: usize = 64;
 
 /// The batch word.
+#[repr(transparent)]
 pub struct Batches(AtomicU64);
+
+// SAFETY: an atomic is valid when zero, zero is no batch yet, and it needs no Drop.
+unsafe impl Zeroed for Batches {
+    fn empty() -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
 
 /// A reading of the batch word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +51,7 @@ impl Reading {
 impl Batches {
     /// No batch yet.
     pub fn new() -> Self {
-        Self(AtomicU64::new(0))
+        Self::empty()
     }
 
     /// Whether there ever was a batch over several tenants, beside the `own` one.
@@ -120,6 +132,9 @@ impl Core {
             self.batches.begin();
         }
         let mut answer = Ok(());
+        if several {
+            tenants.clone().for_each(|i| self.tenant(asks[i].account).batches.begin());
+        }
         for i in tenants.clone() {
             let (account, generation) = (asks[i].account, asks[i].generation);
             let counted = ready[i].counted;
@@ -137,6 +152,7 @@ impl Core {
             }
         }
         if several {
+            tenants.for_each(|i| self.tenant(asks[i].account).batches.end());
             self.batches.end();
         }
         answer
@@ -145,7 +161,15 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
+    use super::super::region::tests::{assert_empty_is_zeroed, words};
     use super::*;
+
+    words! { Batches: 0 }
+
+    #[test]
+    fn an_empty_cell_is_a_zeroed_one() {
+        assert_empty_is_zeroed::<Batches>();
+    }
 
     #[test]
     fn a_batch_sees_every_other_one() {

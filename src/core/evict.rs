@@ -166,6 +166,10 @@ impl Core {
         let (used, leaving) = (|a| self.in_grants(a), |a| self.freeing(a).bytes());
         let sums = Sums { used: &used, leaving: &leaving };
         while relief.victims() < shortage.victims_max && !relief.enough && !relief.raced {
+            if shortage.spared().is_some_and(|grant| !self.grants.is_there(grant)) {
+                // It has gone meanwhile: nothing more goes for its growth.
+                break;
+            }
             let Some(rank) = self.next_queue(shortage, after, sums, &mut ahead) else { break };
             match self.evict_from(shortage, rank, owners, &mut relief, &mut joined) {
                 Step::Enough => relief.enough = true,
@@ -364,20 +368,15 @@ impl Core {
         if idle == 0 {
             return None;
         }
-        let arrived = self.hand_up(way.accounts(), top);
-        if arrived && top == shortage.account {
+        if let Some(arrived) = self.hand_up(way.accounts(), top) {
+            if top != shortage.account {
+                // From there it is the requester's next charge that goes on, as of what was freed.
+                self.demand_less(shortage, arrived, joined);
+            }
             return Some(Step::Raced);
         }
         let freeing = way.freeing(shortage.account).map_or(0, OnTheWay::bytes);
-        if self.covers(shortage, freeing.saturating_add(idle)) {
-            return Some(Step::Kept);
-        }
-        if !arrived {
-            return None;
-        }
-        // From there it is the requester's next charge that goes on, as of what was freed.
-        self.demand_less(shortage, idle, joined);
-        Some(Step::Raced)
+        self.covers(shortage, freeing.saturating_add(idle)).then_some(Step::Kept)
     }
 
     /// Idle claim on a way that `top` is short of: what would arrive there if all were handed up.
@@ -406,7 +405,10 @@ impl Core {
         let groups = way.accounts()[1..].iter().take_while(|&&account| account != top);
         let mut groups = groups.filter(|&&group| self.accounts.guarantee(group) > 0);
         let settled = groups.all(|&group| self.accounts.collect(group, u64::MAX));
-        Some(if settled { Step::Raced } else { Step::Unsure })
+        let surely = Sums { used: &surely_used, leaving: &leaving };
+        // Where others release all the time it is not: then the next in order is asked.
+        let certain = settled && self.may_lose(shortage, tenant, bytes, surely);
+        Some(if certain { Step::Raced } else { Step::Unsure })
     }
 
     /// Bytes in grants of an account, without what may be idle or on its way below it.
@@ -486,30 +488,32 @@ impl Core {
             return bytes.saturating_sub(before.saturating_sub(self.accounts.used(short)));
         }
         let meeting = self.meeting(shortage, way.accounts[0]);
-        // What its owner has released besides goes with it.
-        let idle = if meeting == short { 0 } else { self.idle_on(way, meeting) };
-        match (self.hand_up(way.accounts(), meeting), meeting == short) {
-            (true, true) => 0,
-            (true, false) => bytes.max(idle),
-            (false, _) => bytes,
+        match self.hand_up(way.accounts(), meeting) {
+            Some(_) if meeting == short => 0,
+            // What its owner has released besides goes with it.
+            arrived => bytes.max(arrived.unwrap_or(0)),
         }
     }
 
-    /// Hands idle claim up from account to account, until it is with `top`. Says whether it is:
-    /// others may have been at work at one of them all the time.
-    fn hand_up(&self, accounts: &[u32], top: u32) -> bool {
+    /// Hands idle claim up from account to account, until it is with `top`. Answers how much of it
+    /// came there; none if others were at work at one of them all the time.
+    fn hand_up(&self, accounts: &[u32], top: u32) -> Option<u64> {
         let below = accounts.iter().take_while(|&&account| account != top);
-        below.filter(|&&account| !self.hand_up_from(account)).count() == 0
+        below.fold(Some(0), |arrived, &account| {
+            let next = self.hand_up_from(account);
+            arrived.and(next)
+        })
     }
 
-    fn hand_up_from(&self, account: u32) -> bool {
+    fn hand_up_from(&self, account: u32) -> Option<u64> {
         for _ in 0..PASS_TURNS_MAX {
-            if self.accounts.trim(account) != Trimmed::Busy {
-                return true;
+            match self.accounts.trim(account) {
+                Trimmed::Freed(bytes) => return Some(bytes),
+                Trimmed::Nothing => return Some(0),
+                Trimmed::Busy => super::sync::pause(),
             }
-            super::sync::pause();
         }
-        false
+        None
     }
 
     /// Ends a claimed victim without asking its owner.
@@ -727,20 +731,39 @@ mod tests {
     /// rest alone.
     #[test]
     fn what_is_kept_below_the_account_that_is_short_is_demanded_no_more() {
-        for (released, victims) in [(0, 5), (1, 4), (3, 2), (4, 1)] {
-            let core = core(100);
+        for (released, victims) in [(0, 5), (1, 4), (3, 2), (4, 1), (5, 0)] {
+            let core = core(105);
             let high = Settings { limits: [100; LEVELS], traits: 3, ..Settings::default() };
             core.accounts.configure(2, &high).unwrap();
             let slots = [(); 10].map(|()| admit(&core, &ask(3, 10)));
+            admit(&core, &ask(4, 5));
             for &slot in &slots[..released] {
                 core.release(slot, 1, ask(3, 10).owner(), &Nobody).unwrap();
             }
             let requester = Some(Requester { account: 2, kind: 1, bytes: 50, growing: None });
             let short = shortage(Goal::Demand(50), requester);
             let short = Shortage { victims_max: 9, ..short };
-            let relief = core.make_room(&short, &All(ReclaimAnswer::Freed));
+            let relief = core.make_room_elsewhere(&short, &All(ReclaimAnswer::Freed));
             assert_eq!((relief.grants, relief.enough), (victims, true), "{released} released");
             core.accounts.charge_once(2, 1, 0, 50).expect("what is idle is at hand");
+        }
+    }
+
+    /// Nothing goes for the growth of a grant that has gone, whoever has the slot now.
+    #[test]
+    fn a_growth_ends_with_its_grant() {
+        for (again, generation) in [(false, 1), (true, 1), (true, 2)] {
+            let core = core(40);
+            let slots = [(); 4].map(|()| admit(&core, &ask(2, 10)));
+            core.release(slots[0], 1, ask(2, 10).owner(), &Nobody).unwrap();
+            if again {
+                assert_eq!(admit(&core, &ask(2, 10)), slots[0]);
+            }
+            let growing = Some((slots[0], generation));
+            let requester = Some(Requester { account: 2, kind: 0, bytes: 20, growing });
+            let short = shortage(Goal::Demand(20), requester);
+            let relief = core.make_room(&short, &All(ReclaimAnswer::Freed));
+            assert_eq!(relief.grants, if generation == 2 { 2 } else { 0 });
         }
     }
 

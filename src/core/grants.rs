@@ -719,6 +719,12 @@ impl Grants {
         self.segment(segment).generation(lane)
     }
 
+    /// Whether the grant of this generation has not ended, by a look.
+    pub fn is_there(&self, (slot, generation): (u32, u32)) -> bool {
+        let over = [State::Free, State::Reserved, State::Ending, State::Gone];
+        !over.contains(&self.word(slot).state()) && self.generation(slot) == generation
+    }
+
     /// The flags of a slot: exact for whoever holds it, else a hint.
     #[inline]
     pub fn flags(&self, slot: u32) -> u32 {

@@ -20,6 +20,7 @@
 
 use super::Core;
 use super::account::{DEPTH_MAX, ROOT};
+use super::admission::Granted;
 use super::bugs::{Bug, planted};
 use super::grants::SLOTS;
 use super::queue::{Pick, Sight};
@@ -50,8 +51,8 @@ pub struct Requester {
     pub kind: u8,
     /// Bytes it wants.
     pub bytes: u64,
-    /// Slot of the grant that is to grow by them: it does not go for its own growth.
-    pub growing: Option<u32>,
+    /// The grant that is to grow by them: it does not go for its own growth.
+    pub growing: Option<Granted>,
 }
 
 /// Which of priority and type decides first.
@@ -105,17 +106,22 @@ pub struct Shortage {
 }
 
 impl Shortage {
-    /// The same for a request by which the grant in a slot grows.
-    pub fn sparing(mut self, growing: Option<u32>) -> Self {
+    /// The same for a request by which a grant grows.
+    pub fn sparing(mut self, growing: Option<Granted>) -> Self {
         if let Some(requester) = &mut self.requester {
             requester.growing = growing;
         }
         self
     }
 
-    /// The slot of the grant that does not go because the bytes are for it.
-    pub fn spared(&self) -> Option<u32> {
+    /// The grant that does not go because the bytes are for it.
+    pub fn spared(&self) -> Option<Granted> {
         self.requester.and_then(|requester| requester.growing)
+    }
+
+    /// Its slot.
+    fn spared_slot(&self) -> Option<u32> {
+        self.spared().map(|(slot, _)| slot)
     }
 
     /// Whether it is the tenant's own request that is short.
@@ -433,7 +439,7 @@ impl Core {
         let mut sum: u64 = 0;
         for kind in self.kinds(shortage, tenant) {
             let owner = Owner::new(tenant, generation, kind);
-            for slot in self.slots(owner).filter(|&slot| Some(slot) != shortage.spared()) {
+            for slot in self.slots(owner).filter(|&slot| Some(slot) != shortage.spared_slot()) {
                 let word = self.grants.word(slot);
                 let may_go =
                     || !word.special() || self.grants.fields(slot).is_evictable(shortage.now_ns);
@@ -488,7 +494,7 @@ impl Core {
     /// The same for a shortage, without the grant that is to grow.
     pub fn pick_for(&self, owner: Owner, shortage: &Shortage) -> Option<Pick> {
         let sight = self.sight(owner, shortage.now_ns);
-        self.queue(owner).pick(&Sight { spared: shortage.spared(), ..sight })
+        self.queue(owner).pick(&Sight { spared: shortage.spared_slot(), ..sight })
     }
 
     /// Everything in a queue that may go, in the order in which it would. Allocates; for people.

@@ -4,6 +4,7 @@
 //! from the generations of the slots, and what changes with every grant stands on the account's
 //! first line, which is written anyway.
 
+use super::batch::Batches;
 use super::queue::Queue;
 use super::rate::Rate;
 use super::region::Zeroed;
@@ -20,6 +21,8 @@ pub struct Tenant {
     uuid: [AtomicU64; 2],
     /// Its turns in the fair queue; kept by `wait.rs`.
     pub turns: Turns,
+    /// Batches over several tenants that charge it.
+    pub batches: Batches,
     /// What happened to this tenant, for people.
     pub tally: Tally,
     /// One eviction queue for each allocation type.
@@ -72,6 +75,7 @@ unsafe impl Zeroed for Tenant {
                 held_up: AtomicU32::new(0),
                 generation: AtomicU32::new(0),
             },
+            batches: Batches::empty(),
             tally: Tally {
                 denied: zero(),
                 evicted_grants: zero(),
@@ -243,7 +247,7 @@ mod tests {
     use super::super::region::tests::{assert_empty_is_zeroed, words};
     use super::*;
 
-    words! { Tenant: rate uuid turns tally queues }
+    words! { Tenant: rate uuid turns batches tally queues }
     words! { Turns: tag credit moved least credited found_short held_up generation }
     words! { Tally: denied evicted_grants evicted_bytes granted_before }
 

@@ -44,6 +44,7 @@
 use super::Core;
 use super::account::{DEPTH_MAX, Obstacle, ROOT};
 use super::admission::{Ask, Granted, No, RESTARTS_MAX};
+use super::batch::{Batches, Reading};
 use super::bugs::{Bug, planted};
 use super::events::{GRANT_RECORDS, Nobody, Observer};
 use super::order::priority;
@@ -311,13 +312,13 @@ impl Waiting {
 
     /// The cell of the senior.
     pub fn senior(&self) -> Option<u32> {
-        // Relaxed: held, or a look of people.
-        self.state.senior.load(Ordering::Relaxed).checked_sub(1)
+        // Acquire: pairs with the Release in `set_senior`: what is read of it next is not older.
+        self.state.senior.load(Ordering::Acquire).checked_sub(1)
     }
 
     fn set_senior(&self, cell: Option<u32>) {
-        // Relaxed: held.
-        self.state.senior.store(cell.map_or(0, |cell| cell + 1), Ordering::Relaxed);
+        // Release: pairs with the Acquire in `senior`: nothing is aside for the one before then.
+        self.state.senior.store(cell.map_or(0, |cell| cell + 1), Ordering::Release);
     }
 
     /// Bytes set aside for the senior, with those that it is just being tried to set aside, or
@@ -348,8 +349,11 @@ impl Waiting {
     /// both times.
     pub fn live(&self, used: impl FnOnce() -> u64) -> Live {
         let look = || (self.charged_bytes(), self.aside_bytes());
+        let senior = self.senior();
         let (before, used, after) = (look(), used(), look());
-        let (charged, aside) = (before.0.min(after.0), before.1.max(after.1));
+        // What was charged for one senior may be in its grant, and as much be charged for the next.
+        let charged = if self.senior() == senior { before.0.min(after.0) } else { 0 };
+        let aside = before.1.max(after.1);
         let most = used.saturating_sub(charged);
         // Never more, though it may have changed several times meanwhile.
         Live { least: used.saturating_sub(aside).min(most), most }
@@ -840,14 +844,23 @@ impl Core {
     /// Whether one that fits would be served before one of its tenant that may fit as well: bytes
     /// on their way, of others and of batches, hid that from the look at it in this walk.
     fn would_overtake(&self, ask: &Ask, walk: u32) -> bool {
-        let Some(least) = self.tenant(ask.account).turns.least_short(walk) else { return false };
+        let tenant = self.tenant(ask.account);
+        let Some(least) = tenant.turns.least_short(walk) else { return false };
         if self.accounts.shortage(ask.account, ask.bytes).is_some() {
             return false;
         }
-        let before = self.batches.read();
-        let short = self.accounts.is_short(ask.account, least);
-        let certain = before.in_flight() == 0 && self.batches.read() == before;
-        !(short && certain)
+        // At its own limit only those batches that charge the tenant itself.
+        let (own, all) = (tenant.batches.read(), self.batches.read());
+        let still = |batches: &Batches, before: Reading| {
+            before.in_flight() == 0 && batches.read() == before
+        };
+        !self.accounts.surely_short(ask.account, least).is_some_and(|short| {
+            if short == ask.account {
+                still(&tenant.batches, own)
+            } else {
+                still(&self.batches, all)
+            }
+        })
     }
 
     /// Virtual time goes on to what was served.
