@@ -472,8 +472,8 @@ mod stepped {
         }
     }
 
-    /// Its owner gives up a place in line, or looks at it in time or too late, while its tenant goes
-    /// and another gets the slot.
+    /// Its owner gives up a place in line, or looks at it in time or too late, while its tenant
+    /// goes and another gets the slot.
     #[test]
     fn what_becomes_of_a_ticket_is_never_told_of_the_next_tenant_of_its_slot() {
         for (late, gives_up) in [(false, true), (false, false), (true, false)] {
