@@ -521,7 +521,8 @@ typedef struct allot_event {
     uint64_t detail;
     // What the account used when the event was recorded.
     uint64_t used_bytes;
-    // The slot of the account concerned: ALLOT_SLOT of its handle, 0 for the pool.
+    // The slot of the account concerned: ALLOT_SLOT of its handle; 0 for the pool, and for a
+    // request of a tenant that is gone and whose slot another one has.
     uint32_t account;
     // The number of the allocation type.
     uint32_t allocation_type;

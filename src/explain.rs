@@ -160,6 +160,10 @@ impl Governor {
         let first = pinned.first().map(|p| p.0);
         let bytes = pinned.iter().map(|p| p.1).sum();
         let counted = reason == Some(DenialReason::GrantCount);
+        let holders = {
+            let admin = lock(&self.admin);
+            self.holders(&admin, account)
+        };
         let mut explained = Explanation {
             tenant: String::new(),
             allocation_type: AllocationType::ALL[usize::from(ask.kind)],
@@ -170,7 +174,7 @@ impl Governor {
             short_bytes: short,
             used_bytes: used,
             limit,
-            holders: self.holders(&lock(&self.admin), account),
+            holders,
             evictions: self.plan(&ask, self.count_in_the_way(&ask, alike), gone),
             pins: Pins { grants: pinned.len() as u32, bytes, first },
             pinned: pinned.iter().map(|p| p.0).take(LISTED_MAX).collect(),

@@ -30,7 +30,7 @@ use crate::core::evict::Relief;
 use crate::core::grants::{Fields, Refused, Slot, flag};
 use crate::core::handle::{GrantId, TenantHandle};
 use crate::core::order::{Goal, Sums};
-use crate::core::sync::{AtomicU32, AtomicU64, Mutex, pause};
+use crate::core::sync::{AtomicU32, AtomicU64, Mutex, lock, pause};
 use crate::core::word::{GRANT_BYTES_MAX, Owner, SlotWord};
 use crate::core::{Core, Sizes};
 use crate::details::Details;
@@ -1222,7 +1222,12 @@ impl Governor {
     /// Counts and records a denial, of a request that has waited by its number in line. Its record
     /// has room.
     pub(crate) fn count_denial(&self, ask: &Ask, denial: Denial, ticket: u64) -> Refusal {
-        self.core.tenant(ask.account).tally.note_denied();
+        // Who looks at a place in line may do so long after its tenant has gone.
+        let waited = ticket != 0 || denial.reason == DenialReason::WaitedTooLong;
+        let _admin = waited.then(|| lock(&self.admin));
+        if self.is_of_slot(ask) {
+            self.core.tenant(ask.account).tally.note_denied();
+        }
         if self.core.events.is_enabled() {
             self.record_denial(ask, &denial, ticket);
         }

@@ -241,8 +241,8 @@ impl Governor {
         }
     }
 
-    /// Forgets the handlers of those who had the slot of a tenant before: of the last one, if it was
-    /// draining, whose generation need not be the one before, for registrations that failed have
+    /// Forgets the handlers of those who had the slot of a tenant before: of the last one, if it
+    /// drained, whose generation need not be the one before, for registrations that failed have had
     /// theirs.
     pub(crate) fn forget_handlers_before(&self, tenant: TenantHandle) {
         let is_before = |other: &TenantHandle| {

@@ -22,7 +22,7 @@ use crate::core::events::{End, Event, EventKind, GRANT_RECORDS, Observer, Verb, 
 use crate::core::grants::flag;
 use crate::core::handle::{GrantId, TenantHandle};
 use crate::core::pressure::Pressure;
-use crate::core::sync::Ordering;
+use crate::core::sync::{Ordering, lock};
 use crate::core::word::Owner;
 use crate::details::Detail;
 use crate::error::{AccountName, Denial, DenialReason, Error, Pins, Refusal};
@@ -123,7 +123,7 @@ impl Governor {
     /// Refuses a handle of an earlier tenant: records name the account, and so would say that its
     /// tenant of now has asked.
     fn check_handle(&self, ask: &Ask) -> Result<(), Error> {
-        if self.core.accounts.generation(ask.account) == ask.generation {
+        if self.is_of_slot(ask) {
             return Ok(());
         }
         let tenant = self.tenant_handle(ask.owner());
@@ -222,15 +222,32 @@ impl Governor {
     /// Records what becomes of a request that stood in line.
     pub(crate) fn record_ticket(&self, kind: EventKind, ask: &Ask, ticket: u64, detail: u64) {
         if ticket != 0 {
-            let event = self.event(kind, ask.owner(), (0, 0), ask.bytes);
+            let _admin = lock(&self.admin);
+            let event = self.event_of(kind, ask);
             self.push(Event { grant: ticket, detail, ..event });
         }
+    }
+
+    /// About a request; of nobody, once another tenant has its slot. While the caller holds the
+    /// administrative mutex no other one comes to have it, and the record of that comes later.
+    fn event_of(&self, kind: EventKind, ask: &Ask) -> Event {
+        if self.is_of_slot(ask) {
+            return self.event(kind, ask.owner(), (0, 0), ask.bytes);
+        }
+        let nobody = Owner::new(ROOT, 0, ask.kind);
+        Event { used_bytes: 0, ..self.event(kind, nobody, (0, 0), ask.bytes) }
+    }
+
+    /// Whether the slot is the tenant's that asks, or was the last time that it was anybody's.
+    pub(crate) fn is_of_slot(&self, ask: &Ask) -> bool {
+        self.core.accounts.generation(ask.account) == ask.generation
     }
 
     /// Records that somebody asks for the answer of a request in line, which is there.
     #[cold]
     pub(crate) fn note_polled(&self, ask: &Ask, ticket: u64) {
-        let event = self.event(EventKind::Polled, ask.owner(), (0, 0), ask.bytes);
+        let _admin = lock(&self.admin);
+        let event = self.event_of(EventKind::Polled, ask);
         self.core.events.push_if_room(&Event { grant: ticket, ..event });
     }
 
@@ -275,7 +292,7 @@ impl Governor {
 
     #[cold]
     pub(crate) fn record_denial(&self, ask: &Ask, denial: &Denial, ticket: u64) {
-        let event = self.event(EventKind::Denied, ask.owner(), (0, 0), ask.bytes);
+        let event = self.event_of(EventKind::Denied, ask);
         let (reason, detail) = (denial.reason.code(), denial.short_bytes);
         self.push(Event { reason, detail, grant: ticket, ..event });
     }

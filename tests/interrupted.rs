@@ -34,8 +34,9 @@ mod stepped {
     use allotment::internals::{Core, Sizes};
     use allotment::os::ManualClock;
     use allotment::{
-        AccountName, AllocationType, DenialReason, Error, Governor, GovernorConfig, Grant, GrantId,
-        GroupConfig, GroupHandle, OwnedTicket, Pressure, Refusal,
+        AccountName, AllocationType, DenialReason, Error, EventKind, EventRead, Governor,
+        GovernorConfig, Grant, GrantId, GroupConfig, GroupHandle, Holder, OwnedTicket, Pressure,
+        Refusal,
     };
     use allotment::{
         IsolationLevel, ManagerOptions, MemoryAllocationRequest, MemoryAllocationResponse,
@@ -142,10 +143,16 @@ mod stepped {
             }
         }
 
-        fn end(self) -> T {
+        /// Goes on to its end, for which it may need that others go on.
+        fn let_go(&mut self) {
             if self.stopped {
                 self.go_on.send(()).unwrap();
+                self.stopped = false;
             }
+        }
+
+        fn end(mut self) -> T {
+            self.let_go();
             self.thread.join().unwrap()
         }
     }
@@ -165,6 +172,33 @@ mod stepped {
                 let stopped = begun.stopped;
                 let others = other(&state);
                 (stopped, begun.end(), others)
+            });
+            check(&state, answer, others);
+            if !stopped {
+                assert!(step > 0, "the call had no steps to stop at");
+                return;
+            }
+        }
+        panic!("a call takes more than {STEPS_MAX} steps");
+    }
+
+    /// The same where `call` may stop while it holds a mutex that `other` takes: that one stops as
+    /// well then, and both go on.
+    fn beside_every_step<S: Sync, A: Send, B: Send>(
+        new: impl Fn() -> S,
+        call: impl Fn(&S) -> A + Sync,
+        other: impl Fn(&S) -> B + Sync,
+        check: impl Fn(&S, A, B),
+    ) {
+        for step in 0..STEPS_MAX {
+            let state = new();
+            let (stopped, answer, others) = scope(|scope| {
+                let mut begun = Call::begin(scope, step, || call(&state));
+                let stopped = begun.stopped;
+                let mut beside = Call::begin(scope, STEPS_MAX, || other(&state));
+                begun.let_go();
+                beside.let_go();
+                (stopped, begun.end(), beside.end())
             });
             check(&state, answer, others);
             if !stopped {
@@ -385,9 +419,15 @@ mod stepped {
     #[test]
     fn nobody_is_told_the_name_or_the_use_of_the_slots_next_owner() {
         let new = || {
-            let config =
-                GovernorConfig { tenants_max: 1, groups_max: 1, ..GovernorConfig::new(10) };
+            let config = GovernorConfig {
+                tenants_max: 1,
+                groups_max: 1,
+                grants_max: 64,
+                ghost_keys_max: 0,
+                ..GovernorConfig::new(10)
+            };
             let governor = Governor::new(config).unwrap();
+            governor.on_leak(|_| {});
             let group = governor.register_group(GroupConfig::new("first group")).unwrap();
             let config = TenantConfig::new(TenantId::from_u128(1), "first");
             let config = TenantConfig { parent: Some(group), ..config };
@@ -404,34 +444,94 @@ mod stepped {
             let request = Request::new(tenant, AllocationType::ModelLoad, 5);
             governor.try_request(&request).unwrap().into_id();
         };
-        type Look = fn(&Governor, AccountName) -> Result<String, Error>;
-        let looks: [Look; 3] = [
-            |governor, account| governor.name(account),
-            |governor, account| {
-                let holders = governor.largest_holders(account)?;
-                Ok(holders.first().map_or("first", |_| "next").to_string())
+        fn largest(holders: Vec<Holder>) -> String {
+            holders.first().map_or("first".to_string(), |holder| holder.name.clone())
+        }
+        type Look = fn(&Governor, GroupHandle, TenantHandle) -> Result<String, Error>;
+        let looks: [Look; 5] = [
+            |governor, _, tenant| governor.name(AccountName::Tenant(tenant)),
+            |governor, group, _| governor.name(AccountName::Group(group)),
+            |governor, _, tenant| {
+                governor.largest_holders(AccountName::Tenant(tenant)).map(largest)
             },
-            |governor, account| match account {
-                AccountName::Tenant(tenant) => {
-                    let request = Request::new(tenant, AllocationType::ModelLoad, 11);
-                    governor.explain(&request).map(|explained| explained.tenant)
-                }
-                _ => Ok("first".to_string()),
+            |governor, group, _| governor.largest_holders(AccountName::Group(group)).map(largest),
+            |governor, _, tenant| {
+                let request = Request::new(tenant, AllocationType::ModelLoad, 11);
+                governor.explain(&request).map(|explained| explained.tenant)
             },
         ];
-        for (look, is_group) in looks.into_iter().flat_map(|look| [(look, false), (look, true)]) {
-            at_every_step(
+        for look in looks {
+            beside_every_step(
                 new,
-                |(governor, group, tenant)| match is_group {
-                    true => look(governor, AccountName::Group(*group)),
-                    false => look(governor, AccountName::Tenant(*tenant)),
-                },
+                |(governor, group, tenant)| look(governor, *group, *tenant),
                 replace,
                 |_, told, ()| match told {
                     Ok(told) => assert!(told.starts_with("first"), "{told}"),
                     Err(error) => assert!(matches!(error, Error::Gone { .. }), "{error}"),
                 },
             );
+        }
+    }
+
+    /// Its owner gives up a place in line, or looks at it in time or too late, while its tenant
+    /// goes and another gets the slot.
+    #[test]
+    fn what_becomes_of_a_ticket_is_never_told_of_the_next_tenant_of_its_slot() {
+        for (late, gives_up) in [(false, true), (false, false), (true, false)] {
+            let mut answered = false;
+            for step in 0..STEPS_MAX {
+                let clock = ManualClock::new();
+                let config = GovernorConfig {
+                    tenants_max: 2,
+                    events_max: 256,
+                    clock: clock.clone().into(),
+                    ..GovernorConfig::new(10)
+                };
+                let governor = Governor::new(config).unwrap();
+                governor.on_leak(|_| {});
+                let register = |number| {
+                    governor.register_tenant(TenantConfig::new(TenantId::from_u128(number), ""))
+                };
+                let [other, one] = [1, 2].map(|number| register(number).unwrap());
+                let request =
+                    |tenant, bytes| Request::new(tenant, AllocationType::ModelLoad, bytes);
+                governor.request(&request(other, 10)).unwrap().into_id();
+                let mut ticket =
+                    governor.enqueue(&request(one, 5), Duration::from_secs(1)).unwrap();
+                if late {
+                    clock.advance_ns(2 * SECOND_NS);
+                }
+                let next = scope(|scope| {
+                    let mut call = Call::begin(scope, step, move || match gives_up {
+                        true => drop(ticket),
+                        false => drop(ticket.poll()),
+                    });
+                    answered = !call.stopped;
+                    // It stops where the call has what it needs.
+                    let mut next = Call::begin(scope, STEPS_MAX, || {
+                        governor.unregister_tenant(one, Unregister::IfIdle).unwrap();
+                        register(3).unwrap()
+                    });
+                    call.let_go();
+                    next.let_go();
+                    call.end();
+                    next.end()
+                });
+                assert_eq!(next.index(), one.index());
+                assert_eq!(governor.usage(next).unwrap().denied, 0, "{step}");
+                let (mut events, mut registered) = (governor.events(), 0);
+                while let EventRead::Event(event) = events.read() {
+                    let is_its = event.account == next.index();
+                    registered += u32::from(is_its && event.kind == EventKind::Registered);
+                    let told = is_its && registered == 2 && event.kind != EventKind::Registered;
+                    assert!(!told, "{step}: {event:?}");
+                }
+                assert_eq!(registered, 2);
+                if answered {
+                    break;
+                }
+            }
+            assert!(answered);
         }
     }
 
@@ -1695,7 +1795,7 @@ mod stepped {
     /// Where it is not certain that a group may lose anything, those after it in order do.
     #[test]
     fn who_is_after_a_busy_group_is_asked_in_its_place() {
-        let core = filled(Some(6), [1, 1]);
+        let core = filled(Some(5), [1, 1]);
         (0..3).for_each(|_| assert!(core.admit(&ask(4, 5), &Nobody).is_ok()));
         let relief = evict_beside_a_busy_one(core, 5);
         assert_eq!((relief.grants, relief.enough), (1, true));

@@ -72,7 +72,8 @@ pub struct allot_event {
     pub detail: u64,
     /// What the account used when the event was recorded.
     pub used_bytes: u64,
-    /// The slot of the account concerned: ALLOT_SLOT of its handle, 0 for the pool.
+    /// The slot of the account concerned: ALLOT_SLOT of its handle; 0 for the pool, and for a
+    /// request of a tenant that is gone and whose slot another one has.
     pub account: u32,
     /// The number of the allocation type.
     pub allocation_type: u32,

@@ -271,7 +271,8 @@ pub struct Event {
     pub from: u8,
     /// The state after, for changes of state.
     pub to: u8,
-    /// The index of the account concerned.
+    /// The index of the account concerned; 0, the pool's, also for a request of a tenant that is
+    /// gone and whose slot another one has.
     pub account: u32,
     /// The code of the allocation type.
     pub allocation_type: u8,

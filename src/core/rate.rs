@@ -201,7 +201,7 @@ impl RateLimit {
         }
         let start_ns = now_ns.saturating_add(early_ns);
         match start_ns.checked_add(self.interval_ns) {
-            Some(next_ns) if next_ns < FULL => Ok(next_ns | word & SECOND),
+            Some(next_ns) if next_ns < FULL => Ok(next_ns | (word & SECOND)),
             // The end of time, 292 years on: nothing passes rather than everything.
             _ => Err(u64::MAX),
         }
@@ -335,7 +335,7 @@ impl Rate {
             // AcqRel: Release pairs with the Acquire in `word`; the limit is stored before. Acquire
             // on success and failure: as in `word`, for the next change.
             let order = (Ordering::AcqRel, Ordering::Acquire);
-            match self.word.compare_exchange(seen, next | !seen & SECOND, order.0, order.1) {
+            match self.word.compare_exchange(seen, next | (!seen & SECOND), order.0, order.1) {
                 Ok(_) => return,
                 // A request has passed at the limit before.
                 Err(newer) => seen = newer,
@@ -349,7 +349,7 @@ impl Rate {
         let second = self.word.load(Ordering::Relaxed) & SECOND;
         // Release: pairs with the Acquire in `word`; whoever sees this word sees that the account
         // of the last tenant was closed.
-        self.word.store(FULL + u64::from(generation) | second, Ordering::Release);
+        self.word.store((FULL + u64::from(generation)) | second, Ordering::Release);
     }
 }
 

@@ -185,7 +185,7 @@ const POOL_FILL: StepsMax = StepsMax {
 const SHED: StepsMax =
     StepsMax { constant: 2, by_account: TYPES as u64 * 9, by_segment: 8 + 5 * LANES };
 const DENIAL: StepsMax =
-    StepsMax::new(3 + in_force(LIMIT) + EVENT + ATTAINABLE + PROMISED).plus(POOL_FILL).plus(SHED);
+    StepsMax::new(5 + in_force(LIMIT) + EVENT + ATTAINABLE + PROMISED).plus(POOL_FILL).plus(SHED);
 
 // hot_path.rs
 
@@ -201,7 +201,7 @@ pub const REQUEST: StepsMax = PREPARE
     .plus(CHARGE)
     .plus(StepsMax::new(ABANDON))
     .times(RESTARTS_MAX)
-    .plus(StepsMax::new(REQUEST_AT_ONCE + 2 + RATE + PUBLISH + UNCHARGE + EVENT + CALL))
+    .plus(StepsMax::new(REQUEST_AT_ONCE + 3 + RATE + PUBLISH + UNCHARGE + EVENT + CALL))
     .plus(DENIAL);
 /// Of `grow`.
 pub const GROW: StepsMax = CHARGE
