@@ -132,6 +132,9 @@ pub struct Governor {
     gates: Gates,
     pub(crate) config: GovernorConfig,
     pub(crate) admin: Mutex<Admin>,
+    /// Held while a tenant's slot goes to the next one, until that is recorded, and by whoever
+    /// records something of a tenant that may have gone. Nobody waits for anything with it.
+    pub(crate) slots: Mutex<()>,
     /// When the next reservation runs out.
     pub(crate) due_ns: AtomicU64,
     /// 1: a request found the table of grants full.
@@ -179,6 +182,7 @@ impl Governor {
             core,
             tag,
             admin: Mutex::new(Admin::new(&config)),
+            slots: Mutex::default(),
             due_ns: AtomicU64::new(u64::MAX),
             slots_wanted: AtomicU32::new(0),
             idle: Idle::default(),
@@ -1224,7 +1228,7 @@ impl Governor {
     pub(crate) fn count_denial(&self, ask: &Ask, denial: Denial, ticket: u64) -> Refusal {
         // Who looks at a place in line may do so long after its tenant has gone.
         let waited = ticket != 0 || denial.reason == DenialReason::WaitedTooLong;
-        let _admin = waited.then(|| lock(&self.admin));
+        let _slots = waited.then(|| lock(&self.slots));
         if self.is_of_slot(ask) {
             self.core.tenant(ask.account).tally.note_denied();
         }

@@ -222,14 +222,14 @@ impl Governor {
     /// Records what becomes of a request that stood in line.
     pub(crate) fn record_ticket(&self, kind: EventKind, ask: &Ask, ticket: u64, detail: u64) {
         if ticket != 0 {
-            let _admin = lock(&self.admin);
+            let _slots = lock(&self.slots);
             let event = self.event_of(kind, ask);
             self.push(Event { grant: ticket, detail, ..event });
         }
     }
 
-    /// About a request; of nobody, once another tenant has its slot. While the caller holds the
-    /// administrative mutex no other one comes to have it, and the record of that comes later.
+    /// About a request; of nobody, once another tenant has its slot. While the caller holds
+    /// [`Governor::slots`] no other one comes to have it, and the record of that comes later.
     fn event_of(&self, kind: EventKind, ask: &Ask) -> Event {
         if self.is_of_slot(ask) {
             return self.event(kind, ask.owner(), (0, 0), ask.bytes);
@@ -246,7 +246,7 @@ impl Governor {
     /// Records that somebody asks for the answer of a request in line, which is there.
     #[cold]
     pub(crate) fn note_polled(&self, ask: &Ask, ticket: u64) {
-        let _admin = lock(&self.admin);
+        let _slots = lock(&self.slots);
         let event = self.event_of(EventKind::Polled, ask);
         self.core.events.push_if_room(&Event { grant: ticket, ..event });
     }

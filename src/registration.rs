@@ -224,12 +224,15 @@ impl Governor {
         admin.check_guarantees(parent, 0, settings.guarantee)?;
         self.take_room_for_change()?;
         afterwards.try_change();
+        // Until it is recorded whose the slot is now.
+        let slots = lock(&self.slots);
         let prepare = |index, generation| self.begin_tenant(index, generation, &config);
         let opened = self.open(&mut admin, TENANTS, parent, &settings, prepare);
         let (index, generation) = opened.inspect_err(|_| {
             self.note_tried(ROOT, false, || self.detail_of(ROOT, 1, &Kind::Tenant(config.clone())));
         })?;
         self.enter(&mut admin, index, generation, parent, Kind::Tenant(config));
+        drop(slots);
         // Cannot fail: the id is new and there are as many entries as tenants.
         let entered = self.core.enter(id.as_u128(), index);
         debug_assert!(entered.is_ok());
@@ -381,7 +384,7 @@ impl Governor {
         let accounts = &self.core.accounts;
         let mut held = BTreeSet::new();
         for &(tenant, _) in &admin.closed[TENANTS] {
-            let mut at = if accounts.used(tenant) > 0 { tenant } else { ROOT };
+            let mut at = if self.core.holds_grants(tenant) { tenant } else { ROOT };
             while at != ROOT {
                 held.insert(at);
                 at = accounts.parent(at);

@@ -305,6 +305,38 @@ mod stepped {
         );
     }
 
+    /// A tenant has what a batch has charged for a moment when it goes and another is to have its
+    /// place.
+    #[test]
+    fn no_table_is_full_of_tenants_that_a_batch_has_charged() {
+        let new = || {
+            let config = GovernorConfig { tenants_max: 2, ..GovernorConfig::new(10) };
+            let governor = Governor::new(config).unwrap();
+            let tenants = [1, 2].map(|number| {
+                let config = TenantConfig::new(TenantId::from_u128(number), "");
+                governor.register_tenant(config).unwrap()
+            });
+            (governor, tenants)
+        };
+        at_every_step(
+            new,
+            |(governor, tenants)| {
+                let of =
+                    |at: usize, bytes| Request::new(tenants[at], AllocationType::ModelLoad, bytes);
+                governor.request_all(&[of(0, 5), of(1, 6)]).is_err()
+            },
+            |(governor, tenants)| {
+                governor.unregister_tenant(tenants[0], Unregister::Drain).unwrap();
+                let next = TenantConfig::new(TenantId::from_u128(3), "");
+                governor.register_tenant(next)
+            },
+            |_, refused, registered| {
+                assert!(refused);
+                assert!(matches!(registered, Ok(_) | Err(Error::Contended)), "{registered:?}");
+            },
+        );
+    }
+
     /// A tenant is looked for while its slot goes to another, at any step of both.
     #[test]
     fn nobody_is_found_by_the_id_of_the_slots_last_tenant() {
@@ -1762,6 +1794,55 @@ mod stepped {
             |(core, ..), relief, _| {
                 let left = held(core, 2) + held(core, 3);
                 assert!(left >= 22 || left == 20 && relief.grants == 0, "{left} of 22: {relief:?}");
+            },
+        );
+    }
+
+    /// E2. What is set aside for the senior below a group is given up, and as much set aside for
+    /// the next one beside it, while it is told what the group has in grants.
+    #[test]
+    fn a_group_keeps_its_guarantee_in_grants_while_the_senior_changes() {
+        let new = || {
+            let core = Core::new(&Sizes {
+                capacity_bytes: 100,
+                groups_max: 1,
+                tenants_max: 3,
+                grants_max: 64,
+                ghost_keys_max: 0,
+                quantum_bytes: 0,
+                events: Recorded::default(),
+                waiters_max: 4,
+                patience_ns: 10,
+            });
+            let high = Settings { traits: 3, ..settings(BYTES_MAX, 0) };
+            let (group, low) = (settings(BYTES_MAX, 50), settings(BYTES_MAX, 0));
+            for (index, parent, settings) in
+                [(1, ROOT, group), (2, 1, low), (3, 1, low), (4, ROOT, high)]
+            {
+                let generation = core.accounts.open(index, parent, &settings).unwrap();
+                core.begin(index, index.into(), generation);
+            }
+            for (account, kind, bytes) in [(2, 0, 20), (2, 0, 20), (3, 0, 20), (4, 1, 10)] {
+                core.admit(&Ask { kind, ..ask(account, bytes) }, &Nobody).unwrap();
+            }
+            for (account, bytes) in [(2, 60), (4, 40)] {
+                core.enter_line(&ask(account, bytes), u64::MAX).unwrap();
+                hand_over(&core, 0);
+            }
+            // The second time it has made way for itself, and waits for less long than the other.
+            [20, 40].map(|now_ns| hand_over(&core, now_ns));
+            assert_eq!(core.aside_of(2), 30);
+            core
+        };
+        at_every_step(
+            new,
+            |core| evict_for(core, 5),
+            |core| {
+                hand_over(core, 60);
+                assert_eq!(core.aside_of(4), 30);
+            },
+            |core, relief, ()| {
+                assert_eq!((held(core, 2) + held(core, 3), relief.grants), (60, 0));
             },
         );
     }

@@ -149,12 +149,13 @@ pub const MUTANTS: &[Mutant] = &[
         &[
             (
                 "if let Err(obstacle) = charged {",
-                "if let Err(obstacle) = charged {\n                self.batches.end();",
+                "if let Err(obstacle) = charged {\n                end(&self.batches.0);",
             ),
             (
-                "        if several {\n            self.batches.end();\n        }\n        answer",
-                "        if several && answer.is_ok() {
-            self.batches.end();
+                "            end(&self.batches.0);\n        }\n        answer",
+                "            if answer.is_ok() {
+                end(&self.batches.0);
+            }
         }
         answer",
             ),

@@ -1285,6 +1285,8 @@ impl Accounts {
             let word = account.used();
             let bare = account.pass().is_unguaranteed(word);
             let guarantee = if bare { 0 } else { account.guarantee(word) };
+            // After the guarantee: it is that of this version (P3).
+            let versions = word.config_version() << 16 | account.used().config_version();
             let unused = guarantee.saturating_sub(word.used());
             // Of a tenant counts what is in use, of a group what is not: what was released matters
             // where the one is beyond the guarantee and the other within it.
@@ -1299,7 +1301,7 @@ impl Accounts {
                 }
             };
             let released = if matters { word.releases() + 1 } else { 0 };
-            let looked = mix(index, (released << 32) | word.config_version());
+            let looked = mix(index, (released << 32) | versions);
             part.fingerprint = part.fingerprint.wrapping_add(looked);
         }
         parts

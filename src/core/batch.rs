@@ -18,22 +18,13 @@ use super::account::Obstacle;
 use super::admission::{Ask, Granted, No, Prepared};
 use super::bugs::{Bug, planted};
 use super::events::Observer;
-use super::region::Zeroed;
 use super::sync::{AtomicU64, Ordering};
 
 /// Requests a batch may hold.
 pub const BATCH_MAX: usize = 64;
 
 /// The batch word.
-#[repr(transparent)]
 pub struct Batches(AtomicU64);
-
-// SAFETY: an atomic is valid when zero, zero is no batch yet, and it needs no Drop.
-unsafe impl Zeroed for Batches {
-    fn empty() -> Self {
-        Self(AtomicU64::new(0))
-    }
-}
 
 /// A reading of the batch word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +33,19 @@ pub struct Reading(u64);
 const BEGUN: u64 = 1 << 16;
 
 impl Reading {
+    /// A batch word now: that of all, or of a tenant.
+    #[inline]
+    pub fn of(word: &AtomicU64) -> Self {
+        // Acquire: pairs with the AcqRel in `begin` and `end`: who was refused because of a
+        // batch's charge has acquired it in the used word, so it sees the batch here.
+        Self(word.load(Ordering::Acquire))
+    }
+
+    /// Whether there was no batch then, and none has begun since: asked with the word now.
+    pub fn was_quiet(self, now: Self) -> bool {
+        self.in_flight() == 0 && now == self
+    }
+
     /// Batches in flight.
     pub fn in_flight(self) -> u64 {
         self.0 % BEGUN
@@ -51,7 +55,7 @@ impl Reading {
 impl Batches {
     /// No batch yet.
     pub fn new() -> Self {
-        Self::empty()
+        Self(AtomicU64::new(0))
     }
 
     /// Whether there ever was a batch over several tenants, beside the `own` one.
@@ -63,20 +67,18 @@ impl Batches {
     /// The word now.
     #[inline]
     pub fn read(&self) -> Reading {
-        // Acquire: pairs with the AcqRel in `begin` and `end`: who was refused because of a
-        // batch's charge has acquired it in the used word, so it sees the batch here.
-        Reading(self.0.load(Ordering::Acquire))
+        Reading::of(&self.0)
     }
+}
 
-    fn begin(&self) {
-        // AcqRel: before the first charge, which publishes it through the used word.
-        self.0.fetch_add(BEGUN + 1, Ordering::AcqRel);
-    }
+fn begin(word: &AtomicU64) {
+    // AcqRel: before the first charge, which publishes it through the used word.
+    word.fetch_add(BEGUN + 1, Ordering::AcqRel);
+}
 
-    fn end(&self) {
-        // AcqRel: after the last hand-back; pairs with the Acquire in `read`.
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
+fn end(word: &AtomicU64) {
+    // AcqRel: after the last hand-back; pairs with the Acquire in `Reading::of`.
+    word.fetch_sub(1, Ordering::AcqRel);
 }
 
 impl Default for Batches {
@@ -121,6 +123,15 @@ impl Core {
         answer
     }
 
+    /// Whether what a tenant uses is more than what is set aside for it and what a batch may have
+    /// there for a moment. Exact of one that was closed, while nobody is at work for it.
+    pub fn holds_grants(&self, account: u32) -> bool {
+        let before = Reading::of(&self.tenant(account).batches);
+        let used = self.accounts.used(account);
+        used > self.aside_of(account)
+            && before.was_quiet(Reading::of(&self.tenant(account).batches))
+    }
+
     /// One charge for each tenant, of the sum of its requests.
     fn charge_all(&self, asks: &[Ask], ready: &[Prepared]) -> Result<(), (usize, No)> {
         let first = |i: &usize| asks[..*i].iter().all(|a| a.account != asks[*i].account);
@@ -129,11 +140,11 @@ impl Core {
         let tenants = (0..asks.len()).filter(first);
         let several = tenants.clone().nth(1).is_some();
         if several {
-            self.batches.begin();
+            begin(&self.batches.0);
         }
         let mut answer = Ok(());
         if several {
-            tenants.clone().for_each(|i| self.tenant(asks[i].account).batches.begin());
+            tenants.clone().for_each(|i| begin(&self.tenant(asks[i].account).batches));
         }
         for i in tenants.clone() {
             let (account, generation) = (asks[i].account, asks[i].generation);
@@ -152,8 +163,8 @@ impl Core {
             }
         }
         if several {
-            tenants.for_each(|i| self.tenant(asks[i].account).batches.end());
-            self.batches.end();
+            tenants.for_each(|i| end(&self.tenant(asks[i].account).batches));
+            end(&self.batches.0);
         }
         answer
     }
@@ -161,27 +172,19 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use super::super::region::tests::{assert_empty_is_zeroed, words};
     use super::*;
-
-    words! { Batches: 0 }
-
-    #[test]
-    fn an_empty_cell_is_a_zeroed_one() {
-        assert_empty_is_zeroed::<Batches>();
-    }
 
     #[test]
     fn a_batch_sees_every_other_one() {
         let batches = Batches::new();
         assert!(!batches.any_but(0));
-        batches.begin();
+        begin(&batches.0);
         assert!(batches.any_but(0) && !batches.any_but(1));
         assert_eq!(batches.read().in_flight(), 1);
-        batches.begin();
+        begin(&batches.0);
         assert!(batches.any_but(1));
-        batches.end();
-        batches.end();
+        end(&batches.0);
+        end(&batches.0);
         assert!(batches.any_but(0) && batches.any_but(1), "there was one");
         assert_eq!(batches.read().in_flight(), 0);
     }

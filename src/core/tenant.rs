@@ -4,7 +4,6 @@
 //! from the generations of the slots, and what changes with every grant stands on the account's
 //! first line, which is written anyway.
 
-use super::batch::Batches;
 use super::queue::Queue;
 use super::rate::Rate;
 use super::region::Zeroed;
@@ -21,8 +20,8 @@ pub struct Tenant {
     uuid: [AtomicU64; 2],
     /// Its turns in the fair queue; kept by `wait.rs`.
     pub turns: Turns,
-    /// Batches over several tenants that charge it.
-    pub batches: Batches,
+    /// The word of batches over several tenants that charge it; kept by `batch.rs`.
+    pub batches: AtomicU64,
     /// What happened to this tenant, for people.
     pub tally: Tally,
     /// One eviction queue for each allocation type.
@@ -75,7 +74,7 @@ unsafe impl Zeroed for Tenant {
                 held_up: AtomicU32::new(0),
                 generation: AtomicU32::new(0),
             },
-            batches: Batches::empty(),
+            batches: zero(),
             tally: Tally {
                 denied: zero(),
                 evicted_grants: zero(),

@@ -44,7 +44,7 @@
 use super::Core;
 use super::account::{DEPTH_MAX, Obstacle, ROOT};
 use super::admission::{Ask, Granted, No, RESTARTS_MAX};
-use super::batch::{Batches, Reading};
+use super::batch::Reading;
 use super::bugs::{Bug, planted};
 use super::events::{GRANT_RECORDS, Nobody, Observer};
 use super::order::priority;
@@ -62,6 +62,8 @@ pub const DECIDED_MAX: usize = if cfg!(allot_loom) { 2 } else { 32 };
 const WALKS_MAX: u32 = 8;
 /// What a byte of weight 1 counts: divisible by every weight.
 const BYTE_TAG: u64 = 12;
+/// Looks at what is in use during each of which the senior changes, before nothing of it counts.
+const SENIOR_LOOKS_MAX: u32 = 4;
 /// Tags further apart than this are not of the same time.
 const TAGS_APART_MAX: u64 = 1 << 62;
 
@@ -174,6 +176,8 @@ struct State {
     virtual_time: AtomicU64,
     /// The cell of the senior, plus one.
     senior: AtomicU32,
+    /// How often one was made, or began to give up what it had.
+    seniors: AtomicU64,
     /// Bytes set aside for it, and while that changes all that may be in use for it.
     aside_bytes: AtomicU64,
     /// Bytes set aside for it, and while that changes only what is in use for it.
@@ -203,6 +207,7 @@ impl Waiting {
             length: zero(),
             virtual_time: long(),
             senior: zero(),
+            seniors: long(),
             aside_bytes: long(),
             charged_bytes: long(),
             gained_ns: long(),
@@ -321,6 +326,21 @@ impl Waiting {
         self.state.senior.store(cell.map_or(0, |cell| cell + 1), Ordering::Release);
     }
 
+    /// Two equal answers mean that there was one senior at most between them, who gave up nothing:
+    /// what was in use for it at any time then is aside at the end, or in its grant.
+    fn seniors(&self) -> u64 {
+        // Acquire: pairs with the Release in `note_senior`.
+        self.state.seniors.load(Ordering::Acquire)
+    }
+
+    /// Before another one is made, or what is aside goes out of use.
+    fn note_senior(&self) {
+        // Relaxed: held.
+        let next = self.state.seniors.load(Ordering::Relaxed).wrapping_add(1);
+        // Release: pairs with the Acquire in `seniors`; whoever sees what comes next sees this.
+        self.state.seniors.store(next, Ordering::Release);
+    }
+
     /// Bytes set aside for the senior, with those that it is just being tried to set aside, or
     /// that are given up.
     pub fn aside_bytes(&self) -> u64 {
@@ -349,11 +369,14 @@ impl Waiting {
     /// both times.
     pub fn live(&self, used: impl FnOnce() -> u64) -> Live {
         let look = || (self.charged_bytes(), self.aside_bytes());
-        let senior = self.senior();
+        let seniors = self.seniors();
         let (before, used, after) = (look(), used(), look());
-        // What was charged for one senior may be in its grant, and as much be charged for the next.
-        let charged = if self.senior() == senior { before.0.min(after.0) } else { 0 };
-        let aside = before.1.max(after.1);
+        let (charged, aside) = match self.seniors() == seniors {
+            true => (before.0.min(after.0), before.1.max(after.1)),
+            // What was charged for one senior may be in its grant, and what is for the next be
+            // in the use as well.
+            false => (0, before.1.saturating_add(after.1)),
+        };
         let most = used.saturating_sub(charged);
         // Never more, though it may have changed several times meanwhile.
         Live { least: used.saturating_sub(aside).min(most), most }
@@ -556,13 +579,18 @@ impl Core {
             waiting.waiters.age_anew(senior, now_ns);
             freed = self.give_up_aside(senior);
         }
+        waiting.note_senior();
         waiting.set_senior(Some(oldest));
         waiting.set_gained_ns(now_ns);
         self.set_aside(oldest, now_ns) | freed
     }
 
-    /// Collects what may be idle; false if some of it is on its way.
+    /// Collects what may be idle for those who wait; false if some of it is on its way. Who comes
+    /// next, if nobody does, says that there may be some.
     fn settle(&self) -> bool {
+        if !self.scarcity.is_waited() {
+            return true;
+        }
         if !(self.scarcity.settle() | self.accounts.take_collected()) {
             return true;
         }
@@ -742,25 +770,32 @@ impl Core {
 
     /// At most what the grants below an account hold: its use without what is set aside for the
     /// senior, which nobody can evict. Bytes are aside from before they are charged until after
-    /// they are out of use, so at one of the two looks they are seen if they are in the use.
+    /// they are out of use, so while there is one senior they are seen at the second look at the
+    /// latest. 0 if the senior changes again and again.
     pub fn in_grants(&self, account: u32) -> u64 {
         self.without_aside(account, || self.accounts.used(account))
     }
 
     /// The same of what a look finds in use there.
-    pub fn without_aside(&self, account: u32, look: impl FnOnce() -> u64) -> u64 {
-        let before = self.waiting.aside_bytes();
-        let used = look();
-        let aside = before.max(self.waiting.aside_bytes());
-        if aside == 0 || !self.is_above_senior(account) {
-            return used;
+    pub fn without_aside(&self, account: u32, look: impl Fn() -> u64) -> u64 {
+        let waiting = &self.waiting;
+        for _ in 0..SENIOR_LOOKS_MAX {
+            let seniors = waiting.seniors();
+            let (senior, before) = (waiting.senior(), waiting.aside_bytes());
+            let used = look();
+            let aside = before.max(waiting.aside_bytes());
+            let above = aside > 0 && self.is_above(account, senior);
+            if waiting.seniors() == seniors {
+                return if above { used.saturating_sub(aside) } else { used };
+            }
         }
-        used.saturating_sub(aside)
+        0
     }
 
-    /// Whether the senior's tenant is an account, or below it. Taken for true while it changes.
-    fn is_above_senior(&self, account: u32) -> bool {
-        let Some(cell) = self.waiting.senior() else { return true };
+    /// Whether the tenant of a waiter is an account, or below it. Taken for true of nobody: that
+    /// one is just being made the senior, or is no more.
+    fn is_above(&self, account: u32, cell: Option<u32>) -> bool {
+        let Some(cell) = cell else { return true };
         let tenant = self.waiting.waiters.ask(cell, 0).account;
         tenant == account || self.accounts.is_below(tenant, account)
     }
@@ -772,6 +807,7 @@ impl Core {
             return false;
         }
         let aside = waiting.aside_bytes();
+        waiting.note_senior();
         // While they are in use: see `Waiting::live`.
         waiting.set_charged_bytes(0);
         if aside > 0 {
@@ -850,17 +886,12 @@ impl Core {
             return false;
         }
         // At its own limit only those batches that charge the tenant itself.
-        let (own, all) = (tenant.batches.read(), self.batches.read());
-        let still = |batches: &Batches, before: Reading| {
-            before.in_flight() == 0 && batches.read() == before
+        let (own, all) = (Reading::of(&tenant.batches), self.batches.read());
+        let surely = |short| match short == ask.account {
+            true => own.was_quiet(Reading::of(&tenant.batches)),
+            false => all.was_quiet(self.batches.read()),
         };
-        !self.accounts.surely_short(ask.account, least).is_some_and(|short| {
-            if short == ask.account {
-                still(&tenant.batches, own)
-            } else {
-                still(&self.batches, all)
-            }
-        })
+        !self.accounts.surely_short(ask.account, least).is_some_and(surely)
     }
 
     /// Virtual time goes on to what was served.
