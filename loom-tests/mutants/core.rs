@@ -274,7 +274,7 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         "wait",
         "passed_by_a_look",
-        &[("        !(short && certain)\n", "        !(short && certain) && least == u64::MAX\n")],
+        &[(".is_some_and(surely)\n", ".is_some_and(surely) && least == u64::MAX\n")],
     ),
     // Which version the limit belongs to is not compared.
     of("word", "pass_of_any_version", &[("&& (self.0 ^ word.0) & Self::VERSION == 0", "")]),

@@ -907,13 +907,12 @@ impl Accounts {
     ///
     /// Steps: grow with the number of accounts.
     pub fn surely_short(&self, index: u32, bytes: u64) -> Option<u32> {
-        match self.shortage(index, bytes)? {
-            Obstacle::Full { account, .. } if account != index => {
-                self.collect(account, bytes);
-                self.certify(account, index, Need::More(bytes)).map(|_| account)
-            }
-            _ => Some(index),
+        let Obstacle::Full { account, .. } = self.shortage(index, bytes)? else { return None };
+        if account == index {
+            return Some(index);
         }
+        self.collect(account, bytes);
+        self.certify(account, index, Need::More(bytes)).map(|_| account)
     }
 
     #[cold]

@@ -498,11 +498,13 @@ impl Core {
     /// Hands idle claim up from account to account, until it is with `top`. Answers how much of it
     /// came there; none if others were at work at one of them all the time.
     fn hand_up(&self, accounts: &[u32], top: u32) -> Option<u64> {
-        let below = accounts.iter().take_while(|&&account| account != top);
-        below.fold(Some(0), |arrived, &account| {
+        let mut arrived = Some(0);
+        for &account in accounts.iter().take_while(|&&account| account != top) {
+            // Also where one below it is busy: what is idle there comes further.
             let next = self.hand_up_from(account);
-            arrived.and(next)
-        })
+            arrived = arrived.and(next);
+        }
+        arrived
     }
 
     fn hand_up_from(&self, account: u32) -> Option<u64> {

@@ -50,7 +50,7 @@ use super::events::{GRANT_RECORDS, Nobody, Observer};
 use super::order::priority;
 use super::pressure::Live;
 use super::region::{Table, Zeroed};
-use super::sync::{AtomicU32, AtomicU64, Ordering};
+use super::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use super::tenant::Turns;
 use super::turnover::Turnover;
 use super::waiters::{Outcome, Part, Phase, Ticket, Waiters};
@@ -373,9 +373,8 @@ impl Waiting {
         let (before, used, after) = (look(), used(), look());
         let (charged, aside) = match self.seniors() == seniors {
             true => (before.0.min(after.0), before.1.max(after.1)),
-            // What was charged for one senior may be in its grant, and what is for the next be
-            // in the use as well.
-            false => (0, before.1.saturating_add(after.1)),
+            // What was charged for one may be in its grant, and what others had in the use, too.
+            false => (0, u64::MAX),
         };
         let most = used.saturating_sub(charged);
         // Never more, though it may have changed several times meanwhile.
@@ -562,8 +561,8 @@ impl Core {
         }
         waiting.set_length(kept);
         open.freed |= oldest.is_some_and(|oldest| self.make_senior(oldest, now_ns));
-        // Those who were looked at before may want it.
-        open.freed |= self.accounts.has_collected();
+        // Those who were looked at before may want it, if there are any still.
+        open.freed |= self.scarcity.is_waited() && self.accounts.has_collected();
         open
     }
 
@@ -785,6 +784,9 @@ impl Core {
             let used = look();
             let aside = before.max(waiting.aside_bytes());
             let above = aside > 0 && self.is_above(account, senior);
+            // Acquire: pairs with the Release in `note_senior`: the cell was the senior's all the
+            // time, if it still is.
+            fence(Ordering::Acquire);
             if waiting.seniors() == seniors {
                 return if above { used.saturating_sub(aside) } else { used };
             }
@@ -1047,6 +1049,18 @@ mod tests {
     #[test]
     fn an_empty_cell_is_a_zeroed_one() {
         assert_empty_is_zeroed::<Place>();
+    }
+
+    /// What was collected while nobody waits is no reason to look again: whoever comes looks.
+    #[test]
+    fn a_line_that_nobody_waits_in_is_left_at_once() {
+        let core = core(100);
+        core.accounts.note_collected();
+        let left = core.hand_over(0, &mut Decided::default());
+        assert!(left == Left::Clear && !core.waiting.is_noted());
+        core.enter_line(&ask(2, 5), u64::MAX).unwrap();
+        core.hand_over(0, &mut Decided::default());
+        assert!(!core.is_unsettled(), "it has looked");
     }
 
     #[test]
