@@ -58,13 +58,17 @@ pub const MUTANTS: &[Mutant] = &[
         "evict",
         "used_read_first",
         &[
-            ("    length: usize,\n}", "    length: usize,\n    early: u64,\n}"),
-            (", length: 0 };", ", length: 0, early: self.accounts.used(short) };"),
+            ("    pub raced: bool,\n}", "    pub raced: bool,\n    pub early: u64,\n}"),
+            (
+                "            let Some(rank) = self.next_queue(",
+                "            relief.early = self.accounts.used(shortage.account);
+            let Some(rank) = self.next_queue(",
+            ),
             (
                 "joined == 0 || self.covers(shortage, freeing)",
                 "{
                 let demand = self.accounts.get(shortage.account).demand();
-                let wanted = way.early + demand.load(Ordering::Acquire);
+                let wanted = relief.early + demand.load(Ordering::Acquire);
                 joined == 0 || wanted <= self.accounts.limit(shortage.account) + freeing
             }",
             ),
